@@ -1,0 +1,35 @@
+"""The one exception family. Each message is a single line: what is wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+
+class EdgeembError(Exception):
+    """Base of every error that edgeemb raises on purpose; the command line prints it and exits with 1."""
+
+
+class SpecError(EdgeembError):
+    """A table spec, a target name or an option value that does not parse or does not fit the table."""
+
+
+class ModelError(EdgeembError):
+    """A model that cannot be loaded: missing, damaged, refused or of an unknown family."""
+
+
+class ExportError(EdgeembError):
+    """A conversion that failed, or whose result would be wrong or would not fit."""
+
+
+class BundleError(EdgeembError):
+    """A bundle that is missing, damaged, altered or newer than this version understands."""
+
+
+class InputError(EdgeembError):
+    """Text, ids or data files that cannot be used as given."""
+
+
+class NativeError(EdgeembError):
+    """A native library or a compiler that is missing or does not work."""
+
+
+class DeviceError(EdgeembError):
+    """A device that is not there, is unknown, or failed while it was measured."""

@@ -1,0 +1,285 @@
+"""How a row comes out of the stored arrays: a small expression tree that every writer translates.
+
+A codec describes its lookup once, as a tree of these nodes. `run` evaluates it with numpy and is the definition of a correct row; the
+writers of the runtimes translate the same nodes, so that a new codec works in each of them. Two kinds of value flow through a tree:
+
+- an *index*, int64[N]: `Ids`, `Take`, `Modulo`, `Divide`, `Clip`;
+- *rows*, float32[N, d]: everything else.
+
+All arithmetic is float32, evaluated in the order of the tree, so that integer-exact programs agree to the last bit everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+#: Code that stands for zero, by bit width: levels are symmetric for 1 and 2 bits, and reach one step further down for 4 and 8.
+ZERO_POINT: dict[int, float] = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids asked for, int64[N], already checked to lie in [0, V)."""
+
+
+@dataclass(frozen=True)
+class Take:
+    """An index looked up in a stored int array [V]."""
+
+    array: str
+    index: Index
+
+
+@dataclass(frozen=True)
+class Modulo:
+    """The index modulo a positive constant."""
+
+    index: Index
+    divisor: int
+
+
+@dataclass(frozen=True)
+class Divide:
+    """The index divided by a positive constant, rounded down."""
+
+    index: Index
+    divisor: int
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The index minus `offset`, then clipped to [0, rows - 1]: a band's own index."""
+
+    index: Index
+    offset: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Rows of a stored float16 or float32 array [R, d], as float32."""
+
+    array: str
+    index: Index
+
+
+@dataclass(frozen=True)
+class QuantizedLookup:
+    """Rows of a packed table: ``sum over planes of (code - zero) * scale``. The layout is that of `unpack_codes`.
+
+    :param codes: name of a uint8[R, planes * ceil(dim / (8 / bits))] array.
+    :param scales: name of a float16 or float32 [R, planes * dim / block] array.
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements in a row, d.
+    :param block: elements that share a scale; equal to `dim` for one scale a row.
+    :param planes: number of residual planes that are added up, in order.
+    """
+
+    index: Index
+    codes: str
+    scales: str
+    bits: int
+    dim: int
+    block: int
+    planes: int = 1
+
+
+@dataclass(frozen=True)
+class CodebookLookup:
+    """Rows put together from codebooks.
+
+    With `additive` false, part m of the row is ``codebooks[m, codes[id, m]]`` and the parts are concatenated (product quantisation);
+    with `additive` true they are added up in order (residual codebooks). An optional scale per row multiplies the result.
+
+    :param codes: name of a uint8[R, M] array.
+    :param codebooks: name of a float16 or float32 [M, K, d / M] array (additive: [M, K, d]).
+    :param scales: name of a float16 or float32 [R, 1] array, or None.
+    """
+
+    index: Index
+    codes: str
+    codebooks: str
+    additive: bool = False
+    scales: str | None = None
+
+
+@dataclass(frozen=True)
+class Add:
+    """Elementwise sum of two row values."""
+
+    left: Rows
+    right: Rows
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """Elementwise product of two row values; a [N, 1] value scales whole rows."""
+
+    left: Rows
+    right: Rows
+
+
+@dataclass(frozen=True)
+class MatMul:
+    """Row values times a stored float16 or float32 matrix [k, d]."""
+
+    rows: Rows
+    array: str
+
+
+@dataclass(frozen=True)
+class Concat:
+    """Row values side by side."""
+
+    parts: tuple[Rows, ...]
+
+
+@dataclass(frozen=True)
+class Select:
+    """`below` where the index is smaller than `bound`, else `other`."""
+
+    index: Index
+    bound: int
+    below: Rows
+    other: Rows
+
+
+Index = Union[Ids, Take, Modulo, Divide, Clip]
+Rows = Union[Gather, QuantizedLookup, CodebookLookup, Add, Multiply, MatMul, Concat, Select]
+Node = Union[Index, Rows]
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Every node of a tree, children before parents.
+
+    :param node: root of the tree.
+    """
+    for field in fields(node):
+        value = getattr(node, field.name)
+        for child in value if isinstance(value, tuple) else (value,):
+            if hasattr(child, "__dataclass_fields__"):
+                yield from walk(child)
+    yield node
+
+
+def array_names(node: Node) -> list[str]:
+    """Names of the stored arrays that a tree reads, in the order of first use.
+
+    :param node: root of the tree.
+    """
+    names: dict[str, None] = {}
+    for part in walk(node):
+        match part:
+            case Take(array=array) | Gather(array=array) | MatMul(array=array):
+                names[array] = None
+            case QuantizedLookup(codes=codes, scales=scales):
+                names.update({codes: None, scales: None})
+            case CodebookLookup(codes=codes, codebooks=books, scales=scale):
+                names.update({codes: None, books: None} | ({scale: None} if scale else {}))
+            case _:
+                pass
+    return list(names)
+
+
+def unpack_codes(packed: NDArray[np.uint8], bits: int, dim: int) -> NDArray[np.uint8]:
+    """Codes of packed planar rows.
+
+    With p = 8 / bits, byte j holds elements j, j + B, j + 2B ... from the low bits up, where B = ceil(dim / p) is the number of bytes: at
+    4 bits the codes [1, 2, 3, 4] are stored as 0x31 0x42.
+
+    :param packed: uint8[..., ceil(dim / p)].
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements in a row.
+    :return: uint8[..., dim].
+    """
+    mask = np.uint8(2**bits - 1)
+    parts = [(packed >> np.uint8(shift)) & mask for shift in range(0, 8, bits)]
+    return np.concatenate(parts, axis=-1)[..., :dim]
+
+
+def pack_codes(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    """The inverse of `unpack_codes`; the padding elements of the last byte columns are zero codes.
+
+    :param codes: uint8[..., D] with values below 2**bits.
+    :param bits: 8, 4, 2 or 1.
+    :return: uint8[..., ceil(D / (8 / bits))].
+    """
+    per_byte = 8 // bits
+    width = -(-codes.shape[-1] // per_byte)
+    padded = np.zeros((*codes.shape[:-1], width * per_byte), np.uint8)
+    padded[..., : codes.shape[-1]] = codes
+    packed = np.zeros((*codes.shape[:-1], width), np.uint8)
+    for plane in range(per_byte):
+        packed |= padded[..., plane * width : (plane + 1) * width] << np.uint8(plane * bits)
+    return packed
+
+
+def run(node: Node, arrays: Arrays, ids: NDArray[np.int64]) -> NDArray[Any]:
+    """Evaluate a tree with numpy.
+
+    :param node: root of the tree.
+    :param arrays: the stored arrays by name.
+    :param ids: int64[N], each in [0, V).
+    :return: float32[N, d] for rows, int64[N] for an index.
+    """
+    match node:
+        case Ids():
+            return ids
+        case Take(array, index):
+            return np.asarray(arrays[array][run(index, arrays, ids)], np.int64)
+        case Modulo(index, divisor):
+            return run(index, arrays, ids) % divisor
+        case Divide(index, divisor):
+            return run(index, arrays, ids) // divisor
+        case Clip(index, offset, rows):
+            return np.clip(run(index, arrays, ids) - offset, 0, rows - 1)
+        case Gather(array, index):
+            return np.asarray(arrays[array][run(index, arrays, ids)], np.float32)
+        case QuantizedLookup():
+            return _quantized(node, arrays, run(node.index, arrays, ids))
+        case CodebookLookup():
+            return _codebook(node, arrays, run(node.index, arrays, ids))
+        case Add(left, right):
+            return np.asarray(run(left, arrays, ids) + run(right, arrays, ids), np.float32)
+        case Multiply(left, right):
+            return np.asarray(run(left, arrays, ids) * run(right, arrays, ids), np.float32)
+        case MatMul(rows, array):
+            return np.asarray(run(rows, arrays, ids) @ arrays[array].astype(np.float32), np.float32)
+        case Concat(parts):
+            return np.concatenate([run(part, arrays, ids) for part in parts], axis=1)
+        case Select(index, bound, below, other):
+            chosen = run(index, arrays, ids) < bound
+            return np.where(chosen[:, None], run(below, arrays, ids), run(other, arrays, ids))
+    raise TypeError(f"not a node of a lookup program: {node!r}")
+
+
+def _quantized(node: QuantizedLookup, arrays: Arrays, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    packed = arrays[node.codes][index].reshape(len(index), node.planes, -1)
+    scales = arrays[node.scales][index].astype(np.float32).reshape(len(index), node.planes, -1, 1)
+    codes = unpack_codes(packed, node.bits, node.dim).astype(np.float32) - np.float32(ZERO_POINT[node.bits])
+    values = codes.reshape(len(index), node.planes, node.dim // node.block, node.block) * scales
+    rows = values[:, 0]
+    for plane in range(1, node.planes):
+        rows = rows + values[:, plane]
+    return np.asarray(rows.reshape(len(index), node.dim), np.float32)
+
+
+def _codebook(node: CodebookLookup, arrays: Arrays, index: NDArray[np.int64]) -> NDArray[np.float32]:
+    codes = arrays[node.codes][index]
+    books = arrays[node.codebooks]
+    parts = [books[m, codes[:, m]].astype(np.float32) for m in range(len(books))]
+    if node.additive:
+        rows = parts[0]
+        for part in parts[1:]:
+            rows = rows + part
+    else:
+        rows = np.concatenate(parts, axis=1)
+    if node.scales is not None:
+        rows = rows * arrays[node.scales][index].astype(np.float32)
+    return np.asarray(rows, np.float32)

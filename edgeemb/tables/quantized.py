@@ -1,0 +1,168 @@
+"""Codecs `int8`, `int4`, `int2` and `binary`: codes of a few bits with a scale per row or per block, fitted to the squared error.
+
+A row of D elements is cut into blocks that share a scale; an element is ``(code - zero) * scale`` with zero = 128, 8, 1.5 and 0.5 for 8,
+4, 2 and 1 bits. Codes [1, 2, 3, 4] at 4 bits are stored as 0x31 0x42 (see `edgeemb.tables.program.unpack_codes`), and with a scale of 0.5
+stand for -3.5, -3, -2.5, -2.
+
+The scale is searched, not taken from the largest weight: from several clipping points on, codes and scale are improved in turn (codes
+are the nearest levels, the scale is the least-squares solution for these codes) as in Lloyd's algorithm. A scale may be negative: the
+one level that 4 and 8 bits have more below zero then serves the larger side of the block.
+
+`planes` adds binary residuals. They are fitted jointly (Xu et al. 2018, "Alternating Multi-bit Quantization for Recurrent Neural
+Networks", arXiv 1802.00150): scales by least squares for the codes, then codes by trying every combination of signs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import SpecError
+from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.program import ZERO_POINT, Ids, QuantizedLookup, pack_codes
+
+Floats = NDArray[np.float32]
+_CHUNK_ELEMENTS = 1 << 21
+_ROUNDS = 4
+#: Starting points of the search, as fractions of the scale that just reaches the largest weight.
+_CLIPS = {8: (1.0, 0.9, 0.8), 4: (1.1, 1.0, 0.9, 0.8, 0.7, 0.6), 2: (1.0, 0.8, 0.65, 0.5, 0.4), 1: (1.0,)}
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Packed integer codes and scales: ``codes: uint8[V, B]``, ``scales: float[V, planes * D / block]``.
+
+    :param bits: 8, 4, 2 or 1.
+    :param block: elements that share a scale; 0 for one scale a row. Must divide D.
+    :param planes: binary residual planes, 1 to 4.
+    :param scale: ``fp16`` or ``fp32``.
+    """
+
+    bits: int
+    block: int = 0
+    planes: int = 1
+    scale: str = "fp16"
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("fp16", "fp32"):
+            raise SpecError(f"scale={self.scale} is not known: use scale=fp16 or scale=fp32")
+        if not 1 <= self.planes <= 4:
+            raise SpecError(f"planes={self.planes} is out of range: use 1 to 4")
+        if self.block < 0:
+            raise SpecError(f"block={self.block} is negative: use a divisor of the table's dimension, or 0 for one scale a row")
+
+    def encode(self, fit: Fit) -> Fitted:
+        """Search codes and scales for the least squared error, each row on its own.
+
+        :param fit: the table and how to fit it; `frequency` and `seed` change nothing, as rows share no parameter.
+        :raises SpecError: if the block does not divide D, or a scale does not fit float16.
+        """
+        rows, dim = fit.weight.shape
+        block = self.block or dim
+        if dim % block:
+            raise SpecError(f"block={block} does not divide the table's dimension {dim}: use a divisor, or leave block out")
+        per_byte = 8 // self.bits
+        codes = np.empty((rows, self.planes, -(-dim // per_byte)), np.uint8)
+        scales = np.empty((rows, self.planes, dim // block), np.float32 if self.scale == "fp32" else np.float16)
+        step = max(1, _CHUNK_ELEMENTS // dim)
+        for low in range(0, rows, step):
+            part = fit.weight[low : low + step]
+            blocks = part.reshape(-1, block)
+            found_codes, found_scales = self._fit_blocks(blocks)
+            by_row = found_codes.reshape(self.planes, len(part), dim).transpose(1, 0, 2)
+            codes[low : low + step] = pack_codes(by_row, self.bits)
+            scales[low : low + step] = found_scales.reshape(self.planes, len(part), -1).transpose(1, 0, 2)
+            fit.progress(min(low + step, rows), rows)
+        program = QuantizedLookup(Ids(), "codes", "scales", self.bits, dim, block, self.planes)
+        return Fitted({"codes": codes.reshape(rows, -1), "scales": scales.reshape(rows, -1)}, program)
+
+    def _fit_blocks(self, blocks: Floats) -> tuple[NDArray[np.uint8], Floats]:
+        """Codes uint8[planes, n, block] and scales float32[planes, n] (already rounded as stored) of float32[n, block]."""
+        if self.planes > 1:
+            return _fit_planes(blocks, self.planes, self._rounded)
+        codes, scales = _fit_single(blocks, self.bits, self._rounded)
+        return codes[None], scales[None]
+
+    def _rounded(self, scales: Floats) -> Floats:
+        if self.scale == "fp32":
+            return scales
+        with np.errstate(over="ignore"):
+            rounded = scales.astype(np.float16).astype(np.float32)
+        if not np.isfinite(rounded).all():
+            raise SpecError("a scale does not fit float16: add scale=fp32 to the spec")
+        return rounded
+
+
+class _Rounding:  # pragma: no cover - typing only
+    def __call__(self, scales: Floats) -> Floats: ...
+
+
+def _nearest(blocks: Floats, scales: Floats, bits: int) -> Floats:
+    """The nearest codes, as float32, for the given scales [n]."""
+    zero = np.float32(ZERO_POINT[bits])
+    inverse = np.divide(1.0, scales, out=np.zeros_like(scales), where=scales != 0)
+    codes = blocks * inverse[:, None]
+    codes += zero
+    np.rint(codes, out=codes)
+    return np.clip(codes, 0, 2**bits - 1, out=codes)
+
+
+def _fit_single(blocks: Floats, bits: int, rounded: _Rounding) -> tuple[NDArray[np.uint8], Floats]:
+    zero = np.float32(ZERO_POINT[bits])
+    at = np.abs(blocks).argmax(axis=1)
+    extreme = np.take_along_axis(blocks, at[:, None], axis=1)[:, 0]
+    full = extreme / -zero
+    best_error = np.full(len(blocks), np.inf, np.float32)
+    best_scale = np.zeros(len(blocks), np.float32)
+    for clip in _CLIPS[bits]:
+        scale = full * np.float32(clip)
+        for _ in range(_ROUNDS):
+            levels = _nearest(blocks, scale, bits) - zero
+            dot = np.einsum("nb,nb->n", levels, blocks)
+            norm = np.einsum("nb,nb->n", levels, levels)
+            scale = np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
+        scale = rounded(scale)
+        residual = (_nearest(blocks, scale, bits) - zero) * scale[:, None] - blocks
+        error = np.einsum("nb,nb->n", residual, residual)
+        better = error < best_error
+        best_error[better] = error[better]
+        best_scale[better] = scale[better]
+    return _nearest(blocks, best_scale, bits).astype(np.uint8), best_scale
+
+
+def _fit_planes(blocks: Floats, planes: int, rounded: _Rounding) -> tuple[NDArray[np.uint8], Floats]:
+    signs = np.array(list(product((-0.5, 0.5), repeat=planes)), np.float32)
+    scales = _greedy_scales(blocks, planes)
+    for _ in range(_ROUNDS):
+        levels = _best_signs(blocks, scales, signs)
+        gram = np.einsum("pnb,qnb->npq", levels, levels) + np.eye(planes, dtype=np.float32) * np.float32(1e-6)
+        moment = np.einsum("pnb,nb->np", levels, blocks)
+        scales = np.linalg.solve(gram, moment[..., None])[..., 0].T.astype(np.float32)
+    scales = rounded(np.ascontiguousarray(scales))
+    levels = _best_signs(blocks, scales, signs)
+    return (levels + np.float32(0.5)).astype(np.uint8), scales
+
+
+def _greedy_scales(blocks: Floats, planes: int) -> Floats:
+    rest = blocks
+    scales = np.empty((planes, len(blocks)), np.float32)
+    for plane in range(planes):
+        scales[plane] = 2 * np.abs(rest).mean(axis=1)
+        rest = rest - np.where(rest >= 0, 0.5, -0.5).astype(np.float32) * scales[plane][:, None]
+    return scales
+
+
+def _best_signs(blocks: Floats, scales: Floats, signs: Floats) -> Floats:
+    """Levels float32[planes, n, block] in {-0.5, 0.5} that come nearest to each element."""
+    values = signs @ scales
+    best = np.zeros(blocks.shape, np.intp)
+    best_error = np.full(blocks.shape, np.inf, np.float32)
+    for choice, value in enumerate(values):
+        error = np.abs(blocks - value[:, None])
+        better = error < best_error
+        best_error[better] = error[better]
+        best[better] = choice
+    return np.ascontiguousarray(signs.T[:, best])
