@@ -1,0 +1,43 @@
+"""Reading small files that may come from anywhere: bounded, and with errors of one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgeemb.errors import EdgeembError
+
+
+def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
+    """The text of a UTF-8 file.
+
+    :param path: the file.
+    :param max_bytes: refuse a larger one without reading it.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error`` if it cannot be read, is too large or not UTF-8.
+    """
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise error(f"{path} has {size} bytes, more than {max_bytes} are not read: is it the right file?")
+        return path.read_bytes().decode("utf-8")
+    except OSError as problem:
+        raise error(f"cannot read {path}: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise error(f"{path} is not UTF-8 text (byte {problem.start}): convert it") from problem
+
+
+def read_json(path: Path, max_bytes: int, error: type[EdgeembError]) -> Any:
+    """The value in a JSON file.
+
+    :param path: the file.
+    :param max_bytes: refuse a larger one without reading it.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error`` if it cannot be read or is not JSON.
+    """
+    text = read_text(path, max_bytes, error)
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as problem:
+        raise error(f"{path} is not valid JSON ({problem}): copy it again") from problem

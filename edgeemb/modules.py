@@ -1,0 +1,140 @@
+"""Torch modules around a transformer body: ids and mask in, one vector (or one row of logits) per text out.
+
+Everything from the ids to the pooled and normalised vector is inside ``forward``, so that exporting the module
+exports the whole model. Text is expected to be padded on the right, which is what edgeemb's sessions do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+# Added to the attention score of a padded token. exp() of it is zero in float32 for any sane score; it fits
+# float16 and does not stretch an int8 activation range the way finfo.min would; a row that is all padding
+# stays finite.
+MASKED = -1e4
+
+POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+
+class Pooling(nn.Module):
+    """One vector per text from its token vectors, in the modes of sentence-transformers' ``Pooling``.
+
+    :param modes: names from ``POOLING_MODES``; several are concatenated along the last axis, in this order.
+    :raises ValueError: if there is no mode, or an unknown one.
+    """
+
+    def __init__(self, modes: Sequence[str]) -> None:
+        super().__init__()
+        unknown = [mode for mode in modes if mode not in POOLING_MODES]
+        if unknown or not modes:
+            raise ValueError(f"unknown pooling {unknown}, known are {', '.join(POOLING_MODES)}")
+        self.modes = tuple(modes)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Pool over the tokens that count.
+
+        :param hidden: float32[batch, length, dim], the token vectors.
+        :param mask: float32[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, dim * number of modes].
+        """
+        return torch.cat([self._pool(mode, hidden, mask) for mode in self.modes], dim=1)
+
+    @staticmethod
+    def _pool(mode: str, hidden: Tensor, mask: Tensor) -> Tensor:
+        if mode == "cls":
+            return hidden[:, 0]
+        if mode == "max":
+            return hidden.masked_fill(mask[:, :, None] == 0, MASKED).amax(dim=1)
+        if mode == "mean":
+            return _weighted_sum(hidden, mask) / _total(mask)
+        if mode == "mean_sqrt_len_tokens":
+            return _weighted_sum(hidden, mask) / _total(mask).sqrt()
+        position = torch.arange(1, hidden.shape[1] + 1, device=mask.device)
+        if mode == "weightedmean":  # https://arxiv.org/abs/2202.08904: later tokens weigh more
+            weights = mask * position.to(mask.dtype)
+            return _weighted_sum(hidden, weights) / _total(weights)
+        # lasttoken: a sum with a single non-zero weight needs no gather, and is zero for a text without tokens.
+        last = position == mask.sum(dim=1, keepdim=True).to(torch.int64)
+        return _weighted_sum(hidden, last.to(hidden.dtype))
+
+
+def _weighted_sum(hidden: Tensor, weights: Tensor) -> Tensor:
+    return (hidden * weights[:, :, None]).sum(dim=1)
+
+
+def _total(weights: Tensor) -> Tensor:
+    return weights.sum(dim=1, keepdim=True).clamp(min=1e-9)
+
+
+class Normalize(nn.Module):
+    """Scales each row to length 1 (L2)."""
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """:param vectors: float32[batch, dim]. :return: float32[batch, dim], zero rows unchanged."""
+        return nn.functional.normalize(vectors, p=2.0, dim=1)
+
+
+class SentenceEncoder(nn.Module):
+    """A transformer body, pooling, and what follows it: ids and mask in, sentence vectors out.
+
+    :param body: a transformers encoder without a pooler; its output has ``last_hidden_state``.
+    :param pooling: how token vectors become one vector.
+    :param head: dense layers and normalisation after the pooling; may be empty.
+    :param takes_types: whether the body has a table of token types.
+    """
+
+    def __init__(self, body: nn.Module, pooling: Pooling, head: nn.Sequential, takes_types: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.pooling = pooling
+        self.head = head
+        self.takes_types = takes_types
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embed a batch of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, dim].
+        """
+        mask = attention_mask.to(torch.float32)
+        output = self.body(**_body_inputs(input_ids, mask, self.takes_types))
+        vectors: Tensor = self.head(self.pooling(output.last_hidden_state, mask))
+        return vectors
+
+
+class SequenceClassifier(nn.Module):
+    """A transformers sequence classifier: ids and mask in, logits out.
+
+    :param body: a transformers model whose output has ``logits``.
+    :param takes_types: whether the body has a table of token types.
+    """
+
+    def __init__(self, body: nn.Module, takes_types: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.takes_types = takes_types
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Classify a batch of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, classes], before any softmax.
+        """
+        mask = attention_mask.to(torch.float32)
+        logits: Tensor = self.body(**_body_inputs(input_ids, mask, self.takes_types)).logits
+        return logits
+
+
+def _body_inputs(input_ids: Tensor, mask: Tensor, takes_types: bool) -> dict[str, Tensor]:
+    # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length] scores.
+    inputs = {"input_ids": input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
+    if takes_types:
+        # One type row per text is broadcast over its tokens; its id depends on the input so that exporters keep
+        # the lookup instead of folding the table away.
+        inputs["token_type_ids"] = torch.zeros_like(input_ids[:, :1])
+    return inputs
