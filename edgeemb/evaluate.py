@@ -1,0 +1,182 @@
+"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier on frozen embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import EdgeembError, InputError
+from edgeemb.pairs import read_labelled, read_pairs
+from edgeemb.tables.codec import Progress, silent
+
+#: Texts between two reports of progress; large enough that sorting by length within them pays.
+CHUNK_TEXTS = 512
+
+#: Inverse strength of the classifier's L2 penalty.
+CLASSIFIER_C = 10.0
+
+CLASSIFIER_ROUNDS = 1000
+
+
+class Encoder(Protocol):
+    """What is evaluated: a session, or anything else that embeds text."""
+
+    def encode(self, texts: Sequence[str], batch_size: int = ...) -> NDArray[np.float32]:
+        """Embed texts as float32[n, D]."""
+        ...
+
+
+@dataclass(frozen=True)
+class StsResult:
+    """Semantic textual similarity.
+
+    :param spearman: rank correlation of cosine similarity and score, times 100.
+    :param pairs: how many pairs.
+    """
+
+    spearman: float
+    pairs: int
+
+    def to_json(self) -> dict[str, float | int]:
+        """The result as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class ClassesResult:
+    """Classification by logistic regression on frozen embeddings.
+
+    :param accuracy: test texts with the right label, in percent.
+    :param train: how many texts were fitted.
+    :param test: how many texts were classified.
+    :param labels: how many labels there are.
+    """
+
+    accuracy: float
+    train: int
+    test: int
+    labels: int
+
+    def to_json(self) -> dict[str, float | int]:
+        """The result as JSON values."""
+        return asdict(self)
+
+
+def evaluate_sts(session: Encoder, path: Path, *, batch_size: int = 32, progress: Progress = silent) -> StsResult:
+    """Spearman correlation between cosine similarity and the scores of a file of pairs.
+
+    :param session: what embeds the sentences.
+    :param path: lines of ``score<TAB>sentence<TAB>sentence`` (`edgeemb.pairs.read_pairs`).
+    :param batch_size: sentences a batch.
+    :param progress: called with (sentences done, sentences in all).
+    :raises InputError: if the file is unusable, or the correlation is undefined.
+    """
+    pairs = read_pairs(path)
+    if len(set(pairs.scores)) < 2:
+        raise InputError(f"{path}: all {len(pairs.scores)} pairs have the same score, a rank correlation needs different ones")
+    vectors = embed(session, [*pairs.first, *pairs.second], batch_size=batch_size, progress=progress)
+    count = len(pairs.scores)
+    similarity = cosine(vectors[:count], vectors[count:])
+    if similarity.min() == similarity.max():
+        raise InputError(f"{path}: the model finds all {count} pairs equally similar, a rank correlation is undefined")
+    return StsResult(100 * spearman(similarity, np.asarray(pairs.scores)), count)
+
+
+def evaluate_classes(
+    session: Encoder, train: Path, test: Path, *, batch_size: int = 32, progress: Progress = silent
+) -> ClassesResult:
+    """Accuracy of scikit-learn's logistic regression (C = 10) on frozen embeddings.
+
+    :param session: what embeds the texts.
+    :param train: lines of ``text<TAB>label`` to fit (`edgeemb.pairs.read_labelled`).
+    :param test: lines of ``text<TAB>label`` to classify.
+    :param batch_size: texts a batch.
+    :param progress: called with (texts done, texts in all).
+    :raises InputError: if a file is unusable, there is only one label, or the test file has labels that were not fitted.
+    :raises EdgeembError: if scikit-learn is not installed.
+    """
+    classifier = _classifier()
+    fitted, unseen = read_labelled(train), read_labelled(test)
+    known = sorted(set(fitted.labels))
+    if len(known) < 2:
+        raise InputError(f"{train} has the one label '{known[0]}': a classifier needs at least two")
+    strange = sorted(set(unseen.labels) - set(known))
+    if strange:
+        listed = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
+        raise InputError(f"{test} has labels that {train} has not: {listed}")
+    vectors = embed(session, [*fitted.texts, *unseen.texts], batch_size=batch_size, progress=progress)
+    count = len(fitted.texts)
+    classifier.fit(vectors[:count], list(fitted.labels))
+    accuracy = float(classifier.score(vectors[count:], list(unseen.labels)))
+    return ClassesResult(100 * accuracy, count, len(unseen.texts), len(known))
+
+
+def embed(
+    session: Encoder, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = silent
+) -> NDArray[np.float32]:
+    """Embed texts, each different one once.
+
+    :param session: what embeds them.
+    :param texts: n texts; repeated ones are computed once.
+    :param batch_size: texts a batch.
+    :param progress: called with (different texts done, different texts in all).
+    :return: float32[n, D].
+    :raises InputError: if an embedding is not finite.
+    """
+    place: dict[str, int] = {}
+    index = [place.setdefault(text, len(place)) for text in texts]
+    # Sorting by length lets a chunk hold texts that need about the same padding.
+    order = sorted(place, key=len)
+    chunks = []
+    for start in range(0, len(order), CHUNK_TEXTS):
+        chunk = order[start : start + CHUNK_TEXTS]
+        chunks.append(np.asarray(session.encode(chunk, batch_size=batch_size), np.float32))
+        if not np.isfinite(chunks[-1]).all():
+            raise InputError("the model gives embeddings with NaN or infinite values: check it with a few texts first")
+        progress(start + len(chunk), len(order))
+    sorted_vectors = np.concatenate(chunks)
+    vectors = np.empty_like(sorted_vectors)
+    vectors[[place[text] for text in order]] = sorted_vectors
+    return np.asarray(vectors[index], np.float32)
+
+
+def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Cosine similarity row by row; 0 where a row is all zero.
+
+    :param left: float[n, D].
+    :param right: float[n, D].
+    :return: float64[n].
+    """
+    a, b = left.astype(np.float64), right.astype(np.float64)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    products = np.einsum("nd,nd->n", a, b)
+    return np.asarray(np.divide(products, norms, out=np.zeros_like(products), where=norms > 0), np.float64)
+
+
+def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Spearman's rank correlation: Pearson's correlation of the ranks, where equal values share their mean rank.
+
+    :param left: float64[n], not all equal.
+    :param right: float64[n], not all equal.
+    :return: a number in [-1, 1].
+    """
+    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
+
+
+def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return np.asarray((last - (counts - 1) / 2)[inverse.reshape(-1)], np.float64)
+
+
+def _classifier() -> Any:
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError as error:
+        raise EdgeembError("accuracy needs scikit-learn: pip install 'edgeemb[adapt]'") from error
+    return LogisticRegression(C=CLASSIFIER_C, max_iter=CLASSIFIER_ROUNDS)
