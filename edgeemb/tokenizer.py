@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Lowercase, Sequence
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import EdgeembError, ModelError
 from edgeemb.files import read_text
 
 # The largest tokenizer.json in use (250 000 pieces) has about 17 MB.
@@ -17,20 +17,21 @@ MAX_BYTES = 256 * 2**20
 _SLOW_FILES = ("vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
-def parse_tokenizer(text: str, where: str) -> Tokenizer:
+def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelError) -> Tokenizer:
     """Parse the text of a ``tokenizer.json``.
 
     :param text: the JSON.
     :param where: what to call it in an error, usually its path.
-    :raises ModelError: if it is not a tokenizer.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error`` if it is not a tokenizer.
     """
     try:
         return Tokenizer.from_str(text)
-    except BaseException as error:
+    except BaseException as problem:
         # tokenizers raises the bare Exception class for whatever it cannot parse, and nothing else is ours.
-        if type(error) is not Exception:
+        if type(problem) is not Exception:
             raise
-        raise ModelError(f"{where} is not a tokenizer ({error}): copy the model folder again") from error
+        raise error(f"{where} is not a tokenizer ({problem}): copy its folder again") from problem
 
 
 def read_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer:
@@ -64,5 +65,7 @@ def _converted(folder: Path) -> Tokenizer:
         text = fast.backend_tokenizer.to_str()
     except (OSError, ValueError, KeyError, AttributeError, TypeError, ImportError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"{folder}: cannot convert its tokenizer ({reason}): save it as tokenizer.json") from error
+        raise ModelError(
+            f"{folder}: cannot convert its tokenizer ({reason}): save it as tokenizer.json"
+        ) from error
     return parse_tokenizer(text, f"the converted tokenizer of {folder}")

@@ -1,0 +1,54 @@
+"""Opening bundles: one engine per runtime, one `Session` in front of them all."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from edgeemb.bundle import read_manifest, unpack, verify
+from edgeemb.errors import BundleError, SpecError
+from edgeemb.runtimes.session import Engine, Session
+
+__all__ = ["OPS", "Session", "open_bundle"]
+
+#: Which lookup a session uses.
+OPS = ("auto", "builtin", "custom")
+
+
+def open_bundle(
+    path: str | Path, *, ops: str = "auto", threads: int = 0, verify_files: bool = True, ops_profile: Path | None = None
+) -> Session:
+    """Open a bundle.
+
+    :param path: the folder that `edgeemb.export` wrote, or a zip of it, which is unpacked for as long as the session lives.
+    :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
+    :param threads: threads within an op; 0 leaves the choice to the runtime.
+    :param verify_files: check that no file is missing or altered.
+    :param ops_profile: prefix of a file for the runtime's per-op profile, or None.
+    :return: an open session.
+    :raises BundleError: if the bundle is missing, damaged or newer than this edgeemb, or cannot be loaded.
+    :raises NativeError: if ops is ``custom`` and the native library is missing.
+    """
+    if ops not in OPS:
+        raise SpecError(f"ops '{ops}' is not known: use {', '.join(OPS)}")
+    folder = Path(path)
+    if folder.is_file():
+        unpacked = tempfile.TemporaryDirectory(prefix="edgeemb-")
+        unpack(folder, Path(unpacked.name))
+        session = open_bundle(unpacked.name, ops=ops, threads=threads, verify_files=verify_files, ops_profile=ops_profile)
+        session.keep = unpacked
+        return session
+    if not folder.is_dir():
+        raise BundleError(f"{folder} does not exist: make a bundle with edgeemb export")
+    manifest = read_manifest(folder)
+    if verify_files:
+        verify(folder, manifest.files)
+    engine: Engine
+    match manifest.runtime:
+        case "onnx":
+            from edgeemb.runtimes.onnxruntime import OnnxRuntimeEngine
+
+            engine = OnnxRuntimeEngine(folder, manifest, ops, threads, ops_profile)
+        case other:
+            raise BundleError(f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb")
+    return Session(folder, manifest, engine)

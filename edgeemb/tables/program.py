@@ -95,18 +95,16 @@ class CodebookLookup:
     """Rows put together from codebooks.
 
     With `additive` false, part m of the row is ``codebooks[m, codes[id, m]]`` and the parts are concatenated (product quantisation);
-    with `additive` true they are added up in order (residual codebooks). An optional scale per row multiplies the result.
+    with `additive` true they are added up in order (residual codebooks). A scale per row is a `Multiply` around it.
 
     :param codes: name of a uint8[R, M] array.
     :param codebooks: name of a float16 or float32 [M, K, d / M] array (additive: [M, K, d]).
-    :param scales: name of a float16 or float32 [R, 1] array, or None.
     """
 
     index: Index
     codes: str
     codebooks: str
     additive: bool = False
-    scales: str | None = None
 
 
 @dataclass(frozen=True)
@@ -180,8 +178,8 @@ def array_names(node: Node) -> list[str]:
                 names[array] = None
             case QuantizedLookup(codes=codes, scales=scales):
                 names.update({codes: None, scales: None})
-            case CodebookLookup(codes=codes, codebooks=books, scales=scale):
-                names.update({codes: None, books: None} | ({scale: None} if scale else {}))
+            case CodebookLookup(codes=codes, codebooks=books):
+                names.update({codes: None, books: None})
             case _:
                 pass
     return list(names)
@@ -260,8 +258,9 @@ def run(node: Node, arrays: Arrays, ids: NDArray[np.int64]) -> NDArray[Any]:
 
 
 def _quantized(node: QuantizedLookup, arrays: Arrays, index: NDArray[np.int64]) -> NDArray[np.float32]:
-    packed = arrays[node.codes][index].reshape(len(index), node.planes, -1)
-    scales = arrays[node.scales][index].astype(np.float32).reshape(len(index), node.planes, -1, 1)
+    width = -(-node.dim // (8 // node.bits))
+    packed = arrays[node.codes][index].reshape(len(index), node.planes, width)
+    scales = arrays[node.scales][index].astype(np.float32).reshape(len(index), node.planes, node.dim // node.block, 1)
     codes = unpack_codes(packed, node.bits, node.dim).astype(np.float32) - np.float32(ZERO_POINT[node.bits])
     values = codes.reshape(len(index), node.planes, node.dim // node.block, node.block) * scales
     rows = values[:, 0]
@@ -280,6 +279,4 @@ def _codebook(node: CodebookLookup, arrays: Arrays, index: NDArray[np.int64]) ->
             rows = rows + part
     else:
         rows = np.concatenate(parts, axis=1)
-    if node.scales is not None:
-        rows = rows * arrays[node.scales][index].astype(np.float32)
     return np.asarray(rows, np.float32)

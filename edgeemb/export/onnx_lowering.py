@@ -1,0 +1,209 @@
+"""Translate a lookup program into ONNX nodes, and put it in place of a table's Gather nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeemb.errors import ExportError
+from edgeemb.export.onnx_functions import DOMAIN, VERSION, function_for, op_name
+from edgeemb.tables import Table
+from edgeemb.tables.program import (
+    Add,
+    Clip,
+    CodebookLookup,
+    Concat,
+    Divide,
+    Gather,
+    Ids,
+    MatMul,
+    Modulo,
+    Multiply,
+    Node,
+    QuantizedLookup,
+    Select,
+    Take,
+    walk,
+)
+
+
+class Lowering:
+    """Writes one table's program as nodes.
+
+    :param table: the table to write.
+    :param name: unique prefix of every tensor and node that is written.
+    :param ids: name of the tensor of ids, int32 or int64 of any shape.
+    :param ids_type: element type of that tensor, of `onnx.TensorProto`.
+    :param arrays: names of the initializers that hold the table's arrays.
+    """
+
+    def __init__(self, table: Table, name: str, ids: str, ids_type: int, arrays: dict[str, str]) -> None:
+        self.table = table
+        self.name = name
+        self.ids_type = ids_type
+        self.arrays = arrays
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.constants: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
+        self.ids = ids if _checks_ids(table) else self._checked(ids)
+
+    def lower(self, node: Node) -> str:
+        """Write a node and what it needs.
+
+        :param node: a node of the program.
+        :return: name of the tensor that holds its value.
+        """
+        match node:
+            case Ids():
+                return self.ids
+            case Take(array, index):
+                taken = self._op("Gather", [self.arrays[array], self.lower(index)], axis=0)
+                return self._op("Cast", [taken], to=self.ids_type)
+            case Modulo(index, divisor):
+                return self._op("Mod", [self.lower(index), self._index_constant(divisor)])
+            case Divide(index, divisor):
+                return self._op("Div", [self.lower(index), self._index_constant(divisor)])
+            case Clip(index, offset, rows):
+                moved = self._op("Sub", [self.lower(index), self._index_constant(offset)])
+                low, high = self._index_constant(0), self._index_constant(rows - 1)
+                return self._op("Min", [self._op("Max", [moved, low]), high])
+            case Gather(array, index):
+                rows = self._op("Gather", [self.arrays[array], self.lower(index)], axis=0)
+                return self._float(rows, array)
+            case QuantizedLookup():
+                inputs = [self.lower(node.index), self.arrays[node.codes], self.arrays[node.scales]]
+                attributes = {"bits": node.bits, "dim": node.dim, "block": node.block, "planes": node.planes}
+                return self._op(op_name(node), inputs, domain=DOMAIN, **attributes)
+            case CodebookLookup():
+                books = self.table.arrays[node.codebooks].shape
+                dim = books[2] if node.additive else books[0] * books[2]
+                inputs = [self.lower(node.index), self.arrays[node.codes], self.arrays[node.codebooks]]
+                return self._op(op_name(node), inputs, domain=DOMAIN, dim=dim)
+            case Add(left, right):
+                return self._op("Add", [self.lower(left), self.lower(right)])
+            case Multiply(left, right):
+                return self._op("Mul", [self.lower(left), self.lower(right)])
+            case MatMul(rows_node, array):
+                return self._op("MatMul", [self.lower(rows_node), self._float(self.arrays[array], array)])
+            case Concat(parts):
+                return self._op("Concat", [self.lower(part) for part in parts], axis=-1)
+            case Select(index, bound, below, other):
+                chosen = self._op("Less", [self.lower(index), self._index_constant(bound)])
+                axis = self._constant(np.array([-1], np.int64))
+                wide = self._op("Unsqueeze", [chosen, axis])
+                return self._op("Where", [wide, self.lower(below), self.lower(other)])
+        raise ExportError(f"{self.name}: the ONNX writer cannot express '{type(node).__name__}'; use another codec")
+
+    def _checked(self, ids: str) -> str:
+        """Ids that failed if one was out of bounds: a Gather over V zeros, made at load time, is what refuses them."""
+        rows = self._constant(np.array([self.table.shape[0]], np.int64))
+        zeros = helper.make_tensor("value", TensorProto.UINT8, [1], [0])
+        zero_rows = self._op("ConstantOfShape", [rows], value=zeros)
+        beyond = self._op("Where", [self._op("Less", [ids, self._index_constant(0)]), self._index_constant(2**31 - 1), ids])
+        nothing = self._op("Cast", [self._op("Gather", [zero_rows, beyond], axis=0)], to=self.ids_type)
+        return self._op("Add", [ids, nothing])
+
+    def _float(self, tensor: str, array: str) -> str:
+        if self.table.arrays[array].dtype == np.float32:
+            return tensor
+        return self._op("Cast", [tensor], to=TensorProto.FLOAT)
+
+    def _index_constant(self, value: int) -> str:
+        return self._constant(np.array(value, helper.tensor_dtype_to_np_dtype(self.ids_type)))
+
+    def _constant(self, value: NDArray[np.generic]) -> str:
+        key = (str(value.dtype), value.tobytes(), value.shape)
+        if key not in self.constants:
+            name = f"{self.name}/constant_{len(self.constants)}"
+            self.initializers.append(numpy_helper.from_array(value, name))
+            self.constants[key] = name
+        return self.constants[key]
+
+    def _op(self, op: str, inputs: Sequence[str], domain: str = "", **attributes: object) -> str:
+        output = f"{self.name}/{op}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
+        return output
+
+
+def _checks_ids(table: Table) -> bool:
+    """Whether the ids themselves enter a fused lookup over all V rows, which refuses those out of bounds."""
+    rows = table.shape[0]
+    for node in walk(table.program):
+        if isinstance(node, QuantizedLookup | CodebookLookup) and isinstance(node.index, Ids) and len(table.arrays[node.codes]) == rows:
+            return True
+    return False
+
+
+def gathers_of(graph: onnx.GraphProto, initializer: str) -> list[onnx.NodeProto]:
+    """The Gather nodes that look up rows of an initializer.
+
+    :param graph: the graph to search.
+    :param initializer: name of the table.
+    """
+    return [node for node in graph.node if node.op_type == "Gather" and node.input[0] == initializer and _axis(node) == 0]
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+
+
+def replace_table(model: onnx.ModelProto, initializer: str, table: Table, alias: str, ids_types: dict[str, int]) -> None:
+    """Put a compressed table in place of the Gather nodes over an initializer, in the model itself.
+
+    The initializer goes when nothing else uses it. Call `add_functions` once all tables are in.
+
+    :param model: the model to change.
+    :param initializer: name of the float table.
+    :param table: the compressed table of the same shape.
+    :param alias: prefix of the new initializers and nodes, unique in the model.
+    :param ids_types: element type of each ids tensor by name; int64 is assumed where it is missing.
+    :raises ExportError: if no Gather looks up rows of the initializer.
+    """
+    graph = model.graph
+    gathers = gathers_of(graph, initializer)
+    if not gathers:
+        raise ExportError(f"table '{initializer}': no Gather looks up its rows; choose another table (edgeemb inspect lists them)")
+    names = {array: f"{alias}.{array}" for array in table.arrays}
+    graph.initializer.extend(numpy_helper.from_array(value, names[array]) for array, value in table.arrays.items())
+    for number, gather in enumerate(gathers):
+        prefix = alias if len(gathers) == 1 else f"{alias}_{number}"
+        lowering = Lowering(table, prefix, gather.input[1], ids_types.get(gather.input[1], TensorProto.INT64), names)
+        lowering.lower(table.program)
+        lowering.nodes[-1].output[0] = gather.output[0]
+        at = next(position for position, node in enumerate(graph.node) if node is gather or node == gather)
+        graph.node.remove(gather)
+        for offset, node in enumerate(lowering.nodes):
+            graph.node.insert(at + offset, node)
+        graph.initializer.extend(lowering.initializers)
+        _declare(graph, gather.output[0], gather.input[1], table.shape[1])
+    if not any(initializer in node.input for node in graph.node):
+        graph.initializer.remove(next(item for item in graph.initializer if item.name == initializer))
+
+
+def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:
+    """Custom ops have no shape inference in the pinned ABI: declare the rows, where the shape of the ids is known."""
+    known = {info.name: info for info in [*graph.input, *graph.value_info, *graph.output]}
+    if output in known or ids not in known or not known[ids].type.tensor_type.HasField("shape"):
+        return
+    shape: list[str | int] = [axis.dim_param or axis.dim_value for axis in known[ids].type.tensor_type.shape.dim]
+    graph.value_info.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [*shape, dim]))
+
+
+def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
+    """Add the portable bodies of the fused ops that some tables use, and the op set that they live in.
+
+    :param model: the model, whose tables are already in place.
+    :param tables: those tables.
+    """
+    by_name: dict[str, list[QuantizedLookup | CodebookLookup]] = {}
+    for table in tables:
+        for node in walk(table.program):
+            if isinstance(node, QuantizedLookup | CodebookLookup):
+                by_name.setdefault(op_name(node), []).append(node)
+    model.functions.extend(function_for(nodes) for nodes in by_name.values())
+    if by_name:
+        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))

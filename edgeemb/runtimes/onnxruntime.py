@@ -1,0 +1,91 @@
+"""Engine for ONNX Runtime: registers the native lookup ops where they are there, else the model's portable bodies run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+from edgeemb.bundle import Manifest
+from edgeemb.errors import BundleError, InputError, NativeError
+from edgeemb.native import find_library
+from edgeemb.runtimes.session import Feeds
+
+MODEL = "model.onnx"
+
+#: Every error that the runtime's binding raises; they share no base of their own.
+RUNTIME_ERRORS = tuple(
+    kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception
+)
+_ERRORS_ONLY = 4
+
+
+class OnnxRuntimeEngine:
+    """A bundle's model in ONNX Runtime.
+
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :param ops: ``custom`` needs the native library, ``builtin`` does without, ``auto`` takes it where it is there.
+    :param threads: threads within an op; 0 leaves the choice to the runtime.
+    :param ops_profile: prefix of a file for the runtime's own per-op profile, or None.
+    :raises NativeError: if ops is ``custom`` and the library is missing or refused.
+    :raises BundleError: if the runtime cannot load the model.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto", threads: int = 0, ops_profile: Path | None = None) -> None:
+        library = None if ops == "builtin" else _library(required=ops == "custom")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = threads
+        if ops_profile is not None:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(ops_profile)
+        self.ops = "builtin" if library is None else "custom"
+        self.lengths: tuple[int, ...] = ()
+        try:
+            if library is not None:
+                options.register_custom_ops_library(str(library))
+            self._session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+        except RUNTIME_ERRORS as error:
+            raise BundleError(f"{folder / MODEL}: ONNX Runtime {onnxruntime.__version__} cannot load it ({first_line(error)})") from None
+        self._outputs = [info.name for info in manifest.outputs]
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """All outputs.
+
+        :param feeds: an array per input.
+        :raises InputError: with the runtime's words if it refuses the inputs.
+        """
+        try:
+            return [np.asarray(value) for value in self._session.run(self._outputs, dict(feeds))]
+        except RUNTIME_ERRORS as error:
+            raise InputError(f"ONNX Runtime refused the inputs ({first_line(error)})") from None
+
+    def end_profile(self) -> Path:
+        """Finish the per-op profile and give the file that holds it."""
+        return Path(self._session.end_profiling())
+
+    def close(self) -> None:
+        """Drop the runtime's session."""
+        del self._session
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a runtime's message, for messages of one line.
+
+    :param error: what the runtime raised.
+    """
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _library(*, required: bool) -> Path | None:
+    try:
+        return find_library("edgeemb_onnxruntime")
+    except NativeError:
+        if required:
+            raise
+        return None
