@@ -1,0 +1,151 @@
+"""The native half: where its libraries and sources lie, and a thin binding of the lookup kernels for tests and benchmarks.
+
+A wheel carries the libraries in ``edgeemb/native`` and the C sources in ``edgeemb/sources``. An editable install has the libraries in the
+same place of the environment and takes the sources from the checkout, where they are newer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgeemb
+from edgeemb.errors import InputError, NativeError
+
+_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+_PREFIX = "" if sys.platform == "win32" else "lib"
+_ABI_VERSION = 1
+_ID_OUT_OF_RANGE = 1
+_STATUS = {2: "the sizes do not fit together", 3: "an element type or bit width is unknown", 4: "this processor cannot run the variant"}
+_ID_TYPES = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
+_SCALE_TYPES = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
+
+
+def library(name: str) -> Path:
+    """Path of a native library of this installation.
+
+    :param name: ``kernels`` or ``onnxruntime``.
+    :raises NativeError: if this installation has no such library.
+    """
+    file = f"{_PREFIX}edgeemb_{name}{_SUFFIX}"
+    for folder in edgeemb.__path__:
+        path = Path(folder, "native", file)
+        if path.is_file():
+            return path
+    raise NativeError(f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler")
+
+
+def sources() -> Path:
+    """Folder that holds the C sources: ``runtimes/``, and ``devices/`` and ``export/`` where this version has them.
+
+    :raises NativeError: if this installation has no sources.
+    """
+    for folder in map(Path, edgeemb.__path__):
+        for root in (folder.parent, folder / "sources"):
+            if (root / "runtimes" / "kernels" / "quantized.h").is_file():
+                return root
+    raise NativeError("the C sources are not installed: install edgeemb with pip from its wheel or its checkout")
+
+
+def variants() -> list[str]:
+    """Names of the kernel variants that this processor can run, the fastest first; ``serial`` is always the last.
+
+    :raises NativeError: if the kernel library is missing or of another version.
+    """
+    kernels = _kernels()
+    names: list[str] = []
+    while name := kernels.edgeemb_variant(len(names)):
+        names.append(name.decode())
+    return names
+
+
+def quantized_lookup(
+    ids: NDArray[Any],
+    codes: NDArray[np.uint8],
+    scales: NDArray[Any],
+    bits: int,
+    dim: int,
+    block: int = 0,
+    planes: int = 1,
+    variant: str | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Rows of a quantised table by the native kernel. The layout is that of `edgeemb.tables.program.unpack_codes`.
+
+    :param ids: int32 or int64[N], each in [0, V).
+    :param codes: uint8[V, planes * ceil(dim / (8 / bits))]; need not be aligned.
+    :param scales: float16 or float32[V, planes * dim / block]; need not be aligned.
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements in a row.
+    :param block: elements that share a scale; 0 for one scale a row.
+    :param planes: residual planes, added up in order.
+    :param variant: a name of `variants`, or None for the fastest.
+    :param out: float32[N, dim] that is written and returned; need not be aligned.
+    :return: float32[N, dim].
+    :raises InputError: if an id is out of range, or the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, or cannot run the variant here.
+    """
+    rows = len(codes)
+    blocks = dim // block if block > 0 else 1
+    width = -(-dim * bits // 8)
+    if out is None:
+        out = np.empty((len(ids), dim), np.float32)
+    for name, array, dtypes, shape in (
+        ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
+        ("codes", codes, (np.dtype(np.uint8),), (rows, planes * width)),
+        ("scales", scales, tuple(_SCALE_TYPES), (rows, planes * blocks)),
+        ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
+    ):
+        if array.dtype not in dtypes or array.shape != shape or not array.flags.c_contiguous:
+            raise InputError(f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}")
+    position = ctypes.c_int64(-1)
+    status = _kernels().edgeemb_quantized_lookup(
+        variant.encode() if variant is not None else None,
+        codes.ctypes.data,
+        scales.ctypes.data,
+        _SCALE_TYPES[scales.dtype],
+        rows,
+        bits,
+        dim,
+        block,
+        planes,
+        ids.ctypes.data,
+        _ID_TYPES[ids.dtype],
+        len(ids),
+        out.ctypes.data,
+        ctypes.byref(position),
+    )
+    if status == _ID_OUT_OF_RANGE:
+        raise InputError(f"id {ids[position.value]} at position {position.value} is outside [0, {rows}), the rows of the table")
+    if status:
+        asked = f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}"
+        raise NativeError(f"the lookup kernel refused {asked}: {_STATUS.get(status, f'status {status}')}")
+    return out
+
+
+@cache
+def _kernels() -> ctypes.CDLL:
+    path = library("kernels")
+    try:
+        kernels = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NativeError(f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine") from error
+    pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
+    kernels.edgeemb_abi_version.restype = int32
+    if kernels.edgeemb_abi_version() != _ABI_VERSION:
+        raise NativeError(f"the native library {path} is of another version than edgeemb: install edgeemb again")
+    kernels.edgeemb_variant.restype = ctypes.c_char_p
+    kernels.edgeemb_variant.argtypes = [int32]
+    kernels.edgeemb_quantized_lookup.restype = int32
+    kernels.edgeemb_quantized_lookup.argtypes = [
+        ctypes.c_char_p,
+        *(pointer, pointer, int32, int64, int32, int32, int32, int32, int32),
+        *(pointer, int32, int64, pointer, pointer),
+    ]
+    return kernels

@@ -1,0 +1,91 @@
+/* libedgeemb_kernels: the kernels behind a flat C interface, for ctypes, tests and benchmarks. */
+#include <string.h>
+
+#include "quantized.h"
+
+#if defined(_WIN32)
+#define EDGEEMB_EXPORT __declspec(dllexport)
+#else
+#define EDGEEMB_EXPORT __attribute__((visibility("default")))
+#endif
+
+EDGEEMB_EXPORT int32_t edgeemb_abi_version(void);
+EDGEEMB_EXPORT const char *edgeemb_variant(int32_t rank);
+EDGEEMB_EXPORT int32_t edgeemb_quantized_lookup(
+    const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
+    int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
+
+/* Changes whenever a function here does. */
+int32_t edgeemb_abi_version(void)
+{
+    return 1;
+}
+
+/* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
+const char *edgeemb_variant(int32_t rank)
+{
+    eeb_variant variant;
+
+    for (variant = EEB_VARIANTS - 1; variant >= 0; --variant) {
+        if (eeb_cpu_can(variant) && rank-- == 0) {
+            return eeb_variant_name(variant);
+        }
+    }
+    return NULL;
+}
+
+/* The variant of that name, or the fastest for NULL; -1 if it is unknown or cannot run here. */
+static eeb_variant find_variant(const char *name)
+{
+    eeb_variant variant;
+
+    if (name == NULL) {
+        return eeb_cpu_best();
+    }
+    for (variant = 0; variant < EEB_VARIANTS; ++variant) {
+        if (eeb_cpu_can(variant) && strcmp(name, eeb_variant_name(variant)) == 0) {
+            return variant;
+        }
+    }
+    return -1;
+}
+
+/* eeb_quantized_lookup of quantized.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE only. */
+int32_t edgeemb_quantized_lookup(
+    const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
+    int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position)
+{
+    const eeb_variant chosen = find_variant(variant);
+    eeb_quantized_table table;
+    eeb_quantized_function lookup;
+    eeb_ids all;
+    size_t at = 0;
+    eeb_status status;
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    if (count < 0) {
+        return EEB_BAD_SHAPE;
+    }
+    lookup = eeb_quantized_variant(bits, chosen);
+    if (lookup == NULL) {
+        return EEB_BAD_TYPE;
+    }
+    table.codes = codes;
+    table.scales = scales;
+    table.rows = rows;
+    table.bits = bits;
+    table.dim = dim;
+    table.block = block;
+    table.planes = planes;
+    table.scale_type = scale_type;
+    all.data = ids;
+    all.count = (size_t)count;
+    all.type = id_type;
+    status = lookup(&table, &all, output, &at);
+    if (status == EEB_ID_OUT_OF_RANGE && position != NULL) {
+        *position = (int64_t)at;
+    }
+    return status;
+}

@@ -1,0 +1,72 @@
+/* What every lookup kernel shares: status codes, element types and the few compiler words.
+ *
+ * Status codes are stable: adapters, the Python binding and generated firmware compare them as numbers.
+ *
+ *     EEB_OK                0   the whole output was written
+ *     EEB_ID_OUT_OF_RANGE   1   an id lies outside [0, rows); its position among the ids is reported; the output was not touched
+ *     EEB_BAD_SHAPE         2   a size is zero, negative, too large, or does not divide as it must; the output was not touched
+ *     EEB_BAD_TYPE          3   an element type or a bit width that the kernel does not know; the output was not touched
+ *     EEB_NO_VARIANT        4   the variant asked for is not built in, or this processor cannot run it
+ */
+#ifndef EEB_STATUS_H
+#define EEB_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A bare-metal compiler may come without a string.h; memcpy and memset are the only functions that the kernels call. */
+#if defined(__has_include)
+#if __has_include(<string.h>)
+#define EEB_HAS_STRING_H 1
+#endif
+#elif !defined(__STDC_HOSTED__) || __STDC_HOSTED__
+#define EEB_HAS_STRING_H 1
+#endif
+#if defined(EEB_HAS_STRING_H)
+#include <string.h>
+#else
+#ifdef __cplusplus
+extern "C" {
+#endif
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int value, size_t size);
+#ifdef __cplusplus
+}
+#endif
+#endif
+
+typedef int32_t eeb_status;
+
+enum { EEB_OK = 0, EEB_ID_OUT_OF_RANGE = 1, EEB_BAD_SHAPE = 2, EEB_BAD_TYPE = 3, EEB_NO_VARIANT = 4 };
+
+/* Element types of ids and scales. */
+typedef int32_t eeb_type;
+
+enum { EEB_INT32 = 0, EEB_INT64 = 1, EEB_FLOAT16 = 2, EEB_FLOAT32 = 3 };
+
+#if defined(__GNUC__) || defined(__clang__)
+#define EEB_INLINE static inline __attribute__((always_inline, unused))
+#define EEB_FUNCTION static __attribute__((unused))
+#define EEB_TARGET(features) __attribute__((target(features)))
+#define EEB_PREFETCH(address) __builtin_prefetch((address), 0, 3)
+#else
+#define EEB_INLINE static inline
+#define EEB_FUNCTION static inline
+#define EEB_TARGET(features)
+#define EEB_PREFETCH(address) ((void)(address))
+#endif
+
+/* Keeps a product from being fused with the addition that follows: results must agree to the bit with and without FMA hardware.
+ * clang fuses only within one expression, and every product here is an expression of its own; GCC by default fuses across them,
+ * and is held back by passing the value through a register it cannot see into. */
+#if defined(__GNUC__) && !defined(__clang__) && defined(__SSE2__)
+#define EEB_ROUNDED(value) __asm__("" : "+x"(value))
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
+#define EEB_ROUNDED(value) __asm__("" : "+w"(value))
+#elif defined(__GNUC__) && !defined(__clang__)
+#define EEB_ROUNDED(value) __asm__("" : "+m"(value))
+#else
+#define EEB_ROUNDED(value) ((void)(value))
+#endif
+
+#endif
