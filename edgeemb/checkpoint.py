@@ -1,19 +1,20 @@
 """Reading the files of a model folder: configs as dictionaries, weights as a dictionary of tensors.
 
-The files are not trusted. Names in them stay inside the folder, sizes are bounded, and a safetensors file is checked
-against its own header before a tensor is made. A pickle is refused unless asked for, and then read without running
-its code (``torch.load(weights_only=True)``).
+The files are not trusted. Names in them stay inside the folder, sizes are bounded, and a safetensors file is
+checked against its own header before a tensor is made. A pickle is refused unless asked for, and then read
+without running its code (``torch.load(weights_only=True)``).
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from edgeemb.errors import ModelError
@@ -46,14 +47,17 @@ def inside(folder: Path, name: object, named_by: Path) -> Path:
     :raises ModelError: if the name would lead out of the folder.
     """
     if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ModelError(f"{named_by} names {name!r}, which is not a path inside its folder: do not trust this model")
+        raise ModelError(
+            f"{named_by} names {name!r}, which is not a path inside its folder: do not trust this model"
+        )
     return folder / name
 
 
 def read_weights(folder: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]:
     """Every tensor of a folder's checkpoint, on the CPU, as stored.
 
-    :param folder: holds ``model.safetensors`` or its shards with their index; or the same as ``pytorch_model.bin``.
+    :param folder: holds ``model.safetensors`` or its shards with their index; or the same as
+        ``pytorch_model.bin``.
     :param allow_pickle: read ``pytorch_model.bin`` where there is no safetensors file.
     :raises ModelError: if there is no checkpoint, it is damaged, or it is a pickle and that was not allowed.
     """
@@ -76,9 +80,8 @@ def read_weights(folder: Path, *, allow_pickle: bool = False) -> dict[str, Tenso
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        # Opening compares the header's offsets with each other and with the file's size; no tensor is read yet.
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}
+        # It compares the header's offsets with each other and with the file's size before it makes a tensor.
+        return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path} is truncated or not a safetensors file ({error}): copy it again") from error
 
@@ -88,13 +91,15 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).split("\n")[0]
-        raise ModelError(f"{path} is damaged or holds more than tensors ({reason}): it is not read") from error
+        raise ModelError(
+            f"{path} is damaged or holds more than tensors ({reason}): it is not read"
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"{path} does not hold a dictionary of tensors: save the model with save_pretrained")
     return {str(name): value for name, value in state.items()}
 
 
-def _read_shards(folder: Path, index: Path, read: Any) -> dict[str, Tensor]:
+def _read_shards(folder: Path, index: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
     names = read_config(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ModelError(f"{index} has no weight_map: copy it again")

