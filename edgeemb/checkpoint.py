@@ -69,7 +69,10 @@ def read_weights(folder: Path, *, allow_pickle: bool = False) -> dict[str, Tenso
     single, index = (folder / name for name in _PICKLE)
     found = next((path for path in (single, index) if path.is_file()), None)
     if found is None:
-        raise ModelError(f"{folder} has no model.safetensors: save the model with save_pretrained")
+        raise ModelError(
+            f"{folder} has no model.safetensors: save the model with save_pretrained, "
+            "or pass --allow-pickle (allow_pickle=True) if it only comes as a pickle"
+        )
     if not allow_pickle:
         raise ModelError(
             f"{found} is a pickle, which can run code, and there is no model.safetensors: "

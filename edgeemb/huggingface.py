@@ -88,11 +88,11 @@ def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Pat
         )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ModelError(
-            f"{source} is no folder here, and the Hugging Face hub cannot be reached: give a folder, or go online"
+            f"{source} is no folder here and the Hugging Face hub is out of reach: give a folder or go online"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
-            f"{source} is no folder here, and the Hugging Face hub does not give it ({_first_line(error)})"
+            f"{source} is no folder here and the Hugging Face hub does not give it ({_first_line(error)})"
         ) from error
     return Path(found)
 

@@ -39,22 +39,17 @@ def load_module(
     tables = find_tables(module, known=False)
     check_finite(module, name)
     examples = _named_examples(module, example_inputs, name)
+    unknown = sorted(set(axes) - set(examples))
+    if unknown:
+        raise ModelError(f"axes names {unknown[0]!r}, which is no input of {name}: {', '.join(examples)}")
+    named = {label: _axes(label, tensor, axes.get(label)) for label, tensor in examples.items()}
+    examples = _widened(examples, named)
     result, fed = _run_once(module, examples, name)
     inputs = []
     for label, tensor in examples.items():
         table = next((table for table in tables if (label, table.name) in fed), None)
-        inputs.append(
-            TensorInfo(
-                name=label,
-                dtype=_dtype_name(tensor),
-                axes=_axes(label, tensor, axes.get(label)),
-                table=table.alias if table else None,
-                rows=table.rows if table else None,
-            )
-        )
-    unknown = sorted(set(axes) - set(examples))
-    if unknown:
-        raise ModelError(f"axes names {unknown[0]!r}, which is no input of {name}: {', '.join(examples)}")
+        alias, rows = (table.alias, table.rows) if table else (None, None)
+        inputs.append(TensorInfo(label, _dtype_name(tensor), named[label], alias, rows))
     return Model(
         name=name,
         source=f"torch module {type(source).__name__}",
@@ -130,6 +125,22 @@ def _axes(label: str, tensor: Tensor, given: Sequence[str | int] | None) -> tupl
     if len(given) != tensor.ndim:
         raise ModelError(f"axes of {label!r} has {len(given)} entries, its example has {tensor.ndim} axes")
     return tuple(given)
+
+
+def _widened(examples: dict[str, Tensor], named: dict[str, tuple[str | int, ...]]) -> dict[str, Tensor]:
+    """The examples with every axis that may vary at least two long: torch.export takes one for a constant."""
+    sizes: dict[str, int] = {}
+    for label, tensor in examples.items():
+        for axis, size in zip(named[label], tensor.shape, strict=True):
+            if isinstance(axis, str) and sizes.setdefault(axis, size) != size:
+                raise ModelError(
+                    f"axis {axis!r} is {sizes[axis]} long in one example and {size} in {label!r}: give axes"
+                )
+    wide = {}
+    for label, tensor in examples.items():
+        twice = [2 if isinstance(axis, str) and sizes[axis] == 1 else 1 for axis in named[label]]
+        wide[label] = tensor.repeat(twice) if 2 in twice else tensor
+    return wide
 
 
 def _module_outputs(

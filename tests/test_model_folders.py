@@ -219,7 +219,7 @@ def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
-        ModelError, match="org/model is no folder here, and the Hugging Face hub cannot be"
+        ModelError, match="org/model is no folder here and the Hugging Face hub is out of reach"
     ) as error:
         load("org/model")
     one_line(error)

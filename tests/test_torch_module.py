@@ -45,6 +45,20 @@ def test_exports_to_onnx_with_the_named_axes_free(tmp_path: Path) -> None:
     np.testing.assert_allclose(result, source(user, history).detach().numpy(), atol=1e-5)
 
 
+def test_exports_a_free_batch_from_an_example_of_one(tmp_path: Path) -> None:
+    source = Recommender()
+    model = load(source, example_inputs=(torch.tensor([1]), torch.tensor([[0, 1]])))
+    session = onnx_session(model, tmp_path / "model.onnx")
+    user, history = torch.tensor([3, 4, 5]), torch.tensor([[29, 0], [1, 2], [3, 4]])
+    (result,) = session.run(None, {"user": user.numpy(), "history": history.numpy()})
+    np.testing.assert_allclose(result, source(user, history).detach().numpy(), atol=1e-5)
+
+
+def test_refuses_examples_whose_batches_differ() -> None:
+    with pytest.raises(ModelError, match="axis 'batch' is 1 long in one example and 3 in 'history'"):
+        load(Recommender(), example_inputs=(torch.tensor([1]), EXAMPLES[1]))
+
+
 def test_copies_the_module_and_leaves_it_as_it_was() -> None:
     source = Recommender().double().train()
     model = load(source, example_inputs=EXAMPLES)
