@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from edgeemb.bundle import read_manifest, unpack, verify
+from edgeemb.bundle import Manifest, read_manifest, unpack, verify
 from edgeemb.errors import BundleError, SpecError
 from edgeemb.runtimes.session import Engine, Session
 
-__all__ = ["OPS", "Session", "open_bundle"]
+__all__ = ["OPS", "Session", "open_bundle", "open_folder"]
 
 #: Which lookup a session uses.
 OPS = ("auto", "builtin", "custom")
@@ -43,6 +43,17 @@ def open_bundle(
     manifest = read_manifest(folder)
     if verify_files:
         verify(folder, manifest.files)
+    return open_folder(folder, manifest, ops=ops, threads=threads, ops_profile=ops_profile)
+
+
+def open_folder(folder: Path, manifest: Manifest, *, ops: str = "auto", threads: int = 0, ops_profile: Path | None = None) -> Session:
+    """Open a model whose manifest is already there, as an export does to check what it wrote.
+
+    The other parameters, and what it raises, are those of `open_bundle`.
+
+    :param folder: holds the model's files.
+    :param manifest: describes them.
+    """
     engine: Engine
     match manifest.runtime:
         case "onnx":

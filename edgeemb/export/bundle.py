@@ -1,0 +1,85 @@
+"""Writing a bundle: into a temporary folder beside its place, renamed when complete."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeemb.bundle import FileEntry, file_entry
+from edgeemb.errors import ExportError
+
+
+@contextmanager
+def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[Path]:
+    """A temporary folder that takes the place of `out` when the block ends well, and vanishes when it does not.
+
+    What stood at `out` is untouched until then, and stays if the block fails or is interrupted.
+
+    :param out: where the result goes.
+    :param force: replace what stands there.
+    :param as_zip: make one zip file of it.
+    :raises ExportError: if `out` exists and `force` is not set, or the disk is full.
+    """
+    if out.exists() and not force:
+        raise ExportError(f"{out} exists: choose another output, or replace it with --force")
+    if out.exists() and out.is_dir() and not as_zip and not (out / "manifest.json").is_file() and any(out.iterdir()):
+        raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", ignore_cleanup_errors=True) as scratch:
+            folder = Path(scratch, "new")
+            folder.mkdir()
+            yield folder
+            result = _zipped(folder, Path(scratch, "new.zip")) if as_zip else folder
+            _replace(result, out, Path(scratch, "old"))
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ExportError(f"no space left on the disk of {out.parent}: nothing was written; free some and export again") from None
+        raise ExportError(f"cannot write {out} ({error.strerror or error}): nothing was changed; choose another output") from None
+
+
+def _replace(new: Path, out: Path, old: Path) -> None:
+    """Move `new` to `out`; what stood there goes to `old`, and back if the move fails."""
+    if not out.exists():
+        new.rename(out)
+        return
+    out.rename(old)
+    try:
+        new.rename(out)
+    except BaseException:
+        old.rename(out)
+        raise
+
+
+def _zipped(folder: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                file.write(path, path.relative_to(folder).as_posix())
+    return archive
+
+
+def file_entries(folder: Path) -> dict[str, FileEntry]:
+    """Size and checksum of every file below a folder, by its path with ``/``.
+
+    :param folder: the folder.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_entry(path) for path in paths}
+
+
+def copy_library(library: Path, folder: Path, abi: str) -> None:
+    """Put a native library into ``lib/<abi>/`` of a bundle.
+
+    :param library: the library.
+    :param folder: the bundle.
+    :param abi: name of the platform.
+    """
+    place = folder / "lib" / abi
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(library, place / library.name)

@@ -1,0 +1,91 @@
+"""Which table gets which spec: reading ``--table`` values and fitting the tables they ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgeemb.corpus import token_frequency
+from edgeemb.errors import SpecError
+from edgeemb.model import Model
+from edgeemb.spec import Spec, parse_spec
+from edgeemb.tables import Table, codec_of, encode
+from edgeemb.tables.codec import Progress, silent
+
+#: Spec of position and type tables that nothing else is said about.
+SMALL_TABLE = "int8"
+
+_NAMED = re.compile(r"([\w.\-/]+)=(.+)")
+
+
+def choose_specs(model: Model, wanted: str | Sequence[str] | Mapping[str, str], default: str) -> dict[str, Spec]:
+    """The spec of every table of a model.
+
+    A bare spec is for the word table, or for every table of a module whose tables have no known role; ``name=spec`` is for one table.
+    Position and type tables that are not named get `SMALL_TABLE`.
+
+    :param model: a loaded model.
+    :param wanted: one spec, a list of specs and ``name=spec`` entries, or a mapping from table to spec.
+    :param default: spec where `wanted` says nothing.
+    :return: specs by alias, in the order of the model's tables.
+    :raises SpecError: if a spec does not parse, or two bare specs are given.
+    :raises ModelError: if a table is named that the model has not.
+    """
+    if isinstance(wanted, Mapping):
+        named, bare = {alias: parse_spec(text) for alias, text in wanted.items()}, parse_spec(default)
+    else:
+        named, bare = _read([wanted] if isinstance(wanted, str) else wanted, default)
+    for alias in named:
+        model.table(alias)
+    small = parse_spec(SMALL_TABLE)
+    specs = {}
+    for table in model.tables:
+        specs[table.alias] = named.get(table.alias, small if table.role in ("position", "type") else bare)
+        codec_of(specs[table.alias])
+    return specs
+
+
+def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
+    named: dict[str, Spec] = {}
+    bare: list[Spec] = []
+    for text in wanted:
+        match = _NAMED.fullmatch(text)
+        if match is None:
+            bare.append(parse_spec(text))
+        else:
+            named[match[1]] = parse_spec(match[2])
+    if len(bare) > 1:
+        raise SpecError(f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one")
+    return named, bare[0] if bare else parse_spec(default)
+
+
+def fit_tables(
+    model: Model, specs: Mapping[str, Spec], *, corpus: Path | None = None, seed: int = 0, progress: Progress = silent
+) -> dict[str, Table]:
+    """Fit every table of a model.
+
+    :param model: a loaded model.
+    :param specs: specs by alias.
+    :param corpus: text whose token frequencies weight the fit of the word table, or None.
+    :param seed: equal seeds give equal tables.
+    :param progress: called with (rows done, rows in all) of the table at work.
+    :return: tables by alias.
+    :raises SpecError: if a spec does not fit its table.
+    :raises InputError: if the corpus cannot be used.
+    """
+    tables = {}
+    for alias, spec in specs.items():
+        frequency = _frequency(model, corpus) if model.table(alias).role == "word" else None
+        tables[alias] = encode(model.table_weight(alias), spec, frequency=frequency, seed=seed, progress=progress, name=f"table {alias}")
+    return tables
+
+
+def _frequency(model: Model, corpus: Path | None) -> NDArray[np.float64] | None:
+    if corpus is None or model.tokenizer_json is None:
+        return None
+    return token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, model.word_table.rows)

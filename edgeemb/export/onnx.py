@@ -1,0 +1,60 @@
+"""Writer for ONNX: opset 18, IR 8, dynamic batch and length, tables as external data so that the runtime maps them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import onnx
+from onnx.external_data_helper import convert_model_to_external_data
+
+from edgeemb.errors import ExportError
+from edgeemb.export.onnx_body import convert_body
+from edgeemb.export.onnx_lowering import add_functions, replace_table
+from edgeemb.export.onnx_trace import OPSET, trace
+from edgeemb.export.writers import Request, Written
+
+MODEL = "model.onnx"
+DATA = "model.data"
+#: Smaller tensors stay inside the model file.
+_EXTERNAL_BYTES = 1024
+
+
+def write(request: Request, folder: Path) -> Written:
+    """Write ``model.onnx`` and ``model.data``.
+
+    Both lowerings are in the file: the lookups are nodes of domain `edgeemb`, and their model-local functions are the portable bodies.
+
+    :param request: what to write.
+    :param folder: an existing folder.
+    :raises ExportError: if the model cannot be traced or converted.
+    """
+    model = request.model
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        graph = trace(model, Path(scratch))
+        names = {alias: model.table(alias).name for alias in request.tables}
+        graph = convert_body(graph, request.body, set(names.values()), Path(scratch))
+    notes = []
+    ids_types = {info.name: onnx.helper.np_dtype_to_tensor_dtype(onnx.numpy_helper.np.dtype(info.dtype)) for info in model.inputs}
+    for alias, table in request.tables.items():
+        replace_table(graph, names[alias], table, alias, ids_types)
+        if any(names[alias] == item.name for item in graph.graph.initializer):
+            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+    add_functions(graph, request.tables.values())
+    save(graph, folder)
+    return Written(opset=OPSET, notes=tuple(notes))
+
+
+def save(model: onnx.ModelProto, folder: Path) -> None:
+    """Write a model with its weights beside it.
+
+    :param model: the model; its large tensors become references to the data file.
+    :param folder: an existing folder.
+    :raises ExportError: if the result is not valid ONNX.
+    """
+    convert_model_to_external_data(model, location=DATA, size_threshold=_EXTERNAL_BYTES)
+    onnx.save(model, folder / MODEL)
+    try:
+        onnx.checker.check_model(str(folder / MODEL))
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"the exported graph is not valid ONNX ({str(error).strip().splitlines()[0]})") from error

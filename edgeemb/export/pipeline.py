@@ -1,0 +1,160 @@
+"""The steps of an export: choose, fit, write, check, describe."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, TensorEntry
+from edgeemb.errors import SpecError
+from edgeemb.export import Steps
+from edgeemb.export.bundle import atomic_folder, copy_library, file_entries
+from edgeemb.export.choices import choose_specs, fit_tables
+from edgeemb.export.parity import compare, golden_text
+from edgeemb.export.targets import Target, find_target, host_abi
+from edgeemb.export.writers import BODIES, Request, Written, writer_for
+from edgeemb.model import Model, load
+from edgeemb.native import find_library
+from edgeemb.runtimes import open_folder
+from edgeemb.tables import Table
+
+_VERSIONED = ("edgeemb", "torch", "onnx", "onnxruntime", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for; see `edgeemb.export.export`."""
+
+    target: str | None
+    table: str | Sequence[str] | Mapping[str, str]
+    runtime: str | None
+    ops: str | None
+    body: str | None
+    vocab: tuple[str, ...]
+    frequency: Path | None
+    lengths: tuple[int, ...]
+    force: bool
+    as_zip: bool
+    seed: int
+    command: str
+
+
+def run(source: Model | Any, out: Path | None, options: Options, progress: Steps) -> Path:
+    """Export a model; the arguments are those of `edgeemb.export.export`.
+
+    :return: the path of the bundle.
+    """
+    target = find_target(options.target)
+    runtime = options.runtime or target.runtime
+    body = options.body or target.body
+    ops = options.ops or target.ops
+    _check(target, runtime, body, ops)
+    write = writer_for(runtime)
+    progress("load", 0, 0)
+    model = source if isinstance(source, Model) else load(source)
+    place = out or Path(f"{model.name}-{target.name}{'.zip' if options.as_zip else ''}")
+    specs = choose_specs(model, options.table, target.table)
+    with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
+        tables = fit_tables(
+            model, specs, corpus=options.frequency, seed=options.seed, progress=lambda done, total: progress("fit", done, total)
+        )
+        progress("write", 0, 0)
+        written = write(Request(model, tables, body, ops, options.lengths, target), folder)
+        if model.tokenizer_json is not None:
+            (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
+        if ops == "custom":
+            _copy_libraries(target, runtime, folder)
+        progress("check", 0, 0)
+        manifest = _manifest(model, tables, written, folder, options, (target, runtime, body, ops))
+        (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+    return place
+
+
+def _check(target: Target, runtime: str, body: str, ops: str) -> None:
+    allowed = target.runtimes or (target.runtime,)
+    if runtime not in allowed:
+        raise SpecError(f"target {target.name} does not take the runtime '{runtime}': use {', '.join(allowed)}")
+    if body not in BODIES:
+        raise SpecError(f"body '{body}' is not known: use {', '.join(BODIES)}")
+    if ops not in ("builtin", "custom"):
+        raise SpecError(f"ops '{ops}' is not known: use builtin or custom")
+
+
+def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
+    for abi in target.abis:
+        if abi != host_abi():
+            raise SpecError(f"target {target.name}: no native library for {abi} can be made here; use --ops builtin")
+        copy_library(find_library(f"edgeemb_{'onnxruntime' if runtime == 'onnx' else runtime}"), folder, abi)
+
+
+def _manifest(
+    model: Model,
+    tables: Mapping[str, Table],
+    written: Written,
+    folder: Path,
+    options: Options,
+    chosen: tuple[Target, str, str, str],
+) -> Manifest:
+    """Describe the folder; parity is measured with a session over the very files that are shipped."""
+    target, runtime, body, ops = chosen
+    manifest = Manifest(
+        name=model.name,
+        source=model.source,
+        kind=model.kind,
+        runtime=runtime,
+        ops=ops,
+        target=target.name,
+        opset=written.opset,
+        body=body,
+        tables={alias: _table_entry(table) for alias, table in tables.items()},
+        inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
+        outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
+        max_length=model.max_length,
+        pooling=model.pooling,
+        normalize=model.normalize,
+        sizes={},
+        parity={},
+        files={},
+        command=options.command,
+        versions=_versions(),
+        lengths=list(written.lengths),
+        labels=list(model.labels),
+        prompt=model.prompt,
+        notes=list(written.notes),
+    )
+    with open_folder(folder, manifest) as session:
+        parity, golden = compare(model, session)
+    (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
+    files = file_entries(folder)
+    values = {**vars(manifest), "parity": parity, "files": files, "sizes": _sizes(manifest, {name: entry.bytes for name, entry in files.items()})}
+    return Manifest(**values)
+
+
+def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
+    """Bytes by part; the golden vectors are for checking and count in the total alone."""
+    tables = sum(entry.bytes for entry in manifest.tables.values())
+    libraries = sum(size for name, size in files.items() if name.startswith("lib/"))
+    kit = sum(size for name, size in files.items() if name.startswith("kit/"))
+    tokenizer = files.get(TOKENIZER, 0)
+    total = sum(files.values())
+    body = total - tables - libraries - kit - tokenizer - files.get(GOLDEN, 0)
+    return {"tables": tables, "body": body, "tokenizer": tokenizer, "libraries": libraries, "kit": kit, "total": total}
+
+
+def _table_entry(table: Table) -> TableEntry:
+    arrays = {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in table.arrays.items()}
+    return TableEntry(str(table.spec), table.shape[0], table.shape[1], table.nbytes, arrays)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _VERSIONED:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,78 @@
+"""What every writer is given and gives back, and the list of writers. Adding a format means adding a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeemb.errors import ExportError, SpecError
+from edgeemb.export.targets import Target
+from edgeemb.tables import Table
+
+if TYPE_CHECKING:
+    from edgeemb.model import Model
+
+#: Precisions of the body; a writer refuses those that its runtime has not.
+BODIES = ("fp32", "fp16", "int8", "int4")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write.
+
+    :param model: the loaded model; its `module` holds the original weights.
+    :param tables: compressed tables by alias; a table of the model that is missing here stays as it is.
+    :param body: precision of everything else, one of `BODIES`.
+    :param ops: ``builtin`` or ``custom``.
+    :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
+    :param target: what the export aims at.
+    """
+
+    model: Model
+    tables: Mapping[str, Table]
+    body: str
+    ops: str
+    lengths: tuple[int, ...]
+    target: Target
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    :param opset: version of the format's op set.
+    :param lengths: sequence lengths with a signature of their own; empty where the length is free.
+    :param notes: remarks for the user, such as tables that were left alone.
+    """
+
+    opset: int
+    lengths: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+Writer = Callable[[Request, Path], Written]
+
+#: Module with a function `write` for each runtime, and the extra that brings what it needs.
+WRITERS: dict[str, tuple[str, str]] = {
+    "onnx": ("edgeemb.export.onnx", "export"),
+}
+
+
+def writer_for(runtime: str) -> Writer:
+    """The writer of a runtime's format.
+
+    :param runtime: a key of `WRITERS`.
+    :raises SpecError: if there is no such runtime.
+    :raises ExportError: if what it needs is not installed.
+    """
+    if runtime not in WRITERS:
+        raise SpecError(f"runtime '{runtime}' is not known: use {', '.join(WRITERS)}")
+    module, extra = WRITERS[runtime]
+    try:
+        write: Writer = import_module(module).write
+    except ModuleNotFoundError as error:
+        raise ExportError(f"writing {runtime} needs the package '{error.name}': pip install 'edgeemb[{extra}]'") from None
+    return write
