@@ -63,6 +63,8 @@ def read_pairs(path: Path) -> ScoredPairs:
         header = False
         if score is None:
             continue
+        if not (fields[1].strip() and fields[2].strip()):
+            raise InputError(f"{path} line {number}: a sentence is empty, expected score<TAB>sentence<TAB>sentence")
         scores.append(score)
         first.append(fields[1])
         second.append(fields[2])
@@ -85,8 +87,8 @@ def read_labelled(path: Path) -> LabelledTexts:
         if len(fields) < 2:
             raise InputError(f"{path} line {number}: {_columns(fields)}, expected text<TAB>label")
         label = fields[1].strip()
-        if not label:
-            raise InputError(f"{path} line {number}: the label is empty, expected text<TAB>label")
+        if not (label and fields[0].strip()):
+            raise InputError(f"{path} line {number}: the {'text' if label else 'label'} is empty, expected text<TAB>label")
         named = header and label.lower() in HEADER_LABELS
         header = False
         if not named:

@@ -78,10 +78,6 @@ def test_columns_after_the_sentences_headers_and_blank_lines_are_passed_over(tmp
     assert pairs.second == ("c", "e")
 
 
-def test_an_empty_sentence_is_text_too(tmp_path: Path) -> None:
-    assert read_pairs(write(tmp_path, "1\t\tb\n2\tc\td\n")).first == ("", "c")
-
-
 def test_each_different_text_is_embedded_once_and_the_order_kept() -> None:
     encoder = BagOfWords()
     texts = ["b b b", "a", "b b b", "c c", "a"]
@@ -100,6 +96,7 @@ def test_each_different_text_is_embedded_once_and_the_order_kept() -> None:
         ("5\ta\tb\nhigh\ta\tb\n", "line 2: 'high' is not a number"),
         ("5\ta\tb\nnan\ta\tb\n", "line 2: 'nan' is not a number"),
         (b"5\ta\tb\n4\t\xff\tb\n", "line 2: not UTF-8 (byte 3 of it)"),
+        ("5\ta\tb\n4\ta\t \n", "line 2: a sentence is empty"),
         ("", "has no sentence pairs"),
         ("score\ts1\ts2\n", "has no sentence pairs"),
         ("2\ta\tb\n2\tc\td\n", "same score"),
@@ -146,6 +143,7 @@ def test_a_first_line_whose_label_is_no_column_name_is_data(tmp_path: Path) -> N
     [
         ("a\tx\nb\n", "a\tx\n", "train.tsv line 2: one column, expected text<TAB>label"),
         ("a\tx\nb\t \n", "a\tx\n", "train.tsv line 2: the label is empty"),
+        ("a\tx\n\ty\n", "a\tx\n", "train.tsv line 2: the text is empty"),
         ("a\tx\nb\tx\n", "a\tx\n", "the one label 'x'"),
         ("a\tx\nb\ty\n", "a\tx\nb\tz\n", "labels that"),
         ("a\tx\nb\ty\n", "", "has no labelled texts"),

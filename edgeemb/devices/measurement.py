@@ -7,6 +7,7 @@ a value and with the reason; times of simulated and emulated devices cannot be m
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -213,7 +214,7 @@ def _fields(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
 def _value(hint: Any, value: Any) -> Any:
     origin = get_origin(hint)
     if origin is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise ValueError(f"{value!r:.40} is not a list")
         return tuple(_value(get_args(hint)[0], item) for item in value)
     if origin is dict:
@@ -226,4 +227,6 @@ def _value(hint: Any, value: Any) -> Any:
         return hint(**_fields(hint, value))
     if not isinstance(value, (float, int) if hint is float else hint) or (isinstance(value, bool) and hint is not bool):
         raise ValueError(f"{value!r:.40} has the wrong type")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} is not a number")
     return value

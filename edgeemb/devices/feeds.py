@@ -1,0 +1,50 @@
+"""Made-up inputs for measurements: the same for every bundle with the same vocabulary, at any sequence length."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle import Manifest, TensorEntry
+
+_SEED = 20
+
+
+def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
+    """Inputs for one inference: ids spread over their table, masks and other integers 1, floats normally distributed.
+
+    :param manifest: what the bundle takes.
+    :param length: sequence length; fills every axis of free size but the first, or, where no input has such an axis, the first.
+    :return: an array per input.
+    """
+    sequences = any(isinstance(axis, str) for info in manifest.inputs for axis in info.axes[1:])
+    return {info.name: _values(info, _shape(info, length, sequences=sequences)) for info in manifest.inputs}
+
+
+def refusal(manifest: Manifest, length: int) -> str:
+    """Why a bundle cannot be run at a sequence length; empty if it can.
+
+    :param manifest: what the bundle takes.
+    :param length: sequence length in tokens.
+    """
+    if manifest.lengths and length not in manifest.lengths:
+        return f"the bundle takes only the lengths {', '.join(map(str, manifest.lengths))}"
+    if manifest.max_length and length > manifest.max_length:
+        return f"the bundle takes at most {manifest.max_length} tokens"
+    return ""
+
+
+def _shape(info: TensorEntry, length: int, *, sequences: bool) -> tuple[int, ...]:
+    free = [1 if place == 0 and sequences else length for place in range(len(info.axes))]
+    return tuple(axis if isinstance(axis, int) else size for axis, size in zip(info.axes, free, strict=True))
+
+
+def _values(info: TensorEntry, shape: tuple[int, ...]) -> NDArray[Any]:
+    random = np.random.default_rng(_SEED)
+    if info.rows is not None:
+        return random.integers(0, info.rows, shape).astype(info.dtype)
+    if np.issubdtype(np.dtype(info.dtype), np.floating):
+        return random.standard_normal(shape).astype(info.dtype)
+    return np.ones(shape, info.dtype)
