@@ -1,0 +1,98 @@
+"""What pruning asks of a tokenizer's model, and the registry of the kinds that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from edgeemb.errors import InputError
+from edgeemb.vocabulary import bpe, unigram, wordpiece
+
+
+class Kind(Protocol):
+    """The model section of a tokenizer.json, read."""
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """The id of each token of the model; added tokens that the model lacks are not among them."""
+        ...
+
+    @property
+    def unknown(self) -> str | None:
+        """The token that stands for text that cannot be spelled, or None."""
+        ...
+
+    def needed(self) -> set[str]:
+        """Tokens without which the model breaks or tells unknown text differently; no selection drops them."""
+        ...
+
+    def alphabet(self) -> set[str]:
+        """Tokens that spell what other tokens no longer do; only a choice of scripts drops them."""
+        ...
+
+    def parts(self, token: str) -> set[str]:
+        """Tokens that must stay with a token, so that the tokenizer still finds it in text."""
+        ...
+
+    def surface(self, token: str) -> str | None:
+        """The text that a token stands for, without markers; None if that is a fragment of a character."""
+        ...
+
+    def shrink(self, kept: Sequence[str]) -> dict[str, Any]:
+        """The model section with these tokens only, whose ids are their places in the sequence."""
+        ...
+
+
+_KINDS: dict[str, Callable[[dict[str, Any], bool], Kind]] = {
+    "WordPiece": wordpiece.read,
+    "BPE": bpe.read,
+    "Unigram": unigram.read,
+}
+
+
+def read_kind(tokenizer: dict[str, Any], where: str) -> Kind:
+    """Read the model section.
+
+    :param tokenizer: a parsed tokenizer.json.
+    :param where: what to call it in an error.
+    :raises InputError: if its model is of a kind that pruning does not know.
+    """
+    model = tokenizer["model"]
+    name = model.get("type") or _guess(model)
+    if name not in _KINDS:
+        raise InputError(f"{where}: cannot prune a {name} tokenizer; the kinds that can be are {', '.join(_KINDS)}")
+    return _KINDS[name](model, _is_byte_level(tokenizer))
+
+
+def with_parts(kind: Kind, tokens: Iterable[str]) -> set[str]:
+    """Tokens together with all that must stay with them.
+
+    :param kind: the tokenizer's model.
+    :param tokens: tokens to keep; ones that the model lacks are passed over.
+    """
+    closed: set[str] = set()
+    todo = list(tokens)
+    while todo:
+        token = todo.pop()
+        if token not in closed:
+            closed.add(token)
+            todo.extend(kind.parts(token) - closed)
+    return closed
+
+
+def _guess(model: dict[str, Any]) -> str:
+    # Files of old versions of the tokenizers library do not name the type.
+    if "merges" in model:
+        return "BPE"
+    if isinstance(model.get("vocab"), list):
+        return "Unigram"
+    return "WordPiece" if "max_input_chars_per_word" in model else "WordLevel"
+
+
+def _is_byte_level(section: object) -> bool:
+    if isinstance(section, list):
+        return any(map(_is_byte_level, section))
+    if not isinstance(section, dict):
+        return False
+    inner = ("normalizer", "pre_tokenizer", "decoder", "normalizers", "pretokenizers", "decoders")
+    return section.get("type") == "ByteLevel" or any(_is_byte_level(section.get(key)) for key in inner)
