@@ -27,13 +27,13 @@ _ID_TYPES = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
 _SCALE_TYPES = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
 
 
-def library(name: str) -> Path:
+def find_library(name: str) -> Path:
     """Path of a native library of this installation.
 
-    :param name: ``kernels`` or ``onnxruntime``.
+    :param name: ``edgeemb_kernels`` or ``edgeemb_onnxruntime``.
     :raises NativeError: if this installation has no such library.
     """
-    file = f"{_PREFIX}edgeemb_{name}{_SUFFIX}"
+    file = f"{_PREFIX}{name}{_SUFFIX}"
     for folder in edgeemb.__path__:
         path = Path(folder, "native", file)
         if path.is_file():
@@ -41,15 +41,15 @@ def library(name: str) -> Path:
     raise NativeError(f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler")
 
 
-def sources() -> Path:
+def find_sources() -> Path:
     """Folder that holds the C sources: ``runtimes/``, and ``devices/`` and ``export/`` where this version has them.
 
     :raises NativeError: if this installation has no sources.
     """
-    for folder in map(Path, edgeemb.__path__):
-        for root in (folder.parent, folder / "sources"):
-            if (root / "runtimes" / "kernels" / "quantized.h").is_file():
-                return root
+    folders = [Path(folder) for folder in edgeemb.__path__]
+    for root in [folder.parent for folder in folders] + [folder / "sources" for folder in folders]:
+        if (root / "runtimes" / "kernels" / "quantized.h").is_file():
+            return root
     raise NativeError("the C sources are not installed: install edgeemb with pip from its wheel or its checkout")
 
 
@@ -131,7 +131,7 @@ def quantized_lookup(
 
 @cache
 def _kernels() -> ctypes.CDLL:
-    path = library("kernels")
+    path = find_library("edgeemb_kernels")
     try:
         kernels = ctypes.CDLL(str(path))
     except OSError as error:
@@ -145,7 +145,7 @@ def _kernels() -> ctypes.CDLL:
     kernels.edgeemb_quantized_lookup.restype = int32
     kernels.edgeemb_quantized_lookup.argtypes = [
         ctypes.c_char_p,
-        *(pointer, pointer, int32, int64, int32, int32, int32, int32, int32),
+        *(pointer, pointer, int32, int64, int32, int32, int32, int32),
         *(pointer, int32, int64, pointer, pointer),
     ]
     return kernels

@@ -15,7 +15,7 @@
  *            A row is planar: byte j holds the elements j, j + width, j + 2 width ... from its low bits up.
  *                4 bits, codes [1, 2, 3, 4]                      -> 0x31 0x42
  *                2 bits, codes [0, 1, 2, 3, 3, 2, 1, 0]          -> 0x78 0x2d   (bytes hold elements 0 2 4 6 and 1 3 5 7)
- *                1 bit,  codes [1, 0, 0, 0, 0, 0, 0, 1, 1]       -> 0x91 0x00   (dim 9: byte 0 holds 0 2 4 6 8, byte 1 holds 1 3 5 7)
+ *                1 bit,  codes [1, 0, 0, 0, 0, 0, 0, 1, 1]       -> 0x11 0x08   (dim 9: byte 0 holds 0 2 4 6 8, byte 1 holds 1 3 5 7)
  *            Elements past dim, in the last byte columns, may hold anything. A plane follows the one before it without a gap, and so
  *            does a row.
  *            scales float16 or float32 [rows][planes][dim / block]; block divides dim; block = 0 stands for dim, one scale a row.

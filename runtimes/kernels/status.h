@@ -56,14 +56,13 @@ enum { EEB_INT32 = 0, EEB_INT64 = 1, EEB_FLOAT16 = 2, EEB_FLOAT32 = 3 };
 #define EEB_PREFETCH(address) ((void)(address))
 #endif
 
-/* Keeps a product from being fused with the addition that follows: results must agree to the bit with and without FMA hardware.
- * clang fuses only within one expression, and every product here is an expression of its own; GCC by default fuses across them,
- * and is held back by passing the value through a register it cannot see into. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__SSE2__)
+/* Keeps a product from being fused with the addition that follows, whatever the compiler's flags: results must agree to the bit with and
+ * without FMA hardware. The value passes through a register that the compiler cannot see into. */
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__SSE2__)
 #define EEB_ROUNDED(value) __asm__("" : "+x"(value))
-#elif defined(__GNUC__) && !defined(__clang__) && defined(__aarch64__)
+#elif (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__)
 #define EEB_ROUNDED(value) __asm__("" : "+w"(value))
-#elif defined(__GNUC__) && !defined(__clang__)
+#elif defined(__GNUC__) || defined(__clang__)
 #define EEB_ROUNDED(value) __asm__("" : "+m"(value))
 #else
 #define EEB_ROUNDED(value) ((void)(value))

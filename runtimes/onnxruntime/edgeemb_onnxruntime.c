@@ -21,11 +21,19 @@ typedef struct Tensor {
     int type;
 } Tensor;
 
-/* An op, as ONNX Runtime knows it, and whether the runtime that it was registered with has ParallelFor. */
+/* An op as ONNX Runtime knows it, and what tells it from its siblings. */
 typedef struct Op {
     OrtCustomOp ort;
-    int parallel;
+    const char *name;
+    int32_t bits; /* that the name implies; 0: the attribute says */
+    int parallel; /* whether the runtime that it is registered with has ParallelFor */
 } Op;
+
+/* ONNX Runtime hands an op back by the address of its first member. */
+static const Op *whole_op(const OrtCustomOp *op)
+{
+    return (const Op *)(const void *)op;
+}
 
 typedef struct QuantizedKernel {
     OrtApi *api;
@@ -161,7 +169,8 @@ static OrtStatus *quantized_create(const OrtCustomOp *op, OrtApi *api, const Ort
 {
     QuantizedKernel made = {0};
     eeb_quantized_table table = {0};
-    OrtStatus *status = read_attribute(api, info, "bits", -1, &made.bits);
+    const int32_t bits = whole_op(op)->bits;
+    OrtStatus *status = read_attribute(api, info, "bits", bits != 0 ? bits : -1, &made.bits);
     char text[200];
 
     if (status == NULL) {
@@ -181,15 +190,14 @@ static OrtStatus *quantized_create(const OrtCustomOp *op, OrtApi *api, const Ort
     table.block = made.block;
     table.planes = made.planes;
     table.scale_type = EEB_FLOAT32;
-    if (eeb_quantized_check(&table, 0) != EEB_OK) {
+    if (eeb_quantized_check(&table, 0) != EEB_OK || (bits != 0 && made.bits != bits)) {
         snprintf(
-            text, sizeof text,
-            "QuantizedLookup: bits %d, dim %d, block %d, planes %d do not fit together: bits is 8, 4, 2 or 1; block divides dim",
-            (int)made.bits, (int)made.dim, (int)made.block, (int)made.planes);
+            text, sizeof text, "%s: bits %d, dim %d, block %d, planes %d do not fit together: bits is 8, 4, 2 or 1; block divides dim",
+            whole_op(op)->name, (int)made.bits, (int)made.dim, (int)made.block, (int)made.planes);
         return failure(api, ORT_INVALID_ARGUMENT, text);
     }
     made.api = api;
-    made.parallel = ((const Op *)(const void *)op)->parallel;
+    made.parallel = whole_op(op)->parallel;
     *kernel = malloc(sizeof made);
     if (*kernel == NULL) {
         return failure(api, ORT_FAIL, "QuantizedLookup: out of memory");
@@ -303,12 +311,6 @@ static void quantized_destroy(void *kernel)
     free(kernel);
 }
 
-static const char *quantized_name(const OrtCustomOp *op)
-{
-    (void)op;
-    return "QuantizedLookup";
-}
-
 /* ids, codes, scales; ids and scales come in two types each, which the kernel checks. */
 static size_t quantized_input_count(const OrtCustomOp *op)
 {
@@ -320,6 +322,11 @@ static int quantized_input_type(const OrtCustomOp *op, size_t index)
 {
     (void)op;
     return index == 1 ? ORT_UINT8 : ORT_ANY;
+}
+
+static const char *op_name(const OrtCustomOp *op)
+{
+    return whole_op(op)->name;
 }
 
 static const char *cpu_provider(const OrtCustomOp *op)
@@ -361,32 +368,21 @@ static int not_variadic(const OrtCustomOp *op)
     return 1;
 }
 
-#define OP(prefix)                                                                                                                         \
-    {ORT_ABI_VERSION,                                                                                                                      \
-     NULL,                                                                                                                                 \
-     prefix##_name,                                                                                                                        \
-     cpu_provider,                                                                                                                         \
-     prefix##_input_type,                                                                                                                  \
-     prefix##_input_count,                                                                                                                 \
-     float_output,                                                                                                                         \
-     one_output,                                                                                                                           \
-     NULL,                                                                                                                                 \
-     prefix##_destroy,                                                                                                                     \
-     required,                                                                                                                             \
-     required,                                                                                                                             \
-     default_memory,                                                                                                                       \
-     not_variadic,                                                                                                                         \
-     not_variadic,                                                                                                                         \
-     not_variadic,                                                                                                                         \
-     not_variadic,                                                                                                                         \
-     prefix##_create,                                                                                                                      \
-     prefix##_run}
+#define OP(prefix, name, bits, parallel)                                                                                                   \
+    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, prefix##_input_type, prefix##_input_count, float_output, one_output, NULL,             \
+      prefix##_destroy, required, required, default_memory, not_variadic, not_variadic, not_variadic, not_variadic, prefix##_create,       \
+      prefix##_run},                                                                                                                       \
+     name,                                                                                                                                 \
+     bits,                                                                                                                                 \
+     parallel}
 
-/* One set for a runtime without ParallelFor, one for a runtime with it. */
-static const Op ops[2][1] = {
-    {{OP(quantized), 0}},
-    {{OP(quantized), 1}},
-};
+/* A model-local function is known by its name alone, and the portable body depends on the bits: hence a name for each width. */
+#define OPS(parallel)                                                                                                                      \
+    {OP(quantized, "QuantizedLookup", 0, parallel), OP(quantized, "QuantizedLookup8", 8, parallel),                                        \
+     OP(quantized, "QuantizedLookup4", 4, parallel), OP(quantized, "QuantizedLookup2", 2, parallel),                                       \
+     OP(quantized, "QuantizedLookup1", 1, parallel)}
+
+static const Op ops[2][5] = {OPS(0), OPS(1)};
 
 /* Whether a version such as "1.17.0" is 1.17 or newer. */
 static int has_parallel_for(const char *version)
