@@ -26,13 +26,13 @@ _NAMED = re.compile(r"([\w.\-/]+)=(.+)")
 def choose_specs(model: Model, wanted: str | Sequence[str] | Mapping[str, str], default: str) -> dict[str, Spec]:
     """The spec of every table of a model.
 
-    A bare spec is for the word table, or for every table of a module whose tables have no known role; ``name=spec`` is for one table.
-    Position and type tables that are not named get `SMALL_TABLE`.
+    A bare spec is for the word table of a text model, or for every table of any other module; ``name=spec`` is for one table. Position and
+    type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are.
 
     :param model: a loaded model.
     :param wanted: one spec, a list of specs and ``name=spec`` entries, or a mapping from table to spec.
     :param default: spec where `wanted` says nothing.
-    :return: specs by alias, in the order of the model's tables.
+    :return: specs by alias, in the order of the model's tables; a table that is missing here stays as it is.
     :raises SpecError: if a spec does not parse, or two bare specs are given.
     :raises ModelError: if a table is named that the model has not.
     """
@@ -42,11 +42,13 @@ def choose_specs(model: Model, wanted: str | Sequence[str] | Mapping[str, str], 
         named, bare = _read([wanted] if isinstance(wanted, str) else wanted, default)
     for alias in named:
         model.table(alias)
-    small = parse_spec(SMALL_TABLE)
-    specs = {}
-    for table in model.tables:
-        specs[table.alias] = named.get(table.alias, small if table.role in ("position", "type") else bare)
-        codec_of(specs[table.alias])
+    by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
+    if model.kind == "module":
+        by_role["other"] = bare
+    chosen = {table.alias: named.get(table.alias, by_role.get(table.role)) for table in model.tables}
+    specs = {alias: spec for alias, spec in chosen.items() if spec is not None}
+    for spec in specs.values():
+        codec_of(spec)
     return specs
 
 
