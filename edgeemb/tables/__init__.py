@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,19 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.spec import Spec, parse_spec
-from edgeemb.tables.codec import Codec, Fit, Progress, silent
+from edgeemb.tables.cluster import Cluster
+from edgeemb.tables.codebook import ProductQuantized
+from edgeemb.tables.codec import Codec, Fit, Fitted, Progress, silent
 from edgeemb.tables.dense import Dense
+from edgeemb.tables.lowrank import LowRank
+from edgeemb.tables.memcom import Memcom
+from edgeemb.tables.mixed import Mixed
+from edgeemb.tables.multihash import MultiHash
 from edgeemb.tables.quantized import Quantized
+from edgeemb.tables.quotient import QuotientRemainder
+from edgeemb.tables.residual import Residual
 from edgeemb.tables.table import Table, check_ids
+from edgeemb.tables.tensortrain import TensorTrain
 
 __all__ = ["CODECS", "Table", "check_ids", "codec_of", "encode", "grammar"]
 
@@ -32,13 +41,13 @@ class CodecEntry:
 
     make: Callable[..., Codec]
     example: str
-    fixed: dict[str, Any]
+    fixed: dict[str, Any] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     composes: bool = False
 
     def options(self) -> dict[str, type]:
         """Names and types of the options that a spec may set."""
-        known = {field.name: _TYPES[str(field.type)] for field in fields(self.make)}  # type: ignore[arg-type]
+        known = {option.name: _TYPES[str(option.type)] for option in fields(self.make)}  # type: ignore[arg-type]
         return {name: kind for name, kind in known.items() if name not in self.fixed and name not in self.hidden}
 
 
@@ -51,6 +60,15 @@ CODECS: dict[str, CodecEntry] = {
     "int4": CodecEntry(Quantized, "int4:block=32", {"bits": 4}, hidden=("planes",)),
     "int2": CodecEntry(Quantized, "int2:block=16", {"bits": 2}, hidden=("planes",)),
     "binary": CodecEntry(Quantized, "binary:block=32,planes=2", {"bits": 1}),
+    "lowrank": CodecEntry(LowRank, "lowrank:rank=128+int8", composes=True),
+    "pq": CodecEntry(ProductQuantized, "pq:m=96"),
+    "rvq": CodecEntry(Residual, "rvq:m=8"),
+    "qr": CodecEntry(QuotientRemainder, "qr:rows=4096", composes=True),
+    "hash": CodecEntry(MultiHash, "hash:rows=4096,k=2", composes=True),
+    "memcom": CodecEntry(Memcom, "memcom:rows=4096", composes=True),
+    "tt": CodecEntry(TensorTrain, "tt:rank=64"),
+    "cluster": CodecEntry(Cluster, "cluster:k=16,rank=64+int4", composes=True),
+    "mixed": CodecEntry(Mixed, "mixed:2000=int8,*=pq:m=48"),
 }
 
 
@@ -74,6 +92,8 @@ def codec_of(spec: Spec) -> Codec:
         raise SpecError(f"table spec '{spec}': no codec '{spec.codec}'; specs are {grammar()}")
     if spec.then is not None and not entry.composes:
         raise SpecError(f"table spec '{spec}': '{spec.codec}' does not take '+{spec.then.codec}'; write {entry.example}")
+    for inner in [*([spec.then] if spec.then is not None else []), *(band for _, band in spec.bands)]:
+        codec_of(inner)
     known = entry.options()
     values: dict[str, Any] = dict(entry.fixed)
     for name, text in spec.options:
@@ -123,7 +143,11 @@ def encode(
         raise SpecError(f"frequencies for {name} must be {weight.shape[0]} positive numbers")
     table = np.ascontiguousarray(weight, np.float32)
     try:
-        fitted = codec.encode(Fit(table, frequency, seed, parsed.then, parsed.bands, progress))
+        fitted = codec.encode(Fit(table, frequency, seed, parsed.then, parsed.bands, progress, _fit_part))
     except SpecError as error:
         raise SpecError(f"table spec '{parsed}' for {name}: {error}") from None
     return Table(parsed, (weight.shape[0], weight.shape[1]), fitted.arrays, fitted.program)
+
+
+def _fit_part(fit: Fit, spec: Spec) -> Fitted:
+    return codec_of(spec).encode(fit)

@@ -34,6 +34,7 @@ class Fit:
     :param then: spec behind ``+``: how the codec's own arrays are to be stored, or None.
     :param bands: bands of a `mixed` spec, else empty.
     :param progress: told about progress in rows.
+    :param part: fits an array of the codec with another spec, as ``+`` and bands ask for.
     """
 
     weight: NDArray[np.float32]
@@ -42,6 +43,7 @@ class Fit:
     then: Spec | None = None
     bands: tuple[tuple[int | None, Spec], ...] = ()
     progress: Progress = silent
+    part: Callable[[Fit, Spec], Fitted] | None = None
 
 
 @dataclass(frozen=True)

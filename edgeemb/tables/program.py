@@ -30,7 +30,7 @@ class Ids:
 
 @dataclass(frozen=True)
 class Take:
-    """An index looked up in a stored int array [V]."""
+    """An index looked up in a stored uint8, int16 or int32 array [V]."""
 
     array: str
     index: Index
@@ -132,6 +132,18 @@ class MatMul:
 
 
 @dataclass(frozen=True)
+class BatchMatMul:
+    """A small matrix product per row: [N, a * inner] as N matrices [a, inner], times [N, inner * b] as [inner, b], to [N, a * b].
+
+    :param inner: the dimension that is summed over; the others follow from the widths of the operands.
+    """
+
+    left: Rows
+    right: Rows
+    inner: int
+
+
+@dataclass(frozen=True)
 class Concat:
     """Row values side by side."""
 
@@ -149,7 +161,7 @@ class Select:
 
 
 Index = Union[Ids, Take, Modulo, Divide, Clip]
-Rows = Union[Gather, QuantizedLookup, CodebookLookup, Add, Multiply, MatMul, Concat, Select]
+Rows = Union[Gather, QuantizedLookup, CodebookLookup, Add, Multiply, MatMul, BatchMatMul, Concat, Select]
 Node = Union[Index, Rows]
 
 
@@ -236,7 +248,7 @@ def run(node: Node, arrays: Arrays, ids: NDArray[np.int64]) -> NDArray[Any]:
         case Divide(index, divisor):
             return run(index, arrays, ids) // divisor
         case Clip(index, offset, rows):
-            return np.clip(run(index, arrays, ids) - offset, 0, rows - 1)
+            return np.asarray(np.clip(run(index, arrays, ids) - offset, 0, rows - 1), np.int64)
         case Gather(array, index):
             return np.asarray(arrays[array][run(index, arrays, ids)], np.float32)
         case QuantizedLookup():
@@ -249,12 +261,20 @@ def run(node: Node, arrays: Arrays, ids: NDArray[np.int64]) -> NDArray[Any]:
             return np.asarray(run(left, arrays, ids) * run(right, arrays, ids), np.float32)
         case MatMul(rows, array):
             return np.asarray(run(rows, arrays, ids) @ arrays[array].astype(np.float32), np.float32)
+        case BatchMatMul(left, right, inner):
+            return _batch_matmul(run(left, arrays, ids), run(right, arrays, ids), inner)
         case Concat(parts):
             return np.concatenate([run(part, arrays, ids) for part in parts], axis=1)
         case Select(index, bound, below, other):
             chosen = run(index, arrays, ids) < bound
             return np.where(chosen[:, None], run(below, arrays, ids), run(other, arrays, ids))
     raise TypeError(f"not a node of a lookup program: {node!r}")
+
+
+def _batch_matmul(left: NDArray[np.float32], right: NDArray[np.float32], inner: int) -> NDArray[np.float32]:
+    tall = left.reshape(len(left), left.shape[1] // inner, inner)
+    wide = right.reshape(len(right), inner, right.shape[1] // inner)
+    return np.asarray((tall @ wide).reshape(len(left), tall.shape[1] * wide.shape[2]), np.float32)
 
 
 def _quantized(node: QuantizedLookup, arrays: Arrays, index: NDArray[np.int64]) -> NDArray[np.float32]:

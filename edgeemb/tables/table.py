@@ -13,7 +13,7 @@ from edgeemb.spec import Spec
 from edgeemb.tables.program import Rows, run
 
 #: How `Table.reconstruct` and the error figures bound their memory.
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 1024
 
 
 @dataclass(frozen=True)
