@@ -45,7 +45,11 @@ def function_for(nodes: list[QuantizedLookup | CodebookLookup]) -> onnx.Function
         planes = any(node.planes > 1 for node in quantized)
         padded = any(node.dim % (8 // node.bits) for node in quantized)
         text = _quantized(op_name(first), first.bits, planes=planes, padded=padded)
-    return onnx.parser.parse_function(f'<opset_import: ["" : 18], domain: "{DOMAIN}">\n{text}')
+    function = onnx.parser.parse_function(f'<opset_import: ["" : 18], domain: "{DOMAIN}">\n{text}')
+    for place, node in enumerate(function.node):
+        # Named nodes keep their origin when a runtime inlines them, and a per-op profile can tell whose they are.
+        node.name = f"{function.name}/{node.op_type}_{place}"
+    return function
 
 
 #: Gather counts a negative id from the end of the table; this turns it into one that Gather refuses.
