@@ -1,0 +1,46 @@
+"""What a bundle can be measured on: this machine, and simulated or attached devices. One profiler per kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeemb.errors import SpecError
+from edgeemb.tables.codec import Progress, silent
+
+if TYPE_CHECKING:
+    from edgeemb.devices.measurement import Report
+    from edgeemb.devices.plan import Plan
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """A device: its name for ``--device``, its kind as in `edgeemb.devices.measurement.KINDS`, and a line about it."""
+
+    name: str
+    kind: str
+    summary: str
+
+
+def devices() -> list[DeviceInfo]:
+    """Every device there is."""
+    return [DeviceInfo("host", "host", "this machine, a fresh process per measurement")]
+
+
+def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silent) -> Report:
+    """Measure a bundle on a device.
+
+    :param device: name of the device.
+    :param bundle: the bundle's folder.
+    :param plan: what to measure.
+    :param progress: called with (steps done, steps in all).
+    :raises SpecError: if there is no such device.
+    :raises DeviceError: if the measurement fails.
+    """
+    if device == "host":
+        from edgeemb.devices.host import profile
+
+        return profile(bundle, plan, progress=progress)
+    names = ", ".join(info.name for info in devices())
+    raise SpecError(f"device '{device}' is not known: use {names}")

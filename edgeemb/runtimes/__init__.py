@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
 from pathlib import Path
 
-from edgeemb.bundle import Manifest, read_manifest, unpack, verify
+from edgeemb.bundle import MANIFEST, Manifest, read_manifest, unpack, verify
 from edgeemb.errors import BundleError, SpecError
 from edgeemb.runtimes.session import Engine, Session
 
-__all__ = ["OPS", "Session", "open_bundle", "open_folder"]
+__all__ = ["OPS", "Session", "describe", "is_bundle", "open_bundle", "open_folder"]
 
 #: Which lookup a session uses.
 OPS = ("auto", "builtin", "custom")
@@ -33,8 +34,7 @@ def open_bundle(
         raise SpecError(f"ops '{ops}' is not known: use {', '.join(OPS)}")
     folder = Path(path)
     if folder.is_file():
-        unpacked = tempfile.TemporaryDirectory(prefix="edgeemb-")
-        unpack(folder, Path(unpacked.name))
+        unpacked = _unpacked(folder)
         session = open_bundle(unpacked.name, ops=ops, threads=threads, verify_files=verify_files, ops_profile=ops_profile)
         session.keep = unpacked
         return session
@@ -63,3 +63,29 @@ def open_folder(folder: Path, manifest: Manifest, *, ops: str = "auto", threads:
         case other:
             raise BundleError(f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb")
     return Session(folder, manifest, engine)
+
+
+def describe(path: Path) -> Manifest:
+    """The manifest of a bundle, without opening its model.
+
+    :param path: a bundle's folder, or a zip of it.
+    :raises BundleError: if it is no bundle, or a damaged one.
+    """
+    if path.is_file():
+        with _unpacked(path) as folder:
+            return read_manifest(Path(folder))
+    return read_manifest(path)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path looks like a bundle: a folder with a manifest, or a zip file.
+
+    :param path: any path.
+    """
+    return (path / MANIFEST).is_file() or (path.is_file() and zipfile.is_zipfile(path))
+
+
+def _unpacked(archive: Path) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="edgeemb-")
+    unpack(archive, Path(folder.name))
+    return folder

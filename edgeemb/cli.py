@@ -1,0 +1,274 @@
+"""The command `edgeemb`: parses, calls, prints. Exit status: 0 done, 1 the work failed, 2 the command line is wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+import edgeemb
+from edgeemb import show
+from edgeemb.errors import EdgeembError, InputError, SpecError
+
+_FOLDER = click.Path(path_type=Path)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+_ops = click.option("--ops", type=click.Choice(["auto", "builtin", "custom"]), default="auto", show_default=True, help="Lookup to use.")
+_BUNDLE = click.argument("bundle", type=_FOLDER)
+
+
+class _Command(click.Group):
+    """A group whose expected errors are one line on standard error."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except EdgeembError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, SpecError) else 1)
+        except KeyboardInterrupt:
+            click.echo("interrupted: nothing was left behind", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(edgeemb.__version__, prog_name="edgeemb")
+@click.option("-v", "--verbose", is_flag=True, help="Say more, for example when a text is cut.")
+def main(verbose: bool) -> None:
+    """Compress the embedding tables of text models and take the models to the device."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("edgeemb").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+@main.command()
+@click.argument("model")
+@click.option("-o", "--output", type=_FOLDER, help="The bundle's folder. [default: MODEL-TARGET]")
+@click.option("--target", help="What to export for; 'edgeemb targets' lists them. [default: this machine]")
+@click.option("--table", "tables", multiple=True, metavar="[NAME=]SPEC", help="How to store a table, e.g. int4:block=32 or position=int8.")
+@click.option("--body", help="Precision of everything else: fp32, fp16, int8 or int4. [default: the target's]")
+@click.option("--runtime", help="Format of the model. [default: the target's]")
+@click.option("--ops", type=click.Choice(["builtin", "custom"]), help="Standard ops alone, or native kernels too. [default: the target's]")
+@click.option("--vocab", multiple=True, metavar="SELECTION", help="Keep only some tokens, e.g. keep:corpus.txt,min=2 or top:16000:corpus.txt.")
+@click.option("--frequency", type=_FOLDER, metavar="CORPUS", help="Weight the fit of shared parameters by token frequency in this text.")
+@click.option("--lengths", help="Sequence lengths for runtimes with fixed shapes, e.g. 16,64,128.")
+@click.option("--max-length", type=click.IntRange(min=1), help="Cut texts at this many tokens. [default: the model's]")
+@click.option("--seed", default=0, show_default=True, help="Seed of what is random in a fit.")
+@click.option("--zip", "as_zip", is_flag=True, help="Write one zip file.")
+@click.option("--force", is_flag=True, help="Replace what stands at the output.")
+@click.option("--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only).")
+@_json
+def export(
+    model: str,
+    output: Path | None,
+    lengths: str | None,
+    max_length: int | None,
+    allow_pickle: bool,
+    as_json: bool,
+    tables: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Compress MODEL's tables and write a bundle for a target.
+
+    MODEL is a Hugging Face or sentence-transformers folder, a name on the hub, or all-MiniLM-L6-v2.
+    """
+    with show.steps(quiet=as_json) as progress:
+        progress("load", 0, 0)
+        loaded = edgeemb.load(model, allow_pickle=allow_pickle, max_length=max_length)
+        bundle = edgeemb.export(
+            loaded, output, table=tables, lengths=_numbers(lengths, "--lengths"), command=_command(), progress=progress, **options
+        )
+    from edgeemb.runtimes import describe
+
+    manifest = describe(bundle)
+    _print(as_json, lambda: json.loads(manifest.to_json()), lambda console: show.print_export(console, bundle, manifest))
+
+
+@main.command()
+@_BUNDLE
+@click.argument("texts", nargs=-1)
+@click.option("--file", "path", type=_FOLDER, help="Read texts from this file, one a line.")
+@click.option("--threads", type=click.IntRange(min=0), default=0, help="Threads; 0 leaves the choice to the runtime.")
+@_ops
+@_json
+def run(bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool) -> None:
+    """Run a bundle on texts and print a row per text."""
+    if path is not None:
+        from edgeemb.corpus import read_lines
+
+        texts = (*texts, *read_lines(path))
+    if not texts:
+        raise InputError("no text was given: write it behind the bundle, or use --file")
+    with edgeemb.open(bundle, ops=ops, threads=threads) as session:
+        rows = session.encode(texts)
+        labels = session.manifest.labels
+    _print(
+        as_json,
+        lambda: [{"text": text, "output": row.tolist()} for text, row in zip(texts, rows, strict=True)],
+        lambda console: show.print_rows(console, texts, rows, labels),
+    )
+
+
+@main.command()
+@click.argument("source", metavar="BUNDLE_OR_MODEL")
+@click.option("--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only).")
+@_json
+def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
+    """Show what is in a bundle, or which tables a model has and what they weigh."""
+    from edgeemb.runtimes import describe, is_bundle
+
+    if is_bundle(Path(source)):
+        manifest = describe(Path(source))
+        _print(as_json, lambda: json.loads(manifest.to_json()), lambda console: show.print_bundle(console, Path(source), manifest))
+        return
+    from edgeemb.inspect import inspect_model
+
+    summary = inspect_model(edgeemb.load(source, allow_pickle=allow_pickle))
+    _print(as_json, summary.to_json, lambda console: show.print_model(console, summary))
+
+
+@main.command()
+@_BUNDLE
+@click.option("--device", default="host", show_default=True, help="What to measure on; 'edgeemb devices' lists them.")
+@click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
+@click.option("--threads", default="1", show_default=True, help="Thread counts.")
+@click.option("--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]")
+@click.option("--ops-profile", is_flag=True, help="Also show the cost by operator.")
+@click.option("--html", type=_FOLDER, help="Also write a page to this file.")
+@_ops
+@_json
+def profile(
+    bundle: Path, device: str, lengths: str, threads: str, runs: int | None, ops_profile: bool, html: Path | None, ops: str, as_json: bool
+) -> None:
+    """Measure a bundle: size, load time, latency and memory."""
+    from edgeemb.compare import Comparison
+    from edgeemb.devices import profile_on
+    from edgeemb.devices.plan import Plan
+    from edgeemb.report import print_profile, write_page
+
+    plan = Plan(_numbers(lengths, "--lengths"), _numbers(threads, "--threads"), runs, ops, ops_profile)
+    with show.steps(quiet=as_json) as progress:
+        report = profile_on(device, bundle, plan, lambda done, total: progress("measure", done, total))
+    if html is not None:
+        write_page(html, Comparison((report,)), f"{report.bundle.name} on {report.device}")
+    _print(as_json, report.to_json, lambda console: print_profile(console, report))
+
+
+@main.command()
+@_BUNDLE
+@click.option("--sts", type=_FOLDER, help="Scored sentence pairs: score, sentence, sentence; separated by tabs.")
+@click.option("--train", type=_FOLDER, help="Labelled texts to train a classifier on: text, label; separated by a tab.")
+@click.option("--test", "test_path", type=_FOLDER, help="Labelled texts to test it on.")
+@_ops
+@_json
+def evaluate(bundle: Path, sts: Path | None, train: Path | None, test_path: Path | None, ops: str, as_json: bool) -> None:
+    """Measure the quality of a bundle's embeddings on your data."""
+    from edgeemb.evaluate import evaluate_classes, evaluate_sts
+
+    if (train is None) != (test_path is None):
+        raise click.UsageError("--train and --test belong together")
+    if sts is None and train is None:
+        raise click.UsageError("nothing to evaluate on: give --sts, or --train and --test")
+    results: dict[str, Any] = {}
+    with edgeemb.open(bundle, ops=ops) as session, show.steps(quiet=as_json) as progress:
+        if sts is not None:
+            results["sts"] = evaluate_sts(session, sts, progress=lambda done, total: progress("sts", done, total))
+        if train is not None and test_path is not None:
+            results["classes"] = evaluate_classes(session, train, test_path, progress=lambda done, total: progress("classes", done, total))
+    _print(
+        as_json,
+        lambda: {name: result.to_json() for name, result in results.items()},
+        lambda console: show.print_quality(console, results.get("sts"), results.get("classes")),
+    )
+
+
+@main.command()
+@click.argument("bundles", nargs=-1, required=True, type=_FOLDER)
+@click.option("--sts", type=_FOLDER, help="Scored sentence pairs to evaluate each bundle on.")
+@click.option("--train", type=_FOLDER, help="Labelled texts to train a classifier on.")
+@click.option("--test", "test_path", type=_FOLDER, help="Labelled texts to test it on.")
+@click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
+@click.option("--threads", default="1", show_default=True, help="Thread counts.")
+@click.option("--html", type=_FOLDER, help="Also write a page to this file.")
+@_ops
+@_json
+def compare(
+    bundles: tuple[Path, ...],
+    sts: Path | None,
+    train: Path | None,
+    test_path: Path | None,
+    lengths: str,
+    threads: str,
+    html: Path | None,
+    ops: str,
+    as_json: bool,
+) -> None:
+    """Put bundles side by side; their latencies are measured in turns, as ratios to the first."""
+    from edgeemb.compare import compare as compare_bundles
+    from edgeemb.devices.plan import Plan
+    from edgeemb.report import print_comparison, write_page
+
+    if (train is None) != (test_path is None):
+        raise click.UsageError("--train and --test belong together")
+    classes = None if train is None or test_path is None else (train, test_path)
+    plan = Plan(_numbers(lengths, "--lengths"), _numbers(threads, "--threads"), ops=ops)
+    with show.steps(quiet=as_json) as progress:
+        result = compare_bundles(
+            bundles, plan, sts=sts, classes=classes, progress=lambda done, total: progress("measure", done, total)
+        )
+    if html is not None:
+        write_page(html, result)
+    _print(as_json, result.to_json, lambda console: print_comparison(console, result))
+
+
+@main.command()
+@_json
+def targets(as_json: bool) -> None:
+    """List what a model can be exported for."""
+    from edgeemb.export.targets import targets as all_targets
+
+    known = all_targets()
+    _print(as_json, lambda: [vars(target) for target in known.values()], lambda console: show.print_targets(console, known))
+
+
+@main.command()
+@_json
+def devices(as_json: bool) -> None:
+    """List what a bundle can be measured on."""
+    from edgeemb.devices import devices as all_devices
+
+    known = all_devices()
+    _print(as_json, lambda: [vars(device) for device in known], lambda console: show.print_devices(console, known))
+
+
+def _print(as_json: bool, values: Callable[[], Any], draw: Callable[[Console], None]) -> None:
+    if as_json:
+        click.echo(json.dumps(values(), indent=2, ensure_ascii=False, default=_plain))
+    else:
+        draw(Console())
+
+
+def _plain(value: object) -> Any:
+    """JSON for what json does not know: dataclasses, tuples in them, paths."""
+    return vars(value) if hasattr(value, "__dict__") else str(value)
+
+
+def _numbers(text: str | None, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise click.UsageError(f"{option} {text}: write whole numbers with commas between, such as 16,128") from None
+
+
+def _command() -> str:
+    """The command line as typed, for the manifest; the program's own path says nothing to others."""
+    return shlex.join(["edgeemb", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

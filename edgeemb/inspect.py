@@ -1,0 +1,57 @@
+"""What is in a model: its tables and what they weigh."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgeemb.model import Model
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """A table of a model: its names, shape, float32 bytes, share of the model's bytes, and whether an output layer shares it."""
+
+    alias: str
+    name: str
+    role: str
+    rows: int
+    dim: int
+    bytes: int
+    share: float
+    tied: bool
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A model and its tables.
+
+    :param name: name of the model.
+    :param kind: ``embedding``, ``classification`` or ``module``.
+    :param bytes: float32 bytes of all parameters, tables included.
+    :param tables: its tables, the largest first.
+    """
+
+    name: str
+    kind: str
+    bytes: int
+    tables: tuple[TableSummary, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The summary as JSON values."""
+        return asdict(self)
+
+
+def inspect_model(model: Model) -> ModelSummary:
+    """Weigh a model's tables.
+
+    :param model: a loaded model.
+    """
+    total = sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+    tables = tuple(
+        TableSummary(
+            table.alias, table.name, table.role, table.rows, table.dim, table.rows * table.dim * 4, table.rows * table.dim * 4 / total, table.tied
+        )
+        for table in model.tables
+    )
+    return ModelSummary(model.name, model.kind, total, tables)
