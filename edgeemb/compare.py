@@ -66,7 +66,11 @@ def compare(
 
 
 def quality(
-    bundle: str | Path, ops: str = "auto", *, sts: Path | None = None, classes: tuple[Path, Path] | None = None
+    bundle: str | Path,
+    ops: str = "auto",
+    *,
+    sts: Path | None = None,
+    classes: tuple[Path, Path] | None = None,
 ) -> tuple[Measurement, ...]:
     """Quality of a bundle as measurements; what there is no data for is not among them.
 

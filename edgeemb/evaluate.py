@@ -67,7 +67,9 @@ class ClassesResult:
         return asdict(self)
 
 
-def evaluate_sts(session: Encoder, path: Path, *, batch_size: int = 32, progress: Progress = silent) -> StsResult:
+def evaluate_sts(
+    session: Encoder, path: Path, *, batch_size: int = 32, progress: Progress = silent
+) -> StsResult:
     """Spearman correlation between cosine similarity and the scores of a file of pairs.
 
     :param session: what embeds the sentences.
@@ -78,12 +80,16 @@ def evaluate_sts(session: Encoder, path: Path, *, batch_size: int = 32, progress
     """
     pairs = read_pairs(path)
     if len(set(pairs.scores)) < 2:
-        raise InputError(f"{path}: all {len(pairs.scores)} pairs have the same score, a rank correlation needs different ones")
+        raise InputError(
+            f"{path}: all {len(pairs.scores)} pairs have the same score, a rank correlation needs different ones"
+        )
     vectors = embed(session, [*pairs.first, *pairs.second], batch_size=batch_size, progress=progress)
     count = len(pairs.scores)
     similarity = cosine(vectors[:count], vectors[count:])
     if similarity.min() == similarity.max():
-        raise InputError(f"{path}: the model finds all {count} pairs equally similar, a rank correlation is undefined")
+        raise InputError(
+            f"{path}: the model finds all {count} pairs equally similar, a rank correlation is undefined"
+        )
     return StsResult(100 * spearman(similarity, np.asarray(pairs.scores)), count)
 
 
@@ -137,7 +143,9 @@ def embed(
         chunk = order[start : start + CHUNK_TEXTS]
         chunks.append(np.asarray(session.encode(chunk, batch_size=batch_size), np.float32))
         if not np.isfinite(chunks[-1]).all():
-            raise InputError("the model gives embeddings with NaN or infinite values: check it with a few texts first")
+            raise InputError(
+                "the model gives embeddings with NaN or infinite values: check it with a few texts first"
+            )
         progress(start + len(chunk), len(order))
     sorted_vectors = np.concatenate(chunks)
     vectors = np.empty_like(sorted_vectors)

@@ -56,15 +56,21 @@ def read_pairs(path: Path) -> ScoredPairs:
     for number, line in _lines(path):
         fields = line.split("\t")
         if len(fields) < 3:
-            raise InputError(f"{path} line {number}: {_columns(fields)}, expected score<TAB>sentence<TAB>sentence")
+            raise InputError(
+                f"{path} line {number}: {_columns(fields)}, expected score<TAB>sentence<TAB>sentence"
+            )
         score = _number(fields[0])
         if score is None and not header:
-            raise InputError(f"{path} line {number}: '{fields[0][:40]}' is not a number, expected the score of the pair")
+            raise InputError(
+                f"{path} line {number}: '{fields[0][:40]}' is not a number, expected the score of the pair"
+            )
         header = False
         if score is None:
             continue
         if not (fields[1].strip() and fields[2].strip()):
-            raise InputError(f"{path} line {number}: a sentence is empty, expected score<TAB>sentence<TAB>sentence")
+            raise InputError(
+                f"{path} line {number}: a sentence is empty, expected score<TAB>sentence<TAB>sentence"
+            )
         scores.append(score)
         first.append(fields[1])
         second.append(fields[2])
@@ -88,7 +94,9 @@ def read_labelled(path: Path) -> LabelledTexts:
             raise InputError(f"{path} line {number}: {_columns(fields)}, expected text<TAB>label")
         label = fields[1].strip()
         if not (label and fields[0].strip()):
-            raise InputError(f"{path} line {number}: the {'text' if label else 'label'} is empty, expected text<TAB>label")
+            raise InputError(
+                f"{path} line {number}: the {'text' if label else 'label'} is empty, expected text<TAB>label"
+            )
         named = header and label.lower() in HEADER_LABELS
         header = False
         if not named:
@@ -106,7 +114,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 try:
                     line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
-                    raise InputError(f"{path} line {number}: not UTF-8 (byte {error.start + 1} of it): convert the file") from error
+                    raise InputError(
+                        f"{path} line {number}: not UTF-8 (byte {error.start + 1} of it): convert the file"
+                    ) from error
                 line = line.rstrip("\r\n")
                 if line.strip():
                     yield number, line

@@ -71,7 +71,7 @@ def test_sentence_pairs_in_the_order_of_their_scores_correlate_fully(tmp_path: P
 
 
 def test_columns_after_the_sentences_headers_and_blank_lines_are_passed_over(tmp_path: Path) -> None:
-    text = "\ufeffscore\tsentence1\tsentence2\tgenre\r\n4\ta \"b\tc\tnews\textra\r\n\r\n1\td\te\r\n"
+    text = '\ufeffscore\tsentence1\tsentence2\tgenre\r\n4\ta "b\tc\tnews\textra\r\n\r\n1\td\te\r\n'
     pairs = read_pairs(write(tmp_path, text))
     assert pairs.scores == (4.0, 1.0)
     assert pairs.first == ('a "b', "d")
@@ -126,7 +126,9 @@ def test_embeddings_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_classifier_on_embeddings_learns_what_the_words_tell(tmp_path: Path) -> None:
-    train = write(tmp_path, "text\tlabel\n" + "my card is lost\tcard\nthe rate is bad\trate\n" * 10, "train.tsv")
+    train = write(
+        tmp_path, "text\tlabel\n" + "my card is lost\tcard\nthe rate is bad\trate\n" * 10, "train.tsv"
+    )
     test = write(tmp_path, "card gone\tcard\nwhich rate\trate\nodd rate\tcard\n", "test.tsv")
     result = evaluate_classes(BagOfWords(), train, test)
     assert result.accuracy == pytest.approx(100 * 2 / 3)

@@ -15,7 +15,16 @@ from rich.console import Console
 
 from edgeemb.compare import Comparison
 from edgeemb.devices.host import Ratio
-from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject, dump, read_report, report_from_json
+from edgeemb.devices.measurement import (
+    Machine,
+    Measurement,
+    Operator,
+    Report,
+    Subject,
+    dump,
+    read_report,
+    report_from_json,
+)
 from edgeemb.errors import EdgeembError, InputError
 from edgeemb.report import print_comparison, print_profile, render_page, to_markdown, write_page
 from edgeemb.report.grid import grid_of
@@ -30,7 +39,14 @@ SUBJECT = Subject(
     kernel="avx2",
     body="int8",
     tables={"words": "int4:block=32", "positions": "int8"},
-    sizes={"tables": 6_600_000, "body": 11_000_000, "tokenizer": 700_000, "libraries": 0, "kit": 0, "total": 18_300_000},
+    sizes={
+        "tables": 6_600_000,
+        "body": 11_000_000,
+        "tokenizer": 700_000,
+        "libraries": 0,
+        "kit": 0,
+        "total": 18_300_000,
+    },
     parity={"sentences": 50, "cosine_mean": 0.9912, "cosine_min": 0.9631},
 )
 
@@ -61,7 +77,10 @@ def host(name: str = "minilm-int4", scale: float = 1.0) -> Report:
             Measurement("p99_ms", None, "needs 100 runs, had 40", length=128, threads=1, runs=40),
             Measurement("spearman_percent", 86.72 - 0.1 * scale, runs=1500),
         ),
-        (Operator("MatMul", 36, 0.7, "ms", 70.0), Operator("QuantizedLookup4", 1, 0.3, "ms", 30.0, lookup=True)),
+        (
+            Operator("MatMul", 36, 0.7, "ms", 70.0),
+            Operator("QuantizedLookup4", 1, 0.3, "ms", 30.0, lookup=True),
+        ),
         ("Every measurement ran in a fresh process.",),
         {"edgeemb": "0.1.0", "onnxruntime": "1.31.1"},
     )
@@ -83,7 +102,8 @@ def board() -> Report:
 
 
 COMPARISON = Comparison(
-    (host("fp32", 4.0), host(), board()), (Ratio(0, 16, 1, 1.0), Ratio(1, 16, 1, 0.254), Ratio(1, 128, 1, 0.26))
+    (host("fp32", 4.0), host(), board()),
+    (Ratio(0, 16, 1, 1.0), Ratio(1, 16, 1, 0.254), Ratio(1, 128, 1, 0.26)),
 )
 
 
@@ -155,7 +175,13 @@ def test_a_report_of_another_form_is_refused(change: dict[str, object], message:
     assert "\n" not in str(caught.value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda x: st.lists(x) | st.dictionaries(st.text(max_size=3), x), max_leaves=6))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+        lambda x: st.lists(x) | st.dictionaries(st.text(max_size=3), x),
+        max_leaves=6,
+    )
+)
 def test_json_from_anywhere_never_raises_anything_but_an_input_error(junk: object) -> None:
     values = json.loads(dump(host()))
     for key in values:
@@ -201,7 +227,14 @@ def test_numbers_are_shown_with_three_digits_and_their_unit(value: float, unit: 
 def test_a_comparison_fits_the_terminal_and_shows_every_report(width: int) -> None:
     text = printed(COMPARISON, width)
     assert max(map(len, text.splitlines())) <= width
-    for expected in ("fp32 on host", "18.3 MB 0.25×", "1.04 ms 0.25×", "86.62", "0.9912", "1.23 M instructions"):
+    for expected in (
+        "fp32 on host",
+        "18.3 MB 0.25×",
+        "1.04 ms 0.25×",
+        "86.62",
+        "0.9912",
+        "1.23 M instructions",
+    ):
         assert expected in " ".join(text.split())
 
 
@@ -235,7 +268,14 @@ def test_the_page_is_whole_shows_every_value_and_asks_for_nothing() -> None:
     page = Elements(render_page(COMPARISON, "A & B"))
     assert page.open == []
     assert page.tags.count("title") == 1 and "A & B" in page.text
-    for expected in ("1.04 ms", "18.3 MB", "1.23 M instructions", "QuantizedLookup4", "needs 100 runs, had 40", "Quality against size"):
+    for expected in (
+        "1.04 ms",
+        "18.3 MB",
+        "1.23 M instructions",
+        "QuantizedLookup4",
+        "needs 100 runs, had 40",
+        "Quality against size",
+    ):
         assert expected in page.text
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert not {"src", "href", "onload", "onclick"} & set(page.attributes)
@@ -245,7 +285,11 @@ def test_the_page_is_whole_shows_every_value_and_asks_for_nothing() -> None:
 
 def test_the_page_shows_names_as_text_whatever_they_hold() -> None:
     name = "<script>alert(1)</script>\"'&"
-    odd = replace(host(), bundle=replace(SUBJECT, name=name, source=name), operators=(Operator(name, 1, 1.0, "ms", 100.0),))
+    odd = replace(
+        host(),
+        bundle=replace(SUBJECT, name=name, source=name),
+        operators=(Operator(name, 1, 1.0, "ms", 100.0),),
+    )
     page = Elements(render_page(Comparison((odd,)), name))
     assert "script" not in page.tags
     assert page.open == []

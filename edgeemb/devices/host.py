@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from edgeemb.bundle import Manifest, read_manifest, verify
+from edgeemb.bundle import Manifest, read_manifest, unpack, verify
 from edgeemb.devices.feeds import refusal
 from edgeemb.devices.latency import Turns, measure_latency, ratio
 from edgeemb.devices.machine import cores, this_machine, version_of
@@ -36,7 +37,11 @@ NOTES = (
     "Every measurement ran in a fresh process.",
     "Load time is the opening of the model by the runtime, its files in the page cache; checksums and tokenizer are not in it.",
     "Latency is one sequence of made-up ids, every token attended to; tokenizing is not in it.",
-    "Memory is what a bundle adds to a process that has imported its runtime; anonymous pages and pages of mapped files apart.",
+    "Memory is what a bundle adds to a process that has imported its runtime; mapped files include the runtime's own code.",
+)
+
+OPERATOR_NOTE = (
+    "Cost by operator was taken with the runtime's own profiler on, which slows every call a little."
 )
 
 
@@ -86,7 +91,7 @@ class _Steps:
 def profile(bundle: str | Path, plan: Plan | None = None, *, progress: Progress = silent) -> Report:
     """Profile a bundle on this machine.
 
-    :param bundle: the bundle's folder.
+    :param bundle: the bundle's folder or zip file.
     :param plan: what to measure.
     :param progress: called with (steps done, steps in all).
     :return: the report.
@@ -102,7 +107,7 @@ def side_by_side(
 ) -> tuple[tuple[Report, ...], tuple[Ratio, ...]]:
     """Profile bundles on this machine in turns, so that a slow phase of it meets all of them.
 
-    :param bundles: the bundles' folders; latencies are compared with the first one's.
+    :param bundles: the bundles' folders or zip files; latencies are compared with the first one's.
     :param plan: what to measure.
     :param progress: called with (steps done, steps in all).
     :return: a report per bundle, and the ratios of latency.
@@ -113,19 +118,31 @@ def side_by_side(
     plan = plan or Plan()
     if not bundles:
         raise InputError("no bundle to profile: name at least one")
-    cases = [_case(Path(bundle), name, plan.ops) for bundle, name in zip(bundles, names(bundles), strict=True)]
-    steps = _Steps(len(cases) * (1 + LOADS + len(plan.lengths) * len(plan.threads) + plan.ops_profile), progress)
+    with ExitStack() as unpacked:
+        folders = [_folder(Path(bundle), unpacked) for bundle in bundles]
+        cases = [_case(folder, name, plan.ops) for folder, name in zip(folders, names(bundles), strict=True)]
+        ratios = _measure(cases, plan, progress)
+        return tuple(_report(case) for case in cases), ratios
+
+
+def _measure(cases: Sequence[_Case], plan: Plan, progress: Progress) -> tuple[Ratio, ...]:
+    steps = _Steps(
+        len(cases) * (1 + LOADS + len(plan.lengths) * len(plan.threads) + plan.ops_profile), progress
+    )
     for case in cases:
         case.measurements += _memory(case, plan.lengths)
         steps.done()
     _loads(cases, plan.lengths, steps)
     ratios = [
-        item for threads in plan.threads for length in plan.lengths for item in _latency(cases, length, threads, plan, steps)
+        item
+        for threads in plan.threads
+        for length in plan.lengths
+        for item in _latency(cases, length, threads, plan, steps)
     ]
     for case in cases if plan.ops_profile else ():
         case.operators = _operators(case, plan.lengths)
         steps.done()
-    return tuple(_report(case) for case in cases), tuple(ratios)
+    return tuple(ratios)
 
 
 def names(bundles: Sequence[str | Path]) -> list[str]:
@@ -134,11 +151,21 @@ def names(bundles: Sequence[str | Path]) -> list[str]:
     :param bundles: the bundles' folders.
     """
     short = [Path(bundle).resolve().name for bundle in bundles]
-    return [name if short.count(name) == 1 else str(bundle) for name, bundle in zip(short, bundles, strict=True)]
+    return [
+        name if short.count(name) == 1 else str(bundle) for name, bundle in zip(short, bundles, strict=True)
+    ]
 
 
-def _case(bundle: Path, name: str, ops: str) -> _Case:
-    folder = bundle.resolve()
+def _folder(bundle: Path, unpacked: ExitStack) -> Path:
+    """A bundle's folder; a zipped one is unpacked for as long as the stack lives."""
+    if not bundle.is_file():
+        return bundle.resolve()
+    folder = Path(unpacked.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-")))
+    unpack(bundle, folder)
+    return folder
+
+
+def _case(folder: Path, name: str, ops: str) -> _Case:
     manifest = read_manifest(folder)
     verify(folder, manifest.files)
     return _Case(folder, name, manifest, ops, {}, [])
@@ -167,7 +194,9 @@ def _memory(case: _Case, lengths: Sequence[int]) -> list[Measurement]:
             found.append(_difference(f"{stage}_{kind}_bytes", after, before, silent_system))
     # A peak that could not be reset is that of importing the runtime, unless the bundle needs more.
     floor = baseline.rss_bytes if reset else baseline.peak_bytes
-    found.append(_difference("peak_rss_bytes", steady.peak_bytes, floor, "this system does not tell a process's peak"))
+    found.append(
+        _difference("peak_rss_bytes", steady.peak_bytes, floor, "this system does not tell a process's peak")
+    )
     return found
 
 
@@ -204,7 +233,9 @@ def _latency(cases: Sequence[_Case], length: int, threads: int, plan: Plan, step
         reasons = [f"this machine has {cores()} cores for this process" for _ in cases]
     for case, reason in zip(cases, reasons, strict=True):
         if reason:
-            case.measurements += [Measurement(f"p{p}_ms", None, reason, length, threads) for p in (50, 90, 99)]
+            case.measurements += [
+                Measurement(f"p{p}_ms", None, reason, length, threads) for p in (50, 90, 99)
+            ]
     able = [place for place, reason in enumerate(reasons) if not reason]
     turns: dict[int, Turns] = {}
     if able:
@@ -241,4 +272,7 @@ def _report(case: _Case) -> Report:
     )  # fmt: skip
     package = PACKAGES.get(manifest.runtime, manifest.runtime)
     versions = {"edgeemb": version_of("edgeemb"), package: version_of(package)}
-    return Report("host", "host", this_machine(), subject, tuple(case.measurements), case.operators, NOTES, versions)
+    notes = (*NOTES, OPERATOR_NOTE) if case.operators else NOTES
+    return Report(
+        "host", "host", this_machine(), subject, tuple(case.measurements), case.operators, notes, versions
+    )

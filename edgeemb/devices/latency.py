@@ -46,7 +46,9 @@ class Turns:
     def percentiles(self) -> list[Measurement]:
         """p50, p90 and p99; those for which there are too few runs are absent."""
         times = [time for turn in self.turns for time in turn]
-        return [self._percentile(times, percent, enough) for percent, enough in ((50, 1), (90, 10), (99, 100))]
+        return [
+            self._percentile(times, percent, enough) for percent, enough in ((50, 1), (90, 10), (99, 100))
+        ]
 
     def _percentile(self, times: list[float], percent: int, enough: int) -> Measurement:
         name = f"p{percent}_ms"
@@ -94,7 +96,8 @@ def measure_latency(
                 collected[place].append(tuple(workers[place].ask("run", length=length, runs=count)["ms"]))
             done, forward = done + count, not forward
     return [
-        Turns(length, setting.threads, tuple(turns)) for setting, turns in zip(settings, collected, strict=True)
+        Turns(length, setting.threads, tuple(turns))
+        for setting, turns in zip(settings, collected, strict=True)
     ]
 
 

@@ -55,7 +55,9 @@ class Measurement:
         if not any(self.name.endswith(f"_{unit}") for unit in UNITS):
             raise InputError(f"measurement '{self.name}' must end in its unit, one of {', '.join(UNITS)}")
         if (self.value is None) != bool(self.reason):
-            raise InputError(f"measurement '{self.name}' needs either a value or the reason why there is none")
+            raise InputError(
+                f"measurement '{self.name}' needs either a value or the reason why there is none"
+            )
 
     @property
     def unit(self) -> str:
@@ -156,7 +158,9 @@ class Report:
         timed = [m.name for m in self.measurements if m.unit == "ms" and m.value is not None]
         timed += [operator.name for operator in self.operators if operator.unit == "ms"]
         if self.kind in _TIMELESS and timed:
-            raise InputError(f"report of '{self.device}': {timed[0]} is a time, which an {self.kind} device cannot measure")
+            raise InputError(
+                f"report of '{self.device}': {timed[0]} is a time, which an {self.kind} device cannot measure"
+            )
 
     def find(self, name: str, length: int | None = None, threads: int | None = None) -> Measurement | None:
         """The measurement of a name, length and thread count, or None."""
@@ -185,11 +189,15 @@ def report_from_json(values: object, where: str = "report") -> Report:
     if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
         raise InputError(f"{where} is not a profile report: make one with `edgeemb profile --json`")
     if values["schema"] > SCHEMA:
-        raise InputError(f"{where} has schema {values['schema']}, this version reads up to {SCHEMA}: update edgeemb")
+        raise InputError(
+            f"{where} has schema {values['schema']}, this version reads up to {SCHEMA}: update edgeemb"
+        )
     try:
         return Report(**_fields(Report, values))
     except (TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{where} is not a profile report ({error}): make one with `edgeemb profile --json`") from error
+        raise InputError(
+            f"{where} is not a profile report ({error}): make one with `edgeemb profile --json`"
+        ) from error
 
 
 def read_report(path: Path) -> Report:
@@ -225,7 +233,9 @@ def _value(hint: Any, value: Any) -> Any:
         if not isinstance(value, dict):
             raise ValueError(f"{value!r:.40} is not an object")
         return hint(**_fields(hint, value))
-    if not isinstance(value, (float, int) if hint is float else hint) or (isinstance(value, bool) and hint is not bool):
+    if not isinstance(value, (float, int) if hint is float else hint) or (
+        isinstance(value, bool) and hint is not bool
+    ):
         raise ValueError(f"{value!r:.40} has the wrong type")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} is not a number")

@@ -67,7 +67,9 @@ def _kilobytes(path: Path) -> dict[str, int]:
     except OSError:
         return {}
     fields = (line.split() for line in lines)
-    return {words[0].rstrip(":"): 1024 * int(words[1]) for words in fields if len(words) == 3 and words[2] == "kB"}
+    return {
+        words[0].rstrip(":"): 1024 * int(words[1]) for words in fields if len(words) == 3 and words[2] == "kB"
+    }
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

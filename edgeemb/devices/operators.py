@@ -8,8 +8,10 @@ the operator type, and a ``model_run`` event around each inference
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgeemb.devices.measurement import Operator
@@ -26,7 +28,7 @@ _INLINED = re.compile(r"_inlfunc_(?P<op>(?:Quantized|Codebook|CodebookSum|Ngram)
 
 
 def read_operators(path: Path, aliases: Iterable[str], *, skip_runs: int = 0) -> tuple[Operator, ...]:
-    """Mean cost by operator over the runs of a profile.
+    """Cost by operator: the median over the runs of a profile of what its calls take together.
 
     :param path: the profile.
     :param aliases: table aliases, whose lookups are shown apart.
@@ -43,18 +45,20 @@ def read_operators(path: Path, aliases: Iterable[str], *, skip_runs: int = 0) ->
         raise DeviceError(f"{path} holds no inference: profile again")
     tables = sorted(aliases, key=len, reverse=True)
     calls: dict[tuple[str, bool], int] = {}
-    micros: dict[tuple[str, bool], float] = {}
+    spent: dict[tuple[str, bool], list[float]] = {}
     for event in complete:
         name = str(event.get("name"))
-        if event.get("cat") != "Node" or not name.endswith(_SUFFIX) or _number(event, "ts") < runs[0]:
+        run = bisect_right(runs, _number(event, "ts")) - 1
+        if event.get("cat") != "Node" or not name.endswith(_SUFFIX) or run < 0:
             continue
         key = _kind(name.removesuffix(_SUFFIX), str(event.get("args", {}).get("op_name")), tables)
         calls[key] = calls.get(key, 0) + 1
-        micros[key] = micros.get(key, 0.0) + _number(event, "dur")
-    whole = sum(micros.values()) or 1.0
+        spent.setdefault(key, [0.0] * len(runs))[run] += _number(event, "dur") / 1000
+    medians = {key: median(times) for key, times in spent.items()}
+    whole = sum(medians.values()) or 1.0
     operators = [
-        Operator(name, calls[name, lookup] / len(runs), spent / 1000 / len(runs), "ms", 100 * spent / whole, lookup)
-        for (name, lookup), spent in micros.items()
+        Operator(name, calls[name, lookup] / len(runs), value, "ms", 100 * value / whole, lookup)
+        for (name, lookup), value in medians.items()
     ]
     return tuple(sorted(operators, key=lambda operator: (-operator.value, operator.name)))
 

@@ -29,7 +29,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         runs = (1 if self.runs is None else self.runs,)
-        for what, values in (("sequence length", self.lengths), ("thread count", self.threads), ("run count", runs)):
+        for what, values in (
+            ("sequence length", self.lengths),
+            ("thread count", self.threads),
+            ("run count", runs),
+        ):
             wrong = [value for value in values if value < 1]
             if wrong or not values:
                 raise InputError(f"{what} {wrong[0] if wrong else 'missing'}: give a number from 1 up")

@@ -64,7 +64,9 @@ class Worker:
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def ask(self, question: str, **arguments: Any) -> dict[str, Any]:
@@ -110,11 +112,13 @@ class Worker:
         self._process.kill()
         status = self._process.wait()
         if self._hung:
-            return f"measuring {self._name} failed: the process did not answer within {self._limit_s:.0f} s"
+            return f"measuring {self._name} failed: the process did not answer within {self._limit_s:g} s"
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        return f"measuring {self._name} failed: the process ended with {how}" + (f": {lines[-1].strip()}" if lines else "")
+        return f"measuring {self._name} failed: the process ended with {how}" + (
+            f": {lines[-1].strip()}" if lines else ""
+        )
 
 
 def _pipes(process: subprocess.Popen[str]) -> tuple[IO[str], IO[str]]:

@@ -86,7 +86,7 @@ class Bench:
         self._session = open_bundle(
             setting.bundle, ops=setting.ops, threads=setting.threads, verify_files=False, ops_profile=profile
         )
-        return {"ms": 1000 * (time.perf_counter() - begin)}
+        return {"ms": 1000 * (time.perf_counter() - begin), "pid": os.getpid()}
 
     def _used(self) -> dict[str, Any]:
         """The lowering of the lookups in use, and the native kernel that serves it here."""

@@ -89,12 +89,20 @@ def _facts(reports: Sequence[Report]) -> Iterator[Row]:
     def row(label: str, texts: Sequence[str]) -> Row:
         return Row("Bundle", label, tuple(Cell(text) if text else Cell("", "not known") for text in texts))
 
-    yield row("device", [report.device if report.kind == "host" else f"{report.device} ({report.kind})" for report in reports])
+    yield row(
+        "device",
+        [
+            report.device if report.kind == "host" else f"{report.device} ({report.kind})"
+            for report in reports
+        ],
+    )
     yield row("model", [report.bundle.source for report in reports])
     yield row("tables", [_specs(report.bundle.tables) for report in reports])
     yield row("body", [report.bundle.body for report in reports])
     yield row("runtime", [report.bundle.runtime for report in reports])
-    yield row("lookup", [", ".join(filter(None, [report.bundle.ops, report.bundle.kernel])) for report in reports])
+    yield row(
+        "lookup", [", ".join(filter(None, [report.bundle.ops, report.bundle.kernel])) for report in reports]
+    )
 
 
 def _specs(tables: dict[str, str]) -> str:
@@ -102,7 +110,9 @@ def _specs(tables: dict[str, str]) -> str:
     specs = list(dict.fromkeys(tables.values()))
     if len(specs) <= 1:
         return specs[0] if specs else "none"
-    return "; ".join(f"{', '.join(alias for alias, own in tables.items() if own == spec)} {spec}" for spec in specs)
+    return "; ".join(
+        f"{', '.join(alias for alias, own in tables.items() if own == spec)} {spec}" for spec in specs
+    )
 
 
 def _sizes(reports: Sequence[Report]) -> Iterator[Row]:
@@ -125,11 +135,17 @@ def _parity(reports: Sequence[Report]) -> Iterator[Row]:
         values = [report.bundle.parity.get(key) for report in reports]
         if any(value is not None for value in values):
             reason = "was not compared with its original"
-            yield Row("Parity", label, tuple(Cell("", reason) if value is None else Cell(f"{value:.4f}") for value in values))
+            yield Row(
+                "Parity",
+                label,
+                tuple(Cell("", reason) if value is None else Cell(f"{value:.4f}") for value in values),
+            )
 
 
 def _measured(reports: Sequence[Report], ratios: Sequence[Ratio]) -> Iterator[Row]:
-    quotients = {(ratio.bundle, ratio.length, ratio.threads): ratio.value for ratio in ratios if len(reports) > 1}
+    quotients = {
+        (ratio.bundle, ratio.length, ratio.threads): ratio.value for ratio in ratios if len(reports) > 1
+    }
     keys = dict.fromkeys((m.name, m.length, m.threads) for report in reports for m in report.measurements)
     order = list(LABELS)
     places = {name: order.index(name) if name in order else len(order) for name, _, _ in keys}

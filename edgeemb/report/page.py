@@ -20,7 +20,12 @@ from edgeemb.report.values import PARTS, label_of, show, three_digits
 #: Quality in the order of preference for the plot against size.
 _QUALITIES = (("spearman_percent", "STS Spearman"), ("accuracy_percent", "classifier accuracy, %"))
 
-_MEMORY_COLOURS = {"steady_anonymous_bytes": "part0", "steady_file_bytes": "part2", "ram_bytes": "part1", "flash_bytes": "part3"}
+_MEMORY_COLOURS = {
+    "steady_anonymous_bytes": "part0",
+    "steady_file_bytes": "part2",
+    "ram_bytes": "part1",
+    "flash_bytes": "part3",
+}
 
 
 def write_page(path: Path, comparison: Comparison, title: str = "edgeemb report") -> None:
@@ -61,7 +66,9 @@ def render_page(comparison: Comparison, title: str = "edgeemb report") -> str:
         _section("Instructions", _instructions(reports, names)),
         _section("Quality against size", _quality(reports, names)),
         *(
-            _section(f"Cost by operator: {name}" if len(reports) > 1 else "Cost by operator", _operators(report))
+            _section(
+                f"Cost by operator: {name}" if len(reports) > 1 else "Cost by operator", _operators(report)
+            )
             for report, name in zip(reports, names, strict=True)
         ),
         _section("All values", [_table(grid)]),
@@ -83,7 +90,9 @@ def _section(title: str, parts: Iterator[str] | Sequence[str]) -> str:
 
 
 def _sizes(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
-    parts = [part for part in PARTS if part != "total" and any(report.bundle.sizes.get(part) for report in reports)]
+    parts = [
+        part for part in PARTS if part != "total" and any(report.bundle.sizes.get(part) for report in reports)
+    ]
     if not parts:
         return
     whole = max(sum(report.bundle.sizes.get(part, 0) for part in parts) for report in reports)
@@ -94,9 +103,14 @@ def _sizes(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
         if (report.bundle.name, tuple(sizes)) in seen:
             continue
         seen.add((report.bundle.name, tuple(sizes)))
-        detail = ", ".join(f"{part} {show(size, 'bytes')}" for part, size in zip(parts, sizes, strict=True) if size)
-        segments = [Segment(size, f"part{PARTS.index(part)}") for part, size in zip(parts, sizes, strict=True)]
-        yield _labelled(name, show(sum(sizes), "bytes"), bar(segments, whole, says=f"{name}: {detail}"), detail)
+        detail = ", ".join(
+            f"{part} {show(size, 'bytes')}" for part, size in zip(parts, sizes, strict=True) if size
+        )
+        segments = [
+            Segment(size, f"part{PARTS.index(part)}") for part, size in zip(parts, sizes, strict=True)
+        ]
+        total = report.bundle.sizes.get("total", sum(sizes))
+        yield _labelled(name, show(total, "bytes"), bar(segments, whole, says=f"{name}: {detail}"), detail)
 
 
 def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
@@ -106,7 +120,11 @@ def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
     yield '<p class="note">Bars end at the median; the lines mark p90 and p99.</p>'
     for length, threads in settings:
         tails = [
-            [found.value for name in ("p90_ms", "p99_ms") if (found := report.find(name, length, threads)) and found.value]
+            [
+                found.value
+                for name in ("p90_ms", "p99_ms")
+                if (found := report.find(name, length, threads)) and found.value
+            ]
             for report in reports
         ]
         medians = [report.find("p50_ms", length, threads) for report in reports]
@@ -118,7 +136,9 @@ def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
                 yield _labelled(name, "–", "", found.reason if found else _no_time(report))
                 continue
             text = show(found.value, "ms")
-            yield _labelled(name, text, bar([Segment(found.value, "accent")], whole, marks=tail, says=f"{name}: {text}"))
+            yield _labelled(
+                name, text, bar([Segment(found.value, "accent")], whole, marks=tail, says=f"{name}: {text}")
+            )
 
 
 def _no_time(report: Report) -> str:
@@ -130,13 +150,17 @@ def _memory(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
     if not any(m.name in wanted for report in reports for m in report.measurements):
         return
     values = [{m.name: m.value for m in report.measurements if m.value is not None} for report in reports]
-    whole = max((float(value) for own in values for name, value in own.items() if name in wanted), default=0.0)
+    whole = max(
+        (float(value) for own in values for name, value in own.items() if name in wanted), default=0.0
+    )
     used = {name for own in values for name in own}
     yield _legend({label_of(key): colour for key, colour in _MEMORY_COLOURS.items() if key in used})
     if "peak_rss_bytes" in used:
         yield '<p class="note">The line marks the peak.</p>'
     for report, name, own in zip(reports, names, values, strict=True):
-        segments = [Segment(max(float(own[key]), 0), colour) for key, colour in _MEMORY_COLOURS.items() if key in own]
+        segments = [
+            Segment(max(float(own[key]), 0), colour) for key, colour in _MEMORY_COLOURS.items() if key in own
+        ]
         peak = [float(own["peak_rss_bytes"])] if "peak_rss_bytes" in own else []
         detail = ", ".join(f"{label_of(key)} {show(own[key], 'bytes')}" for key in wanted if key in own)
         if not segments:
@@ -148,7 +172,9 @@ def _memory(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
 
 
 def _instructions(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
-    keys = dict.fromkeys((m.name, m.length) for report in reports for m in report.measurements if m.unit == "instructions")
+    keys = dict.fromkeys(
+        (m.name, m.length) for report in reports for m in report.measurements if m.unit == "instructions"
+    )
     for key, length in keys:
         found = {place: report.find(key, length) for place, report in enumerate(reports)}
         values = {place: m.value for place, m in found.items() if m and m.value is not None}
@@ -156,10 +182,19 @@ def _instructions(reports: Sequence[Report], names: Sequence[str]) -> Iterator[s
         for place, name in enumerate(names):
             if place in values:
                 text = show(values[place], "instructions")
-                yield _labelled(name, text, bar([Segment(values[place], "accent")], max(values.values()), says=f"{name}: {text}"))
+                yield _labelled(
+                    name,
+                    text,
+                    bar([Segment(values[place], "accent")], max(values.values()), says=f"{name}: {text}"),
+                )
             else:
                 measurement = found[place]
-                yield _labelled(name, "–", "", measurement.reason if measurement else f"not counted on {reports[place].device}")
+                yield _labelled(
+                    name,
+                    "–",
+                    "",
+                    measurement.reason if measurement else f"not counted on {reports[place].device}",
+                )
 
 
 def _quality(reports: Sequence[Report], names: Sequence[str]) -> Iterator[str]:
@@ -189,7 +224,11 @@ def _operators(report: Report) -> Iterator[str]:
     yield _legend({"table lookups": "part0", "everything else": "part4"})
     largest = max(float(share.rstrip("%")) for _, _, _, share, _ in rows)
     for name, calls, cost, share, lookup in rows:
-        picture = bar([Segment(float(share.rstrip("%")), "part0" if lookup else "part4")], largest, says=f"{name}: {share}")
+        picture = bar(
+            [Segment(float(share.rstrip("%")), "part0" if lookup else "part4")],
+            largest,
+            says=f"{name}: {share}",
+        )
         yield _labelled(f"{name} ({calls}×)", f"{share} · {cost}", picture)
 
 
@@ -208,14 +247,22 @@ def _legend(colours: dict[str, str]) -> str:
 
 def _table(grid: Grid) -> str:
     reasons = grid.reasons()
-    lines = ["<thead><tr><th></th>", *(f'<th scope="col">{escape(head)}</th>' for head in grid.heads), "</tr></thead><tbody>"]
+    lines = [
+        "<thead><tr><th></th>",
+        *(f'<th scope="col">{escape(head)}</th>' for head in grid.heads),
+        "</tr></thead><tbody>",
+    ]
     group = ""
     for row in grid.rows:
         if row.group != group:
-            lines.append(f'<tr class="group"><th scope="rowgroup" colspan="{1 + len(grid.heads)}">{escape(row.group)}</th></tr>')
+            lines.append(
+                f'<tr class="group"><th scope="rowgroup" colspan="{1 + len(grid.heads)}">{escape(row.group)}</th></tr>'
+            )
         group = row.group
         cells = (
-            f"<td>{escape(cell.text)}</td>" if cell.text else f'<td class="absent">– ({reasons.index(cell.reason) + 1})</td>'
+            f"<td>{escape(cell.text)}</td>"
+            if cell.text
+            else f'<td class="absent">– ({reasons.index(cell.reason) + 1})</td>'
             for cell in row.cells
         )
         lines.append(f'<tr><th scope="row">{escape(row.label)}</th>{"".join(cells)}</tr>')

@@ -47,7 +47,9 @@ def bar(segments: Sequence[Segment], whole: float, *, marks: Sequence[float] = (
     start = 0.0
     for segment in segments:
         width = 100 * segment.value / whole
-        parts.append(f'<rect class="{segment.colour}" x="{start:.3f}%" y="0" width="{width:.3f}%" height="{BAR_HEIGHT}"/>')
+        parts.append(
+            f'<rect class="{segment.colour}" x="{start:.3f}%" y="0" width="{width:.3f}%" height="{BAR_HEIGHT}"/>'
+        )
         start += width
     for mark in marks:
         at = f"{min(100 * mark / whole, 99.7):.3f}%"
@@ -77,7 +79,9 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = 
     for number, point in enumerate(points, 1):
         x, y = _along(point.x, x_ticks, _LEFT, _RIGHT), _along(point.y, y_ticks, _BOTTOM, _TOP)
         parts.append(f'<circle class="point" cx="{x:.2f}%" cy="{y:.2f}%" r="9"/>')
-        parts.append(f'<text class="number" x="{x:.2f}%" y="{y:.2f}%" dy="4" text-anchor="middle">{number}</text>')
+        parts.append(
+            f'<text class="number" x="{x:.2f}%" y="{y:.2f}%" dy="4" text-anchor="middle">{number}</text>'
+        )
     parts.append(f'<text x="{_RIGHT}%" y="98%" text-anchor="end">{escape(x_label)}</text>')
     body = "".join(parts)
     return (

@@ -73,7 +73,9 @@ def footnotes(reports: Sequence[Report], grid: Grid) -> list[str]:
         lines.append(f"× is the multiple of {grid.heads[0]}; latencies alternated within one run.")
     lines += dict.fromkeys(note for report in reports for note in report.notes)
     lines += dict.fromkeys(f"{report.device}: {machine_text(report.machine)}" for report in reports)
-    lines += dict.fromkeys(", ".join(f"{name} {version}" for name, version in report.versions.items()) for report in reports)
+    lines += dict.fromkeys(
+        ", ".join(f"{name} {version}" for name, version in report.versions.items()) for report in reports
+    )
     return [line for line in lines if line]
 
 
@@ -94,7 +96,8 @@ def operator_rows(report: Report) -> list[tuple[str, str, str, str, bool]]:
     shown = [op for place, op in enumerate(report.operators) if place < MOST_OPERATORS or op.lookup]
     rest = [op for op in report.operators if op not in shown]
     rows = [
-        (op.name, f"{op.calls:g}", show(op.value, op.unit), f"{op.share_percent:.1f}%", op.lookup) for op in shown
+        (op.name, f"{op.calls:g}", show(op.value, op.unit), f"{op.share_percent:.1f}%", op.lookup)
+        for op in shown
     ]
     if rest:
         cost, share = sum(op.value for op in rest), sum(op.share_percent for op in rest)

@@ -30,7 +30,12 @@ _GROUPS = {"ms": "Time", "percent": "Quality", "bytes": "Memory", "instructions"
 
 _SCALES = {
     "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")),
-    "instructions": ((1e9, "G instructions"), (1e6, "M instructions"), (1e3, "k instructions"), (1, "instructions")),
+    "instructions": (
+        (1e9, "G instructions"),
+        (1e6, "M instructions"),
+        (1e3, "k instructions"),
+        (1, "instructions"),
+    ),
     "ms": ((1e3, "s"), (1, "ms"), (1e-3, "µs")),
 }
 
