@@ -36,5 +36,7 @@ def load(source: Any, **options: Any) -> Any:
     try:
         from edgeemb.model import load as load_model
     except ModuleNotFoundError as error:
-        raise ModelError(f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'") from None
+        raise ModelError(
+            f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
+        ) from None
     return load_model(source, **options)

@@ -149,7 +149,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{path} is damaged ({error}): export the bundle again") from None
     for name in manifest.files:
         if not _stays_inside(name):
-            raise BundleError(f"{path} names the file '{name}', which lies outside the bundle: do not use this bundle")
+            raise BundleError(
+                f"{path} names the file '{name}', which lies outside the bundle: do not use this bundle"
+            )
     return manifest
 
 
@@ -167,9 +169,13 @@ def verify(folder: Path, files: Mapping[str, FileEntry]) -> None:
             if size != entry.bytes:
                 raise BundleError(f"{path} has {size} bytes instead of {entry.bytes}: copy the bundle again")
             if file_entry(path) != entry:
-                raise BundleError(f"{path} was altered (its SHA-256 differs from the manifest's): copy the bundle again")
+                raise BundleError(
+                    f"{path} was altered (its SHA-256 differs from the manifest's): copy the bundle again"
+                )
         except OSError as error:
-            raise BundleError(f"{path} of the bundle cannot be read ({error.strerror}): copy the bundle again") from None
+            raise BundleError(
+                f"{path} of the bundle cannot be read ({error.strerror}): copy the bundle again"
+            ) from None
 
 
 def file_entry(path: Path) -> FileEntry:
@@ -199,10 +205,14 @@ def unpack(archive: Path, folder: Path) -> None:
                 raise BundleError(f"{archive} unpacks to more than {_MAX_ZIP_BYTES} bytes: is it a bundle?")
             for info in file.infolist():
                 if not _stays_inside(info.filename):
-                    raise BundleError(f"{archive} names the file '{info.filename}', which lies outside: do not use this bundle")
+                    raise BundleError(
+                        f"{archive} names the file '{info.filename}', which lies outside: do not use this bundle"
+                    )
             file.extractall(folder)
     except zipfile.BadZipFile as error:
-        raise BundleError(f"{archive} is neither a bundle folder nor a whole zip file ({error}): copy it again") from None
+        raise BundleError(
+            f"{archive} is neither a bundle folder nor a whole zip file ({error}): copy it again"
+        ) from None
 
 
 def _stays_inside(name: str) -> bool:

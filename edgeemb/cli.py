@@ -19,7 +19,13 @@ from edgeemb.errors import EdgeembError, InputError, SpecError
 
 _FOLDER = click.Path(path_type=Path)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-_ops = click.option("--ops", type=click.Choice(["auto", "builtin", "custom"]), default="auto", show_default=True, help="Lookup to use.")
+_ops = click.option(
+    "--ops",
+    type=click.Choice(["auto", "builtin", "custom"]),
+    default="auto",
+    show_default=True,
+    help="Lookup to use.",
+)
 _BUNDLE = click.argument("bundle", type=_FOLDER)
 
 
@@ -50,18 +56,44 @@ def main(verbose: bool) -> None:
 @click.argument("model")
 @click.option("-o", "--output", type=_FOLDER, help="The bundle's folder. [default: MODEL-TARGET]")
 @click.option("--target", help="What to export for; 'edgeemb targets' lists them. [default: this machine]")
-@click.option("--table", "tables", multiple=True, metavar="[NAME=]SPEC", help="How to store a table, e.g. int4:block=32 or position=int8.")
-@click.option("--body", help="Precision of everything else: fp32, fp16, int8 or int4. [default: the target's]")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="[NAME=]SPEC",
+    help="How to store a table, e.g. int4:block=32 or position=int8.",
+)
+@click.option(
+    "--body", help="Precision of everything else: fp32, fp16, int8 or int4. [default: the target's]"
+)
 @click.option("--runtime", help="Format of the model. [default: the target's]")
-@click.option("--ops", type=click.Choice(["builtin", "custom"]), help="Standard ops alone, or native kernels too. [default: the target's]")
-@click.option("--vocab", multiple=True, metavar="SELECTION", help="Keep only some tokens, e.g. keep:corpus.txt,min=2 or top:16000:corpus.txt.")
-@click.option("--frequency", type=_FOLDER, metavar="CORPUS", help="Weight the fit of shared parameters by token frequency in this text.")
+@click.option(
+    "--ops",
+    type=click.Choice(["builtin", "custom"]),
+    help="Standard ops alone, or native kernels too. [default: the target's]",
+)
+@click.option(
+    "--vocab",
+    multiple=True,
+    metavar="SELECTION",
+    help="Keep only some tokens, e.g. keep:corpus.txt,min=2 or top:16000:corpus.txt.",
+)
+@click.option(
+    "--frequency",
+    type=_FOLDER,
+    metavar="CORPUS",
+    help="Weight the fit of shared parameters by token frequency in this text.",
+)
 @click.option("--lengths", help="Sequence lengths for runtimes with fixed shapes, e.g. 16,64,128.")
-@click.option("--max-length", type=click.IntRange(min=1), help="Cut texts at this many tokens. [default: the model's]")
+@click.option(
+    "--max-length", type=click.IntRange(min=1), help="Cut texts at this many tokens. [default: the model's]"
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of what is random in a fit.")
 @click.option("--zip", "as_zip", is_flag=True, help="Write one zip file.")
 @click.option("--force", is_flag=True, help="Replace what stands at the output.")
-@click.option("--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only).")
+@click.option(
+    "--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only)."
+)
 @_json
 def export(
     model: str,
@@ -81,22 +113,36 @@ def export(
         progress("load", 0, 0)
         loaded = edgeemb.load(model, allow_pickle=allow_pickle, max_length=max_length)
         bundle = edgeemb.export(
-            loaded, output, table=tables, lengths=_numbers(lengths, "--lengths"), command=_command(), progress=progress, **options
+            loaded,
+            output,
+            table=tables,
+            lengths=_numbers(lengths, "--lengths"),
+            command=_command(),
+            progress=progress,
+            **options,
         )
     from edgeemb.runtimes import describe
 
     manifest = describe(bundle)
-    _print(as_json, lambda: json.loads(manifest.to_json()), lambda console: show.print_export(console, bundle, manifest))
+    _print(
+        as_json,
+        lambda: json.loads(manifest.to_json()),
+        lambda console: show.print_export(console, bundle, manifest),
+    )
 
 
 @main.command()
 @_BUNDLE
 @click.argument("texts", nargs=-1)
 @click.option("--file", "path", type=_FOLDER, help="Read texts from this file, one a line.")
-@click.option("--threads", type=click.IntRange(min=0), default=0, help="Threads; 0 leaves the choice to the runtime.")
+@click.option(
+    "--threads", type=click.IntRange(min=0), default=0, help="Threads; 0 leaves the choice to the runtime."
+)
 @_ops
 @_json
-def run(bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool) -> None:
+def run(
+    bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool
+) -> None:
     """Run a bundle on texts and print a row per text."""
     if path is not None:
         from edgeemb.corpus import read_lines
@@ -116,7 +162,9 @@ def run(bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, o
 
 @main.command()
 @click.argument("source", metavar="BUNDLE_OR_MODEL")
-@click.option("--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only).")
+@click.option(
+    "--allow-pickle", is_flag=True, help="Read a checkpoint that is there as a pickle only (weights only)."
+)
 @_json
 def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
     """Show what is in a bundle, or which tables a model has and what they weigh."""
@@ -124,7 +172,11 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 
     if is_bundle(Path(source)):
         manifest = describe(Path(source))
-        _print(as_json, lambda: json.loads(manifest.to_json()), lambda console: show.print_bundle(console, Path(source), manifest))
+        _print(
+            as_json,
+            lambda: json.loads(manifest.to_json()),
+            lambda console: show.print_bundle(console, Path(source), manifest),
+        )
         return
     from edgeemb.inspect import inspect_model
 
@@ -134,16 +186,28 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 
 @main.command()
 @_BUNDLE
-@click.option("--device", default="host", show_default=True, help="What to measure on; 'edgeemb devices' lists them.")
+@click.option(
+    "--device", default="host", show_default=True, help="What to measure on; 'edgeemb devices' lists them."
+)
 @click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
 @click.option("--threads", default="1", show_default=True, help="Thread counts.")
-@click.option("--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]")
+@click.option(
+    "--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]"
+)
 @click.option("--ops-profile", is_flag=True, help="Also show the cost by operator.")
 @click.option("--html", type=_FOLDER, help="Also write a page to this file.")
 @_ops
 @_json
 def profile(
-    bundle: Path, device: str, lengths: str, threads: str, runs: int | None, ops_profile: bool, html: Path | None, ops: str, as_json: bool
+    bundle: Path,
+    device: str,
+    lengths: str,
+    threads: str,
+    runs: int | None,
+    ops_profile: bool,
+    html: Path | None,
+    ops: str,
+    as_json: bool,
 ) -> None:
     """Measure a bundle: size, load time, latency and memory."""
     from edgeemb.compare import Comparison
@@ -161,12 +225,18 @@ def profile(
 
 @main.command()
 @_BUNDLE
-@click.option("--sts", type=_FOLDER, help="Scored sentence pairs: score, sentence, sentence; separated by tabs.")
-@click.option("--train", type=_FOLDER, help="Labelled texts to train a classifier on: text, label; separated by a tab.")
+@click.option(
+    "--sts", type=_FOLDER, help="Scored sentence pairs: score, sentence, sentence; separated by tabs."
+)
+@click.option(
+    "--train", type=_FOLDER, help="Labelled texts to train a classifier on: text, label; separated by a tab."
+)
 @click.option("--test", "test_path", type=_FOLDER, help="Labelled texts to test it on.")
 @_ops
 @_json
-def evaluate(bundle: Path, sts: Path | None, train: Path | None, test_path: Path | None, ops: str, as_json: bool) -> None:
+def evaluate(
+    bundle: Path, sts: Path | None, train: Path | None, test_path: Path | None, ops: str, as_json: bool
+) -> None:
     """Measure the quality of a bundle's embeddings on your data."""
     from edgeemb.evaluate import evaluate_classes, evaluate_sts
 
@@ -177,9 +247,13 @@ def evaluate(bundle: Path, sts: Path | None, train: Path | None, test_path: Path
     results: dict[str, Any] = {}
     with edgeemb.open(bundle, ops=ops) as session, show.steps(quiet=as_json) as progress:
         if sts is not None:
-            results["sts"] = evaluate_sts(session, sts, progress=lambda done, total: progress("sts", done, total))
+            results["sts"] = evaluate_sts(
+                session, sts, progress=lambda done, total: progress("sts", done, total)
+            )
         if train is not None and test_path is not None:
-            results["classes"] = evaluate_classes(session, train, test_path, progress=lambda done, total: progress("classes", done, total))
+            results["classes"] = evaluate_classes(
+                session, train, test_path, progress=lambda done, total: progress("classes", done, total)
+            )
     _print(
         as_json,
         lambda: {name: result.to_json() for name, result in results.items()},
@@ -219,7 +293,11 @@ def compare(
     plan = Plan(_numbers(lengths, "--lengths"), _numbers(threads, "--threads"), ops=ops)
     with show.steps(quiet=as_json) as progress:
         result = compare_bundles(
-            bundles, plan, sts=sts, classes=classes, progress=lambda done, total: progress("measure", done, total)
+            bundles,
+            plan,
+            sts=sts,
+            classes=classes,
+            progress=lambda done, total: progress("measure", done, total),
         )
     if html is not None:
         write_page(html, result)
@@ -233,7 +311,11 @@ def targets(as_json: bool) -> None:
     from edgeemb.export.targets import targets as all_targets
 
     known = all_targets()
-    _print(as_json, lambda: [vars(target) for target in known.values()], lambda console: show.print_targets(console, known))
+    _print(
+        as_json,
+        lambda: [vars(target) for target in known.values()],
+        lambda console: show.print_targets(console, known),
+    )
 
 
 @main.command()
@@ -243,7 +325,11 @@ def devices(as_json: bool) -> None:
     from edgeemb.devices import devices as all_devices
 
     known = all_devices()
-    _print(as_json, lambda: [vars(device) for device in known], lambda console: show.print_devices(console, known))
+    _print(
+        as_json,
+        lambda: [vars(device) for device in known],
+        lambda console: show.print_devices(console, known),
+    )
 
 
 def _print(as_json: bool, values: Callable[[], Any], draw: Callable[[Console], None]) -> None:
@@ -262,7 +348,9 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
     except ValueError:
-        raise click.UsageError(f"{option} {text}: write whole numbers with commas between, such as 16,128") from None
+        raise click.UsageError(
+            f"{option} {text}: write whole numbers with commas between, such as 16,128"
+        ) from None
 
 
 def _command() -> str:

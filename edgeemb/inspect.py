@@ -50,7 +50,14 @@ def inspect_model(model: Model) -> ModelSummary:
     total = sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
     tables = tuple(
         TableSummary(
-            table.alias, table.name, table.role, table.rows, table.dim, table.rows * table.dim * 4, table.rows * table.dim * 4 / total, table.tied
+            table.alias,
+            table.name,
+            table.role,
+            table.rows,
+            table.dim,
+            table.rows * table.dim * 4,
+            table.rows * table.dim * 4 / total,
+            table.tied,
         )
         for table in model.tables
     )

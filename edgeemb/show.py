@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -47,7 +55,13 @@ def steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
     if quiet or not console.is_terminal:
         yield lambda step, done, total: None
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
@@ -69,7 +83,7 @@ def print_export(console: Console, path: Path, manifest: Manifest) -> None:
     :param manifest: its manifest.
     """
     print_bundle(console, path, manifest)
-    console.print(Text(f"Try it: edgeemb run {path} \"some text\"", style="dim"))
+    console.print(Text(f'Try it: edgeemb run {path} "some text"', style="dim"))
 
 
 def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
@@ -80,7 +94,11 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     :param manifest: its manifest.
     """
     console.print(
-        Text.assemble((manifest.name, "bold"), f" for {manifest.target}: {manifest.runtime}, {manifest.body} body, {manifest.ops} ops  ", (str(path), "dim"))
+        Text.assemble(
+            (manifest.name, "bold"),
+            f" for {manifest.target}: {manifest.runtime}, {manifest.body} body, {manifest.ops} ops  ",
+            (str(path), "dim"),
+        )
     )
     table = Table("part", "stored as", _number("MB"), box=None, pad_edge=False)
     for alias, entry in manifest.tables.items():
@@ -105,15 +123,31 @@ def print_model(console: Console, summary: ModelSummary) -> None:
     :param console: where to.
     :param summary: what `edgeemb.inspect` found.
     """
-    console.print(Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of float32 weights"))
-    table = Table("table", "role", _number("rows"), _number("columns"), _number("MB"), _number("share"), "", box=None, pad_edge=False)
+    console.print(
+        Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of float32 weights")
+    )
+    table = Table(
+        "table",
+        "role",
+        _number("rows"),
+        _number("columns"),
+        _number("MB"),
+        _number("share"),
+        "",
+        box=None,
+        pad_edge=False,
+    )
     for item in summary.tables:
         remark = "also an output layer" if item.tied else ""
-        table.add_row(item.alias, item.role, str(item.rows), str(item.dim), _mb(item.bytes), f"{item.share:.0%}", remark)
+        table.add_row(
+            item.alias, item.role, str(item.rows), str(item.dim), _mb(item.bytes), f"{item.share:.0%}", remark
+        )
     console.print(table)
 
 
-def print_rows(console: Console, texts: Sequence[str], rows: NDArray[np.float32], labels: Sequence[str]) -> None:
+def print_rows(
+    console: Console, texts: Sequence[str], rows: NDArray[np.float32], labels: Sequence[str]
+) -> None:
     """Print model outputs: the winning class where there are labels, else the start of the vector.
 
     :param console: where to.
@@ -141,7 +175,9 @@ def print_quality(console: Console, sts: StsResult | None, classes: ClassesResul
     if sts is not None:
         console.print(f"Sentence similarity: Spearman {sts.spearman:.2f} over {sts.pairs} pairs")
     if classes is not None:
-        console.print(f"Classification: {classes.accuracy:.2f}% of {classes.test} texts right ({classes.labels} labels, trained on {classes.train})")
+        console.print(
+            f"Classification: {classes.accuracy:.2f}% of {classes.test} texts right ({classes.labels} labels, trained on {classes.train})"
+        )
 
 
 def print_targets(console: Console, targets: Mapping[str, Target]) -> None:
@@ -153,7 +189,9 @@ def print_targets(console: Console, targets: Mapping[str, Target]) -> None:
     table = Table("target", "runtime", "ops", "table", "body", "", box=None, pad_edge=False)
     for target in targets.values():
         runtimes = ", ".join(target.runtimes) or target.runtime
-        table.add_row(target.name, runtimes, target.ops, target.table, target.body, Text(target.summary, style="dim"))
+        table.add_row(
+            target.name, runtimes, target.ops, target.table, target.body, Text(target.summary, style="dim")
+        )
     console.print(table)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgeemb.errors import SpecError
 
@@ -66,7 +67,9 @@ def _parse_part(part: str, text: str) -> Spec:
     if not _NAME.fullmatch(name):
         raise SpecError(f"table spec '{text}': '{name}' is not a codec name; write for example int4:block=32")
     if colon and not rest:
-        raise SpecError(f"table spec '{text}': nothing stands behind '{name}:'; write for example int4:block=32")
+        raise SpecError(
+            f"table spec '{text}': nothing stands behind '{name}:'; write for example int4:block=32"
+        )
     options = tuple(_parse_option(item, text) for item in rest.split(",")) if rest else ()
     if len({key for key, _ in options}) != len(options):
         raise SpecError(f"table spec '{text}': an option stands twice; name each once")
@@ -89,18 +92,26 @@ def _parse_mixed(text: str, rest: str) -> Spec:
         elif bands:
             bands[-1].append(item)
         else:
-            raise SpecError(f"table spec '{text}': '{item}' is not a band; write for example mixed:2000=int4,*=binary")
+            raise SpecError(
+                f"table spec '{text}': '{item}' is not a band; write for example mixed:2000=int4,*=binary"
+            )
     parsed: list[tuple[int | None, Spec]] = []
     for items in bands:
         key, _, spec = ",".join(items).partition("=")
         count = None if key == "*" else int(key)
         if spec.startswith("mixed"):
-            raise SpecError(f"table spec '{text}': a band cannot itself be mixed; list all bands in one mixed spec")
+            raise SpecError(
+                f"table spec '{text}': a band cannot itself be mixed; list all bands in one mixed spec"
+            )
         parsed.append((count, parse_spec(spec)))
     counts = [count for count, _ in parsed]
     bounds = [count for count in counts[:-1] if count is not None]
     if len(parsed) < 2 or counts[-1] is not None or len(bounds) != len(parsed) - 1:
-        raise SpecError(f"table spec '{text}': mixed needs bands with counts and a last band '*'; write mixed:2000=int4,*=binary")
-    if bounds[0] < 1 or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
-        raise SpecError(f"table spec '{text}': band bounds are ranks in rising order; write mixed:2000=int8,20000=int4,*=binary")
+        raise SpecError(
+            f"table spec '{text}': mixed needs bands with counts and a last band '*'; write mixed:2000=int4,*=binary"
+        )
+    if bounds[0] < 1 or any(low >= high for low, high in pairwise(bounds)):
+        raise SpecError(
+            f"table spec '{text}': band bounds are ranks in rising order; write mixed:2000=int8,20000=int4,*=binary"
+        )
     return Spec("mixed", (), tuple(parsed))

@@ -27,11 +27,19 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[P
     """
     if out.exists() and not force:
         raise ExportError(f"{out} exists: choose another output, or replace it with --force")
-    if out.exists() and out.is_dir() and not as_zip and not (out / "manifest.json").is_file() and any(out.iterdir()):
+    if (
+        out.exists()
+        and out.is_dir()
+        and not as_zip
+        and not (out / "manifest.json").is_file()
+        and any(out.iterdir())
+    ):
         raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(
+            dir=out.parent, prefix=f".{out.name}.", ignore_cleanup_errors=True
+        ) as scratch:
             folder = Path(scratch, "new")
             folder.mkdir()
             yield folder
@@ -39,8 +47,12 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[P
             _replace(result, out, Path(scratch, "old"))
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise ExportError(f"no space left on the disk of {out.parent}: nothing was written; free some and export again") from None
-        raise ExportError(f"cannot write {out} ({error.strerror or error}): nothing was changed; choose another output") from None
+            raise ExportError(
+                f"no space left on the disk of {out.parent}: nothing was written; free some and export again"
+            ) from None
+        raise ExportError(
+            f"cannot write {out} ({error.strerror or error}): nothing was changed; choose another output"
+        ) from None
 
 
 def _replace(new: Path, out: Path, old: Path) -> None:

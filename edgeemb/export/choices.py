@@ -23,7 +23,9 @@ SMALL_TABLE = "int8"
 _NAMED = re.compile(r"([\w.\-/]+)=(.+)")
 
 
-def choose_specs(model: Model, wanted: str | Sequence[str] | Mapping[str, str], default: str) -> dict[str, Spec]:
+def choose_specs(
+    model: Model, wanted: str | Sequence[str] | Mapping[str, str], default: str
+) -> dict[str, Spec]:
     """The spec of every table of a model.
 
     A bare spec is for the word table of a text model, or for every table of any other module; ``name=spec`` is for one table. Position and
@@ -62,12 +64,19 @@ def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
         else:
             named[match[1]] = parse_spec(match[2])
     if len(bare) > 1:
-        raise SpecError(f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one")
+        raise SpecError(
+            f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one"
+        )
     return named, bare[0] if bare else parse_spec(default)
 
 
 def fit_tables(
-    model: Model, specs: Mapping[str, Spec], *, corpus: Path | None = None, seed: int = 0, progress: Progress = silent
+    model: Model,
+    specs: Mapping[str, Spec],
+    *,
+    corpus: Path | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> dict[str, Table]:
     """Fit every table of a model.
 
@@ -83,7 +92,14 @@ def fit_tables(
     tables = {}
     for alias, spec in specs.items():
         frequency = _frequency(model, corpus) if model.table(alias).role == "word" else None
-        tables[alias] = encode(model.table_weight(alias), spec, frequency=frequency, seed=seed, progress=progress, name=f"table {alias}")
+        tables[alias] = encode(
+            model.table_weight(alias),
+            spec,
+            frequency=frequency,
+            seed=seed,
+            progress=progress,
+            name=f"table {alias}",
+        )
     return tables
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx.external_data_helper import convert_model_to_external_data
 
@@ -35,7 +36,9 @@ def write(request: Request, folder: Path) -> Written:
         names = {alias: model.table(alias).name for alias in request.tables}
         graph = convert_body(graph, request.body, set(names.values()), Path(scratch))
     notes = []
-    ids_types = {info.name: onnx.helper.np_dtype_to_tensor_dtype(onnx.numpy_helper.np.dtype(info.dtype)) for info in model.inputs}
+    ids_types = {
+        info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
+    }
     for alias, table in request.tables.items():
         replace_table(graph, names[alias], table, alias, ids_types)
         if any(names[alias] == item.name for item in graph.graph.initializer):
@@ -57,4 +60,6 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
     try:
         onnx.checker.check_model(str(folder / MODEL))
     except onnx.checker.ValidationError as error:
-        raise ExportError(f"the exported graph is not valid ONNX ({str(error).strip().splitlines()[0]})") from error
+        raise ExportError(
+            f"the exported graph is not valid ONNX ({str(error).strip().splitlines()[0]})"
+        ) from error

@@ -54,7 +54,11 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
                 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
                 quantizer = MatMulNBitsQuantizer(
-                    model, block_size=NBITS_BLOCK, is_symmetric=True, accuracy_level=_INT8_ACTIVATIONS, op_types_to_quantize=("MatMul",)
+                    model,
+                    block_size=NBITS_BLOCK,
+                    is_symmetric=True,
+                    accuracy_level=_INT8_ACTIVATIONS,
+                    op_types_to_quantize=("MatMul",),
                 )
                 quantizer.process()
             result: onnx.ModelProto = quantizer.model.model

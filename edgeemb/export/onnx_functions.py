@@ -127,7 +127,9 @@ def _unpack(packed: str, bits: int) -> tuple[str, str]:
         if shift:
             direction = "RIGHT" if shift > 0 else "LEFT"
             lines.append(f"by_{position} = Constant <value = uint8 {{{abs(shift)}}}> ()")
-            lines.append(f'shifted_{position} = BitShift <direction = "{direction}"> ({source}, by_{position})')
+            lines.append(
+                f'shifted_{position} = BitShift <direction = "{direction}"> ({source}, by_{position})'
+            )
             source = f"shifted_{position}"
         lines.append(f"part_{position} = BitwiseAnd ({source}, mask)")
         parts.append(f"part_{position}")

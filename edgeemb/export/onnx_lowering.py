@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -72,8 +73,8 @@ class Lowering:
                 low, high = self._index_constant(0), self._index_constant(rows - 1)
                 return self._op("Min", [self._op("Max", [moved, low]), high])
             case Gather(array, index):
-                rows = self._op("Gather", [self.arrays[array], self.lower(index)], axis=0)
-                return self._float(rows, array)
+                stored = self._op("Gather", [self.arrays[array], self.lower(index)], axis=0)
+                return self._float(stored, array)
             case QuantizedLookup():
                 inputs = [self.lower(node.index), self.arrays[node.codes], self.arrays[node.scales]]
                 attributes = {"bits": node.bits, "dim": node.dim, "block": node.block, "planes": node.planes}
@@ -96,14 +97,18 @@ class Lowering:
                 axis = self._constant(np.array([-1], np.int64))
                 wide = self._op("Unsqueeze", [chosen, axis])
                 return self._op("Where", [wide, self.lower(below), self.lower(other)])
-        raise ExportError(f"{self.name}: the ONNX writer cannot express '{type(node).__name__}'; use another codec")
+        raise ExportError(
+            f"{self.name}: the ONNX writer cannot express '{type(node).__name__}'; use another codec"
+        )
 
     def _checked(self, ids: str) -> str:
         """Ids that failed if one was out of bounds: a Gather over V zeros, made at load time, is what refuses them."""
         rows = self._constant(np.array([self.table.shape[0]], np.int64))
         zeros = helper.make_tensor("value", TensorProto.UINT8, [1], [0])
         zero_rows = self._op("ConstantOfShape", [rows], value=zeros)
-        beyond = self._op("Where", [self._op("Less", [ids, self._index_constant(0)]), self._index_constant(2**31 - 1), ids])
+        beyond = self._op(
+            "Where", [self._op("Less", [ids, self._index_constant(0)]), self._index_constant(2**31 - 1), ids]
+        )
         nothing = self._op("Cast", [self._op("Gather", [zero_rows, beyond], axis=0)], to=self.ids_type)
         return self._op("Add", [ids, nothing])
 
@@ -123,9 +128,11 @@ class Lowering:
             self.constants[key] = name
         return self.constants[key]
 
-    def _op(self, op: str, inputs: Sequence[str], domain: str = "", **attributes: object) -> str:
+    def _op(self, op: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
         output = f"{self.name}/{op}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes))
+        self.nodes.append(
+            helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes)
+        )
         return output
 
 
@@ -133,7 +140,11 @@ def _checks_ids(table: Table) -> bool:
     """Whether the ids themselves enter a fused lookup over all V rows, which refuses those out of bounds."""
     rows = table.shape[0]
     for node in walk(table.program):
-        if isinstance(node, QuantizedLookup | CodebookLookup) and isinstance(node.index, Ids) and len(table.arrays[node.codes]) == rows:
+        if (
+            isinstance(node, QuantizedLookup | CodebookLookup)
+            and isinstance(node.index, Ids)
+            and len(table.arrays[node.codes]) == rows
+        ):
             return True
     return False
 
@@ -144,14 +155,20 @@ def gathers_of(graph: onnx.GraphProto, initializer: str) -> list[onnx.NodeProto]
     :param graph: the graph to search.
     :param initializer: name of the table.
     """
-    return [node for node in graph.node if node.op_type == "Gather" and node.input[0] == initializer and _axis(node) == 0]
+    return [
+        node
+        for node in graph.node
+        if node.op_type == "Gather" and node.input[0] == initializer and _axis(node) == 0
+    ]
 
 
 def _axis(node: onnx.NodeProto) -> int:
     return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
 
 
-def replace_table(model: onnx.ModelProto, initializer: str, table: Table, alias: str, ids_types: dict[str, int]) -> None:
+def replace_table(
+    model: onnx.ModelProto, initializer: str, table: Table, alias: str, ids_types: Mapping[str, int]
+) -> None:
     """Put a compressed table in place of the Gather nodes over an initializer, in the model itself.
 
     The initializer goes when nothing else uses it. Call `add_functions` once all tables are in.
@@ -166,12 +183,18 @@ def replace_table(model: onnx.ModelProto, initializer: str, table: Table, alias:
     graph = model.graph
     gathers = gathers_of(graph, initializer)
     if not gathers:
-        raise ExportError(f"table '{initializer}': no Gather looks up its rows; choose another table (edgeemb inspect lists them)")
+        raise ExportError(
+            f"table '{initializer}': no Gather looks up its rows; choose another table (edgeemb inspect lists them)"
+        )
     names = {array: f"{alias}.{array}" for array in table.arrays}
-    graph.initializer.extend(numpy_helper.from_array(value, names[array]) for array, value in table.arrays.items())
+    graph.initializer.extend(
+        numpy_helper.from_array(value, names[array]) for array, value in table.arrays.items()
+    )
     for number, gather in enumerate(gathers):
         prefix = alias if len(gathers) == 1 else f"{alias}_{number}"
-        lowering = Lowering(table, prefix, gather.input[1], ids_types.get(gather.input[1], TensorProto.INT64), names)
+        lowering = Lowering(
+            table, prefix, gather.input[1], ids_types.get(gather.input[1], TensorProto.INT64), names
+        )
         lowering.lower(table.program)
         lowering.nodes[-1].output[0] = gather.output[0]
         at = next(position for position, node in enumerate(graph.node) if node is gather or node == gather)
@@ -189,7 +212,9 @@ def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:
     known = {info.name: info for info in [*graph.input, *graph.value_info, *graph.output]}
     if output in known or ids not in known or not known[ids].type.tensor_type.HasField("shape"):
         return
-    shape: list[str | int] = [axis.dim_param or axis.dim_value for axis in known[ids].type.tensor_type.shape.dim]
+    shape: list[str | int] = [
+        axis.dim_param or axis.dim_value for axis in known[ids].type.tensor_type.shape.dim
+    ]
     graph.value_info.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, [*shape, dim]))
 
 

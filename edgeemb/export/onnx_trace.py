@@ -45,7 +45,9 @@ def trace(model: Model, folder: Path) -> onnx.ModelProto:
         except torch.onnx.OnnxExporterError as error:
             raise ExportError(f"{model.name} cannot be exported to ONNX: {_reason(error)}") from error
         if program is None:
-            raise ExportError(f"{model.name} cannot be exported to ONNX: PyTorch's exporter gave nothing back")
+            raise ExportError(
+                f"{model.name} cannot be exported to ONNX: PyTorch's exporter gave nothing back"
+            )
         program.save(path, external_data=True)
     graph = onnx.load(path)
     _strip(graph)
@@ -91,6 +93,12 @@ def _strip(model: onnx.ModelProto) -> None:
     """Take out the exporter's notes: they hold source paths of the machine that exported."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
-    for part in (*model.graph.node, *model.graph.initializer, *model.graph.value_info, *model.graph.input, *model.graph.output):
+    for part in (
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
         del part.metadata_props[:]
         part.doc_string = ""

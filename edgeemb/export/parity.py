@@ -46,10 +46,17 @@ def compare(model: Model, session: Session) -> tuple[dict[str, float], dict[str,
     :return: ``sentences``, ``cosine_mean``, ``cosine_min`` over the outputs as vectors; and the content of ``golden.json``.
     """
     if model.tokenizer_json is None:
-        feeds = {info.name: tensor.numpy() for info, tensor in zip(model.inputs, model.example_inputs, strict=True)}
+        feeds = {
+            info.name: tensor.numpy() for info, tensor in zip(model.inputs, model.example_inputs, strict=True)
+        }
         output = session.run(feeds)
-        similarity = cosine(reference(model, feeds).reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1))
-        golden = {"inputs": {name: value.tolist() for name, value in feeds.items()}, "output": np.asarray(output).tolist()}
+        similarity = cosine(
+            reference(model, feeds).reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1)
+        )
+        golden = {
+            "inputs": {name: value.tolist() for name, value in feeds.items()},
+            "output": np.asarray(output).tolist(),
+        }
         return _figures(similarity, "examples"), golden
     texts = sentences()
     ids = [session.tokenize([text])[0][0].tolist() for text in texts]
@@ -78,4 +85,8 @@ def _unpadded(feeds: dict[str, NDArray[Any]], model: Model) -> dict[str, NDArray
 
 
 def _figures(cosine: NDArray[np.float64], unit: str) -> dict[str, float]:
-    return {unit: len(cosine), "cosine_mean": round(float(cosine.mean()), 6), "cosine_min": round(float(cosine.min()), 6)}
+    return {
+        unit: len(cosine),
+        "cosine_mean": round(float(cosine.mean()), 6),
+        "cosine_min": round(float(cosine.min()), 6),
+    }

@@ -60,7 +60,11 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
     specs = choose_specs(model, options.table, target.table)
     with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
         tables = fit_tables(
-            model, specs, corpus=options.frequency, seed=options.seed, progress=lambda done, total: progress("fit", done, total)
+            model,
+            specs,
+            corpus=options.frequency,
+            seed=options.seed,
+            progress=lambda done, total: progress("fit", done, total),
         )
         progress("write", 0, 0)
         written = write(Request(model, tables, body, ops, options.lengths, target), folder)
@@ -77,7 +81,9 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
 def _check(target: Target, runtime: str, body: str, ops: str) -> None:
     allowed = target.runtimes or (target.runtime,)
     if runtime not in allowed:
-        raise SpecError(f"target {target.name} does not take the runtime '{runtime}': use {', '.join(allowed)}")
+        raise SpecError(
+            f"target {target.name} does not take the runtime '{runtime}': use {', '.join(allowed)}"
+        )
     if body not in BODIES:
         raise SpecError(f"body '{body}' is not known: use {', '.join(BODIES)}")
     if ops not in ("builtin", "custom"):
@@ -87,7 +93,9 @@ def _check(target: Target, runtime: str, body: str, ops: str) -> None:
 def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
     for abi in target.abis:
         if abi != host_abi():
-            raise SpecError(f"target {target.name}: no native library for {abi} can be made here; use --ops builtin")
+            raise SpecError(
+                f"target {target.name}: no native library for {abi} can be made here; use --ops builtin"
+            )
         copy_library(find_library(f"edgeemb_{'onnxruntime' if runtime == 'onnx' else runtime}"), folder, abi)
 
 
@@ -130,7 +138,12 @@ def _manifest(
         parity, golden = compare(model, session)
     (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
     files = file_entries(folder)
-    values = {**vars(manifest), "parity": parity, "files": files, "sizes": _sizes(manifest, {name: entry.bytes for name, entry in files.items()})}
+    values = {
+        **vars(manifest),
+        "parity": parity,
+        "files": files,
+        "sizes": _sizes(manifest, {name: entry.bytes for name, entry in files.items()}),
+    }
     return Manifest(**values)
 
 
@@ -142,11 +155,20 @@ def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
     tokenizer = files.get(TOKENIZER, 0)
     total = sum(files.values())
     body = total - tables - libraries - kit - tokenizer - files.get(GOLDEN, 0)
-    return {"tables": tables, "body": body, "tokenizer": tokenizer, "libraries": libraries, "kit": kit, "total": total}
+    return {
+        "tables": tables,
+        "body": body,
+        "tokenizer": tokenizer,
+        "libraries": libraries,
+        "kit": kit,
+        "total": total,
+    }
 
 
 def _table_entry(table: Table) -> TableEntry:
-    arrays = {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in table.arrays.items()}
+    arrays = {
+        name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in table.arrays.items()
+    }
     return TableEntry(str(table.spec), table.shape[0], table.shape[1], table.nbytes, arrays)
 
 

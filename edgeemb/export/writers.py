@@ -74,5 +74,7 @@ def writer_for(runtime: str) -> Writer:
     try:
         write: Writer = import_module(module).write
     except ModuleNotFoundError as error:
-        raise ExportError(f"writing {runtime} needs the package '{error.name}': pip install 'edgeemb[{extra}]'") from None
+        raise ExportError(
+            f"writing {runtime} needs the package '{error.name}': pip install 'edgeemb[{extra}]'"
+        ) from None
     return write

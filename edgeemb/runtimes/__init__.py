@@ -17,7 +17,12 @@ OPS = ("auto", "builtin", "custom")
 
 
 def open_bundle(
-    path: str | Path, *, ops: str = "auto", threads: int = 0, verify_files: bool = True, ops_profile: Path | None = None
+    path: str | Path,
+    *,
+    ops: str = "auto",
+    threads: int = 0,
+    verify_files: bool = True,
+    ops_profile: Path | None = None,
 ) -> Session:
     """Open a bundle.
 
@@ -35,7 +40,9 @@ def open_bundle(
     folder = Path(path)
     if folder.is_file():
         unpacked = _unpacked(folder)
-        session = open_bundle(unpacked.name, ops=ops, threads=threads, verify_files=verify_files, ops_profile=ops_profile)
+        session = open_bundle(
+            unpacked.name, ops=ops, threads=threads, verify_files=verify_files, ops_profile=ops_profile
+        )
         session.keep = unpacked
         return session
     if not folder.is_dir():
@@ -46,7 +53,9 @@ def open_bundle(
     return open_folder(folder, manifest, ops=ops, threads=threads, ops_profile=ops_profile)
 
 
-def open_folder(folder: Path, manifest: Manifest, *, ops: str = "auto", threads: int = 0, ops_profile: Path | None = None) -> Session:
+def open_folder(
+    folder: Path, manifest: Manifest, *, ops: str = "auto", threads: int = 0, ops_profile: Path | None = None
+) -> Session:
     """Open a model whose manifest is already there, as an export does to check what it wrote.
 
     The other parameters, and what it raises, are those of `open_bundle`.
@@ -61,7 +70,9 @@ def open_folder(folder: Path, manifest: Manifest, *, ops: str = "auto", threads:
 
             engine = OnnxRuntimeEngine(folder, manifest, ops, threads, ops_profile)
         case other:
-            raise BundleError(f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb")
+            raise BundleError(
+                f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb"
+            )
     return Session(folder, manifest, engine)
 
 

@@ -19,7 +19,9 @@ MODEL = "model.onnx"
 
 #: Every error that the runtime's binding raises; they share no base of their own.
 RUNTIME_ERRORS = tuple(
-    kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception
+    kind
+    for kind in vars(state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception
 )
 _ERRORS_ONLY = 4
 
@@ -36,7 +38,14 @@ class OnnxRuntimeEngine:
     :raises BundleError: if the runtime cannot load the model.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto", threads: int = 0, ops_profile: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        ops: str = "auto",
+        threads: int = 0,
+        ops_profile: Path | None = None,
+    ) -> None:
         library = None if ops == "builtin" else _library(required=ops == "custom")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
@@ -49,9 +58,13 @@ class OnnxRuntimeEngine:
         try:
             if library is not None:
                 options.register_custom_ops_library(str(library))
-            self._session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                folder / MODEL, options, providers=["CPUExecutionProvider"]
+            )
         except RUNTIME_ERRORS as error:
-            raise BundleError(f"{folder / MODEL}: ONNX Runtime {onnxruntime.__version__} cannot load it ({first_line(error)})") from None
+            raise BundleError(
+                f"{folder / MODEL}: ONNX Runtime {onnxruntime.__version__} cannot load it ({first_line(error)})"
+            ) from None
         self._outputs = [info.name for info in manifest.outputs]
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:

@@ -91,7 +91,9 @@ class Session:
         fitting = [length for length in self.engine.lengths if length >= longest]
         if self.engine.lengths and not fitting:
             limit = self.engine.lengths[-1]
-            raise InputError(f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer --lengths")
+            raise InputError(
+                f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer --lengths"
+            )
         filled, mask = pad(ids, length=fitting[0] if fitting else None)
         return {self.manifest.inputs[0].name: filled, self.manifest.inputs[1].name: mask}
 
@@ -127,7 +129,9 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _text_input(self) -> TextInput:

@@ -49,7 +49,12 @@ class TextInput:
         encodings = self.tokenizer.encode_batch([self.prompt + text for text in texts])
         cut = sum(bool(encoding.overflowing) for encoding in encodings)
         if cut:
-            _log.info("%d of %d texts had more than %d tokens and were cut there", cut, len(encodings), self.max_length)
+            _log.info(
+                "%d of %d texts had more than %d tokens and were cut there",
+                cut,
+                len(encodings),
+                self.max_length,
+            )
         ids = [list(encoding.ids) for encoding in encodings]
         for number, tokens in enumerate(ids, 1):
             if not tokens:
@@ -57,7 +62,9 @@ class TextInput:
         return ids
 
 
-def pad(ids: Sequence[Sequence[int]], pad_id: int = 0, length: int | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def pad(
+    ids: Sequence[Sequence[int]], pad_id: int = 0, length: int | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Ids and mask of a batch as rectangles.
 
     :param ids: ids of each text.

@@ -48,7 +48,9 @@ class CodecEntry:
     def options(self) -> dict[str, type]:
         """Names and types of the options that a spec may set."""
         known = {option.name: _TYPES[str(option.type)] for option in fields(self.make)}  # type: ignore[arg-type]
-        return {name: kind for name, kind in known.items() if name not in self.fixed and name not in self.hidden}
+        return {
+            name: kind for name, kind in known.items() if name not in self.fixed and name not in self.hidden
+        }
 
 
 _TYPES: dict[str, type] = {"int": int, "float": float, "str": str}
@@ -91,7 +93,9 @@ def codec_of(spec: Spec) -> Codec:
     if entry is None:
         raise SpecError(f"table spec '{spec}': no codec '{spec.codec}'; specs are {grammar()}")
     if spec.then is not None and not entry.composes:
-        raise SpecError(f"table spec '{spec}': '{spec.codec}' does not take '+{spec.then.codec}'; write {entry.example}")
+        raise SpecError(
+            f"table spec '{spec}': '{spec.codec}' does not take '+{spec.then.codec}'; write {entry.example}"
+        )
     for inner in [*([spec.then] if spec.then is not None else []), *(band for _, band in spec.bands)]:
         codec_of(inner)
     known = entry.options()
@@ -99,11 +103,15 @@ def codec_of(spec: Spec) -> Codec:
     for name, text in spec.options:
         if name not in known:
             offered = ", ".join(known) or "none"
-            raise SpecError(f"table spec '{spec}': '{spec.codec}' has no option '{name}' (options: {offered}); write {entry.example}")
+            raise SpecError(
+                f"table spec '{spec}': '{spec.codec}' has no option '{name}' (options: {offered}); write {entry.example}"
+            )
         try:
             values[name] = known[name](text)
         except ValueError:
-            raise SpecError(f"table spec '{spec}': {name}={text} is not a number; write {entry.example}") from None
+            raise SpecError(
+                f"table spec '{spec}': {name}={text} is not a number; write {entry.example}"
+            ) from None
     try:
         return entry.make(**values)
     except TypeError:
@@ -138,7 +146,9 @@ def encode(
         raise SpecError(f"{name} has shape {tuple(weight.shape)}: a table needs rows and columns")
     finite = np.isfinite(weight).all(axis=1)
     if not finite.all():
-        raise SpecError(f"{name} holds NaN or infinite weights (first in row {int(finite.argmin())}): repair the model first")
+        raise SpecError(
+            f"{name} holds NaN or infinite weights (first in row {int(finite.argmin())}): repair the model first"
+        )
     if frequency is not None and (frequency.shape != weight.shape[:1] or not (frequency > 0).all()):
         raise SpecError(f"frequencies for {name} must be {weight.shape[0]} positive numbers")
     table = np.ascontiguousarray(weight, np.float32)

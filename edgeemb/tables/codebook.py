@@ -40,7 +40,8 @@ def check_centroids(count: int) -> None:
 class ProductQuantized:
     """Codes per row and the codebooks that they point into.
 
-    ``codes: uint8[V, m]`` and ``codebooks: float16[m, min(k, V), D / m]``; with `norm`, ``scales: float16[V, 1]``.
+    ``codes: uint8[V, m]``, ``codebooks: float16[m, min(k, V), D / m]``; with `norm`
+    also ``scales: float16[V, 1]``.
 
     :param m: parts of a row; must divide D.
     :param k: centroids of a part, 2 to 256.

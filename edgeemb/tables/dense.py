@@ -31,4 +31,6 @@ class Dense:
         if self.bits == 16 and np.abs(fit.weight).max(initial=0.0) > _FLOAT16_MAX:
             raise SpecError(f"fp16: a weight is larger than {_FLOAT16_MAX:.0f}; use fp32 or int8")
         dtype = np.float32 if self.bits == 32 else np.float16
-        return Fitted({"rows": np.ascontiguousarray(fit.weight, dtype)}, Gather("rows", Ids()))
+        rows = np.ascontiguousarray(fit.weight, dtype)
+        fit.progress(len(rows), len(rows))
+        return Fitted({"rows": rows}, Gather("rows", Ids()))

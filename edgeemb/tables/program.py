@@ -280,7 +280,11 @@ def _batch_matmul(left: NDArray[np.float32], right: NDArray[np.float32], inner: 
 def _quantized(node: QuantizedLookup, arrays: Arrays, index: NDArray[np.int64]) -> NDArray[np.float32]:
     width = -(-node.dim // (8 // node.bits))
     packed = arrays[node.codes][index].reshape(len(index), node.planes, width)
-    scales = arrays[node.scales][index].astype(np.float32).reshape(len(index), node.planes, node.dim // node.block, 1)
+    scales = (
+        arrays[node.scales][index]
+        .astype(np.float32)
+        .reshape(len(index), node.planes, node.dim // node.block, 1)
+    )
     codes = unpack_codes(packed, node.bits, node.dim).astype(np.float32) - np.float32(ZERO_POINT[node.bits])
     values = codes.reshape(len(index), node.planes, node.dim // node.block, node.block) * scales
     rows = values[:, 0]

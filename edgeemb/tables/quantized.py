@@ -14,6 +14,7 @@ Networks", arXiv 1802.00150): scales by least squares for the codes, then codes 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 
@@ -25,6 +26,7 @@ from edgeemb.tables.codec import Fit, Fitted
 from edgeemb.tables.program import ZERO_POINT, Ids, QuantizedLookup, pack_codes
 
 Floats = NDArray[np.float32]
+_Rounding = Callable[[Floats], Floats]
 _CHUNK_ELEMENTS = 1 << 21
 _ROUNDS = 4
 #: Starting points of the search, as fractions of the scale that just reaches the largest weight.
@@ -52,7 +54,9 @@ class Quantized:
         if not 1 <= self.planes <= 4:
             raise SpecError(f"planes={self.planes} is out of range: use 1 to 4")
         if self.block < 0:
-            raise SpecError(f"block={self.block} is negative: use a divisor of the table's dimension, or 0 for one scale a row")
+            raise SpecError(
+                f"block={self.block} is negative: use a divisor of the table's dimension, or 0 for one scale a row"
+            )
 
     def encode(self, fit: Fit) -> Fitted:
         """Search codes and scales for the least squared error, each row on its own.
@@ -63,10 +67,14 @@ class Quantized:
         rows, dim = fit.weight.shape
         block = self.block or dim
         if dim % block:
-            raise SpecError(f"block={block} does not divide the table's dimension {dim}: use a divisor, or leave block out")
+            raise SpecError(
+                f"block={block} does not divide the table's dimension {dim}: use a divisor, or leave block out"
+            )
         per_byte = 8 // self.bits
         codes = np.empty((rows, self.planes, -(-dim // per_byte)), np.uint8)
-        scales = np.empty((rows, self.planes, dim // block), np.float32 if self.scale == "fp32" else np.float16)
+        scales = np.empty(
+            (rows, self.planes, dim // block), np.float32 if self.scale == "fp32" else np.float16
+        )
         step = max(1, _CHUNK_ELEMENTS // dim)
         for low in range(0, rows, step):
             part = fit.weight[low : low + step]
@@ -94,10 +102,6 @@ class Quantized:
         if not np.isfinite(rounded).all():
             raise SpecError("a scale does not fit float16: add scale=fp32 to the spec")
         return rounded
-
-
-class _Rounding:  # pragma: no cover - typing only
-    def __call__(self, scales: Floats) -> Floats: ...
 
 
 def _nearest(blocks: Floats, scales: Floats, bits: int) -> Floats:

@@ -55,13 +55,13 @@ class Residual:
         rng = np.random.default_rng(fit.seed)
         taken, mass = sample_rows(row_weights(fit), TRAIN_ROWS, rng)
         points = fit.weight[taken]
-        total = rows * (self.m + _ROUNDS + 1)
+        steps = self.m + _ROUNDS + 1
         books = np.empty((self.m, min(self.k, rows), points.shape[1]), np.float32)
         rest = points.copy()
         for level in range(self.m):
             books[level] = kmeans(rest, books.shape[1], mass, rng, _KMEANS_ROUNDS)
             rest -= books[level][nearest(rest, books[level])[0]]
-            fit.progress(rows * (level + 1), total)
+            fit.progress(rows * (level + 1) // steps, rows)
         best, best_loss = books, np.inf
         for number in range(_ROUNDS):
             codes, errors = _search(points, books)
@@ -69,11 +69,11 @@ class Residual:
             if loss < best_loss:
                 best, best_loss = books, loss
             books = _refit(points, codes, mass, books)
-            fit.progress(rows * (self.m + number + 1), total)
+            fit.progress(rows * (self.m + number + 1) // steps, rows)
         _, errors = _search(points, books)
         stored = as_half(books if float((errors * mass).sum()) < best_loss else best, "codewords")
         codes, _ = _search(fit.weight, stored.astype(np.float32))
-        fit.progress(total, total)
+        fit.progress(rows, rows)
         return Fitted(
             {"codes": codes, "codebooks": stored}, CodebookLookup(Ids(), "codes", "codebooks", True)
         )

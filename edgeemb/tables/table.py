@@ -49,7 +49,10 @@ class Table:
 
     def reconstruct(self) -> NDArray[np.float32]:
         """The whole table as float32[V, D]."""
-        chunks = [self.rows(np.arange(low, min(low + CHUNK_ROWS, self.shape[0]))) for low in range(0, self.shape[0], CHUNK_ROWS)]
+        chunks = [
+            self.rows(np.arange(low, min(low + CHUNK_ROWS, self.shape[0])))
+            for low in range(0, self.shape[0], CHUNK_ROWS)
+        ]
         return np.concatenate(chunks)
 
 
@@ -69,5 +72,7 @@ def check_ids(ids: ArrayLike, rows: int, what: str = "table") -> NDArray[np.int6
         raise InputError(f"ids for the {what} have dtype {index.dtype}: pass int32 or int64")
     bad = (index < 0) | (index >= rows)
     if bad.any():
-        raise InputError(f"id {index[bad].flat[0]} is outside the {what}'s [0, {rows}): check the tokenizer that made it")
+        raise InputError(
+            f"id {index[bad].flat[0]} is outside the {what}'s [0, {rows}): check the tokenizer that made it"
+        )
     return index.astype(np.int64)

@@ -1,0 +1,49 @@
+# make demo   the main job on the packaged all-MiniLM-L6-v2
+# make test   the whole suite
+# make lint   formatters and type checks
+# make format rewrite the sources in the project's style
+# make bench  the figures of the README
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+BUILD ?= build
+SOURCES := $(shell find runtimes devices export -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' 2>/dev/null)
+JOBS ?= 2
+
+.PHONY: all demo test lint format bench clean
+
+all: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table fp32 --table position=fp32 --table type=fp32 --body fp32 --ops builtin --force -o $(BUILD)/demo/fp32
+	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table int4:block=32 --body int8 --force -o $(BUILD)/demo/int4
+	$(BIN)/edgeemb run $(BUILD)/demo/int4 "Where is my parcel?" "The package has not arrived." "Play some quiet piano music."
+	$(BIN)/edgeemb compare $(BUILD)/demo/fp32 $(BUILD)/demo/int4 --html $(BUILD)/demo/report.html
+	@echo "The same as a page: $(BUILD)/demo/report.html"
+
+test: $(VENV)/installed
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(SOURCES)
+
+bench: $(VENV)/installed
+	$(BIN)/python bench/lookup.py
+	$(BIN)/python bench/minilm.py
+
+clean:
+	rm -rf $(VENV) $(BUILD)
