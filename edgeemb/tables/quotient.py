@@ -1,4 +1,4 @@
-"""Codec `qr`: a row is the product of a row chosen by the id's remainder and one chosen by its quotient.
+"""Codec `qr`: a row is the sum, or the product, of a row chosen by the id's remainder and one by its quotient.
 
 Shi et al. 2020, "Compositional Embeddings Using Complementary Partitions for Memory-Efficient Recommendation
 Systems" (KDD, arXiv 1909.02107). Each pair of rows belongs to one id only, so no two ids are alike. Fitted by
@@ -31,17 +31,17 @@ class QuotientRemainder:
     ``quotient: float16[ceil(V / rows), D]``.
 
     :param rows: the divisor, 1 to V.
-    :param op: ``multiply`` or ``add``: how the two rows are put together.
+    :param op: ``add`` or ``multiply``: how the two rows are put together.
     """
 
     rows: int
-    op: str = "multiply"
+    op: str = "add"
 
     def __post_init__(self) -> None:
         if self.rows < 1:
             raise SpecError(f"rows={self.rows} is out of range: use 1 or more")
         if self.op not in ("multiply", "add"):
-            raise SpecError(f"op={self.op} is not known: use op=multiply or op=add")
+            raise SpecError(f"op={self.op} is not known: use op=add or op=multiply")
 
     def encode(self, fit: Fit) -> Fitted:
         """Fit both sets of rows in turn.
