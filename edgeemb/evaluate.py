@@ -1,4 +1,4 @@
-"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier on frozen embeddings."""
+"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def evaluate_sts(
     pairs = read_pairs(path)
     if len(set(pairs.scores)) < 2:
         raise InputError(
-            f"{path}: all {len(pairs.scores)} pairs have the same score, a rank correlation needs different ones"
+            f"{path}: all {len(pairs.scores)} pairs have the same score: a rank correlation needs others"
         )
     vectors = embed(session, [*pairs.first, *pairs.second], batch_size=batch_size, progress=progress)
     count = len(pairs.scores)
@@ -103,7 +103,7 @@ def evaluate_classes(
     :param test: lines of ``text<TAB>label`` to classify.
     :param batch_size: texts a batch.
     :param progress: called with (texts done, texts in all).
-    :raises InputError: if a file is unusable, there is only one label, or the test file has labels that were not fitted.
+    :raises InputError: if a file is unusable, has only one label, or the test file has other labels.
     :raises EdgeembError: if scikit-learn is not installed.
     """
     classifier = _classifier()
@@ -167,7 +167,7 @@ def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.
 
 
 def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Spearman's rank correlation: Pearson's correlation of the ranks, where equal values share their mean rank.
+    """Spearman's rank correlation: Pearson's of the ranks, where equal values share their mean rank.
 
     :param left: float64[n], not all equal.
     :param right: float64[n], not all equal.

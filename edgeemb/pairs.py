@@ -1,7 +1,7 @@
 """Reading tab-separated evaluation data: scored sentence pairs and labelled texts.
 
-Fields are separated by one tab each and never quoted. Blank lines, a byte order mark and columns after the known ones are passed
-over; every error names the file and the line.
+Fields are separated by one tab each and never quoted. Blank lines, a byte order mark and columns after the
+known ones are passed over; every error names the file and the line.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def read_pairs(path: Path) -> ScoredPairs:
 
 
 def read_labelled(path: Path) -> LabelledTexts:
-    """Read ``text<TAB>label`` lines; a first line whose label is called ``label``, ``intent`` or the like is a header.
+    """Read ``text<TAB>label`` lines; a first line whose label is ``label`` or the like is a header.
 
     :param path: the file, UTF-8.
     :raises InputError: if it cannot be read, is empty, or a line has other columns.

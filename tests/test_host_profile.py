@@ -1,4 +1,4 @@
-"""Profiling on the host: fresh processes, memory, latency in turns, cost by operator, and bundles side by side."""
+"""Profiling on the host: fresh processes, memory, latency in turns, operators, bundles side by side."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_damaged_bundle_is_refused_before_it_is_measured(
         if path.is_file():
             (broken / path.name).write_bytes(path.read_bytes())
     (broken / "model.onnx").write_bytes(b"not a model")
-    with pytest.raises(BundleError, match="model.onnx"):
+    with pytest.raises(BundleError, match=r"model\.onnx"):
         profile(broken, QUICK)
     with pytest.raises(BundleError):
         profile(tmp_path, QUICK)
@@ -191,14 +191,16 @@ def test_a_process_that_dies_is_an_error_of_one_line(bundles: tuple[Path, Path])
 
 
 def test_a_process_that_hangs_is_ended(bundles: tuple[Path, Path]) -> None:
-    with Worker(Setting(str(bundles[0])), limit_s=0.01) as worker:
-        with pytest.raises(DeviceError, match="did not answer within 0.01 s"):
-            worker.ask("open")
+    with (
+        Worker(Setting(str(bundles[0])), limit_s=0.01) as worker,
+        pytest.raises(DeviceError, match=r"did not answer within 0\.01 s"),
+    ):
+        worker.ask("open")
 
 
 def test_a_failure_in_the_process_carries_its_message(bundles: tuple[Path, Path], tmp_path: Path) -> None:
     with Worker(Setting(str(tmp_path / "absent"))) as worker:
-        with pytest.raises(DeviceError, match="measuring absent failed: .*does not exist"):
+        with pytest.raises(DeviceError, match=r"measuring absent failed: .*does not exist"):
             worker.ask("open")
         with pytest.raises(DeviceError, match="knows no 'dance'"):
             worker.ask("dance")
@@ -263,7 +265,7 @@ def test_made_up_inputs_fit_the_bundle_and_never_change(length: int, bundles: tu
     ids, mask = feeds["input_ids"], feeds["attention_mask"]
     rows = manifest.inputs[0].rows
     assert ids.shape == mask.shape == (1, length) and rows is not None
-    assert ids.dtype == np.int64 and 0 <= ids.min() and ids.max() < rows
+    assert ids.dtype == np.int64 and ids.min() >= 0 and ids.max() < rows
     assert (mask == 1).all()
     assert np.array_equal(ids, make_feeds(manifest, length)["input_ids"])
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+from contextlib import suppress
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
@@ -30,6 +33,7 @@ from edgeemb.report import print_comparison, print_profile, render_page, to_mark
 from edgeemb.report.grid import grid_of
 from edgeemb.report.plots import Point, Segment, bar, scatter, ticks
 from edgeemb.report.values import show
+from tests.requirements import requires_program
 
 SUBJECT = Subject(
     name="minilm-int4",
@@ -185,10 +189,8 @@ def test_a_report_of_another_form_is_refused(change: dict[str, object], message:
 def test_json_from_anywhere_never_raises_anything_but_an_input_error(junk: object) -> None:
     values = json.loads(dump(host()))
     for key in values:
-        try:
+        with suppress(InputError):
             report_from_json({**values, key: junk})
-        except InputError:
-            pass
 
 
 @pytest.mark.parametrize("kind", ["emulated", "simulated"])
@@ -299,6 +301,32 @@ def test_the_page_shows_names_as_text_whatever_they_hold() -> None:
 def test_a_page_of_a_device_that_measured_nothing_is_still_a_page() -> None:
     empty = replace(board(), measurements=(), bundle=replace(SUBJECT, sizes={}, parity={}, tables={}))
     assert "All values" in Elements(render_page(Comparison((empty,)))).text
+
+
+@requires_program("chromium", "chromium")
+@pytest.mark.parametrize("width", [360, 1000])
+def test_a_browser_shows_the_page_without_sideways_scrolling(tmp_path: Path, width: int) -> None:
+    probe = (
+        "<script>document.title = document.documentElement.scrollWidth + ' of ' + innerWidth</script></body>"
+    )
+    page = render_page(COMPARISON).replace("style-src", "script-src 'unsafe-inline'; style-src")
+    path = tmp_path / "page.html"
+    path.write_text(page.replace("</body>", probe), "utf-8")
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--dump-dom",
+        f"--window-size={width},800",
+    ]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    shown = subprocess.run(
+        [*command, profile, path.as_uri()], capture_output=True, text=True, check=True, timeout=120
+    )
+    found = re.search(r"<title>(\d+) of (\d+)</title>", shown.stdout)
+    assert found is not None
+    assert int(found[1]) <= int(found[2]) <= width
 
 
 def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

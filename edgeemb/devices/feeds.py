@@ -1,4 +1,4 @@
-"""Made-up inputs for measurements: the same for every bundle with the same vocabulary, at any sequence length."""
+"""Made-up inputs for measurements: the same for every bundle with the same vocabulary."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _SEED = 20
 
 
 def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
-    """Inputs for one inference: ids spread over their table, masks and other integers 1, floats normally distributed.
+    """Inputs for one inference: ids all over their table, masks and other integers 1, floats random.
 
     :param manifest: what the bundle takes.
-    :param length: sequence length; fills every axis of free size but the first, or, where no input has such an axis, the first.
+    :param length: sequence length; fills every axis of free size but the first, or, where no input has such
+        an axis, the first.
     :return: an array per input.
     """
     sequences = any(isinstance(axis, str) for info in manifest.inputs for axis in info.axes[1:])

@@ -1,11 +1,11 @@
-"""Profile bundles on this machine: load time, latency, memory and cost by operator, each in a fresh process."""
+"""Profile bundles on this machine: load time, latency, memory, operators; each in a fresh process."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -35,9 +35,9 @@ PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert", "executorch": "ex
 
 NOTES = (
     "Every measurement ran in a fresh process.",
-    "Load time is the opening of the model by the runtime, its files in the page cache; checksums and tokenizer are not in it.",
+    "Load time is that of the runtime opening the model, files in the page cache, no checksums, no tokenizer.",
     "Latency is one sequence of made-up ids, every token attended to; tokenizing is not in it.",
-    "Memory is what a bundle adds to a process that has imported its runtime; mapped files include the runtime's own code.",
+    "Memory is what a bundle adds to a process with its runtime imported; mapped files include runtime code.",
 )
 
 OPERATOR_NOTE = (
@@ -71,6 +71,7 @@ class _Case:
     ops: str
     used: dict[str, str]
     measurements: list[Measurement]
+    notes: list[str] = field(default_factory=list)
     operators: tuple[Operator, ...] = ()
 
     def setting(self, threads: int = 1, ops_profile: str = "") -> Setting:
@@ -254,14 +255,17 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
     taken = _taken(case, lengths)
     if not taken:
         return ()
-    with tempfile.TemporaryDirectory(prefix="edgeemb-operators-") as folder:
-        with Worker(case.setting(ops_profile=str(Path(folder) / "ops"))) as worker:
-            worker.ask("open")
-            worker.ask("run", length=taken[0], runs=2 * PROFILED_RUNS)
-            path = worker.ask("end_profile")["path"]
-            if not path:
-                return ()
-            return read_operators(Path(path), case.manifest.tables, skip_runs=PROFILED_RUNS)
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-operators-"))
+        worker = stack.enter_context(Worker(case.setting(ops_profile=str(Path(folder) / "ops"))))
+        worker.ask("open")
+        worker.ask("run", length=taken[0], runs=2 * PROFILED_RUNS)
+        path = worker.ask("end_profile")["path"]
+        if not path:
+            case.notes.append(f"The runtime {case.manifest.runtime} tells no cost by operator.")
+            return ()
+        case.notes.append(f"{OPERATOR_NOTE} It holds for {taken[0]} tokens.")
+        return read_operators(Path(path), case.manifest.tables, skip_runs=PROFILED_RUNS)
 
 
 def _report(case: _Case) -> Report:
@@ -272,7 +276,7 @@ def _report(case: _Case) -> Report:
     )  # fmt: skip
     package = PACKAGES.get(manifest.runtime, manifest.runtime)
     versions = {"edgeemb": version_of("edgeemb"), package: version_of(package)}
-    notes = (*NOTES, OPERATOR_NOTE) if case.operators else NOTES
+    notes = (*NOTES, *case.notes)
     return Report(
         "host", "host", this_machine(), subject, tuple(case.measurements), case.operators, notes, versions
     )

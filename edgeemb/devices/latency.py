@@ -19,7 +19,7 @@ TURN_MS = 60.0
 WARM_UP_RUNS = 3
 WARM_UP_MS = 100.0
 
-#: Runs for a percentile: as many as the budget allows between these; fewer only if they would take ten budgets.
+#: Runs for a percentile: as many as the budget allows between these; fewer if they would take ten budgets.
 LEAST_RUNS = 100
 MOST_RUNS = 2000
 FEWEST_RUNS = 10
@@ -60,7 +60,7 @@ class Turns:
 
 
 def ratio(turns: Turns, reference: Turns) -> float:
-    """How many times as long as a reference a bundle takes: the median over turns of the quotient of their medians.
+    """Time of a bundle as a multiple of a reference's: the median over turns of the medians' quotient.
 
     :param turns: the bundle's turns.
     :param reference: the turns that alternated with them.

@@ -1,7 +1,8 @@
-"""What a profile is made of, for every kind of device: measured values with their unit, or the reason why one is absent.
+"""What a profile is made of: measured values with their unit, or the reason why one is absent.
 
-A `Report` holds plain values only, so that it goes through JSON unchanged. What a device cannot measure is a `Measurement` without
-a value and with the reason; times of simulated and emulated devices cannot be made at all.
+A `Report` holds plain values only, so that it goes through JSON unchanged. What a device cannot measure is
+a `Measurement` without a value and with the reason; times of simulated and emulated devices cannot be made
+at all.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ class Subject:
     :param body: how the body is stored.
     :param tables: table specs by alias.
     :param sizes: bytes by part, ``total`` among them.
-    :param parity: cosine to the original model (``cosine_mean``, ``cosine_min``, ``sentences``); empty if unknown.
+    :param parity: cosine to the original model (``cosine_mean``, ``cosine_min``, ``sentences``); empty if
+        unknown.
     """
 
     name: str

@@ -35,8 +35,9 @@ class Reading:
 def read_memory() -> Reading:
     """Resident memory of this process now.
 
-    Linux: `/proc/self/smaps_rollup` (proc(5)), which counts pages exactly, or where a kernel lacks it the counters of
-    `/proc/self/status`; the peak is ``VmHWM``. Elsewhere only the peak, from getrusage(2). Windows tells neither.
+    Linux: `/proc/self/smaps_rollup` (proc(5)), which counts pages exactly, or where a kernel lacks it the
+    counters of `/proc/self/status`; the peak is ``VmHWM``. Elsewhere only the peak, from getrusage(2).
+    Windows tells neither.
     """
     if _STATUS.is_file():
         status = _kilobytes(_STATUS)

@@ -1,8 +1,8 @@
 """Cost by operator, from the profile that ONNX Runtime writes.
 
-The profile is a Chrome trace: an event of category ``Node`` for each kernel call, named ``<node>_kernel_time``, with microseconds and
-the operator type, and a ``model_run`` event around each inference
-(https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html).
+The profile is a Chrome trace: an event of category ``Node`` for each kernel call, named
+``<node>_kernel_time``, with microseconds and the operator type, and a ``model_run`` event around each
+inference (https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def read_operators(path: Path, aliases: Iterable[str], *, skip_runs: int = 0) ->
 
 
 def _kind(node: str, op: str, tables: list[str]) -> tuple[str, bool]:
-    """What a node is counted as, and whether it belongs to a lookup. Writers name a lookup's nodes ``<alias>/...``."""
+    """What a node counts as, and whether it belongs to a lookup, whose nodes are named ``<alias>/...``."""
     inlined = _INLINED.match(node)
     if inlined:
         return inlined["op"], True

@@ -9,11 +9,12 @@ from edgeemb.errors import InputError
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be measured. What a device or a bundle cannot do of it is reported as absent, with the reason.
+    """What is to be measured. What a device or bundle cannot do is reported as absent, with the reason.
 
     :param lengths: sequence lengths in tokens.
     :param threads: thread counts.
-    :param runs: inferences for each latency; None takes what the budget allows, 100 at least unless they are very slow.
+    :param runs: inferences for each latency; None takes what the budget allows, 100 at least unless they
+        are very slow.
     :param ops: ``auto``, ``builtin`` or ``custom`` lookups.
     :param ops_profile: also measure the cost by operator, at the first length that the bundle takes.
     :param budget_s: seconds for each latency.

@@ -1,10 +1,11 @@
 """The fresh process that a host measurement runs in (``python -m edgeemb.devices.worker``).
 
-It is given a `edgeemb.devices.process.Setting` as JSON, answers one JSON line for each JSON line on its standard input, and ends when
-that closes. What libraries print goes to the standard error stream.
+It is given a `edgeemb.devices.process.Setting` as JSON, answers one JSON line for each JSON line on its
+standard input, and ends when that closes. What libraries print goes to the standard error stream.
 
-The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences, ``memory`` reads the memory,
-``used`` tells the ops and the kernel in use, ``end_profile`` ends the runtime's own profile.
+The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences,
+``memory`` reads the memory, ``used`` tells the ops and the kernel in use, ``end_profile`` ends the
+runtime's own profile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle import read_manifest
@@ -29,7 +29,6 @@ from edgeemb.devices.process import Setting
 from edgeemb.errors import DeviceError, EdgeembError
 from edgeemb.native import variants
 from edgeemb.runtimes import Session, open_bundle
-
 
 #: Module that imports a runtime, by the manifest's name of it.
 ENGINE_MODULES = {

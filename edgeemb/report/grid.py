@@ -1,4 +1,4 @@
-"""Reports as one table of text: a row per measured thing, a column per report. Every rendering starts from it."""
+"""Reports as one table of text: a row per measured thing, a column per report."""
 
 from __future__ import annotations
 

@@ -20,6 +20,15 @@ from edgeemb.report.values import PARTS, label_of, show, three_digits
 #: Quality in the order of preference for the plot against size.
 _QUALITIES = (("spearman_percent", "STS Spearman"), ("accuracy_percent", "classifier accuracy, %"))
 
+# The policy lets a browser load nothing at all, wherever the names in a report come from.
+_OPENING = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+"""
+
 _MEMORY_COLOURS = {
     "steady_anonymous_bytes": "part0",
     "steady_file_bytes": "part2",
@@ -74,14 +83,10 @@ def render_page(comparison: Comparison, title: str = "edgeemb report") -> str:
         _section("All values", [_table(grid)]),
         _section("How it was measured", [_list(footnotes(reports, grid))]),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{escape(title)}</h1>\n"
-        + "\n".join(filter(None, sections))
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    name = escape(title)
+    head = f"<title>{name}</title>\n<style>{STYLE}</style>"
+    body = "\n".join([f"<h1>{name}</h1>", *filter(None, sections)])
+    return f"{_OPENING}{head}\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
 
 
 def _section(title: str, parts: Iterator[str] | Sequence[str]) -> str:
@@ -238,11 +243,9 @@ def _labelled(name: str, value: str, picture: str, detail: str = "") -> str:
 
 
 def _legend(colours: dict[str, str]) -> str:
-    items = "".join(
-        f'<li><svg width="12" height="12"><rect class="{colour}" width="12" height="12"/></svg> {escape(name)}</li>'
-        for name, colour in colours.items()
-    )
-    return f'<ul class="legend">{items}</ul>'
+    square = '<svg width="12" height="12"><rect class="{}" width="12" height="12"/></svg>'
+    items = [f"<li>{square.format(colour)} {escape(name)}</li>" for name, colour in colours.items()]
+    return f'<ul class="legend">{"".join(items)}</ul>'
 
 
 def _table(grid: Grid) -> str:
@@ -255,9 +258,8 @@ def _table(grid: Grid) -> str:
     group = ""
     for row in grid.rows:
         if row.group != group:
-            lines.append(
-                f'<tr class="group"><th scope="rowgroup" colspan="{1 + len(grid.heads)}">{escape(row.group)}</th></tr>'
-            )
+            span = 1 + len(grid.heads)
+            lines.append(f'<tr class="group"><th colspan="{span}">{escape(row.group)}</th></tr>')
         group = row.group
         cells = (
             f"<td>{escape(cell.text)}</td>"

@@ -1,4 +1,4 @@
-"""Plots as inline SVG. Lengths are percentages and text has a fixed size, so that a plot is as readable on a phone as on a screen."""
+"""Plots as inline SVG: lengths are percentages, text has a fixed size, so that they fit a phone as well."""
 
 from __future__ import annotations
 
@@ -47,14 +47,13 @@ def bar(segments: Sequence[Segment], whole: float, *, marks: Sequence[float] = (
     start = 0.0
     for segment in segments:
         width = 100 * segment.value / whole
-        parts.append(
-            f'<rect class="{segment.colour}" x="{start:.3f}%" y="0" width="{width:.3f}%" height="{BAR_HEIGHT}"/>'
-        )
+        place = f'x="{start:.3f}%" width="{width:.3f}%"'
+        parts.append(f'<rect class="{segment.colour}" {place} height="{BAR_HEIGHT}"/>')
         start += width
     for mark in marks:
         at = f"{min(100 * mark / whole, 99.7):.3f}%"
         parts.append(f'<line class="mark" x1="{at}" x2="{at}" y1="-1" y2="{BAR_HEIGHT + 1}"/>')
-    return f'<svg role="img" aria-label="{escape(says)}" width="100%" height="{BAR_HEIGHT}">{"".join(parts)}</svg>'
+    return _svg("".join(parts), BAR_HEIGHT, says)
 
 
 def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = "") -> str:
@@ -83,11 +82,7 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = 
             f'<text class="number" x="{x:.2f}%" y="{y:.2f}%" dy="4" text-anchor="middle">{number}</text>'
         )
     parts.append(f'<text x="{_RIGHT}%" y="98%" text-anchor="end">{escape(x_label)}</text>')
-    body = "".join(parts)
-    return (
-        f'<p class="axis">{escape(y_label)}</p>'
-        f'<svg role="img" aria-label="{escape(says)}" width="100%" height="{SCATTER_HEIGHT}">{body}</svg>'
-    )
+    return f'<p class="axis">{escape(y_label)}</p>{_svg("".join(parts), SCATTER_HEIGHT, says)}'
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -103,6 +98,10 @@ def ticks(low: float, high: float) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if span / (factor * power) <= 5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(number * step, 12) for number in range(first, max(last, first + 1) + 1)]
+
+
+def _svg(body: str, height: int, says: str) -> str:
+    return f'<svg role="img" aria-label="{escape(says)}" width="100%" height="{height}">{body}</svg>'
 
 
 def _along(value: float, axis: Sequence[float], start: float, end: float) -> float:

@@ -89,7 +89,7 @@ def machine_text(machine: Machine) -> str:
 
 
 def operator_rows(report: Report) -> list[tuple[str, str, str, str, bool]]:
-    """Operators of a report as text: name, calls, cost, share in percent, whether it is a lookup. All lookups are among them.
+    """Operators as text: name, calls, cost, share, whether it is a lookup. All lookups are among them.
 
     :param report: the report.
     """
