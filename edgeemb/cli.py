@@ -110,13 +110,12 @@ def export(
     MODEL is a Hugging Face or sentence-transformers folder, a name on the hub, or all-MiniLM-L6-v2.
     """
     with show.steps(quiet=as_json) as progress:
-        progress("load", 0, 0)
-        loaded = edgeemb.load(model, allow_pickle=allow_pickle, max_length=max_length)
         bundle = edgeemb.export(
-            loaded,
+            model,
             output,
             table=tables,
             lengths=_numbers(lengths, "--lengths"),
+            load={"allow_pickle": allow_pickle, "max_length": max_length},
             command=_command(),
             progress=progress,
             **options,

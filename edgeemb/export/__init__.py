@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def export(
     as_zip: bool = False,
     seed: int = 0,
     command: str | None = None,
+    load: Mapping[str, Any] = MappingProxyType({}),
     progress: Steps = no_steps,
 ) -> Path:
     """Compress a model's tables, write it for a target, and check the result against the original.
@@ -54,6 +55,7 @@ def export(
     :param as_zip: write one zip file instead of a folder.
     :param seed: equal seeds give equal bundles.
     :param command: what the manifest gives as the command that wrote it.
+    :param load: options of `edgeemb.load`, for a model that is given by name.
     :param progress: told what is being done.
     :return: the path of the bundle.
     :raises SpecError: if a spec, target, runtime or option is not known.
@@ -74,6 +76,7 @@ def export(
         force=force,
         as_zip=as_zip,
         seed=seed,
-        command=command or " ".join(sys.argv[:1]),
+        command=command or "edgeemb.export",
+        load=load,
     )
     return run(model, None if out is None else Path(out), options, progress)

@@ -54,6 +54,20 @@ def choose_specs(
     return specs
 
 
+def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
+    """Refuse specs that no table could have, before a model is loaded for them.
+
+    :param wanted: as in `choose_specs`.
+    :raises SpecError: if a spec does not parse, or its codec or an option is unknown.
+    """
+    texts = (
+        wanted.values() if isinstance(wanted, Mapping) else [wanted] if isinstance(wanted, str) else wanted
+    )
+    for text in texts:
+        match = _NAMED.fullmatch(text)
+        codec_of(parse_spec(match[2] if match else text))
+
+
 def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
     named: dict[str, Spec] = {}
     bare: list[Spec] = []

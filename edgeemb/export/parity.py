@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from edgeemb.evaluate import cosine
 from edgeemb.model import Model
@@ -60,9 +61,13 @@ def compare(model: Model, session: Session) -> tuple[dict[str, float], dict[str,
         return _figures(similarity, "examples"), golden
     texts = sentences()
     ids = [session.tokenize([text])[0][0].tolist() for text in texts]
-    all_feeds = [session.feeds([tokens]) for tokens in ids]
-    outputs = np.concatenate([session.run(feeds) for feeds in all_feeds])
-    originals = np.concatenate([reference(model, _unpadded(feeds, model)) for feeds in all_feeds])
+    outputs = np.concatenate([session.run(session.feeds([tokens])) for tokens in ids])
+    originals = np.concatenate(
+        [
+            reference(model, _feeds(model, tokens))
+            for tokens in _original_ids(model, model.tokenizer_json, texts)
+        ]
+    )
     golden = {
         "sentences": texts[:GOLDEN_SENTENCES],
         "ids": ids[:GOLDEN_SENTENCES],
@@ -71,17 +76,24 @@ def compare(model: Model, session: Session) -> tuple[dict[str, float], dict[str,
     return _figures(cosine(originals, outputs), "sentences"), golden
 
 
+def _original_ids(model: Model, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
+    """Ids by the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.enable_truncation(model.max_length)
+    return [encoding.ids for encoding in tokenizer.encode_batch([model.prompt + text for text in texts])]
+
+
+def _feeds(model: Model, ids: list[int]) -> dict[str, NDArray[Any]]:
+    row = np.array([ids], np.int64)
+    return {model.inputs[0].name: row, model.inputs[1].name: np.ones_like(row)}
+
+
 def golden_text(golden: dict[str, Any]) -> str:
     """The text of ``golden.json``.
 
     :param golden: its content.
     """
     return json.dumps(golden, ensure_ascii=False) + "\n"
-
-
-def _unpadded(feeds: dict[str, NDArray[Any]], model: Model) -> dict[str, NDArray[Any]]:
-    width = int(feeds[model.inputs[1].name].sum())
-    return {name: value[:, :width] for name, value in feeds.items()}
 
 
 def _figures(cosine: NDArray[np.float64], unit: str) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,16 @@ from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, Te
 from edgeemb.errors import SpecError
 from edgeemb.export import Steps
 from edgeemb.export.bundle import atomic_folder, copy_library, file_entries
-from edgeemb.export.choices import choose_specs, fit_tables
+from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.parity import compare, golden_text
+from edgeemb.export.pruning import prune_model
 from edgeemb.export.targets import Target, find_target, host_abi
 from edgeemb.export.writers import BODIES, Request, Written, writer_for
 from edgeemb.model import Model, load
 from edgeemb.native import find_library
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
+from edgeemb.vocabulary import parse_vocab
 
 _VERSIONED = ("edgeemb", "torch", "onnx", "onnxruntime", "transformers", "numpy")
 
@@ -41,6 +43,7 @@ class Options:
     as_zip: bool
     seed: int
     command: str
+    load: Mapping[str, Any]
 
 
 def run(source: Model | Any, out: Path | None, options: Options, progress: Steps) -> Path:
@@ -54,8 +57,15 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
     ops = options.ops or target.ops
     _check(target, runtime, body, ops)
     write = writer_for(runtime)
+    check_specs(options.table)
+    selections = [parse_vocab(text) for text in options.vocab]
     progress("load", 0, 0)
-    model = source if isinstance(source, Model) else load(source)
+    original = source if isinstance(source, Model) else load(source, **options.load)
+    model, vocabulary = original, None
+    if selections:
+        model, vocabulary = prune_model(
+            original, selections, lambda done, total: progress("prune", done, total)
+        )
     place = out or Path(f"{model.name}-{target.name}{'.zip' if options.as_zip else ''}")
     specs = choose_specs(model, options.table, target.table)
     with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
@@ -73,7 +83,9 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
         if ops == "custom":
             _copy_libraries(target, runtime, folder)
         progress("check", 0, 0)
-        manifest = _manifest(model, tables, written, folder, options, (target, runtime, body, ops))
+        manifest = _manifest(model, original, tables, written, folder, options, (target, runtime, body, ops))
+        if vocabulary is not None:
+            manifest = replace(manifest, vocabulary=vocabulary.to_json())
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return place
 
@@ -101,6 +113,7 @@ def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
 
 def _manifest(
     model: Model,
+    original: Model,
     tables: Mapping[str, Table],
     written: Written,
     folder: Path,
@@ -135,7 +148,7 @@ def _manifest(
         notes=list(written.notes),
     )
     with open_folder(folder, manifest) as session:
-        parity, golden = compare(model, session)
+        parity, golden = compare(original, session)
     (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
     files = file_entries(folder)
     values = {
