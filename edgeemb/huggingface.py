@@ -27,6 +27,7 @@ from edgeemb.checkpoint import read_config, read_weights
 from edgeemb.errors import ModelError
 from edgeemb.model import Model, TensorInfo, check_finite, find_tables
 from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.quiet import quiet
 from edgeemb.sentence_folder import build_head, read_prompt, read_settings, read_stages
 from edgeemb.tokenizer import read_tokenizer
 
@@ -196,7 +197,7 @@ def _load_body(
         settings = getattr(transformers, family.name + "Config").from_dict(config)
         _check_size(kind, settings, options, weights, root)
         body: transformers.PreTrainedModel
-        with _quiet():
+        with quiet(), _no_load_report():
             body, report = kind.from_pretrained(
                 None,
                 config=settings,
@@ -238,7 +239,7 @@ def _check_size(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _no_load_report() -> Iterator[None]:
     """Without transformers' progress bar and load report: what matters of it is raised as an error."""
     log: Any = transformers.utils.logging
     level, bar = log.get_verbosity(), log.is_progress_bar_enabled()

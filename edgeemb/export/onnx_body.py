@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 
 from edgeemb.errors import ExportError
+from edgeemb.quiet import quiet
 
 #: Weights that share a scale in a 4-bit body.
 NBITS_BLOCK = 32
@@ -36,7 +35,7 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
         case "fp16":
             return _to_float16(model, tables)
         case "int8":
-            with _quiet():
+            with quiet():
                 from onnxruntime.quantization import QuantType, quantize_dynamic
 
                 quantize_dynamic(
@@ -50,7 +49,7 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
                 )
             return onnx.load(folder / "int8.onnx")
         case "int4":
-            with _quiet():
+            with quiet():
                 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
                 quantizer = MatMulNBitsQuantizer(
@@ -93,17 +92,3 @@ def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelPr
     graph.initializer.extend(held)
     OnnxModel(converted).topological_sort()
     return converted
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The quantisers log to the root logger, and one of them sets it up when it is imported."""
-    root = logging.getLogger()
-    level, handlers = root.level, root.handlers[:]
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(logging.NOTSET)
-        root.setLevel(level)
-        root.handlers[:] = handlers

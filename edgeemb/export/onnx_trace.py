@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -13,6 +9,7 @@ import torch
 
 from edgeemb.errors import ExportError
 from edgeemb.model import Model
+from edgeemb.quiet import quiet
 
 #: IR 8 with opset 18 is read by every ONNX Runtime since 1.14.
 OPSET = 18
@@ -30,7 +27,7 @@ def trace(model: Model, folder: Path) -> onnx.ModelProto:
     :raises ExportError: if the module cannot be traced; the message carries the exporter's reason.
     """
     path = folder / "traced.onnx"
-    with _quiet():
+    with quiet():
         try:
             program = torch.onnx.export(
                 model.module,
@@ -73,20 +70,6 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporter's chatter off the user's terminal."""
-    logger = logging.getLogger("torch.onnx")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(before)
 
 
 def _strip(model: onnx.ModelProto) -> None:
