@@ -1,0 +1,336 @@
+"""The fused lookups as torch ops, and any lookup program as a torch module.
+
+`torch.ops.edgeemb.quantized_lookup` and `torch.ops.edgeemb.codebook_lookup` are what the custom lowering of a torch-based runtime keeps as
+one node; their implementation here is the decomposition into plain torch, which is also what the portable lowering traces. `TableModule`
+evaluates a table's whole program in torch, with either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgeemb.errors import ExportError
+from edgeemb.tables import Table
+from edgeemb.tables.program import (
+    ZERO_POINT,
+    Add,
+    BatchMatMul,
+    Clip,
+    CodebookLookup,
+    Concat,
+    Divide,
+    Gather,
+    Ids,
+    MatMul,
+    Modulo,
+    Multiply,
+    Node,
+    QuantizedLookup,
+    Select,
+    Take,
+    walk,
+)
+
+_QUANTIZED = "quantized_lookup(Tensor ids, Tensor codes, Tensor scales, int bits, int dim, int block, int planes) -> Tensor"
+_CODEBOOK = "codebook_lookup(Tensor ids, Tensor codes, Tensor codebooks, bool additive) -> Tensor"
+
+#: Holds the ops; they exist for as long as it does. Runtimes that plan memory ahead call the ``out`` forms.
+LIBRARY = torch.library.Library("edgeemb", "DEF")  # type: ignore[no-untyped-call]
+
+
+def quantized_lookup(
+    ids: Tensor, codes: Tensor, scales: Tensor, bits: int, dim: int, block: int, planes: int
+) -> Tensor:
+    """Rows of a packed table in plain torch, with the bits of `edgeemb.tables.program.QuantizedLookup`.
+
+    :param ids: int32 or int64[...], each in [0, V).
+    :param codes: uint8[V, planes * ceil(dim / (8 / bits))], planar.
+    :param scales: float16 or float32[V, planes * dim / block].
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements in a row.
+    :param block: elements that share a scale.
+    :param planes: residual planes, added up in order.
+    :return: float32[..., dim].
+    """
+    shape = ids.shape
+    width = -(-dim // (8 // bits))
+    packed = nn.functional.embedding(ids, codes).reshape(*shape, planes, width)
+    steps = nn.functional.embedding(ids, scales).to(torch.float32).reshape(*shape, planes, dim // block, 1)
+    values = _unpack(packed, bits, dim).to(torch.float32) - ZERO_POINT[bits]
+    values = (values.reshape(*shape, planes, dim // block, block) * steps).reshape(*shape, planes, dim)
+    return _sum_in_order(values)
+
+
+def codebook_lookup(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
+    """Rows put together from codebooks in plain torch, with the bits of `edgeemb.tables.program.CodebookLookup`.
+
+    :param ids: int32 or int64[...], each in [0, V).
+    :param codes: uint8[V, M].
+    :param codebooks: float16 or float32[M, K, d].
+    :param additive: add the M parts up in order; else they stand side by side.
+    :return: float32[..., d] or, side by side, float32[..., M * d].
+    """
+    count, entries, _ = codebooks.shape
+    return _from_entries(ids, codes, codebooks.flatten(0, 1), count, entries, additive)
+
+
+def _unpack(packed: Tensor, bits: int, dim: int) -> Tensor:
+    """uint8[..., width] to uint8[..., dim]; see `edgeemb.tables.program.unpack_codes`."""
+    if bits == 8:
+        return packed
+    shifted = [
+        packed if shift == 0 else torch.bitwise_right_shift(packed, shift) for shift in range(0, 8, bits)
+    ]
+    parts = [
+        part if shift == 8 - bits else torch.bitwise_and(part, 2**bits - 1)
+        for shift, part in zip(range(0, 8, bits), shifted, strict=True)
+    ]
+    codes = torch.cat(parts, dim=-1)
+    return codes if codes.shape[-1] == dim else codes[..., :dim]
+
+
+def _sum_in_order(values: Tensor) -> Tensor:
+    """float32[..., n, d] to float32[..., d], added up from the first on."""
+    total = values[..., 0, :]
+    for part in range(1, values.shape[-2]):
+        total = total + values[..., part, :]
+    return total
+
+
+def _from_entries(
+    ids: Tensor, codes: Tensor, entries: Tensor, count: int, size: int, additive: bool
+) -> Tensor:
+    """Rows from codebooks laid end to end: entry k of codebook m is row ``m * size + k``."""
+    start = torch.arange(0, count * size, size, dtype=torch.int64)
+    chosen = nn.functional.embedding(ids, codes).to(torch.int64) + start
+    parts = nn.functional.embedding(chosen, entries).to(torch.float32)
+    return _sum_in_order(parts) if additive else parts.flatten(-2)
+
+
+def _quantized_fake(
+    ids: Tensor, codes: Tensor, scales: Tensor, bits: int, dim: int, block: int, planes: int
+) -> Tensor:
+    return scales.new_empty((*ids.shape, dim), dtype=torch.float32)
+
+
+def _codebook_fake(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
+    count, _, width = codebooks.shape
+    return codebooks.new_empty((*ids.shape, width if additive else count * width), dtype=torch.float32)
+
+
+def _define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
+    """An op and its ``out`` form, which memory-planning runtimes call."""
+    name, _, rest = schema.partition("(")
+    arguments = rest.partition(")")[0]
+
+    def compute_out(*args: object, out: Tensor) -> Tensor:
+        return out.copy_(compute(*args))
+
+    torch.library.define(f"edgeemb::{name}", f"({rest}", lib=LIBRARY)
+    torch.library.define(
+        f"edgeemb::{name}.out", f"({arguments}, *, Tensor(a!) out) -> Tensor(a!)", lib=LIBRARY
+    )
+    torch.library.impl(f"edgeemb::{name}", "CompositeExplicitAutograd", compute, lib=LIBRARY)
+    torch.library.impl(f"edgeemb::{name}.out", "CompositeExplicitAutograd", compute_out, lib=LIBRARY)
+    torch.library.register_fake(f"edgeemb::{name}", fake, lib=LIBRARY)
+
+
+_define(_QUANTIZED, quantized_lookup, _quantized_fake)
+_define(_CODEBOOK, codebook_lookup, _codebook_fake)
+
+
+class QuantizedRows(nn.Module):
+    """Rows of a packed table.
+
+    :param table: the table.
+    :param node: the lookup.
+    :param fused: keep it as one op.
+    """
+
+    codes: Tensor
+    scales: Tensor
+
+    def __init__(self, table: Table, node: QuantizedLookup, fused: bool) -> None:
+        super().__init__()
+        self.node = node
+        self.fused = fused
+        _attach(self, "codes", table.arrays[node.codes])
+        _attach(self, "scales", table.arrays[node.scales])
+
+    def forward(self, index: Tensor) -> Tensor:
+        """:param index: int64[...]. :return: float32[..., dim]."""
+        node = self.node
+        lookup = torch.ops.edgeemb.quantized_lookup if self.fused else quantized_lookup
+        rows: Tensor = lookup(index, self.codes, self.scales, node.bits, node.dim, node.block, node.planes)
+        return rows
+
+
+class CodebookRows(nn.Module):
+    """Rows put together from codebooks, which the portable form keeps end to end.
+
+    :param table: the table.
+    :param node: the lookup.
+    :param fused: keep it as one op.
+    """
+
+    codes: Tensor
+    codebooks: Tensor
+
+    def __init__(self, table: Table, node: CodebookLookup, fused: bool) -> None:
+        super().__init__()
+        self.additive = node.additive
+        self.fused = fused
+        books = table.arrays[node.codebooks]
+        self.count, self.size = books.shape[:2]
+        _attach(self, "codes", table.arrays[node.codes])
+        _attach(self, "codebooks", books if fused else books.reshape(-1, books.shape[2]))
+
+    def forward(self, index: Tensor) -> Tensor:
+        """:param index: int64[...]. :return: float32[..., dim]."""
+        if not self.fused:
+            return _from_entries(index, self.codes, self.codebooks, self.count, self.size, self.additive)
+        rows: Tensor = torch.ops.edgeemb.codebook_lookup(index, self.codes, self.codebooks, self.additive)
+        return rows
+
+
+#: Makes the module of a fused lookup: how a runtime brings ops of its own.
+Lookups = Callable[[Table, QuantizedLookup | CodebookLookup], nn.Module]
+
+
+def portable(table: Table, node: QuantizedLookup | CodebookLookup) -> nn.Module:
+    """The `Lookups` of plain torch.
+
+    :param table: the table.
+    :param node: one of its lookups.
+    """
+    return (
+        QuantizedRows(table, node, False)
+        if isinstance(node, QuantizedLookup)
+        else CodebookRows(table, node, False)
+    )
+
+
+def fused(table: Table, node: QuantizedLookup | CodebookLookup) -> nn.Module:
+    """The `Lookups` of our ops, one node each.
+
+    :param table: the table.
+    :param node: one of its lookups.
+    """
+    return (
+        QuantizedRows(table, node, True)
+        if isinstance(node, QuantizedLookup)
+        else CodebookRows(table, node, True)
+    )
+
+
+class TableModule(nn.Module):
+    """A compressed table in the place of an `nn.Embedding`.
+
+    Float arrays are parameters (without gradient until they are asked for one), integer arrays are buffers. Ids out of bounds raise
+    IndexError.
+
+    :param table: the table.
+    :param lookups: how fused lookups are computed.
+    :raises ExportError: if the program has a node that torch has no translation for.
+    """
+
+    def __init__(self, table: Table, lookups: Lookups = portable) -> None:
+        super().__init__()
+        self.program = table.program
+        self.num_embeddings, self.embedding_dim = table.shape
+        self.parts = nn.ModuleDict()
+        self.arrays = nn.Module()
+        self._keys: dict[Node, str] = {}
+        for node in walk(table.program):
+            if isinstance(node, QuantizedLookup | CodebookLookup) and node not in self._keys:
+                self._keys[node] = f"lookup{len(self._keys)}"
+                self.parts[self._keys[node]] = lookups(table, node)
+            elif isinstance(node, MatMul):
+                # F.linear wants the matrix turned, in float32 and at rest, or a delegate would not take it.
+                matrix = np.asarray(table.arrays[node.array], np.float32)
+                _attach(self.arrays, _name(node.array), matrix.T)
+            elif isinstance(node, Gather | Take):
+                _attach(self.arrays, _name(node.array), table.arrays[node.array])
+        self.checks = not _checks_ids(table)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """:param ids: int32 or int64[...], each in [0, V). :return: float32[..., D]."""
+        if self.checks:
+            # A lookup over V zeros made on the spot, which refuses ids that a modulo or a clip would hide.
+            zeros = torch.zeros((self.num_embeddings, 1), dtype=torch.uint8)
+            ids = ids + nn.functional.embedding(ids, zeros).squeeze(-1).to(ids.dtype)
+        return self._run(self.program, ids)
+
+    def _array(self, name: str) -> Tensor:
+        array: Tensor = getattr(self.arrays, _name(name))
+        return array
+
+    def _run(self, node: Node, ids: Tensor) -> Tensor:
+        match node:
+            case Ids():
+                return ids
+            case Take(array, index):
+                taken = self._array(array).reshape(-1, 1)
+                return nn.functional.embedding(self._run(index, ids), taken).squeeze(-1).to(torch.int64)
+            case Modulo(index, divisor):
+                return torch.remainder(self._run(index, ids), divisor)
+            case Divide(index, divisor):
+                return torch.div(self._run(index, ids), divisor, rounding_mode="floor")
+            case Clip(index, offset, count):
+                return torch.clamp(self._run(index, ids) - offset, 0, count - 1)
+            case Gather(array, index):
+                return nn.functional.embedding(self._run(index, ids), self._array(array)).to(torch.float32)
+            case QuantizedLookup() | CodebookLookup():
+                rows: Tensor = self.parts[self._keys[node]](self._run(node.index, ids))
+                return rows
+            case Add(left, right):
+                return self._run(left, ids) + self._run(right, ids)
+            case Multiply(left, right):
+                return self._run(left, ids) * self._run(right, ids)
+            case MatMul(rows_node, array):
+                return nn.functional.linear(self._run(rows_node, ids), self._array(array))
+            case BatchMatMul(left, right, inner):
+                tall, wide = self._run(left, ids), self._run(right, ids)
+                tall = tall.reshape(*tall.shape[:-1], tall.shape[-1] // inner, inner)
+                wide = wide.reshape(*wide.shape[:-1], inner, wide.shape[-1] // inner)
+                return torch.matmul(tall, wide).flatten(-2)
+            case Concat(parts):
+                return torch.cat([self._run(part, ids) for part in parts], dim=-1)
+            case Select(index, bound, below, other):
+                chosen = (self._run(index, ids) < bound).unsqueeze(-1)
+                return torch.where(chosen, self._run(below, ids), self._run(other, ids))
+        raise ExportError(
+            f"torch has no translation of the lookup node '{type(node).__name__}': use another codec"
+        )
+
+
+def _checks_ids(table: Table) -> bool:
+    """Whether the ids themselves index an array of V rows, whose lookup refuses those out of bounds."""
+    for node in walk(table.program):
+        match node:
+            case Gather(array, Ids()) | Take(array, Ids()) if len(table.arrays[array]) == table.shape[0]:
+                return True
+            case QuantizedLookup(index=Ids(), codes=codes) | CodebookLookup(index=Ids(), codes=codes):
+                return len(table.arrays[codes]) == table.shape[0]
+            case _:
+                continue
+    return False
+
+
+def _name(array: str) -> str:
+    return array.replace(".", "_")
+
+
+def _attach(module: nn.Module, name: str, array: NDArray[Any]) -> None:
+    """Give a module a stored array: a parameter if it holds floats, else a buffer."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array).copy())
+    if tensor.is_floating_point():
+        module.register_parameter(name, nn.Parameter(tensor, requires_grad=False))
+    else:
+        module.register_buffer(name, tensor)
