@@ -98,6 +98,7 @@ def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Pat
     return Path(found)
 
 
+@quiet()
 def load_folder(
     folder: Path, *, source: str, name: str, allow_pickle: bool = False, max_length: int | None = None
 ) -> Model:
