@@ -22,7 +22,11 @@ _SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 _PREFIX = "" if sys.platform == "win32" else "lib"
 _ABI_VERSION = 1
 _ID_OUT_OF_RANGE = 1
-_STATUS = {2: "the sizes do not fit together", 3: "an element type or bit width is unknown", 4: "this processor cannot run the variant"}
+_STATUS = {
+    2: "the sizes do not fit together",
+    3: "an element type or bit width is unknown",
+    4: "this processor cannot run the variant",
+}
 _ID_TYPES = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
 _SCALE_TYPES = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
 
@@ -38,7 +42,9 @@ def find_library(name: str) -> Path:
         path = Path(folder, "native", file)
         if path.is_file():
             return path
-    raise NativeError(f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler")
+    raise NativeError(
+        f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler"
+    )
 
 
 def find_sources() -> Path:
@@ -50,7 +56,9 @@ def find_sources() -> Path:
     for root in [folder.parent for folder in folders] + [folder / "sources" for folder in folders]:
         if (root / "runtimes" / "kernels" / "quantized.h").is_file():
             return root
-    raise NativeError("the C sources are not installed: install edgeemb with pip from its wheel or its checkout")
+    raise NativeError(
+        "the C sources are not installed: install edgeemb with pip from its wheel or its checkout"
+    )
 
 
 def variants() -> list[str]:
@@ -103,7 +111,9 @@ def quantized_lookup(
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
     ):
         if array.dtype not in dtypes or array.shape != shape or not array.flags.c_contiguous:
-            raise InputError(f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}")
+            raise InputError(
+                f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}"
+            )
     position = ctypes.c_int64(-1)
     status = _kernels().edgeemb_quantized_lookup(
         variant.encode() if variant is not None else None,
@@ -122,7 +132,9 @@ def quantized_lookup(
         ctypes.byref(position),
     )
     if status == _ID_OUT_OF_RANGE:
-        raise InputError(f"id {ids[position.value]} at position {position.value} is outside [0, {rows}), the rows of the table")
+        raise InputError(
+            f"id {ids[position.value]} at position {position.value} is outside [0, {rows}), the rows of the table"
+        )
     if status:
         asked = f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}"
         raise NativeError(f"the lookup kernel refused {asked}: {_STATUS.get(status, f'status {status}')}")
@@ -135,11 +147,15 @@ def _kernels() -> ctypes.CDLL:
     try:
         kernels = ctypes.CDLL(str(path))
     except OSError as error:
-        raise NativeError(f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine") from error
+        raise NativeError(
+            f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine"
+        ) from error
     pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
     kernels.edgeemb_abi_version.restype = int32
     if kernels.edgeemb_abi_version() != _ABI_VERSION:
-        raise NativeError(f"the native library {path} is of another version than edgeemb: install edgeemb again")
+        raise NativeError(
+            f"the native library {path} is of another version than edgeemb: install edgeemb again"
+        )
     kernels.edgeemb_variant.restype = ctypes.c_char_p
     kernels.edgeemb_variant.argtypes = [int32]
     kernels.edgeemb_quantized_lookup.restype = int32

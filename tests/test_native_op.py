@@ -22,7 +22,9 @@ FOUR_BITS = {"bits": 4, "dim": 64, "block": 32}
 LAYOUTS = [(8, 64, 64, 1), (4, 384, 32, 1), (4, 33, 11, 1), (2, 96, 16, 1), (1, 64, 32, 3), (1, 30, 30, 2)]
 
 
-def table(bits: int, dim: int, block: int, planes: int, scale_type: Any = np.float16) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+def table(
+    bits: int, dim: int, block: int, planes: int, scale_type: Any = np.float16
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     rng = np.random.default_rng(dim)
     codes = rng.integers(0, 256, (ROWS, planes * -(-dim * bits // 8)), dtype=np.uint8)
     return codes, rng.standard_normal((ROWS, planes * dim // block)).astype(scale_type)
@@ -38,12 +40,15 @@ def model(
     function: onnx.FunctionProto | None = None,
 ) -> bytes:
     """A model of one lookup over constant tables."""
-    node = helper.make_node(op, ["ids", "codes", "scales"], ["rows"], domain="edgeemb", **attributes)
+    node = helper.make_node(op, ["ids", "codes", "scales"], ["rows"], domain="edgeemb")
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
     rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [*ids_shape, attributes["dim"]])
     ids = helper.make_tensor_value_info("ids", ids_type, list(ids_shape))
     stored = [numpy_helper.from_array(codes, "codes"), numpy_helper.from_array(scales, "scales")]
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("edgeemb", 1)]
-    made = helper.make_model(helper.make_graph([node], "lookup", [ids], [rows], stored), opset_imports=opsets, ir_version=8)
+    made = helper.make_model(
+        helper.make_graph([node], "lookup", [ids], [rows], stored), opset_imports=opsets, ir_version=8
+    )
     if function is not None:
         made.functions.append(function)
     return bytes(made.SerializeToString())
@@ -63,14 +68,19 @@ def run(open_session: onnxruntime.InferenceSession, ids: NDArray[Any]) -> NDArra
 
 
 @pytest.mark.parametrize("scale_type", [np.float16, np.float32])
-@pytest.mark.parametrize(("ids_type", "numpy_type"), [(TensorProto.INT32, np.int32), (TensorProto.INT64, np.int64)])
+@pytest.mark.parametrize(
+    ("ids_type", "numpy_type"), [(TensorProto.INT32, np.int32), (TensorProto.INT64, np.int64)]
+)
 @pytest.mark.parametrize(("bits", "dim", "block", "planes"), LAYOUTS)
 def test_the_op_gives_the_bits_of_the_kernel(
     bits: int, dim: int, block: int, planes: int, ids_type: int, numpy_type: Any, scale_type: Any
 ) -> None:
     codes, scales = table(bits, dim, block, planes, scale_type)
     ids = np.random.default_rng(0).integers(0, ROWS, (3, 7)).astype(numpy_type)
-    got = run(session(model(codes, scales, {"bits": bits, "dim": dim, "block": block, "planes": planes}, ids_type)), ids)
+    got = run(
+        session(model(codes, scales, {"bits": bits, "dim": dim, "block": block, "planes": planes}, ids_type)),
+        ids,
+    )
     want = native.quantized_lookup(ids.ravel(), codes, scales, bits, dim, block, planes).reshape(3, 7, dim)
     assert got.shape == want.shape
     assert (got.view(np.uint32) == want.view(np.uint32)).all()
@@ -100,7 +110,8 @@ def test_block_and_planes_may_be_left_out() -> None:
     codes, scales = table(8, 64, 64, 1)
     ids = np.array([[1, 2]])
     assert np.array_equal(
-        run(session(model(codes, scales, {"bits": 8, "dim": 64})), ids)[0], native.quantized_lookup(ids[0], codes, scales, 8, 64)
+        run(session(model(codes, scales, {"bits": 8, "dim": 64})), ids)[0],
+        native.quantized_lookup(ids[0], codes, scales, 8, 64),
     )
 
 
@@ -128,7 +139,7 @@ def test_an_id_out_of_range_is_an_invalid_argument_that_names_it(wrong: int) -> 
 )
 def test_attributes_that_do_not_fit_are_refused_at_load(op: str, attributes: dict[str, int]) -> None:
     codes, scales = table(4, 64, 32, 1)
-    with pytest.raises(RuntimeException, match="do not fit together|must lie in|bits"):
+    with pytest.raises(RuntimeException, match=r"do not fit together|must lie in|bits"):
         session(model(codes, scales, attributes, op=op))
 
 
@@ -140,7 +151,9 @@ def test_tables_that_do_not_fit_the_attributes_are_refused() -> None:
         (codes, scales[:-1], r"scales must be float16 or float32\[50, 2\]"),
         (codes, scales.astype(np.float64), r"scales must be float16 or float32\[50, 2\]"),
     ):
-        opened = session(model(np.ascontiguousarray(wrong_codes), np.ascontiguousarray(wrong_scales), FOUR_BITS))
+        opened = session(
+            model(np.ascontiguousarray(wrong_codes), np.ascontiguousarray(wrong_scales), FOUR_BITS)
+        )
         with pytest.raises(InvalidArgument, match=word):
             run(opened, np.array([[0]]))
 
