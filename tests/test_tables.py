@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, SpecError
 from edgeemb.spec import parse_spec
 from edgeemb.tables import CODECS, Table, encode
-from edgeemb.tables.program import array_names
+from edgeemb.tables.program import array_names, width
 from tests.weights import relative_error, structured, zipf
 
 #: Specs for a table of 700 x 48, and the largest relative squared error that a good fit leaves.
@@ -79,6 +79,7 @@ def test_gives_rows_in_the_shape_of_the_ids(spec: str, tables: dict[str, Table])
 def test_stores_just_the_arrays_that_its_program_reads(spec: str, tables: dict[str, Table]) -> None:
     table = tables[spec]
     assert set(array_names(table.program)) == set(table.arrays)
+    assert width(table.program, table.arrays) == 48
     assert table.nbytes == sum(array.size * array.itemsize for array in table.arrays.values())
     assert all(name.isidentifier() and array.flags.c_contiguous for name, array in table.arrays.items())
 

@@ -66,7 +66,7 @@ _INDEX = """
 _SHAPED = """
     ids_shape = Shape (ids)
     rows_shape = Concat <axis = 0> (ids_shape, dim)
-    rows = Reshape (flat, rows_shape)"""
+    rows = Reshape <allowzero: int = 1> (flat, rows_shape)"""
 
 
 def _quantized(name: str, bits: int, *, planes: bool, padded: bool) -> str:

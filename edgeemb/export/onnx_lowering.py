@@ -15,6 +15,7 @@ from edgeemb.export.onnx_functions import DOMAIN, VERSION, function_for, op_name
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     Add,
+    BatchMatMul,
     Clip,
     CodebookLookup,
     Concat,
@@ -26,9 +27,11 @@ from edgeemb.tables.program import (
     Multiply,
     Node,
     QuantizedLookup,
+    Rows,
     Select,
     Take,
     walk,
+    width,
 )
 
 
@@ -90,6 +93,8 @@ class Lowering:
                 return self._op("Mul", [self.lower(left), self.lower(right)])
             case MatMul(rows_node, array):
                 return self._op("MatMul", [self.lower(rows_node), self._float(self.arrays[array], array)])
+            case BatchMatMul(left, right, inner):
+                return self._batch_matmul(left, right, inner)
             case Concat(parts):
                 return self._op("Concat", [self.lower(part) for part in parts], axis=-1)
             case Select(index, bound, below, other):
@@ -111,6 +116,18 @@ class Lowering:
         )
         nothing = self._op("Cast", [self._op("Gather", [zero_rows, beyond], axis=0)], to=self.ids_type)
         return self._op("Add", [ids, nothing])
+
+    def _batch_matmul(self, left: Rows, right: Rows, inner: int) -> str:
+        height, breadth = (width(side, self.table.arrays) // inner for side in (left, right))
+        tall, wide = self.lower(left), self.lower(right)
+        leading = self._op("Shape", [tall], end=-1)
+        tall = self._reshaped(tall, leading, [height, inner])
+        wide = self._reshaped(wide, leading, [inner, breadth])
+        return self._reshaped(self._op("MatMul", [tall, wide]), leading, [height * breadth])
+
+    def _reshaped(self, tensor: str, leading: str, last: list[int]) -> str:
+        shape = self._op("Concat", [leading, self._constant(np.array(last, np.int64))], axis=0)
+        return self._op("Reshape", [tensor, shape], allowzero=1)
 
     def _float(self, tensor: str, array: str) -> str:
         if self.table.arrays[array].dtype == np.float32:

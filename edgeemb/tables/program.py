@@ -197,6 +197,31 @@ def array_names(node: Node) -> list[str]:
     return list(names)
 
 
+def width(node: Rows, arrays: Arrays) -> int:
+    """Elements in a row of a row value.
+
+    :param node: root of the tree.
+    :param arrays: the stored arrays by name.
+    """
+    match node:
+        case QuantizedLookup(dim=dim):
+            return dim
+        case CodebookLookup(codebooks=books, additive=additive):
+            count, _, part = arrays[books].shape
+            return int(part if additive else count * part)
+        case Gather(array=array) | MatMul(array=array):
+            return int(arrays[array].shape[1])
+        case Add(left, right) | Multiply(left, right):
+            return max(width(left, arrays), width(right, arrays))
+        case BatchMatMul(left, right, inner):
+            return width(left, arrays) * width(right, arrays) // inner**2
+        case Concat(parts):
+            return sum(width(part, arrays) for part in parts)
+        case Select(below=below):
+            return width(below, arrays)
+    raise TypeError(f"not a row value: {node!r}")
+
+
 def unpack_codes(packed: NDArray[np.uint8], bits: int, dim: int) -> NDArray[np.uint8]:
     """Codes of packed planar rows.
 

@@ -85,12 +85,12 @@ def _first(weight: Floats, second: Floats, weights: NDArray[np.float32], shape: 
     """The best first core float32[count, d1, r] for a second one."""
     split, rank, low = second.shape
     count, high, _ = shape.shape
-    squares = (second @ second.transpose(0, 2, 1)).reshape(split, -1).astype(np.float64)
+    squares = (second @ second.transpose(0, 2, 1)).reshape(split, -1)
     turned = np.ascontiguousarray(second.transpose(0, 2, 1)).reshape(-1, rank)
     found = np.empty((count, high, rank), np.float32)
     for number, ids, at in blocks(len(weight), split):
         part = (weight[ids] * weights[ids, None]).reshape(-1, high, low).transpose(1, 0, 2).reshape(high, -1)
-        gram = (weights[ids] @ squares[at]).reshape(rank, rank)
+        gram = (weights[ids] @ squares[at]).reshape(rank, rank).astype(np.float64)
         found[number] = np.linalg.solve(_ridge(gram), (part @ turned[: part.shape[1]]).T).T
     return found
 
@@ -99,10 +99,11 @@ def _second(weight: Floats, first: Floats, weights: NDArray[np.float32], shape: 
     """The best second core float32[split, r, d2] for a first one."""
     split, rank, low = shape.shape
     high = first.shape[1]
-    gram = np.zeros((split, rank * rank))
     moment = np.zeros((split, rank, low), np.float32)
     for number, ids, at in blocks(len(weight), split):
-        square = first[number].T @ first[number]
-        gram[at] += weights[ids, None] * square.reshape(1, -1)
         moment[at] += first[number].T @ (weight[ids] * weights[ids, None]).reshape(-1, high, low)
-    return np.asarray(np.linalg.solve(_ridge(gram.reshape(split, rank, rank)), moment), np.float32)
+    by_pair = np.zeros((len(first), split), np.float32)
+    by_pair.reshape(-1)[: len(weights)] = weights
+    squares = (first.transpose(0, 2, 1) @ first).reshape(len(first), -1)
+    gram = (by_pair.T @ squares).reshape(split, rank, rank).astype(np.float64)
+    return np.asarray(np.linalg.solve(_ridge(gram), moment), np.float32)
