@@ -32,6 +32,7 @@ _OPTIONS: dict[str, str | None] = {
     "MINIMUM": "MaximumMinimumOptions",
     "SUM": "ReducerOptions",
     "BATCH_MATMUL": "BatchMatMulOptions",
+    "QUANTIZE": "QuantizeOptions",
     "TANH": None,
 }
 
@@ -92,7 +93,7 @@ class Graph:
         """
         key = (self.constants.buffer(array), str(array.dtype), array.shape)
         if key not in self._tensors:
-            self._tensors[key] = self._tensor(array.shape, str(array.dtype), name, key[0])
+            self._tensors[key] = self.tensor(array.shape, str(array.dtype), name, key[0])
         return self._tensors[key]
 
     def op(
@@ -117,7 +118,7 @@ class Graph:
         :param options: fields of the op's options table.
         :return: index of its output.
         """
-        output = self._tensor(shape, dtype, name.lower(), 0)
+        output = self.tensor(shape, dtype, name.lower(), 0)
         operator = schema.OperatorT()
         operator.opcodeIndex = opcode_index(self.constants.model, name, version, custom is not None)
         operator.inputs = [int(index) for index in inputs]
@@ -129,7 +130,7 @@ class Graph:
         self.operators.append(operator)
         return output
 
-    def _tensor(self, shape: Sequence[int], dtype: str, name: str, buffer: int) -> int:
+    def tensor(self, shape: Sequence[int], dtype: str, name: str, buffer: int) -> int:
         tensor = schema.TensorT()
         tensor.shape = [1 if size < 0 else int(size) for size in shape]
         if any(size < 0 for size in shape):

@@ -1,0 +1,46 @@
+"""TFLite models made without a converter: a lookup, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from edgeemb.export.tflite_graph import Constants, Graph
+
+
+def lookup_model(weight: NDArray[np.float32], shape: tuple[int, ...] = (6,), op: str = "GATHER") -> Any:
+    """A model whose only operator looks up rows.
+
+    :param weight: float32[V, D].
+    :param shape: shape of the ids.
+    :param op: ``GATHER`` or ``EMBEDDING_LOOKUP``.
+    :return: the schema's ``ModelT``.
+    """
+    model = schema.ModelT()
+    model.version = 3
+    model.description = b"lookup"
+    model.operatorCodes, model.metadata, model.metadataBuffer = [], [], []
+    model.buffers = [schema.BufferT()]
+    subgraph = schema.SubGraphT()
+    subgraph.tensors, subgraph.name = [], b"main"
+    model.subgraphs = [subgraph]
+    graph = Graph(Constants(model), subgraph, "lookup")
+    ids = graph.tensor(shape, "int32", "ids", 0)
+    table = graph.constant(weight, "table")
+    inputs, options = ([table, ids], {"axis": 0, "batchDims": 0}) if op == "GATHER" else ([ids, table], {})
+    rows = graph.op(op, inputs, (*shape, weight.shape[1]), **options)
+    subgraph.inputs, subgraph.outputs, subgraph.operators = [ids], [rows], graph.operators
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = b"main", 0
+    signature.inputs, signature.outputs = [_named(b"ids", ids)], [_named(b"rows", rows)]
+    model.signatureDefs = [signature]
+    return model
+
+
+def _named(name: bytes, index: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name, index
+    return entry
