@@ -39,7 +39,9 @@ int64_t time_memset(void *output, int64_t bytes, int64_t repeat)
     return now() - start;
 }
 
-/* `ids` holds `sets` lists of `count` ids each; the calls take them in turn, here and below. */
+/* `ids` holds `sets` lists of `count` ids each; all calls, here and below, take them in turn. */
+static int64_t turn;
+
 int64_t time_memcpy(
     const uint8_t *table, int64_t row_bytes, const int64_t *ids, int64_t count, int64_t sets, uint8_t *output, int64_t repeat)
 {
@@ -47,7 +49,7 @@ int64_t time_memcpy(
     int64_t round, at;
 
     for (round = 0; round < repeat; ++round) {
-        const int64_t *list = ids + round % sets * count;
+        const int64_t *list = ids + turn++ % sets * count;
 
         for (at = 0; at < count; ++at) {
             memcpy(output + at * row_bytes, table + list[at] * row_bytes, (size_t)row_bytes);
@@ -65,7 +67,7 @@ int64_t time_kernel(
     int64_t round, position;
 
     for (round = 0; round < repeat; ++round) {
-        const int64_t *list = ids + round % sets * count;
+        const int64_t *list = ids + turn++ % sets * count;
 
         if (lookup(variant, codes, scales, scale_type, rows, bits, dim, block, 1, list, 1, count, output, &position) != 0) {
             return -1;
@@ -158,7 +160,7 @@ int64_t time_session(handle session, const int64_t *ids, int64_t count, int64_t 
     }
     start = now();
     for (round = 0; round < repeat; ++round) {
-        if (failed(SLOT(9, run_session)(session, NULL, inputs, (const handle *)&in[round % sets], 1, outputs, 1, &out))) {
+        if (failed(SLOT(9, run_session)(session, NULL, inputs, (const handle *)&in[turn++ % sets], 1, outputs, 1, &out))) {
             return -1;
         }
     }

@@ -131,8 +131,10 @@ def _unpack(packed: str, bits: int) -> tuple[str, str]:
                 f'shifted_{position} = BitShift <direction = "{direction}"> ({source}, by_{position})'
             )
             source = f"shifted_{position}"
-        lines.append(f"part_{position} = BitwiseAnd ({source}, mask)")
-        parts.append(f"part_{position}")
+        if shift + bits < 8:  # a shift by all the other bits has masked already
+            lines.append(f"part_{position} = BitwiseAnd ({source}, mask)")
+            source = f"part_{position}"
+        parts.append(source)
     lines.append(f"unpacked = Concat <axis = -1> ({', '.join(parts)})")
     return "".join(f"\n    {line}" for line in lines), "unpacked"
 

@@ -48,7 +48,7 @@
 #define EEB_QUANTIZED_NEAR 64
 
 #ifndef EEB_QUANTIZED_AHEAD
-#define EEB_QUANTIZED_AHEAD 4
+#define EEB_QUANTIZED_AHEAD 8
 #endif
 
 typedef struct eeb_quantized_table {
