@@ -134,7 +134,7 @@ def _manifest(
         tables={alias: _table_entry(table) for alias, table in tables.items()},
         inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
         outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
-        max_length=model.max_length,
+        max_length=min([model.max_length, *written.lengths[-1:]]),
         pooling=model.pooling,
         normalize=model.normalize,
         sizes={},
@@ -155,7 +155,7 @@ def _manifest(
         **vars(manifest),
         "parity": parity,
         "files": files,
-        "sizes": _sizes(manifest, {name: entry.bytes for name, entry in files.items()}),
+        "sizes": {**_sizes(manifest, {name: entry.bytes for name, entry in files.items()}), **written.sizes},
     }
     return Manifest(**values)
 

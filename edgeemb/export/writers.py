@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,11 +46,13 @@ class Written:
     :param opset: version of the format's op set.
     :param lengths: sequence lengths with a signature of their own; empty where the length is free.
     :param notes: remarks for the user, such as tables that were left alone.
+    :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
     """
 
     opset: int
     lengths: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
 
 
 Writer = Callable[[Request, Path], Written]
@@ -58,6 +60,8 @@ Writer = Callable[[Request, Path], Written]
 #: Module with a function `write` for each runtime, and the extra that brings what it needs.
 WRITERS: dict[str, tuple[str, str]] = {
     "onnx": ("edgeemb.export.onnx", "export"),
+    "executorch": ("edgeemb.export.executorch", "executorch"),
+    "c": ("edgeemb.export.c", "export"),
 }
 
 

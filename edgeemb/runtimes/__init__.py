@@ -69,6 +69,14 @@ def open_folder(
             from edgeemb.runtimes.onnxruntime import OnnxRuntimeEngine
 
             engine = OnnxRuntimeEngine(folder, manifest, ops, threads, ops_profile)
+        case "c":
+            from edgeemb.runtimes.micro import MicroEngine
+
+            engine = MicroEngine(folder, manifest)
+        case "executorch":
+            from edgeemb.runtimes.executorch import ExecuTorchEngine
+
+            engine = ExecuTorchEngine(folder, manifest, ops, threads, ops_profile)
         case other:
             raise BundleError(
                 f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb"

@@ -1,0 +1,395 @@
+"""The text of the C files of an export: `model.h`, `model.c` and the arrays of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.export.c_arena import Plan
+from edgeemb.export.c_encoder import Dense, Encoder, Layer, Linear, Norm
+
+#: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
+BLOCK = 16
+
+
+def padded(size: int) -> int:
+    """A size rounded up to whole blocks.
+
+    :param size: elements.
+    """
+    return -(-size // BLOCK) * BLOCK
+
+
+def interleave(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights as the kernels read them: int8 with a scale per output, two outputs side by side.
+
+    :param weight: float32[outputs, inputs].
+    :return: int8[ceil(outputs / 2) * 2 * padded(inputs)] and scales float32[outputs].
+    """
+    outputs, inputs = weight.shape
+    scale = (np.abs(weight).max(axis=1) / np.float32(127)).astype(np.float32)
+    safe = np.where(scale > 0, scale, np.float32(1))
+    wide = np.zeros((outputs + outputs % 2, padded(inputs)), np.int8)
+    wide[:outputs, :inputs] = np.clip(np.rint(weight / safe[:, None]), -127, 127).astype(np.int8)
+    blocks = wide.reshape(len(wide) // 2, 2, wide.shape[1] // BLOCK, BLOCK)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1), scale
+
+
+@dataclass
+class Arrays:
+    """The constant arrays of a model, filled while its structures are written.
+
+    :param prefix: prefix of their symbols.
+    :param weights: pieces of the int8 array.
+    :param floats: pieces of the float array.
+    :param tables: pieces of the byte array of the tables.
+    """
+
+    prefix: str
+    weights: list[NDArray[np.int8]] = field(default_factory=list)
+    floats: list[NDArray[np.float32]] = field(default_factory=list)
+    tables: list[bytes] = field(default_factory=list)
+
+    def add_weights(self, codes: NDArray[np.int8]) -> str:
+        """Append int8 weights; gives the C expression of their address."""
+        at = sum(piece.size for piece in self.weights)
+        self.weights.append(codes)
+        return f"{self.prefix}_weights + {at}"
+
+    def add_floats(self, values: NDArray[np.float32]) -> str:
+        """Append floats; gives the C expression of their address."""
+        at = sum(piece.size for piece in self.floats)
+        self.floats.append(values)
+        return f"{self.prefix}_floats + {at}"
+
+    def add_table(self, data: bytes) -> str:
+        """Append an array of a table, aligned to a word; gives the C expression of its address."""
+        at = sum(map(len, self.tables))
+        self.tables.append(data + b"\0" * (-len(data) % 4))
+        return f"{self.prefix}_tables + {at}"
+
+    def joined(self) -> tuple[NDArray[np.int8], NDArray[np.float32], bytes]:
+        """The three arrays whole."""
+        return np.concatenate(self.weights), np.concatenate(self.floats), b"".join(self.tables)
+
+
+def linear_text(layer: Linear, arrays: Arrays) -> str:
+    """Initialiser of an `eem_linear`.
+
+    :param layer: the layer.
+    :param arrays: where its numbers go.
+    """
+    codes, scale = interleave(layer.weight)
+    outputs, inputs = layer.weight.shape
+    return f"{{{arrays.add_weights(codes)}, {arrays.add_floats(scale)}, {arrays.add_floats(layer.bias)}, {inputs}, {outputs}}}"
+
+
+def norm_text(norm: Norm, arrays: Arrays) -> str:
+    """Initialiser of an `eem_norm`.
+
+    :param norm: the normalisation.
+    :param arrays: where its numbers go.
+    """
+    return f"{{{arrays.add_floats(norm.gain)}, {arrays.add_floats(norm.bias)}, {float_text(norm.epsilon)}, {len(norm.gain)}}}"
+
+
+def float_text(value: float) -> str:
+    """A C99 literal of exactly this float32.
+
+    :param value: any finite number; it is rounded to float32.
+    """
+    return f"{float(np.float32(value)).hex()}f"
+
+
+def layer_text(layer: Layer, arrays: Arrays) -> str:
+    """Initialiser of an `eem_layer`.
+
+    :param layer: the layer.
+    :param arrays: where its numbers go.
+    """
+    parts = [
+        *(linear_text(part, arrays) for part in (layer.query, layer.key, layer.value, layer.output)),
+        norm_text(layer.attention_norm, arrays),
+        linear_text(layer.up, arrays),
+        linear_text(layer.down, arrays),
+        norm_text(layer.mlp_norm, arrays),
+        layer.activation,
+    ]
+    return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
+
+
+def header_text(prefix: str, name: str, sizes: Mapping[str, int], text_input: bool) -> str:
+    """`model.h`.
+
+    :param prefix: prefix of the symbols.
+    :param name: name of the model.
+    :param sizes: ``tokens``, ``rows``, ``outputs``, ``arena_bytes``, ``flash_bytes``.
+    :param text_input: whether the model also takes text.
+    """
+    upper = prefix.upper()
+    return (
+        _HEADER.replace("@NAME@", name.replace("*/", ""))
+        .replace("@UPPER@", upper)
+        .replace("@TEXT@", _TEXT_API if text_input else "")
+        .replace("@lower@", prefix)
+        .replace(
+            "@SIZES@", "\n".join(f"#define {upper}_{key.upper()} {value}u" for key, value in sizes.items())
+        )
+    )
+
+
+_HEADER = """\
+/* @NAME@: generated by edgeemb export. The contract of the functions; everything else is in model.c.
+ *
+ * @UPPER@_TOKENS       tokens of the longest text, special tokens included
+ * @UPPER@_ROWS         ids lie in [0, rows)
+ * @UPPER@_OUTPUTS      floats of the result
+ * @UPPER@_ARENA_BYTES  working memory of one call, aligned to 16 bytes; nothing of it is kept between calls
+ * @UPPER@_FLASH_BYTES  bytes of weights, tables and vocabulary; code comes on top
+ *
+ * No function allocates, keeps state or calls anything but memcpy and memset: calls with different arenas may run at the same time.
+ * A status other than 0 (EEM_OK) means that the output was not written; they are listed in micro/platform.h. */
+#ifndef @UPPER@_H
+#define @UPPER@_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+@SIZES@
+
+/* The macros above, for a caller that only links. */
+typedef struct @lower@_sizes_type {
+    uint32_t tokens, rows, outputs, arena_bytes, flash_bytes;
+} @lower@_sizes_type;
+extern const @lower@_sizes_type @lower@_sizes;
+
+/* Ids in, vector or logits out: output [@UPPER@_OUTPUTS]. */
+int32_t @lower@_run(void *arena, size_t arena_bytes, const int32_t *ids, size_t count, float *output);
+
+/* Ids in, number of the largest output out. output is written too. */
+int32_t @lower@_classify(void *arena, size_t arena_bytes, const int32_t *ids, size_t count, float *output, int32_t *label);
+@TEXT@
+#endif
+"""
+
+_TEXT_API = """
+/* UTF-8 text of `bytes` bytes to ids [@UPPER@_TOKENS], as the model's tokenizer makes them: special tokens added, the end cut off where the
+ * text is too long. */
+int32_t @lower@_tokenize(const char *text, size_t bytes, int32_t *ids, size_t *count);
+
+/* Text in, vector or logits out. */
+int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
+"""
+
+
+def model_text(
+    encoder: Encoder,
+    prefix: str,
+    arrays: Arrays,
+    plan: Plan,
+    functions: list[str],
+    capacity: int,
+    tokens: int,
+) -> str:
+    """`model.c`, without the text input.
+
+    :param encoder: the model.
+    :param prefix: prefix of the symbols.
+    :param arrays: where the numbers go.
+    :param plan: the arena.
+    :param functions: the two functions that write a row of the word and of the position table.
+    :param capacity: tokens that the attention's memory holds.
+    :param tokens: tokens of the longest text.
+    """
+    layers = ",\n".join(layer_text(layer, arrays) for layer in encoder.layers)
+    head = [linear_text(dense.linear, arrays) for dense in encoder.head]
+    constant = "NULL" if encoder.constant is None else arrays.add_floats(encoder.constant)
+    values = {
+        "prefix": prefix,
+        "UPPER": prefix.upper(),
+        "functions": "\n".join(functions),
+        "layers": layers,
+        "count": str(len(encoder.layers)),
+        "norm": norm_text(encoder.norm, arrays),
+        "head": f"static const eem_linear head[{len(head)}] = {{\n    " + ",\n    ".join(head) + "\n};\n"
+        if head
+        else "",
+        "dim": str(encoder.dim),
+        "heads": str(encoder.heads),
+        "size": str(encoder.dim // encoder.heads),
+        "capacity": str(capacity),
+        "temperature": float_text(encoder.temperature),
+        "constant": constant,
+        "first": str(encoder.first_position),
+        "result": _result_text(encoder.pooling, encoder.head, encoder),
+        **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
+    }
+    text = _MODEL
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _result_text(pooling: tuple[str, ...], head: tuple[Dense, ...], encoder: Encoder) -> str:
+    """Statements from the rows to the output."""
+    first = "pooled" if head else "output"
+    lines = [
+        f"eem_pool({mode}, memory.rows, tokens, DIM, {first} + {at} * DIM);"
+        for at, mode in enumerate(pooling)
+    ]
+    source = first
+    for number, dense in enumerate(head):
+        to = "output" if number == len(head) - 1 else f"hidden + {number % 2} * HEAD"
+        lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
+        if dense.activation != "EEM_IDENTITY":
+            lines.append(f"eem_activate({dense.activation}, {to}, {len(dense.linear.bias)});")
+        source = to
+    if encoder.unit:
+        lines.append(f"eem_unit(output, {encoder.outputs});")
+    hidden = max((len(dense.linear.bias) for dense in head[:-1]), default=0)
+    declared = []
+    if head:
+        declared.append("float *pooled = (float *)(void *)(base + @at_pooled@);")
+    if len(head) > 1:
+        declared.append("float *hidden = (float *)(void *)(base + @at_hidden@);")
+    text = "\n".join(f"    {line}" for line in [*declared, "", *lines])
+    return text.replace("HEAD", str(hidden))
+
+
+_MODEL = """\
+/* Generated by edgeemb export. Weights are int8 with a scale per output, tables as they were compressed; see model.h for the contract. */
+#include "model.h"
+
+#include "micro/encoder.h"
+#include "micro/lookup.h"
+#include "micro/pooling.h"
+
+#define DIM @dim@u
+
+extern const int8_t @prefix@_weights[];
+extern const float @prefix@_floats[];
+extern const uint8_t @prefix@_tables[];
+
+const @prefix@_sizes_type @prefix@_sizes = {
+    @UPPER@_TOKENS, @UPPER@_ROWS, @UPPER@_OUTPUTS, @UPPER@_ARENA_BYTES, @UPPER@_FLASH_BYTES};
+
+static const eem_layer layers[@count@] = {
+@layers@};
+
+@head@
+static const eem_norm embedding_norm = @norm@;
+static const eem_shape shape = {DIM, @heads@, @size@, @capacity@, @temperature@};
+
+@functions@
+/* rows = norm(word + position + type) */
+static void embed(const eem_memory *memory, uint8_t *base, const int32_t *ids, uint32_t tokens)
+{
+    const float *constant = @constant@;
+    float *other = (float *)(void *)(base + @at_other@), *scratch = (float *)(void *)(base + @at_scratch@);
+    uint32_t token;
+
+    for (token = 0; token < tokens; ++token) {
+        word_row(ids[token], memory->rows + token * DIM, scratch);
+    }
+    EEM_MARK();
+    for (token = 0; token < tokens; ++token) {
+        float *row = memory->rows + token * DIM;
+
+        if (constant != NULL) {
+            eem_add(row, constant, DIM);
+        }
+        position_row((int32_t)token + @first@, other, scratch);
+        eem_add(row, other, DIM);
+        eem_norm_run(&embedding_norm, row);
+    }
+    EEM_MARK();
+}
+
+static eem_status check(const void *arena, size_t arena_bytes, const int32_t *ids, size_t count, const float *output)
+{
+    size_t at;
+
+    if (arena == NULL || ids == NULL || output == NULL) {
+        return EEM_NULL;
+    }
+    if (arena_bytes < @UPPER@_ARENA_BYTES) {
+        return EEM_ARENA_TOO_SMALL;
+    }
+    if ((uintptr_t)arena % EEM_ALIGNMENT != 0) {
+        return EEM_ARENA_MISALIGNED;
+    }
+    if (count == 0) {
+        return EEM_EMPTY;
+    }
+    if (count > @UPPER@_TOKENS) {
+        return EEM_TOO_LONG;
+    }
+    for (at = 0; at < count; ++at) {
+        if ((uint32_t)ids[at] >= @UPPER@_ROWS) {
+            return EEM_ID_OUT_OF_RANGE;
+        }
+    }
+    return EEM_OK;
+}
+
+/* rows to result: pooling and head */
+static void finish(const eem_memory memory, uint8_t *base, uint32_t tokens, float *output)
+{
+@result@
+    (void)base;
+}
+
+int32_t @prefix@_run(void *arena, size_t arena_bytes, const int32_t *ids, size_t count, float *output)
+{
+    const eem_status status = check(arena, arena_bytes, ids, count, output);
+    uint8_t *base = (uint8_t *)arena;
+    const uint32_t tokens = (uint32_t)count;
+    eem_memory memory;
+    uint32_t layer;
+
+    if (status != EEM_OK) {
+        return status;
+    }
+    memory.rows = (float *)(void *)(base + @at_rows@);
+    memory.keys = (int8_t *)(base + @at_keys@);
+    memory.values = (int8_t *)(base + @at_values@);
+    memory.key_scales = (float *)(void *)(base + @at_key_scales@);
+    memory.value_scales = (float *)(void *)(base + @at_value_scales@);
+    memory.scores = (float *)(void *)(base + @at_scores@);
+    memory.projected = (float *)(void *)(base + @at_projected@);
+    memory.wide = (float *)(void *)(base + @at_wide@);
+    memory.pair = (uint32_t *)(void *)(base + @at_pair@);
+    EEM_MARK();
+    embed(&memory, base, ids, tokens);
+    for (layer = 0; layer < @count@; ++layer) {
+        eem_attention_run(&layers[layer], &shape, &memory, tokens);
+        EEM_MARK();
+        eem_mlp_run(&layers[layer], &shape, &memory, tokens);
+        EEM_MARK();
+    }
+    finish(memory, base, tokens, output);
+    EEM_MARK();
+    return EEM_OK;
+}
+
+int32_t @prefix@_classify(void *arena, size_t arena_bytes, const int32_t *ids, size_t count, float *output, int32_t *label)
+{
+    eem_status status;
+    int32_t at;
+
+    if (label == NULL) {
+        return EEM_NULL;
+    }
+    status = @prefix@_run(arena, arena_bytes, ids, count, output);
+    if (status == EEM_OK) {
+        *label = 0;
+        for (at = 1; at < (int32_t)@UPPER@_OUTPUTS; ++at) {
+            *label = output[at] > output[*label] ? at : *label;
+        }
+    }
+    return status;
+}
+"""

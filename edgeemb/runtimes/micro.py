@@ -1,0 +1,178 @@
+"""Engine for C exports: compiles the very sources that go to the microcontroller for this machine, and calls them through ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle import Manifest
+from edgeemb.errors import InputError, NativeError
+from edgeemb.runtimes.session import Feeds
+
+#: What every build of an export is compiled with, so that the results agree to the bit.
+FLAGS = ("-std=c99", "-O2", "-ffp-contract=off", "-fno-math-errno")
+
+#: Status codes of `runtimes/micro/platform.h` in words.
+STATUS = {
+    1: "an id lies outside its table",
+    2: "the text has more tokens than the model was exported for",
+    3: "there is no token",
+    4: "the arena is too small",
+    5: "the arena is misaligned",
+    6: "a pointer is NULL",
+    7: "the text is not UTF-8",
+}
+
+_COMPILE_SECONDS = 300
+
+
+def symbol_prefix(name: str) -> str:
+    """Prefix of the C symbols of a model.
+
+    :param name: the model's name, such as ``all-MiniLM-L6-v2``.
+    :return: a lower-case C identifier, such as ``all_minilm_l6_v2``.
+    """
+    identifier = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_") or "model"
+    return f"model_{identifier}" if identifier[0].isdigit() else identifier
+
+
+def sources(folder: Path) -> list[Path]:
+    """The translation units of an export.
+
+    :param folder: the bundle.
+    """
+    weights = folder / "weights.c"
+    return [folder / "model.c", weights if weights.is_file() else folder / "weights.S"]
+
+
+def host_compiler() -> list[str]:
+    """Command of a C compiler for this machine: ``cc``, or the one in the package ziglang.
+
+    :raises NativeError: if there is neither.
+    """
+    for name in ("cc", "gcc", "clang"):
+        if found := shutil.which(name):
+            return [found]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc"]
+    raise NativeError("no C compiler for the exported sources: pip install ziglang, or apt-get install gcc")
+
+
+def build_library(folder: Path, out: Path, flags: tuple[str, ...] = ()) -> Path:
+    """Compile an export as a shared library for this machine.
+
+    :param folder: the bundle.
+    :param out: the library to write.
+    :param flags: further flags for the compiler.
+    :raises NativeError: if the compiler fails; the message has its first line.
+    """
+    command = [
+        *host_compiler(),
+        *FLAGS,
+        *flags,
+        "-shared",
+        "-fPIC",
+        f"-I{folder}",
+        *map(str, sources(folder)),
+        "-o",
+        str(out),
+    ]
+    run_compiler(command)
+    return out
+
+
+def run_compiler(command: list[str]) -> str:
+    """Run a compiler or linker.
+
+    :param command: the whole command.
+    :return: what it wrote.
+    :raises NativeError: if it fails; the message has its first error.
+    """
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NativeError(f"{command[0]} cannot be run ({error}): check the compiler") from None
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        reason = next(
+            (line for line in lines if "error" in line),
+            lines[0] if lines else f"exit status {done.returncode}",
+        )
+        raise NativeError(f"{Path(command[0]).name} failed: {reason.strip()}")
+    return done.stdout + done.stderr
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint32) for name in ("tokens", "rows", "outputs", "arena_bytes", "flash_bytes")
+    ]
+
+
+class MicroEngine:
+    """A C export, compiled for this machine.
+
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :raises NativeError: if it cannot be compiled or loaded.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.ops = "builtin"
+        prefix = symbol_prefix(manifest.name)
+        self._scratch = tempfile.TemporaryDirectory(prefix="edgeemb-")
+        try:
+            path = build_library(folder, Path(self._scratch.name, "model.so"))
+            library = ctypes.CDLL(str(path))
+            sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
+            self._run: Any = getattr(library, f"{prefix}_run")
+        except (OSError, ValueError, AttributeError) as error:
+            self._scratch.cleanup()
+            raise NativeError(
+                f"{folder}: its compiled sources cannot be loaded ({error}): export the bundle again"
+            ) from None
+        pointer, size = ctypes.c_void_p, ctypes.c_size_t
+        self._run.argtypes = [pointer, size, pointer, size, pointer]
+        self.lengths: tuple[int, ...] = (int(sizes.tokens),)
+        self.outputs = int(sizes.outputs)
+        self.arena_bytes = int(sizes.arena_bytes)
+        self.flash_bytes = int(sizes.flash_bytes)
+        self._memory = np.zeros(self.arena_bytes + 16, np.uint8)
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """The output, a sequence at a time; padding on the right is left out.
+
+        :param feeds: ids int64[B, S] and mask int64[B, S].
+        :raises InputError: with the status in words if the model refuses a sequence.
+        """
+        ids, mask = list(feeds.values())[:2]
+        out = np.empty((len(ids), self.outputs), np.float32)
+        for number, (row, kept) in enumerate(zip(ids, mask, strict=True)):
+            self.run_ids(row[: int(kept.sum())], out[number])
+        return [out]
+
+    def run_ids(self, ids: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """One sequence.
+
+        :param ids: integers[S].
+        :param out: float32[outputs] that is written.
+        :raises InputError: with the status in words if the model refuses it.
+        """
+        tokens = np.ascontiguousarray(ids, np.int32)
+        arena = self._memory.ctypes.data + -self._memory.ctypes.data % 16
+        status = self._run(arena, self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
+        if status:
+            raise InputError(f"the model refused {len(tokens)} ids: {STATUS.get(status, f'status {status}')}")
+
+    def close(self) -> None:
+        """Remove the compiled library; the code stays mapped until the process ends."""
+        self._scratch.cleanup()

@@ -1,0 +1,164 @@
+/* Integer dot products of two rows with two columns, and the rows in the form in which they are read.
+ *
+ * ROWS   Two rows at a time share every load of a column. They are quantised into a *pair*: uint32[width] words (4 * width bytes), width a
+ *        multiple of EEM_BLOCK. What the words hold depends on the instruction set, so that only the functions here look inside:
+ *            plain   int16 [2][width]
+ *            DSP     int16 [width / 4][2 rows][elements 0, 2, 1, 3]: SXTB16 takes bytes 0 and 2, then 1 and 3 of a word of a column
+ *            MVE     int8 [2][width], or int16 [2][width] for a wide pair
+ *        A narrow pair holds -127 ... 127, a wide one -4095 ... 4095.
+ *
+ * COLUMNS   int8 in blocks of EEM_BLOCK; `step` bytes lie between the beginnings of two blocks of a column.
+ *
+ * BOUND     no sum overflows int32 for width <= 4096 (4095 * 127 * 4096 < 2^31).
+ *
+ * COST      on a Cortex-M4, 64 products are 8 loads of columns, 8 double loads of rows, 16 SXTB16 and 32 SMLAD. */
+#ifndef EEM_DOT_H
+#define EEM_DOT_H
+
+#include "approximate.h"
+
+#define EEM_NARROW 127.0f
+#define EEM_WIDE 4095.0f
+
+/* sums[0] row 0 and first column, [1] row 0 and second, [2] row 1 and first, [3] row 1 and second. */
+EEM_INLINE void eem_dot(
+    const uint32_t *pair, uint32_t width, const int8_t *first, const int8_t *second, uint32_t step, int wide, int32_t sums[4])
+{
+    int32_t a = 0, b = 0, c = 0, d = 0;
+#if EEM_MVE
+    const int8_t *narrow = (const int8_t *)(const void *)pair;
+    const int16_t *broad = (const int16_t *)(const void *)pair;
+    uint32_t at, half;
+
+    for (at = 0; at < width; at += EEM_BLOCK, first += step, second += step) {
+        if (wide) {
+            for (half = 0; half < EEM_BLOCK; half += 8) {
+                const int16x8_t x = vldrbq_s16(first + half), y = vldrbq_s16(second + half);
+                const int16x8_t p = vldrhq_s16(broad + at + half), q = vldrhq_s16(broad + width + at + half);
+
+                a = vmladavaq_s16(a, p, x);
+                b = vmladavaq_s16(b, p, y);
+                c = vmladavaq_s16(c, q, x);
+                d = vmladavaq_s16(d, q, y);
+            }
+        } else {
+            const int8x16_t x = vldrbq_s8(first), y = vldrbq_s8(second);
+            const int8x16_t p = vldrbq_s8(narrow + at), q = vldrbq_s8(narrow + width + at);
+
+            a = vmladavaq_s8(a, p, x);
+            b = vmladavaq_s8(b, p, y);
+            c = vmladavaq_s8(c, q, x);
+            d = vmladavaq_s8(d, q, y);
+        }
+    }
+#elif EEM_DSP
+    const uint32_t *end = pair + width;
+
+    (void)wide;
+    for (; pair != end; first += step, second += step) {
+        uint32_t group;
+
+        for (group = 0; group < EEM_BLOCK; group += 4, pair += 4) {
+            uint32_t x, y;
+            int16x2_t x02, x13, y02, y13;
+
+            memcpy(&x, first + group, sizeof x);
+            memcpy(&y, second + group, sizeof y);
+            x02 = __sxtb16(x);
+            x13 = __sxtb16(__ror(x, 8));
+            y02 = __sxtb16(y);
+            y13 = __sxtb16(__ror(y, 8));
+            a = __smlad(pair[0], x02, a);
+            b = __smlad(pair[0], y02, b);
+            a = __smlad(pair[1], x13, a);
+            b = __smlad(pair[1], y13, b);
+            c = __smlad(pair[2], x02, c);
+            d = __smlad(pair[2], y02, d);
+            c = __smlad(pair[3], x13, c);
+            d = __smlad(pair[3], y13, d);
+        }
+    }
+#else
+    const int16_t *p = (const int16_t *)(const void *)pair, *q = p + width;
+    uint32_t at, element;
+
+    (void)wide;
+    for (at = 0; at < width; at += EEM_BLOCK, first += step, second += step) {
+        for (element = 0; element < EEM_BLOCK; ++element) {
+            a += p[at + element] * first[element];
+            b += p[at + element] * second[element];
+            c += q[at + element] * first[element];
+            d += q[at + element] * second[element];
+        }
+    }
+#endif
+    sums[0] = a;
+    sums[1] = b;
+    sums[2] = c;
+    sums[3] = d;
+}
+
+/* Put four neighbouring elements, from `at` (a multiple of 4) on, into a row of a pair. */
+EEM_INLINE void eem_pair_put(uint32_t *pair, uint32_t width, uint32_t row, uint32_t at, const int32_t four[4], int wide)
+{
+#if EEM_MVE
+    int8_t *narrow = (int8_t *)(void *)pair + row * width + at;
+    int16_t *broad = (int16_t *)(void *)pair + row * width + at;
+    uint32_t element;
+
+    for (element = 0; element < 4; ++element) {
+        if (wide) {
+            broad[element] = (int16_t)four[element];
+        } else {
+            narrow[element] = (int8_t)four[element];
+        }
+    }
+#elif EEM_DSP
+    (void)wide;
+    (void)width;
+    pair[at + 2 * row] = ((uint32_t)four[0] & 0xffffu) | (uint32_t)four[2] << 16;
+    pair[at + 2 * row + 1] = ((uint32_t)four[1] & 0xffffu) | (uint32_t)four[3] << 16;
+#else
+    int16_t *to = (int16_t *)(void *)pair + row * width + at;
+    uint32_t element;
+
+    (void)wide;
+    for (element = 0; element < 4; ++element) {
+        to[element] = (int16_t)four[element];
+    }
+#endif
+}
+
+EEM_INLINE float eem_largest(const float *values, uint32_t count)
+{
+    float largest = 0.0f;
+    uint32_t at;
+
+    for (at = 0; at < count; ++at) {
+        const float size = eem_absolute(values[at]);
+
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+/* Quantise `count` floats into a row of a pair, zeros up to its width. Returns the scale: value = code * scale. The grid is symmetric and
+ * reaches from the largest magnitude of the row to its negative. A NULL row is zeros. */
+EEM_FUNCTION float eem_quantize(uint32_t *pair, uint32_t width, uint32_t row, const float *values, uint32_t count, int wide)
+{
+    const float limit = wide ? EEM_WIDE : EEM_NARROW;
+    const float largest = values == NULL ? 0.0f : eem_largest(values, count);
+    const float factor = largest > 1e-30f ? limit / largest : 0.0f;
+    int32_t four[4];
+    uint32_t at, element;
+
+    for (at = 0; at < width; at += 4) {
+        for (element = 0; element < 4; ++element) {
+            four[element] = factor != 0.0f && at + element < count ? eem_round(values[at + element] * factor) : 0;
+        }
+        eem_pair_put(pair, width, row, at, four, wide);
+    }
+    return factor != 0.0f ? largest / limit : 0.0f;
+}
+
+#endif
