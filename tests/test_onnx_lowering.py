@@ -1,73 +1,155 @@
-"""Every codec in ONNX: standard ops alone give the rows of the numpy reference."""
+"""Lookup programs as ONNX: the portable bodies give the rows of the numpy reference, to the bit."""
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeemb import tables
+from edgeemb.errors import ExportError
 from edgeemb.export.onnx_lowering import add_functions, replace_table
-from edgeemb.tables.program import BatchMatMul, MatMul, walk
-from tests.tables_all import DIM, ROWS, SPECS, table_of, uncovered
+from edgeemb.native import find_library
+from edgeemb.runtimes.onnxruntime import RUNTIME_ERRORS
+from edgeemb.tables import Table
 
-TYPES = {np.int64: TensorProto.INT64, np.int32: TensorProto.INT32}
+ROWS = 40
+SPECS = (
+    "fp32",
+    "fp16",
+    "int8",
+    "int8:block=4",
+    "int4",
+    "int4:block=4,scale=fp32",
+    "int2",
+    "int2:block=4",
+    "binary",
+    "binary:block=4",
+    "binary:planes=2",
+    "binary:block=4,planes=3",
+    "binary:planes=4",
+)
 
 
-@cache
-def session(spec: str, ids_type: type) -> onnxruntime.InferenceSession:
-    """A model of one Gather over [ROWS, DIM], with the table of a spec in its place, in a stock runtime."""
-    ids = helper.make_tensor_value_info("ids", TYPES[ids_type], ["batch", "length"])
-    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["batch", "length", DIM])
-    weight = numpy_helper.from_array(np.zeros((ROWS, DIM), np.float32), "weight")
+def lookup_model(
+    table: Table, ids_type: int = TensorProto.INT64, axes: list[Any] | None = None
+) -> onnx.ModelProto:
+    """A model that is nothing but a Gather over a float table, with `table` put in its place."""
+    shape = ["n"] if axes is None else axes
     graph = helper.make_graph(
-        [helper.make_node("Gather", ["weight", "ids"], ["rows"])], "g", [ids], [rows], [weight]
+        [helper.make_node("Gather", ["weight", "ids"], ["rows"], axis=0)],
+        "lookup",
+        [helper.make_tensor_value_info("ids", ids_type, shape)],
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, [*shape, table.shape[1]])],
+        [numpy_helper.from_array(np.zeros(table.shape, np.float32), "weight")],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
-    table = table_of(spec)
-    replace_table(model, "weight", table, "table", {"ids": TYPES[ids_type]})
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
+    replace_table(model, "weight", table, "word", {"ids": ids_type})
     add_functions(model, [table])
-    onnx.checker.check_model(model)
-    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    onnx.checker.check_model(model, full_check=True)
+    return model
 
 
-def rows_of(spec: str, ids: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(session(spec, ids.dtype.type).run(None, {"ids": ids})[0])
+def session_of(model: onnx.ModelProto, *, custom: bool) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    if custom:
+        options.register_custom_ops_library(str(find_library("edgeemb_onnxruntime")))
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
-def test_covers_every_codec() -> None:
-    assert uncovered() == set()
+def random_table(spec: str, dim: int, seed: int = 0) -> Table:
+    weight = np.random.default_rng(seed).standard_normal((ROWS, dim)).astype(np.float32)
+    return tables.encode(weight, spec)
 
 
-@pytest.mark.parametrize("ids_type", TYPES)
+@pytest.mark.parametrize("custom", [False, True], ids=["builtin", "custom"])
 @pytest.mark.parametrize("spec", SPECS)
-def test_gives_the_rows_of_the_reference(spec: str, ids_type: type) -> None:
-    table = table_of(spec)
-    ids = np.random.default_rng(1).integers(0, ROWS, (3, 7)).astype(ids_type)
-    ids[0, :2] = 0, ROWS - 1
-    rows = rows_of(spec, ids)
-    if any(isinstance(node, MatMul | BatchMatMul) for node in walk(table.program)):
-        np.testing.assert_allclose(rows, table.rows(ids), rtol=1e-5, atol=1e-5)
-    else:
-        # Equal as numbers: the runtime's Where turns -0 into 0.
-        np.testing.assert_array_equal(rows, table.rows(ids))
+def test_both_lowerings_give_the_rows_of_the_reference(spec: str, custom: bool) -> None:
+    table = random_table(spec, 24)
+    for ids_type, dtype in ((TensorProto.INT64, np.int64), (TensorProto.INT32, np.int32)):
+        session = session_of(lookup_model(table, ids_type, ["batch", "length"]), custom=custom)
+        for shape in ((1, 1), (2, 7), (3, 0), (0, 2)):
+            ids = np.random.default_rng(1).integers(0, ROWS, shape).astype(dtype)
+            rows = session.run(None, {"ids": ids})[0]
+            assert rows.shape == (*shape, 24)
+            np.testing.assert_array_equal(rows, table.rows(ids))
 
 
-@pytest.mark.parametrize("spec", SPECS)
-@pytest.mark.parametrize("shape", [(0, 5), (3, 0)])
-def test_gives_no_rows_for_no_ids(spec: str, shape: tuple[int, int]) -> None:
-    assert rows_of(spec, np.zeros(shape, np.int64)).shape == (*shape, DIM)
+@settings(max_examples=25, deadline=None)
+@given(
+    spec=st.sampled_from(["int8", "int4", "int2", "binary", "binary:planes=3"]),
+    dim=st.integers(1, 70),
+    seed=st.integers(0, 99),
+)
+def test_portable_bodies_serve_any_dimension(spec: str, dim: int, seed: int) -> None:
+    table = random_table(spec, dim, seed)
+    ids = np.random.default_rng(seed).integers(0, ROWS, 9)
+    rows = session_of(lookup_model(table), custom=False).run(None, {"ids": ids})[0]
+    np.testing.assert_array_equal(rows, table.rows(ids))
 
 
-@pytest.mark.parametrize("wrong", [-1, ROWS])
-@pytest.mark.parametrize("spec", SPECS)
-def test_refuses_an_id_outside_the_table(spec: str, wrong: int) -> None:
-    with pytest.raises(
-        onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="out of data bounds"
-    ):
-        rows_of(spec, np.array([[0, wrong]], np.int64))
+@pytest.mark.parametrize("custom", [False, True], ids=["builtin", "custom"])
+@pytest.mark.parametrize("spec", ["fp32", "int8", "int4:block=4", "binary:planes=2"])
+@pytest.mark.parametrize("bad", [-1, ROWS, 2**40, -(2**40)])
+def test_an_id_out_of_range_is_refused_by_the_graph_itself(spec: str, bad: int, custom: bool) -> None:
+    session = session_of(lookup_model(random_table(spec, 8)), custom=custom)
+    with pytest.raises(RUNTIME_ERRORS, match=str(ROWS)):
+        session.run(None, {"ids": np.array([0, bad])})
+
+
+def test_the_library_takes_the_lookup_from_the_portable_body() -> None:
+    table = random_table("int4:block=4", 24)
+    model = lookup_model(table)
+    kernels = {}
+    for custom in (False, True):
+        options = onnxruntime.SessionOptions()
+        options.enable_profiling = True
+        if custom:
+            options.register_custom_ops_library(str(find_library("edgeemb_onnxruntime")))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options)
+        session.run(None, {"ids": np.arange(4)})
+        from pathlib import Path
+
+        path = Path(session.end_profiling())
+        kernels[custom] = path.read_text()
+        path.unlink()
+    assert '"QuantizedLookup4"' in kernels[True]
+    assert '"QuantizedLookup4"' not in kernels[False]
+
+
+def test_a_second_gather_over_the_table_is_replaced_too() -> None:
+    table = random_table("int8", 8)
+    nodes = [
+        helper.make_node("Gather", ["weight", "a"], ["x"], axis=0),
+        helper.make_node("Gather", ["weight", "b"], ["y"], axis=0),
+        helper.make_node("Add", ["x", "y"], ["z"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "twice",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, ["n"]) for name in "ab"],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 8])],
+        [numpy_helper.from_array(np.zeros(table.shape, np.float32), "weight")],
+    )
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
+    replace_table(model, "weight", table, "word", {})
+    add_functions(model, [table])
+    a, b = np.array([1, 2]), np.array([3, 4])
+    result = session_of(model, custom=False).run(None, {"a": a, "b": b})[0]
+    np.testing.assert_array_equal(result, table.rows(a) + table.rows(b))
+    assert "weight" not in {item.name for item in model.graph.initializer}
+
+
+def test_a_table_without_lookups_is_refused() -> None:
+    model = lookup_model(random_table("int8", 8))
+    with pytest.raises(ExportError, match="'other': no Gather"):
+        replace_table(model, "other", random_table("int8", 8), "other", {})

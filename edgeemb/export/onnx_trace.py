@@ -49,6 +49,7 @@ def trace(model: Model, folder: Path) -> onnx.ModelProto:
     graph = onnx.load(path)
     _strip(graph)
     _name_outputs(graph.graph)
+    _name_tables(graph.graph, model)
     graph.ir_version = IR_VERSION
     return graph
 
@@ -62,6 +63,22 @@ def _name_outputs(graph: onnx.GraphProto) -> None:
         node.output[:] = [names.get(name, name) for name in node.output]
     for info in (*graph.value_info, *graph.output):
         info.name = names.get(info.name, info.name)
+
+
+def _name_tables(graph: onnx.GraphProto, model: Model) -> None:
+    """Give tables the names that the model has for them: the exporter picks any of the names of a shared weight."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    known = {
+        name: table.name
+        for table in model.tables
+        for name in names[id(model.module.get_parameter(table.name))]
+    }
+    for item in graph.initializer:
+        item.name = known.get(item.name, item.name)
+    for node in graph.node:
+        node.input[:] = [known.get(name, name) for name in node.input]
 
 
 def _reason(error: BaseException) -> str:

