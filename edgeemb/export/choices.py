@@ -58,14 +58,15 @@ def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
     """Refuse specs that no table could have, before a model is loaded for them.
 
     :param wanted: as in `choose_specs`.
-    :raises SpecError: if a spec does not parse, or its codec or an option is unknown.
+    :raises SpecError: if a spec does not parse, its codec or an option is unknown, or two bare specs are given.
     """
-    texts = (
-        wanted.values() if isinstance(wanted, Mapping) else [wanted] if isinstance(wanted, str) else wanted
-    )
-    for text in texts:
-        match = _NAMED.fullmatch(text)
-        codec_of(parse_spec(match[2] if match else text))
+    if isinstance(wanted, Mapping):
+        specs = [parse_spec(text) for text in wanted.values()]
+    else:
+        named, bare = _read([wanted] if isinstance(wanted, str) else wanted, SMALL_TABLE)
+        specs = [*named.values(), bare]
+    for spec in specs:
+        codec_of(spec)
 
 
 def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
