@@ -76,7 +76,7 @@ def write(request: Request, folder: Path) -> Written:
     notes = (
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens",
     )
-    return Written(opset=VERSION, lengths=(tokens,), notes=notes, sizes=stored)
+    return Written(opset=VERSION, notes=notes, max_length=tokens, sizes=stored)
 
 
 def _tokens(request: Request) -> int:

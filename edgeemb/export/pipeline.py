@@ -26,6 +26,9 @@ from edgeemb.vocabulary import parse_vocab
 
 _VERSIONED = ("edgeemb", "torch", "onnx", "onnxruntime", "transformers", "numpy")
 
+#: End of the name of a runtime's library of lookups, where it is not the runtime's own name.
+_LIBRARIES = {"onnx": "onnxruntime", "tflite-runtime": "tflite"}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -108,7 +111,7 @@ def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
             raise SpecError(
                 f"target {target.name}: no native library for {abi} can be made here; use --ops builtin"
             )
-        copy_library(find_library(f"edgeemb_{'onnxruntime' if runtime == 'onnx' else runtime}"), folder, abi)
+        copy_library(find_library(f"edgeemb_{_LIBRARIES.get(runtime, runtime)}"), folder, abi)
 
 
 def _manifest(
@@ -134,7 +137,7 @@ def _manifest(
         tables={alias: _table_entry(table) for alias, table in tables.items()},
         inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
         outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
-        max_length=min([model.max_length, *written.lengths[-1:]]),
+        max_length=written.max_length or model.max_length,
         pooling=model.pooling,
         normalize=model.normalize,
         sizes={},

@@ -46,12 +46,14 @@ class Written:
     :param opset: version of the format's op set.
     :param lengths: sequence lengths with a signature of their own; empty where the length is free.
     :param notes: remarks for the user, such as tables that were left alone.
+    :param max_length: tokens of the longest text, where the format takes fewer than the model; 0 for as many.
     :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
     """
 
     opset: int
     lengths: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    max_length: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -62,6 +64,9 @@ WRITERS: dict[str, tuple[str, str]] = {
     "onnx": ("edgeemb.export.onnx", "export"),
     "executorch": ("edgeemb.export.executorch", "executorch"),
     "c": ("edgeemb.export.c", "export"),
+    "tflite": ("edgeemb.export.tflite", "tflite"),
+    "tflite-runtime": ("edgeemb.export.tflite_runtime", "tflite"),
+    "tflm": ("edgeemb.export.tflm", "tflite"),
 }
 
 

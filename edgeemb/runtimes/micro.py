@@ -142,7 +142,8 @@ class MicroEngine:
             ) from None
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         self._run.argtypes = [pointer, size, pointer, size, pointer]
-        self.lengths: tuple[int, ...] = (int(sizes.tokens),)
+        self.lengths: tuple[int, ...] = ()
+        self.tokens = int(sizes.tokens)
         self.outputs = int(sizes.outputs)
         self.arena_bytes = int(sizes.arena_bytes)
         self.flash_bytes = int(sizes.flash_bytes)
