@@ -29,6 +29,9 @@ _VERSIONED = ("edgeemb", "torch", "onnx", "onnxruntime", "transformers", "numpy"
 #: End of the name of a runtime's library of lookups, where it is not the runtime's own name.
 _LIBRARIES = {"onnx": "onnxruntime", "tflite-runtime": "tflite"}
 
+#: Runtimes whose ops an app compiles in: the writer puts their sources into the kit.
+_COMPILED_IN = ("executorch",)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -83,7 +86,7 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
         written = write(Request(model, tables, body, ops, options.lengths, target), folder)
         if model.tokenizer_json is not None:
             (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
-        if ops == "custom":
+        if ops == "custom" and runtime not in _COMPILED_IN:
             _copy_libraries(target, runtime, folder)
         progress("check", 0, 0)
         manifest = _manifest(model, original, tables, written, folder, options, (target, runtime, body, ops))

@@ -35,7 +35,6 @@ from edgeemb.tables.program import (
     Rows,
     Select,
     Take,
-    pack_codes,
     unpack_codes,
     walk,
 )
@@ -88,7 +87,9 @@ def _arranged(array: NDArray[Any], layout: str, extra: tuple[int, ...]) -> NDArr
         case "consecutive":
             planes, dim = extra
             codes = unpack_codes(array.reshape(len(array), planes, -1), 1, dim)
-            return (np.packbits(codes, axis=-1, bitorder="little").reshape(len(array), -1) ^ np.uint8(128)).view(np.int8)
+            return (
+                np.packbits(codes, axis=-1, bitorder="little").reshape(len(array), -1) ^ np.uint8(128)
+            ).view(np.int8)
     raise ValueError(f"no layout {layout}")
 
 
@@ -104,9 +105,13 @@ class Lowering:
     :raises ExportError: if the table has too many rows.
     """
 
-    def __init__(self, graph: Graph, arrays: Arrays, ids: int, count: int, runtime: TfliteRuntime, *, custom: bool) -> None:
+    def __init__(
+        self, graph: Graph, arrays: Arrays, ids: int, count: int, runtime: TfliteRuntime, *, custom: bool
+    ) -> None:
         if arrays.table.shape[0] > MAX_ROWS:
-            raise ExportError(f"{graph.prefix} has {arrays.table.shape[0]} rows: TFLite lookups take at most {MAX_ROWS}")
+            raise ExportError(
+                f"{graph.prefix} has {arrays.table.shape[0]} rows: TFLite lookups take at most {MAX_ROWS}"
+            )
         self.graph = graph
         self.arrays = arrays
         self.ids = ids
@@ -140,13 +145,17 @@ class Lowering:
             case Concat(parts):
                 lowered = [self.rows(part) for part in parts]
                 width = sum(dim for _, dim in lowered)
-                return self.op("CONCATENATION", [part for part, _ in lowered], width, axis=1, fusedActivationFunction=0), width
+                return self.op(
+                    "CONCATENATION", [part for part, _ in lowered], width, axis=1, fusedActivationFunction=0
+                ), width
             case Select(index, bound, below, other):
                 column = self._shaped(self._float_index(index), 1)
                 chosen = self.op("LESS", [column, self._number(bound)], 1, "bool")
                 (first, width), (second, _) = self.rows(below), self.rows(other)
                 return self.op("SELECT_V2", [chosen, first, second], width), width
-        raise ExportError(f"{self.graph.prefix}: TFLite cannot express '{type(node).__name__}'; use another codec")
+        raise ExportError(
+            f"{self.graph.prefix}: TFLite cannot express '{type(node).__name__}'; use another codec"
+        )
 
     def index(self, node: Index) -> int:
         """Write a node that is an index.
@@ -164,7 +173,14 @@ class Lowering:
             self._indices[node, "int32"] = self._cast(value, "float32", "int32", (self.count,))
         return self._indices[node, "int32"]
 
-    def op(self, name: str, inputs: Sequence[int], width: int | Sequence[int], dtype: str = "float32", **options: Any) -> int:
+    def op(
+        self,
+        name: str,
+        inputs: Sequence[int],
+        width: int | Sequence[int],
+        dtype: str = "float32",
+        **options: Any,
+    ) -> int:
         """Add an operator whose output has a row per id.
 
         :param width: the axes of the output behind the first.
@@ -187,7 +203,9 @@ class Lowering:
                 return self.op("FLOOR_MOD", [self._float_index(index), self._number(divisor)], ())
             case Divide(index, divisor):
                 value, step = self._float_index(index), self._number(divisor)
-                whole = self.op("SUB", [value, self.op("FLOOR_MOD", [value, step], ())], (), fusedActivationFunction=0)
+                whole = self.op(
+                    "SUB", [value, self.op("FLOOR_MOD", [value, step], ())], (), fusedActivationFunction=0
+                )
                 return self.op("DIV", [whole, step], (), fusedActivationFunction=0)
             case Clip(index, offset, rows):
                 moved = self._float_index(index)
@@ -208,10 +226,14 @@ class Lowering:
         """A stored integer per id, float32[count]."""
         stored = self.arrays.table.arrays[array]
         if stored.dtype == np.int16 and self.runtime.wide == "bitcast":
-            found = self.op("GATHER", [self._constant(array, "int16"), index], (), "int16", axis=0, batchDims=0)
+            found = self.op(
+                "GATHER", [self._constant(array, "int16"), index], (), "int16", axis=0, batchDims=0
+            )
             return self._cast(found, "int16", "float32", (self.count,))
         if stored.dtype == np.int32 and self.runtime.wide == "bitcast":
-            found = self.op("GATHER", [self._constant(array, "stored"), index], (), "int32", axis=0, batchDims=0)
+            found = self.op(
+                "GATHER", [self._constant(array, "stored"), index], (), "int32", axis=0, batchDims=0
+            )
             return self._cast(found, "int32", "float32", (self.count,))
         return self._shaped(self._from_bytes(array, index, 1), ())
 
@@ -224,7 +246,12 @@ class Lowering:
         planes = self.op("ADD", [signed, self._number(128)], itemsize * width, fusedActivationFunction=0)
         total = self._slice(planes, 0, width) if itemsize > 1 else planes
         for plane in range(1, min(itemsize, 3)):
-            part = self.op("MUL", [self._slice(planes, plane * width, width), self._number(256**plane)], width, fusedActivationFunction=0)
+            part = self.op(
+                "MUL",
+                [self._slice(planes, plane * width, width), self._number(256**plane)],
+                width,
+                fusedActivationFunction=0,
+            )
             total = self.op("ADD", [total, part], width, fusedActivationFunction=0)
         return total
 
@@ -234,7 +261,9 @@ class Lowering:
         if stored.dtype == np.float32:
             return self.op("GATHER", [self._constant(array, "stored"), index], width, axis=0, batchDims=0)
         if self.runtime.wide == "bitcast":
-            found = self.op("GATHER", [self._constant(array, "int16"), index], width, "int16", axis=0, batchDims=0)
+            found = self.op(
+                "GATHER", [self._constant(array, "int16"), index], width, "int16", axis=0, batchDims=0
+            )
             return self.op("DEQUANTIZE", [self.op("BITCAST", [found], width, "float16")], width, version=3)
         return self._half(self._from_bytes(array, index, width), width)
 
@@ -246,7 +275,9 @@ class Lowering:
         fraction = self.op("SUB", [bits, taken_off], width, fusedActivationFunction=0)
         chosen = self._cast(high, "float32", "int32", (self.count, width))
         exponents = np.arange(64) % 32
-        powers = np.ldexp(np.where(np.arange(64) < 32, 1.0, -1.0), np.maximum(exponents, 1) - 25).astype(np.float32)
+        powers = np.ldexp(np.where(np.arange(64) < 32, 1.0, -1.0), np.maximum(exponents, 1) - 25).astype(
+            np.float32
+        )
         leading = np.where(exponents > 0, 1024.0, 0.0).astype(np.float32)
         power = self.op("GATHER", [self.graph.constant(powers), chosen], width, axis=0, batchDims=0)
         one = self.op("GATHER", [self.graph.constant(leading), chosen], width, axis=0, batchDims=0)
@@ -255,7 +286,11 @@ class Lowering:
 
     def _fused(self, node: QuantizedLookup) -> int:
         options = struct.pack("<5i", CUSTOM_VERSION, node.bits, node.dim, node.block, node.planes)
-        inputs = [self.index(node.index), self._constant(node.codes, "stored"), self._constant(node.scales, "stored")]
+        inputs = [
+            self.index(node.index),
+            self._constant(node.codes, "stored"),
+            self._constant(node.scales, "stored"),
+        ]
         return self.op(CUSTOM_OP, inputs, node.dim, custom=options, version=CUSTOM_VERSION)
 
     def _quantized(self, node: QuantizedLookup) -> int:
@@ -278,14 +313,20 @@ class Lowering:
         width = -(-node.dim // (8 // node.bits)) * node.planes
         if node.bits == 1:
             return self._binary_levels(node, index, width)
-        packed = self.op("GATHER", [self._constant(node.codes, "int8"), index], width, "int8", axis=0, batchDims=0)
+        packed = self.op(
+            "GATHER", [self._constant(node.codes, "int8"), index], width, "int8", axis=0, batchDims=0
+        )
         rest = self._cast(packed, "int8", "float32", (self.count, width))
         if node.bits == 8:
             return rest
         # The byte minus 128: its floor by the weight of the top code is that code, centred at 4 bits.
         parts: list[int] = []
         for shift in range(8 - node.bits, 0, -node.bits):
-            top = self.op("FLOOR", [self.op("MUL", [rest, self._number(2.0**-shift)], width, fusedActivationFunction=0)], width)
+            top = self.op(
+                "FLOOR",
+                [self.op("MUL", [rest, self._number(2.0**-shift)], width, fusedActivationFunction=0)],
+                width,
+            )
             weighted = self.op("MUL", [top, self._number(2**shift)], width, fusedActivationFunction=0)
             rest = self.op("SUB", [rest, weighted], width, fusedActivationFunction=0)
             parts.insert(0, top)
@@ -299,7 +340,11 @@ class Lowering:
         ]
         if node.planes > 1:
             per_plane = width // node.planes
-            split = [self._slice(part, plane * per_plane, per_plane) for plane in range(node.planes) for part in centred]
+            split = [
+                self._slice(part, plane * per_plane, per_plane)
+                for plane in range(node.planes)
+                for part in centred
+            ]
             return self._cut(split, node, per_plane)
         return self._cut(centred, node, width)
 
@@ -336,7 +381,9 @@ class Lowering:
         books = self.arrays.table.arrays[node.codebooks]
         count, size, part = books.shape
         index = self.index(node.index)
-        packed = self.op("GATHER", [self._constant(node.codes, "int8"), index], count, "int8", axis=0, batchDims=0)
+        packed = self.op(
+            "GATHER", [self._constant(node.codes, "int8"), index], count, "int8", axis=0, batchDims=0
+        )
         wide = self._cast(packed, "int8", "int32", (self.count, count))
         starts = self.graph.constant((np.arange(count) * size + 128).astype(np.int32))
         entries = self.op("ADD", [wide, starts], count, "int32", fusedActivationFunction=0)
@@ -350,7 +397,9 @@ class Lowering:
         books = self.arrays.table.arrays[name]
         if books.dtype == np.float16 and self.runtime.wide == "bitcast":
             flat = self.arrays.get(name, "int16").reshape(-1, books.shape[2])
-            found = self.op("GATHER", [self.graph.constant(flat), entries], axes, "int16", axis=0, batchDims=0)
+            found = self.op(
+                "GATHER", [self.graph.constant(flat), entries], axes, "int16", axis=0, batchDims=0
+            )
             return self.op("DEQUANTIZE", [self.op("BITCAST", [found], axes, "float16")], axes, version=3)
         flat = self.arrays.get(name, "float32").reshape(-1, books.shape[2])
         return self.op("GATHER", [self.graph.constant(flat), entries], axes, axis=0, batchDims=0)
@@ -369,12 +418,18 @@ class Lowering:
             weights = self.graph.op("DEQUANTIZE", [half], (width, matrix.shape[0]), version=3)
         else:
             weights = self.graph.constant(np.ascontiguousarray(self.arrays.get(array, "float32").T))
-        return self.op("FULLY_CONNECTED", [inner, weights, -1], width, fusedActivationFunction=0, keepNumDims=False), width
+        return self.op(
+            "FULLY_CONNECTED", [inner, weights, -1], width, fusedActivationFunction=0, keepNumDims=False
+        ), width
 
     def _batch_matmul(self, left: Rows, right: Rows, inner: int) -> tuple[int, int]:
         (first, tall), (second, wide) = self.rows(left), self.rows(right)
         tall, wide = tall // inner, wide // inner
-        product = self.op("BATCH_MATMUL", [self._shaped(first, (tall, inner)), self._shaped(second, (inner, wide))], (tall, wide))
+        product = self.op(
+            "BATCH_MATMUL",
+            [self._shaped(first, (tall, inner)), self._shaped(second, (inner, wide))],
+            (tall, wide),
+        )
         return self._shaped(product, tall * wide), tall * wide
 
     def _width(self, array: str) -> int:
@@ -397,14 +452,21 @@ class Lowering:
         return self.op("RESHAPE", [rows, self._axes(shape)], shape[1:], newShape=list(shape))
 
     def _cast(self, tensor: int, source: str, target: str, shape: Sequence[int]) -> int:
-        return self.graph.op("CAST", [tensor], shape, target, inDataType=TENSOR_TYPES[source], outDataType=TENSOR_TYPES[target])
+        return self.graph.op(
+            "CAST", [tensor], shape, target, inDataType=TENSOR_TYPES[source], outDataType=TENSOR_TYPES[target]
+        )
 
 
 def _gathers_by_ids(table: Table) -> bool:
     """Whether something of V rows is looked up by the ids themselves, which refuses those out of bounds."""
     for node in walk(table.program):
         match node:
-            case Take(array, Ids()) | Gather(array, Ids()) | QuantizedLookup(Ids(), array) | CodebookLookup(Ids(), array):
+            case (
+                Take(array, Ids())
+                | Gather(array, Ids())
+                | QuantizedLookup(Ids(), array)
+                | CodebookLookup(Ids(), array)
+            ):
                 if len(table.arrays[array]) == table.shape[0]:
                     return True
             case _:

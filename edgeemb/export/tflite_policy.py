@@ -60,10 +60,21 @@ class TfliteRuntime:
 
 
 RUNTIMES: dict[str, TfliteRuntime] = {
-    "tflite": TfliteRuntime("tflite", "ai-edge-litert", "2.3.0", ("fp32", "fp16", "int8", "int4"), True, "bitcast", True),
-    "tflite-runtime": TfliteRuntime("tflite-runtime", "tflite-runtime", "2.14.0", ("fp32", "fp16"), True, "bitcast", True),
+    "tflite": TfliteRuntime(
+        "tflite", "ai-edge-litert", "2.3.0", ("fp32", "fp16", "int8", "int4"), True, "bitcast", True
+    ),
+    "tflite-runtime": TfliteRuntime(
+        "tflite-runtime", "tflite-runtime", "2.14.0", ("fp32", "fp16"), True, "bitcast", True
+    ),
     "tflm": TfliteRuntime(
-        "tflm", "tflite-micro", "0.dev20261023182759", ("fp32",), False, "bytes", False, expands=frozenset({"GELU"})
+        "tflm",
+        "tflite-micro",
+        "0.dev20261023182759",
+        ("fp32",),
+        False,
+        "bytes",
+        False,
+        expands=frozenset({"GELU"}),
     ),
 }
 

@@ -55,21 +55,30 @@ def find_tables(model: Any) -> list[FoundTable]:
     sites: dict[int, list[Site]] = {}
     tensors: dict[int, Any] = {}
     for number, graph in enumerate(model.subgraphs):
-        producers = {int(output): operator for operator in graph.operators or [] for output in operator.outputs}
+        producers = {
+            int(output): operator for operator in graph.operators or [] for output in operator.outputs
+        }
         for operator in graph.operators or []:
             found = _lookup(model, graph, operator, producers)
             if found is not None:
                 table, ids = found
-                sites.setdefault(table.buffer, []).append(Site(number, operator, ids, int(operator.outputs[0])))
+                sites.setdefault(table.buffer, []).append(
+                    Site(number, operator, ids, int(operator.outputs[0]))
+                )
                 tensors[table.buffer] = table
-    made = [FoundTable(_name(tensors[buffer]), buffer, _weight(model, tensors[buffer]), tuple(found)) for buffer, found in sites.items()]
+    made = [
+        FoundTable(_name(tensors[buffer]), buffer, _weight(model, tensors[buffer]), tuple(found))
+        for buffer, found in sites.items()
+    ]
     return sorted(made, key=lambda table: -table.weight.size)
 
 
 def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
     """The table's tensor and the place of the ids, if an operator looks up rows of a constant."""
     name = opcode_name(model.operatorCodes[operator.opcodeIndex])
-    if name == "GATHER" and not (operator.builtinOptions and (operator.builtinOptions.axis or operator.builtinOptions.batchDims)):
+    if name == "GATHER" and not (
+        operator.builtinOptions and (operator.builtinOptions.axis or operator.builtinOptions.batchDims)
+    ):
         place, ids = int(operator.inputs[0]), int(operator.inputs[1])
     elif name == "EMBEDDING_LOOKUP":
         place, ids = int(operator.inputs[1]), int(operator.inputs[0])
@@ -82,9 +91,17 @@ def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) ->
     data = model.buffers[table.buffer].data
     shape = [int(size) for size in table.shape] if table.shape is not None else []
     kind = NUMPY_TYPES.get(table.type, "")
-    if table.buffer == 0 or data is None or len(shape) != 2 or kind not in _FLOATS + _INTEGERS or NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64"):
+    if (
+        table.buffer == 0
+        or data is None
+        or len(shape) != 2
+        or kind not in _FLOATS + _INTEGERS
+        or NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64")
+    ):
         return None
-    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize or (kind in _INTEGERS and not _scaled_once(table)):
+    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize or (
+        kind in _INTEGERS and not _scaled_once(table)
+    ):
         return None
     return table, ids
 
@@ -104,12 +121,21 @@ def _weight(model: Any, tensor: Any) -> NDArray[np.float32]:
     weight = stored.reshape([int(size) for size in tensor.shape]).astype(np.float32)
     if kind in _INTEGERS:
         zero = tensor.quantization.zeroPoint
-        weight = (weight - np.float32(0 if zero is None or not len(zero) else zero[0])) * np.float32(tensor.quantization.scale[0])
+        weight = (weight - np.float32(0 if zero is None or not len(zero) else zero[0])) * np.float32(
+            tensor.quantization.scale[0]
+        )
     return np.ascontiguousarray(weight, np.float32)
 
 
 def replace_table(
-    model: Any, constants: Constants, found: FoundTable, table: Table, alias: str, runtime: TfliteRuntime, *, custom: bool
+    model: Any,
+    constants: Constants,
+    found: FoundTable,
+    table: Table,
+    alias: str,
+    runtime: TfliteRuntime,
+    *,
+    custom: bool,
 ) -> None:
     """Put a compressed table in the place of a found one, at every site.
 
@@ -123,7 +149,9 @@ def replace_table(
     :raises ExportError: if the shapes differ, or the runtime cannot express the table.
     """
     if table.shape != found.weight.shape:
-        raise ExportError(f"table {found.name} is {found.weight.shape}, its replacement {table.shape}: fit it to this table")
+        raise ExportError(
+            f"table {found.name} is {found.weight.shape}, its replacement {table.shape}: fit it to this table"
+        )
     arrays = Arrays(table)
     for site in found.sites:
         subgraph = model.subgraphs[site.subgraph]
@@ -144,7 +172,14 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
         # By way of float32, in which an id far out of range stays out of range.
         options = {"inDataType": TENSOR_TYPES["int64"], "outDataType": TENSOR_TYPES["float32"]}
         index = graph.op("CAST", [index], shape, **options)
-        index = graph.op("CAST", [index], shape, "int32", inDataType=TENSOR_TYPES["float32"], outDataType=TENSOR_TYPES["int32"])
+        index = graph.op(
+            "CAST",
+            [index],
+            shape,
+            "int32",
+            inDataType=TENSOR_TYPES["float32"],
+            outDataType=TENSOR_TYPES["int32"],
+        )
     if len(shape) != 1:
         flat = graph.constant(np.array([count], np.int32))
         index = graph.op("RESHAPE", [index, flat], (count,), "int32", newShape=[count])
@@ -153,8 +188,12 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     quantised = NUMPY_TYPES[output.type] in _INTEGERS
     if len(shape) != 1:
         if out_shape.count(-1) > 1:
-            raise ExportError(f"{graph.prefix}: the ids have several axes of unknown size; export the model with fixed shapes")
-        rows = graph.op("RESHAPE", [rows, graph.constant(np.array(out_shape, np.int32))], out_shape, newShape=out_shape)
+            raise ExportError(
+                f"{graph.prefix}: the ids have several axes of unknown size; export the model with fixed shapes"
+            )
+        rows = graph.op(
+            "RESHAPE", [rows, graph.constant(np.array(out_shape, np.int32))], out_shape, newShape=out_shape
+        )
     if quantised:
         rows = graph.op("QUANTIZE", [rows], out_shape)
     graph.operators[-1].outputs = [site.output]
@@ -168,7 +207,9 @@ def _shape(tensor: Any) -> list[int]:
 
 def _drop_unused_dequantize(model: Any, subgraph: Any) -> None:
     """Remove a DEQUANTIZE of constants that nothing reads any more."""
-    read = {int(index) for operator in subgraph.operators for index in operator.inputs} | {int(index) for index in subgraph.outputs}
+    read = {int(index) for operator in subgraph.operators for index in operator.inputs} | {
+        int(index) for index in subgraph.outputs
+    }
     kept = []
     for operator in subgraph.operators:
         name = opcode_name(model.operatorCodes[operator.opcodeIndex])
@@ -184,7 +225,12 @@ def tidy(model: Any) -> None:
     :param model: the ``ModelT`` to change.
     """
     for graph in model.subgraphs:
-        used = {int(i) for operator in graph.operators for i in [*operator.inputs, *operator.outputs, *_optional(operator)] if i >= 0}
+        used = {
+            int(i)
+            for operator in graph.operators
+            for i in [*operator.inputs, *operator.outputs, *_optional(operator)]
+            if i >= 0
+        }
         used |= {int(i) for i in [*graph.inputs, *graph.outputs]}
         places = {old: new for new, old in enumerate(sorted(used))}
         graph.tensors = [graph.tensors[old] for old in sorted(used)]
@@ -193,7 +239,10 @@ def tidy(model: Any) -> None:
             operator.outputs = [places[int(i)] for i in operator.outputs]
             if operator.intermediates is not None:
                 operator.intermediates = [places.get(int(i), -1) for i in operator.intermediates]
-        graph.inputs, graph.outputs = [places[int(i)] for i in graph.inputs], [places[int(i)] for i in graph.outputs]
+        graph.inputs, graph.outputs = (
+            [places[int(i)] for i in graph.inputs],
+            [places[int(i)] for i in graph.outputs],
+        )
         for signature in model.signatureDefs or []:
             if model.subgraphs[signature.subgraphIndex] is graph:
                 for entry in [*signature.inputs, *signature.outputs]:
@@ -223,5 +272,3 @@ def _tidy_buffers(model: Any) -> None:
         entry.buffer = places[entry.buffer]
     if model.metadataBuffer is not None:
         model.metadataBuffer = [places[int(i)] for i in model.metadataBuffer]
-
-

@@ -77,6 +77,14 @@ def open_folder(
             from edgeemb.runtimes.executorch import ExecuTorchEngine
 
             engine = ExecuTorchEngine(folder, manifest, ops, threads, ops_profile)
+        case "tflite" | "tflite-runtime":
+            from edgeemb.runtimes.tflite import TfliteEngine
+
+            engine = TfliteEngine(folder, manifest, ops, threads)
+        case "tflm":
+            from edgeemb.runtimes.tflm import TflmEngine
+
+            engine = TflmEngine(folder, manifest, ops)
         case other:
             raise BundleError(
                 f"{folder} is for the runtime '{other}', which this edgeemb does not know: update edgeemb"

@@ -1,0 +1,115 @@
+"""Writer for TFLite: one signature per sequence length, tables in the builtin or custom lowering of the runtime it is for."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemb.errors import ExportError
+from edgeemb.export.tflite_body import convert_body, expand_ops
+from edgeemb.export.tflite_convert import choose_lengths, convert
+from edgeemb.export.tflite_flatbuffer import opcode_name, write_tflite
+from edgeemb.export.tflite_graph import Constants
+from edgeemb.export.tflite_policy import CUSTOM_OP, RUNTIMES, TfliteRuntime
+from edgeemb.export.tflite_tables import FoundTable, find_tables, replace_table, tidy
+from edgeemb.export.writers import Request, Written
+
+MODEL = "model.tflite"
+SCHEMA_VERSION = 3
+#: Longer names of tensors are cut to their end, in characters.
+LONGEST_NAME = 40
+
+
+def write_for(name: str, request: Request, folder: Path) -> Written:
+    """Write ``model.tflite``.
+
+    :param name: a key of `RUNTIMES`.
+    :param request: what to write.
+    :param folder: an existing folder.
+    :raises ExportError: if the model cannot be converted, or the runtime cannot run it.
+    """
+    runtime = RUNTIMES[name]
+    model = request.model
+    lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
+    # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.
+    small = {
+        alias: table
+        for alias, table in request.tables.items()
+        if model.table(alias).role in ("position", "type")
+    }
+    weights = {alias: table.reconstruct() for alias, table in small.items()}
+    converted = convert(
+        model, lengths, {model.table(alias).name: weight for alias, weight in weights.items()}
+    )
+    converted = convert_body(converted, request.body, runtime)
+    constants = Constants(converted)
+    notes = []
+    found = find_tables(converted)
+    for alias, table in request.tables.items():
+        expected = weights[alias] if alias in weights else model.table_weight(alias)
+        own = [
+            entry
+            for entry in found
+            if entry.weight.shape == expected.shape and np.array_equal(entry.weight, expected)
+        ]
+        for entry in own:
+            replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
+        if own and _still_used(converted, own):
+            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+        if not own and alias in small:
+            notes.append(
+                f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32"
+            )
+        elif not own:
+            raise ExportError(
+                f"table {alias}: the converted model has no lookup of it; leave it as it is or use --runtime onnx"
+            )
+    expand_ops(converted, constants, runtime)
+    tidy(converted)
+    _shorten_names(converted)
+    check_ops(converted, runtime)
+    write_tflite(converted, folder / MODEL)
+    return Written(opset=SCHEMA_VERSION, lengths=lengths, notes=tuple(notes))
+
+
+def _shorten_names(model: Any) -> None:
+    """The converter names a tensor by the whole path of its module, once for each length: half a megabyte for a small encoder."""
+    for graph in model.subgraphs:
+        for place, tensor in enumerate(graph.tensors):
+            name = (tensor.name or b"").decode("utf-8", "replace")
+            if len(name) > LONGEST_NAME:
+                tensor.name = f"{name.rstrip(';').rpartition('/')[2][-LONGEST_NAME:]}_{place}".encode()
+
+
+def _still_used(model: Any, found: list[FoundTable]) -> bool:
+    buffers = {entry.buffer for entry in found}
+    for graph in model.subgraphs:
+        read = {int(index) for operator in graph.operators for index in operator.inputs if index >= 0}
+        if any(graph.tensors[index].buffer in buffers for index in read):
+            return True
+    return False
+
+
+def check_ops(model: Any, runtime: TfliteRuntime) -> None:
+    """Refuse a model with an op that the runtime does not have, or not in this version.
+
+    :param model: a ``ModelT`` without unused operator codes.
+    :param runtime: what is to run it.
+    :raises ExportError: naming the op and its version.
+    """
+    for code in model.operatorCodes:
+        name = opcode_name(code)
+        if name == CUSTOM_OP or not runtime.op_versions:
+            continue
+        highest = runtime.op_versions.get(name, 0)
+        if code.version > highest:
+            has = f"it knows versions up to {highest}" if highest else "it does not have this op"
+            raise ExportError(
+                f"{runtime.package} {runtime.version} rejects {name} version {code.version} ({has}): use --runtime tflite"
+            )
+
+
+write = partial(write_for, "tflite")

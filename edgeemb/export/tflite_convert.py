@@ -1,0 +1,157 @@
+"""From a torch module to a TFLite model, by litert-torch: one signature for each sequence length, all sharing the weights."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeemb.errors import ExportError
+from edgeemb.export.tflite_flatbuffer import parse_tflite
+from edgeemb.model import Model
+
+#: Lengths that a text model gets unless others are asked for; longer than the model's limit means that limit.
+DEFAULT_LENGTHS = (16, 64, 128)
+
+
+def choose_lengths(model: Model, asked: Sequence[int], *, several: bool) -> tuple[int, ...]:
+    """The sequence lengths to export.
+
+    :param model: a loaded model.
+    :param asked: what the user asked for; empty for the default.
+    :param several: whether the runtime takes more than one.
+    :return: rising; empty if no input of the model has an axis named ``length``.
+    :raises ExportError: if a length is not possible.
+    """
+    if not any("length" in info.axes for info in model.inputs):
+        if asked:
+            raise ExportError(f"{model.name} has no axis named 'length': leave --lengths out")
+        return ()
+    limit = model.max_length
+    if not asked:
+        lengths = tuple(sorted({min(length, limit) if limit else length for length in DEFAULT_LENGTHS}))
+        return lengths if several else lengths[:1]
+    wrong = [length for length in asked if length < 1 or (limit and length > limit)]
+    if wrong:
+        raise ExportError(
+            f"length {wrong[0]} is out of range: {model.name} takes 1 to {limit or 'any number of'} tokens"
+        )
+    if len(set(asked)) > 1 and not several:
+        raise ExportError(
+            "TensorFlow Lite Micro runs one signature: give one length, for example --lengths 16"
+        )
+    return tuple(sorted(set(asked)))
+
+
+def convert(model: Model, lengths: Sequence[int], weights: Mapping[str, NDArray[np.float32]]) -> Any:
+    """Convert a model. Ids and masks become int32; batches are of one.
+
+    :param model: a loaded model; it is as before afterwards.
+    :param lengths: sequence lengths; empty for a model without such an axis.
+    :param weights: values by parameter that stand in for the module's own while it is converted.
+    :return: the schema's ``ModelT``, whose signatures ``length_<n>`` (or ``main``) have the inputs and outputs of the model.
+    :raises ExportError: if litert-torch cannot convert it.
+    """
+    with _quiet(), _replaced(model, weights):
+        import litert_torch
+        from torch._dynamo.exc import TorchDynamoException
+
+        try:
+            chain: Any = litert_torch
+            for length in lengths or (0,):
+                chain = chain.signature(_key(length), model.module, _examples(model, length))
+            with tempfile.TemporaryDirectory(prefix="edgeemb-tflite-") as folder:
+                path = Path(folder, "converted.tflite")
+                chain.convert().export(str(path))
+                converted = parse_tflite(path.read_bytes(), "the converted model")
+        except (
+            RuntimeError,
+            ValueError,
+            TypeError,
+            NotImplementedError,
+            AssertionError,
+            KeyError,
+            TorchDynamoException,
+        ) as error:
+            raise ExportError(f"{model.name} cannot be converted to TFLite: {_reason(error)}") from error
+    _name_signatures(converted, model)
+    return converted
+
+
+def _key(length: int) -> str:
+    return f"length_{length}" if length else "main"
+
+
+def _examples(model: Model, length: int) -> tuple[torch.Tensor, ...]:
+    made = []
+    for info, example in zip(model.inputs, model.example_inputs, strict=True):
+        named = {"batch": 1, "length": length}
+        shape = [named.get(str(axis), size) for axis, size in zip(info.axes, example.shape, strict=True)]
+        narrow = info.dtype == "int64" and (info.rows is not None or model.tokenizer_json is not None)
+        flat = example.flatten()
+        count = int(np.prod(shape))
+        filled = flat.repeat(-(-count // max(1, len(flat))))[:count].reshape(shape)
+        made.append(filled.to(torch.int32) if narrow else filled)
+    return tuple(made)
+
+
+def _name_signatures(converted: Any, model: Model) -> None:
+    """Give inputs and outputs the model's names; the converter numbers them."""
+    for signature in converted.signatureDefs:
+        for entries, infos, stem in (
+            (signature.inputs, model.inputs, "args"),
+            (signature.outputs, model.outputs, "output"),
+        ):
+            by_name = {entry.name.decode(): entry for entry in entries}
+            if len(by_name) != len(infos):
+                raise ExportError(
+                    f"{model.name}: the converted model has {len(by_name)} of {len(infos)} inputs or outputs; some are unused"
+                )
+            for place, info in enumerate(infos):
+                by_name[f"{stem}_{place}"].name = info.name.encode()
+
+
+@contextmanager
+def _replaced(model: Model, weights: Mapping[str, NDArray[np.float32]]) -> Iterator[None]:
+    parameters = {name: model.module.get_parameter(name) for name in weights}
+    before = {name: parameter.data for name, parameter in parameters.items()}
+    try:
+        for name, parameter in parameters.items():
+            parameter.data = torch.from_numpy(np.ascontiguousarray(weights[name]))
+        yield
+    finally:
+        for name, parameter in parameters.items():
+            parameter.data = before[name]
+
+
+def _reason(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the converter's chatter off the user's terminal; its native half writes to the process's own streams."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        with (
+            open(os.devnull, "w") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+            warnings.catch_warnings(),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)

@@ -1,0 +1,181 @@
+"""Engine for TFLite: runs a bundle in ai-edge-litert, or in tflite-runtime where that is what is installed.
+
+The model is opened by its path, so that its tables are mapped and not copied. Each sequence length has a signature of its own, for one
+text; the engine takes the shortest that fits, pads and masks, and runs a batch text by text.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle import Manifest
+from edgeemb.errors import BundleError, InputError, NativeError, SpecError
+from edgeemb.native import find_library
+from edgeemb.runtimes.session import Feeds
+
+MODEL = "model.tflite"
+#: Interpreters that can run a bundle, in the order in which they are looked for.
+INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
+_LENGTH = "length"
+_BATCH = "batch"
+#: Precisions that tflite-runtime 2.14 computes wrongly without a word: it takes one scale per channel for one per tensor.
+_MISCOMPUTED = ("int8", "int4")
+
+
+class TfliteEngine:
+    """A bundle's model in a TFLite interpreter.
+
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :param ops: ``custom`` and ``builtin`` must be what the bundle was exported with; ``auto`` takes what it is.
+    :param threads: threads within an op; 0 leaves the choice to the runtime.
+    :raises SpecError: if the bundle was exported with other lookups.
+    :raises NativeError: if the library of lookups is missing or does not load.
+    :raises BundleError: if no interpreter is installed, or it cannot load the model.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto", threads: int = 0) -> None:
+        if ops not in ("auto", manifest.ops):
+            raise SpecError(
+                f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}"
+            )
+        self.ops = manifest.ops
+        self.lengths = tuple(manifest.lengths)
+        self._manifest = manifest
+        module = find_interpreter()
+        self._package = module.__name__.partition(".")[0].replace("_", "-")
+        if self._package == "tflite-runtime" and manifest.body in _MISCOMPUTED:
+            raise BundleError(
+                f"{folder} has the body {manifest.body}, which tflite-runtime computes wrongly: "
+                "pip install ai-edge-litert, or export with --runtime tflite-runtime"
+            )
+        path = folder / MODEL
+        delegates = [load_delegate(module)] if self.ops == "custom" else []
+        try:
+            self._interpreter: Any = module.Interpreter(
+                model_path=str(path), num_threads=threads or None, experimental_delegates=delegates
+            )
+            self._runners = {
+                key: self._interpreter.get_signature_runner(key)
+                for key in self._interpreter.get_signature_list()
+            }
+        except (ValueError, RuntimeError, OSError) as error:
+            raise BundleError(
+                f"{path}: {self._package} cannot load it ({_one_line(error)}): export it for this runtime"
+            ) from None
+        wanted = [f"length_{length}" for length in self.lengths] or ["main"]
+        missing = [key for key in wanted if key not in self._runners]
+        if missing:
+            raise BundleError(
+                f"{path} has no signature '{missing[0]}', which the manifest names: copy the bundle again"
+            )
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """All outputs.
+
+        :param feeds: an array per input.
+        :raises InputError: if the inputs are longer than the longest signature, or the runtime refuses them.
+        """
+        length = self._length(feeds)
+        fitting = next((own for own in self.lengths if own >= length), 0)
+        if self.lengths and not fitting:
+            raise InputError(
+                f"the inputs have {length} tokens, the bundle takes {self.lengths[-1]}: export it with a longer --lengths"
+            )
+        runner = self._runners[f"length_{fitting}" if fitting else "main"]
+        padded = {
+            info.name: self._padded(feeds[info.name], info.axes, fitting) for info in self._manifest.inputs
+        }
+        batched = [info.name for info in self._manifest.inputs if info.axes[:1] == [_BATCH]]
+        count = max((len(padded[name]) for name in batched), default=0)
+        if any(len(padded[name]) != count for name in batched):
+            raise InputError("the inputs have different batch sizes: give each the same number of rows")
+        if not batched:
+            return self._invoke(runner, padded)
+        rows = [
+            self._invoke(runner, {**padded, **{name: padded[name][at : at + 1] for name in batched}})
+            for at in range(count)
+        ]
+        if not rows:
+            raise InputError("the batch is empty: give at least one row")
+        return [
+            self._cut(np.concatenate(parts), info.axes, length)
+            for parts, info in zip(zip(*rows, strict=True), self._manifest.outputs, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Drop the interpreter."""
+        self._runners = {}
+        self._interpreter = None
+
+    def _invoke(self, runner: Any, feeds: Feeds) -> list[NDArray[Any]]:
+        details = runner.get_input_details()
+        try:
+            outputs = runner(
+                **{name: np.ascontiguousarray(value, details[name]["dtype"]) for name, value in feeds.items()}
+            )
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{self._package} refused the inputs ({_one_line(error)})") from None
+        return [np.asarray(outputs[info.name]) for info in self._manifest.outputs]
+
+    def _length(self, feeds: Feeds) -> int:
+        sizes = [
+            feeds[info.name].shape[info.axes.index(_LENGTH)]
+            for info in self._manifest.inputs
+            if _LENGTH in info.axes
+        ]
+        return max(sizes, default=0)
+
+    @staticmethod
+    def _padded(value: NDArray[Any], axes: list[str | int], length: int) -> NDArray[Any]:
+        if _LENGTH not in axes:
+            return value
+        axis = axes.index(_LENGTH)
+        return np.pad(
+            value, [(0, length - size if place == axis else 0) for place, size in enumerate(value.shape)]
+        )
+
+    @staticmethod
+    def _cut(value: NDArray[Any], axes: list[str | int], length: int) -> NDArray[Any]:
+        if _LENGTH not in axes:
+            return value
+        return value[tuple(slice(length) if axis == _LENGTH else slice(None) for axis in axes)]
+
+
+def find_interpreter() -> Any:
+    """The module of the interpreter that is installed.
+
+    :raises BundleError: if there is none.
+    """
+    for name in INTERPRETERS:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise BundleError(
+        "running a TFLite bundle needs ai-edge-litert or tflite-runtime: pip install 'edgeemb[tflite]'"
+    )
+
+
+def load_delegate(module: Any) -> Any:
+    """The delegate that runs our custom op.
+
+    :param module: what `find_interpreter` gave.
+    :raises NativeError: if the library is missing or does not load.
+    """
+    library = find_library("edgeemb_tflite")
+    try:
+        return module.load_delegate(str(library))
+    except (ValueError, OSError) as error:
+        raise NativeError(
+            f"the delegate {library} does not load ({_one_line(error)}): install edgeemb again"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
