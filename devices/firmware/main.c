@@ -1,0 +1,64 @@
+/* The measuring firmware: runs a model over the inputs in a file of the host and writes its results to another.
+ *
+ *   input.bin   per inference: uint32 count, int32 ids[count]
+ *   output.bin  per inference: int32 status, float outputs[]
+ *   stack.bin   at the end: uint32 bytes of stack that were ever used
+ *
+ * The compiler is told the model's prefix: -DMODEL=banking -DMODEL_UPPER=BANKING. */
+#include "model.h"
+
+#include "semihosting.h"
+
+#define JOIN_NOW(left, right) left##right
+#define JOIN(left, right) JOIN_NOW(left, right)
+#define MODEL_RUN JOIN(MODEL, _run)
+#define MODEL_TOKENS JOIN(MODEL_UPPER, _TOKENS)
+#define MODEL_OUTPUTS JOIN(MODEL_UPPER, _OUTPUTS)
+#define MODEL_ARENA_BYTES JOIN(MODEL_UPPER, _ARENA_BYTES)
+
+extern uint32_t stack_bottom[], stack_top[];
+
+__attribute__((aligned(16))) static uint8_t arena[MODEL_ARENA_BYTES];
+static int32_t ids[MODEL_TOKENS];
+static struct {
+    int32_t status;
+    float output[MODEL_OUTPUTS];
+} result;
+
+/* The simulator watches this address. */
+__attribute__((noinline, used)) void eem_mark(void)
+{
+    __asm__ volatile("");
+}
+
+static uint32_t stack_used(void)
+{
+    const volatile uint32_t *at = stack_bottom;
+
+    while (at != stack_top && *at == 0xa5a5a5a5u) {
+        ++at;
+    }
+    return (uint32_t)((uintptr_t)stack_top - (uintptr_t)at);
+}
+
+int main(void)
+{
+    const uint32_t input = semihosting_open("input.bin", SEMIHOSTING_READ_BINARY);
+    const uint32_t output = semihosting_open("output.bin", SEMIHOSTING_WRITE_BINARY);
+    uint32_t count, used;
+
+    while (semihosting_transfer(SEMIHOSTING_READ, input, &count, sizeof count) == 0) {
+        if (count > MODEL_TOKENS || semihosting_transfer(SEMIHOSTING_READ, input, ids, count * sizeof ids[0]) != 0) {
+            return 2;
+        }
+        result.status = MODEL_RUN(arena, sizeof arena, ids, count, result.output);
+        if (semihosting_transfer(SEMIHOSTING_WRITE, output, &result, sizeof result) != 0) {
+            return 3;
+        }
+    }
+    semihosting_close(input);
+    semihosting_close(output);
+    used = stack_used();
+    semihosting_write_file("stack.bin", &used, sizeof used);
+    return 0;
+}
