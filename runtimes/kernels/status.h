@@ -7,6 +7,8 @@
  *     EEB_BAD_SHAPE         2   a size is zero, negative, too large, or does not divide as it must; the output was not touched
  *     EEB_BAD_TYPE          3   an element type or a bit width that the kernel does not know; the output was not touched
  *     EEB_NO_VARIANT        4   the variant asked for is not built in, or this processor cannot run it
+ *     EEB_CODE_OUT_OF_RANGE 5   a row that was asked for holds a code that its codebook does not have; its position among the ids is
+ *                               reported; the output was not touched
  */
 #ifndef EEB_STATUS_H
 #define EEB_STATUS_H
@@ -37,7 +39,7 @@ void *memset(void *to, int value, size_t size);
 
 typedef int32_t eeb_status;
 
-enum { EEB_OK = 0, EEB_ID_OUT_OF_RANGE = 1, EEB_BAD_SHAPE = 2, EEB_BAD_TYPE = 3, EEB_NO_VARIANT = 4 };
+enum { EEB_OK = 0, EEB_ID_OUT_OF_RANGE = 1, EEB_BAD_SHAPE = 2, EEB_BAD_TYPE = 3, EEB_NO_VARIANT = 4, EEB_CODE_OUT_OF_RANGE = 5 };
 
 /* Element types of ids and scales. */
 typedef int32_t eeb_type;
