@@ -35,6 +35,11 @@ void *memset(void *to, int value, size_t size);
 #ifdef __cplusplus
 }
 #endif
+/* Where the compiler does not take these names for its own, a copy of four bytes would be a call instead of a load. */
+#if defined(__GNUC__) || defined(__clang__)
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+#endif
 #endif
 
 typedef int32_t eeb_status;
