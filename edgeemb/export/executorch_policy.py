@@ -1,0 +1,63 @@
+"""What the ExecuTorch writer does with each kind of lookup, as data: the writer obeys it, and the tests and the support table read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeemb.tables.program import CodebookLookup, QuantizedLookup
+
+Lowering = Literal["stock", "fused", "portable"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A line of the policy.
+
+    :param lookup: the kind of lookup.
+    :param builtin: lowering with ``--ops builtin``.
+    :param custom: lowering with ``--ops custom``.
+    :param why: what decides it.
+    """
+
+    lookup: str
+    builtin: Lowering
+    custom: Lowering
+    why: str
+
+
+#: ``stock`` is an op of ExecuTorch's quantised kernels, ``fused`` an op of ours, ``portable`` a handful of plain ATen ops.
+POLICY: dict[str, Policy] = {
+    "quantized8": Policy("quantized, 8 bits", "stock", "fused", "embedding_byte computes the same bits"),
+    "quantized4": Policy(
+        "quantized, 4 bits",
+        "stock",
+        "fused",
+        "embedding_4bit computes the same bits, for rows of even length",
+    ),
+    "quantized2": Policy(
+        "quantized, 2 bits", "portable", "fused", "embedding_2bit would store a zero point beside each scale"
+    ),
+    "quantized1": Policy("quantized, 1 bit", "portable", "fused", "ExecuTorch has no op for it"),
+    "codebook": Policy("codebooks", "portable", "portable", "ExecuTorch has no op for it"),
+}
+
+#: Precisions of the body: torchao's recipe and the delegate that runs it.
+BODIES: dict[str, str] = {
+    "fp32": "XNNPACK in float32",
+    "int8": "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
+    "int4": "8da4w: int4 weights in groups of 32, int8 activations quantised at run time, XNNPACK",
+}
+
+
+def lookup_policy(node: QuantizedLookup | CodebookLookup, ops: str) -> Lowering:
+    """How a lookup is lowered.
+
+    :param node: the lookup.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    policy = POLICY[f"quantized{node.bits}" if isinstance(node, QuantizedLookup) else "codebook"]
+    if ops == "custom":
+        return policy.custom
+    odd = isinstance(node, QuantizedLookup) and node.bits == 4 and node.dim % 2
+    return "portable" if odd else policy.builtin

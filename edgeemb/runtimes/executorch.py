@@ -1,0 +1,156 @@
+"""Engine for ExecuTorch: the lean runner, which needs no torch; for comparison also the Python runtime that the wheel brings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle import Manifest
+from edgeemb.errors import BundleError, InputError, SpecError
+from edgeemb.runtimes.executorch_build import executorch_version
+from edgeemb.runtimes.executorch_runner import InputInfo, Program, RunnerError
+from edgeemb.runtimes.session import Feeds
+
+PROGRAM = "model.pte"
+TABLES = "tables.ptd"
+#: ``stock`` makes sessions run in the wheel's own Python runtime, which imports torch.
+RUNTIME_VARIABLE = "EDGEEMB_EXECUTORCH"
+
+_NO_KERNEL = 0x14
+
+
+class AnyProgram(Protocol):
+    """An open program, in the runner or in the stock runtime."""
+
+    inputs: tuple[InputInfo, ...]
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """All outputs, copied; `RunnerError` with the runtime's words if it refuses the inputs."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+class ExecuTorchEngine:
+    """A bundle's program in ExecuTorch.
+
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :param ops: ``auto``, or the lowering that the program was exported with: it cannot be chosen afterwards.
+    :param threads: 1 for the caller's thread alone, 0 for the runtime's choice, else that many for the whole process.
+    :param ops_profile: prefix of a file for the per-op profile, or None.
+    :raises NativeError: if the runner cannot be built.
+    :raises SpecError: if `ops` is not what the program was exported with.
+    :raises BundleError: if the runtime cannot load the program.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        ops: str = "auto",
+        threads: int = 0,
+        ops_profile: Path | None = None,
+    ) -> None:
+        if ops not in ("auto", manifest.ops):
+            raise SpecError(
+                f"{folder} was exported with ops {manifest.ops}, which its program cannot change: export it with --ops {ops}"
+            )
+        self.ops = manifest.ops
+        self.lengths: tuple[int, ...] = ()
+        self._manifest = manifest
+        self._profile = ops_profile
+        path = folder / PROGRAM
+        tables = folder / TABLES if (folder / TABLES).is_file() else None
+        try:
+            self.program = _open(path, tables, threads, ops_profile is not None, manifest.ops == "custom")
+        except RunnerError as error:
+            raise BundleError(
+                f"{path}: ExecuTorch {executorch_version()} cannot load it ({_explain(error)})"
+            ) from None
+
+    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
+        """All outputs. More rows than the program takes at once are run in parts.
+
+        :param feeds: an array per input.
+        :raises InputError: if an axis is longer than the program was exported for, or with the runtime's words if it refuses the inputs.
+        """
+        arrays = [np.asarray(feeds[info.name]) for info in self._manifest.inputs]
+        try:
+            parts = [self.program.run(part) for part in self._parts(arrays)]
+        except RunnerError as error:
+            raise InputError(f"ExecuTorch refused the inputs ({error})") from None
+        return (
+            parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
+        )
+
+    def end_profile(self) -> Path:
+        """Finish the per-op profile and give the file that holds it.
+
+        :raises SpecError: if the session was opened without one.
+        """
+        from edgeemb.runtimes.executorch_profile import chrome_trace
+
+        if self._profile is None or not isinstance(self.program, Program):
+            raise SpecError("this session keeps no profile: open it with ops_profile")
+        record = Path(f"{self._profile}.etdump")
+        self.program.write_profile(record)
+        return chrome_trace(record, Path(f"{self._profile}.json"), next(iter(self._manifest.tables), "table"))
+
+    def close(self) -> None:
+        """Give back the program."""
+        self.program.close()
+
+    def _parts(self, arrays: list[NDArray[Any]]) -> Iterator[list[NDArray[Any]]]:
+        """The inputs, cut along the batch into parts that the program takes."""
+        most = self._rows_at_once(arrays)
+        rows = len(arrays[0])
+        for low in range(0, rows, most) if rows > most else (0,):
+            part = [array[low : low + most] for array in arrays] if rows > most else arrays
+            if rows > most and most == 1 and self._manifest.max_length:
+                width = max(int(np.max(np.nonzero(part[1][0])[0], initial=0)) + 1, 1)
+                part = [np.ascontiguousarray(array[:, :width]) for array in part]
+            for info, array, known in zip(self._manifest.inputs, part, self.program.inputs, strict=True):
+                _check(info.name, array, known)
+            yield part
+
+    def _rows_at_once(self, arrays: list[NDArray[Any]]) -> int:
+        """Rows that one run takes; all of them where the inputs have no common batch axis."""
+        batched = all(
+            info.axes and info.axes[0] == "batch" for info in self._manifest.inputs + self._manifest.outputs
+        )
+        return self.program.inputs[0].longest[0] if batched and arrays else 2**62
+
+
+def _open(path: Path, tables: Path | None, threads: int, profile: bool, custom: bool) -> AnyProgram:
+    if os.environ.get(RUNTIME_VARIABLE) == "stock":
+        from edgeemb.runtimes.executorch_stock import StockProgram
+
+        return StockProgram(path, tables, threads, custom)
+    return Program(path, tables, threads, profile)
+
+
+def _check(name: str, array: NDArray[Any], known: InputInfo) -> None:
+    """Refuse what the program has not planned for."""
+    if array.dtype.name != known.dtype or array.ndim != len(known.longest):
+        raise InputError(
+            f"input '{name}' is {array.dtype}{list(array.shape)}: the program takes {known.dtype} of rank {len(known.longest)}"
+        )
+    for axis, (size, longest) in enumerate(zip(array.shape, known.longest, strict=True)):
+        if not 1 <= size <= longest:
+            raise InputError(
+                f"input '{name}' has {size} along axis {axis}: the program was exported for 1 to {longest}; export it with --lengths"
+            )
+
+
+def _explain(error: RunnerError) -> str:
+    if error.code == _NO_KERNEL:
+        return f"{error}: the ops of edgeemb come with its runner, those of quantized_decomposed with import executorch.kernels.quantized"
+    return str(error)

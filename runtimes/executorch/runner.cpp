@@ -1,0 +1,314 @@
+/* The functions of runner.h over ExecuTorch's Module. */
+#include "runner.h"
+
+#include <executorch/devtools/etdump/etdump_flatcc.h>
+#include <executorch/extension/module/module.h>
+#include <executorch/extension/tensor/tensor_ptr_maker.h>
+#include <executorch/extension/threadpool/threadpool_guard.h>
+#include <executorch/runtime/platform/platform.h>
+#include <executorch/runtime/platform/runtime.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+using executorch::aten::ScalarType;
+using executorch::aten::SizesType;
+using executorch::etdump::ETDumpGen;
+using executorch::extension::Module;
+using executorch::runtime::Error;
+using executorch::runtime::EValue;
+using executorch::runtime::Program;
+
+/* The installed headers leave the pool's own out; these are the two functions of it that the runner needs. */
+namespace executorch::extension::threadpool {
+class ThreadPool final {
+  public:
+    size_t get_thread_count() const;
+    bool _unsafe_reset_threadpool(uint32_t count);
+};
+ThreadPool *get_threadpool();
+} // namespace executorch::extension::threadpool
+
+struct edgeemb_session {
+    std::unique_ptr<Module> module;
+    std::vector<EValue> outputs;
+    std::vector<edgeemb_tensor> inputs;
+    size_t output_count = 0;
+    int64_t planned_bytes = 0;
+    bool serial = false;
+    bool profiled = false;
+};
+
+namespace {
+
+constexpr const char *method = "forward";
+
+/* What the runtime logs while a call of this thread is at work: the first error says why, the later ones only where. */
+thread_local std::string *logged = nullptr;
+
+void keep_log(
+    et_timestamp_t, et_pal_log_level_t level, const char *, const char *, size_t, const char *message, size_t length)
+{
+    if (level != kError && level != kFatal) {
+        return;
+    }
+    if (logged == nullptr || level == kFatal) {
+        std::fprintf(stderr, "executorch: %.*s\n", static_cast<int>(length), message);
+    } else if (logged->empty()) {
+        logged->assign(message, length);
+    }
+}
+
+/* Collects the log of one call, and words its failure. */
+class Call {
+  public:
+    Call(char *message, size_t size) : message_(message), size_(size)
+    {
+        logged = &text_;
+    }
+    ~Call()
+    {
+        logged = nullptr;
+    }
+    int32_t result(Error error)
+    {
+        if (error != Error::Ok && message_ != nullptr && size_ > 0) {
+            for (char &letter : text_) {
+                letter = letter == '\n' ? ' ' : letter;
+            }
+            std::snprintf(message_, size_, "%s", text_.empty() ? executorch::runtime::to_string(error) : text_.c_str());
+        }
+        return static_cast<int32_t>(error);
+    }
+
+  private:
+    std::string text_;
+    char *message_;
+    size_t size_;
+};
+
+/* Delegates keep the pool that they were made with: it may change only while no session uses it. */
+std::mutex pool_lock;
+int pool_users = 0;
+
+Error choose_threads(edgeemb_session &session, int32_t threads)
+{
+    const std::lock_guard<std::mutex> hold(pool_lock);
+    auto *pool = executorch::extension::threadpool::get_threadpool();
+
+    session.serial = threads == 1;
+    if (session.serial) {
+        return Error::Ok;
+    }
+    if (threads > 1 && pool->get_thread_count() != static_cast<size_t>(threads)) {
+        if (pool_users > 0) {
+            ET_LOG(Error, "another session uses the process's %zu threads: close it, or ask for as many", pool->get_thread_count());
+            return Error::InvalidState;
+        }
+        if (!pool->_unsafe_reset_threadpool(static_cast<uint32_t>(threads))) {
+            return Error::Internal;
+        }
+    }
+    ++pool_users;
+    return Error::Ok;
+}
+
+void release_threads(const edgeemb_session &session)
+{
+    const std::lock_guard<std::mutex> hold(pool_lock);
+
+    if (!session.serial) {
+        --pool_users;
+    }
+}
+
+Error describe(edgeemb_session &session)
+{
+    const auto meta = session.module->method_meta(method);
+
+    if (!meta.ok()) {
+        return meta.error();
+    }
+    for (size_t index = 0; index < meta->num_memory_planned_buffers(); ++index) {
+        const auto bytes = meta->memory_planned_buffer_size(index);
+        session.planned_bytes += bytes.ok() ? *bytes : 0;
+    }
+    session.output_count = meta->num_outputs();
+    for (size_t index = 0; index < meta->num_inputs(); ++index) {
+        const auto info = meta->input_tensor_meta(index);
+        edgeemb_tensor tensor = {};
+
+        if (!info.ok() || info->sizes().size() > EDGEEMB_MOST_DIMENSIONS) {
+            return Error::NotSupported;
+        }
+        tensor.type = static_cast<int32_t>(info->scalar_type());
+        tensor.rank = static_cast<int32_t>(info->sizes().size());
+        for (int32_t axis = 0; axis < tensor.rank; ++axis) {
+            tensor.dims[axis] = info->sizes()[static_cast<size_t>(axis)];
+        }
+        session.inputs.push_back(tensor);
+    }
+    return Error::Ok;
+}
+
+Error load(edgeemb_session &session, const char *program, const char *tables, bool profile)
+{
+    std::unique_ptr<executorch::runtime::EventTracer> tracer;
+
+    if (profile) {
+        tracer = std::make_unique<ETDumpGen>();
+    }
+    session.profiled = profile;
+    session.module = tables == nullptr
+                         ? std::make_unique<Module>(program, Module::LoadMode::Mmap, std::move(tracer))
+                         : std::make_unique<Module>(program, std::string(tables), Module::LoadMode::Mmap, std::move(tracer));
+    /* A damaged file is found here rather than in the middle of a run. */
+    Error error = session.module->load(Program::Verification::InternalConsistency);
+    if (error == Error::Ok) {
+        error = describe(session);
+    }
+    return error == Error::Ok ? session.module->load_method(method) : error;
+}
+
+} // namespace
+
+int32_t edgeemb_executorch_version(void)
+{
+    return 1;
+}
+
+int32_t edgeemb_executorch_open(
+    const char *program, const char *tables, int32_t threads, int32_t profile, edgeemb_session **session, char *message, size_t size)
+{
+    static std::once_flag once;
+
+    std::call_once(once, [] {
+        executorch::runtime::runtime_init();
+        executorch::runtime::register_pal(executorch::runtime::PalImpl::create(keep_log, __FILE__));
+    });
+    Call call(message, size);
+    auto made = std::make_unique<edgeemb_session>();
+    Error error = choose_threads(*made, threads);
+
+    if (error != Error::Ok) {
+        return call.result(error);
+    }
+    {
+        std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
+        if (made->serial) {
+            alone.emplace();
+        }
+        error = load(*made, program, tables, profile != 0);
+    }
+    if (error == Error::Ok) {
+        *session = made.release();
+    } else {
+        release_threads(*made);
+    }
+    return call.result(error);
+}
+
+int32_t edgeemb_executorch_inputs(edgeemb_session *session)
+{
+    return static_cast<int32_t>(session->inputs.size());
+}
+
+int32_t edgeemb_executorch_outputs(edgeemb_session *session)
+{
+    return static_cast<int32_t>(session->output_count);
+}
+
+int32_t edgeemb_executorch_input(edgeemb_session *session, int32_t index, edgeemb_tensor *tensor)
+{
+    if (index < 0 || static_cast<size_t>(index) >= session->inputs.size()) {
+        return static_cast<int32_t>(Error::InvalidArgument);
+    }
+    *tensor = session->inputs[static_cast<size_t>(index)];
+    return 0;
+}
+
+int64_t edgeemb_executorch_planned_bytes(edgeemb_session *session)
+{
+    return session->planned_bytes;
+}
+
+int32_t edgeemb_executorch_run(edgeemb_session *session, const edgeemb_tensor *inputs, int32_t count, char *message, size_t size)
+{
+    Call call(message, size);
+    std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
+    std::vector<executorch::extension::TensorPtr> tensors;
+    std::vector<EValue> values;
+
+    if (count < 0 || static_cast<size_t>(count) != session->inputs.size()) {
+        ET_LOG(Error, "%d inputs were given, the program takes %zu", static_cast<int>(count), session->inputs.size());
+        return call.result(Error::InvalidArgument);
+    }
+    if (session->serial) {
+        alone.emplace();
+    }
+    for (int32_t index = 0; index < count; ++index) {
+        const edgeemb_tensor &input = inputs[index];
+
+        tensors.push_back(executorch::extension::from_blob(
+            input.data, std::vector<SizesType>(input.dims, input.dims + input.rank), static_cast<ScalarType>(input.type)));
+        values.emplace_back(tensors.back());
+    }
+    auto result = session->module->execute(method, values);
+    if (!result.ok()) {
+        return call.result(result.error());
+    }
+    session->outputs = std::move(*result);
+    return 0;
+}
+
+int32_t edgeemb_executorch_output(edgeemb_session *session, int32_t index, edgeemb_tensor *tensor)
+{
+    if (index < 0 || static_cast<size_t>(index) >= session->outputs.size() || !session->outputs[static_cast<size_t>(index)].isTensor()) {
+        return static_cast<int32_t>(Error::InvalidArgument);
+    }
+    const auto output = session->outputs[static_cast<size_t>(index)].toTensor();
+    if (output.dim() > EDGEEMB_MOST_DIMENSIONS) {
+        return static_cast<int32_t>(Error::NotSupported);
+    }
+    tensor->type = static_cast<int32_t>(output.scalar_type());
+    tensor->rank = static_cast<int32_t>(output.dim());
+    for (int32_t axis = 0; axis < tensor->rank; ++axis) {
+        tensor->dims[axis] = output.size(axis);
+    }
+    tensor->data = output.mutable_data_ptr();
+    return 0;
+}
+
+int32_t edgeemb_executorch_profile(edgeemb_session *session, const char *path)
+{
+    if (!session->profiled) {
+        return static_cast<int32_t>(Error::InvalidState);
+    }
+    auto *recorder = static_cast<ETDumpGen *>(session->module->event_tracer());
+    const auto record = recorder->get_etdump_data();
+    std::FILE *file = record.buf == nullptr ? nullptr : std::fopen(path, "wb");
+    bool written = false;
+
+    if (file != nullptr) {
+        written = std::fwrite(record.buf, 1, record.size, file) == record.size;
+        written = std::fclose(file) == 0 && written;
+    }
+    std::free(record.buf);
+    return static_cast<int32_t>(written ? Error::Ok : Error::AccessFailed);
+}
+
+void edgeemb_executorch_close(edgeemb_session *session)
+{
+    if (session != nullptr) {
+        session->outputs.clear();
+        session->module.reset();
+        release_threads(*session);
+        delete session;
+    }
+}
