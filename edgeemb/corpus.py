@@ -1,7 +1,8 @@
 """Reading text corpora and counting what a tokenizer makes of them.
 
-A corpus is a UTF-8 text file, one text a line, or a folder, which stands for its ``*.txt`` files in the order of their names. It is
-read as a stream: memory does not grow with its size. Every error names the file and the line.
+A corpus is a UTF-8 text file, one text a line, or a folder, which stands for its ``*.txt`` files in the order
+of their names. It is read as a stream: memory does not grow with its size. Every error names the file and the
+line.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def corpus_files(corpus: Path) -> list[Path]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that are not blank, with their numbers, without line ends and byte order mark.
+    """Number the lines of a UTF-8 file; blank ones are left out, line ends and the byte order mark cut off.
 
     :param path: the file.
     :raises InputError: if it cannot be read, is not UTF-8, or has a line longer than `MAX_LINE_BYTES`.
@@ -134,8 +135,8 @@ def token_frequency(
 ) -> NDArray[np.float64]:
     """How often each row of a table is looked up when a model reads a corpus line by line.
 
-    The special tokens that begin and end each line count: a model looks them up as well. Additive (Laplace) smoothing gives every
-    row, those of ids that the tokenizer lacks included, a positive share.
+    The special tokens that begin and end each line count: a model looks them up as well. Additive (Laplace)
+    smoothing gives every row, those of ids that the tokenizer lacks included, a positive share.
 
     :param tokenizer: the model's tokenizer.
     :param corpus: a text file, or a folder of ``*.txt`` files.
@@ -148,10 +149,13 @@ def token_frequency(
     counts = count_tokens(tokenizer, read_lines(corpus), special=True, progress=progress).ids
     if counts[rows:].any():
         worst = rows + int(np.flatnonzero(counts[rows:])[0])
-        raise InputError(f"{corpus}: token id {worst} is beyond the table's {rows} rows; use the model's own tokenizer")
+        raise InputError(
+            f"{corpus}: token id {worst} is beyond the table's {rows} rows; use the model's own tokenizer"
+        )
     frequency = np.full(rows, smoothing, dtype=np.float64)
     frequency[: counts.size] += counts[:rows]
-    return frequency / frequency.sum()
+    frequency /= frequency.sum()
+    return frequency
 
 
 def _batches(lines: Iterable[str]) -> Iterator[list[str]]:

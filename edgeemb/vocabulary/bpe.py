@@ -1,13 +1,14 @@
 """Byte-pair encoding: merges applied in the order of their rank (Sennrich 2016, arXiv 1508.07909).
 
-No merge that crosses the borders of a final token is ever applied, so a token is always built by the same merges, those that build it
-from its own characters alone. If their results are kept, text whose tokens were kept takes the same merges as before: the ones that
-went were either not applied, or applied to build a token that went. Other text stops merging earlier.
+No merge that crosses the borders of a final token is ever applied, so a token is always built by the same
+merges, those that build it from its own characters alone. If their results are kept, text whose tokens were
+kept takes the same merges as before: the ones that went were either not applied, or applied to build a token
+that went. Other text stops merging earlier.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -60,19 +61,25 @@ class Bpe:
         return {token for token in self.ids if len(self._symbols(token)) == 1}
 
     def parts(self, token: str) -> set[str]:
-        """The characters and the results of the merges that build the token; none for a token that merges never build."""
-        if token not in self.ids:
-            return set()
-        symbols = self._symbols(token)
-        used = set(symbols)
-        while len(symbols) > 1:
-            pairs = list(pairwise(symbols))
-            at = min(range(len(pairs)), key=lambda i: self.ranks.get(pairs[i], len(self.merges)))
-            if pairs[at] not in self.ranks:
-                return set()
-            symbols[at : at + 2] = [self._merged(*pairs[at])]
-            used.add(symbols[at])
-        return used if used <= self.ids.keys() else set()
+        """The characters and merge results that build the token; none for a token that merges never build."""
+        builds = self._builds(token)
+        used = {*self._symbols(token), *(result for _, _, result in builds)}
+        return used if token in used and used <= self.ids.keys() else set()
+
+    def spell(self, token: str, kept: Set[str]) -> list[str]:
+        """The parts of its last merge, and in place of those that are not kept, theirs."""
+        builds = {result: (left, right) for left, right, result in self._builds(token)}
+        todo = [*reversed(builds.get(token, ()))]
+        pieces = []
+        while todo:
+            piece = todo.pop()
+            if piece in kept:
+                pieces.append(piece)
+            elif piece in builds:
+                todo.extend(reversed(builds[piece]))
+            else:
+                return []
+        return pieces
 
     def surface(self, token: str) -> str | None:
         """The token without the marks of its place in a word; None for a fragment of a character."""
@@ -94,10 +101,25 @@ class Bpe:
     def _merged(self, left: str, right: str) -> str:
         return left + right[len(self._prefix) :]
 
+    def _builds(self, token: str) -> list[tuple[str, str, str]]:
+        # The merges that the token's characters go through: left, right and result of each.
+        symbols = self._symbols(token)
+        builds = []
+        while len(symbols) > 1:
+            pairs = list(pairwise(symbols))
+            at = min(range(len(pairs)), key=lambda i: self.ranks.get(pairs[i], len(self.merges)))
+            if pairs[at] not in self.ranks:
+                break
+            symbols[at : at + 2] = [self._merged(*pairs[at])]
+            builds.append((*pairs[at], symbols[at]))
+        return builds
+
     def _symbols(self, token: str) -> list[str]:
         start = 0
         symbols = []
-        inner = len(token) - len(self._suffix) if self._suffix and token.endswith(self._suffix) else len(token)
+        inner = (
+            len(token) - len(self._suffix) if self._suffix and token.endswith(self._suffix) else len(token)
+        )
         if self._prefix and token.startswith(self._prefix) and inner > len(self._prefix):
             start = len(self._prefix)
         inner = len(token) if inner == 0 else inner
@@ -115,4 +137,6 @@ def read(model: dict[str, Any], byte_level: bool) -> Bpe:
     """
     pairs = [merge.split(" ", 1) if isinstance(merge, str) else merge for merge in model["merges"]]
     merges = [(left, right) for left, right in pairs]
-    return Bpe(model, dict(model["vocab"]), merges, {pair: rank for rank, pair in enumerate(merges)}, byte_level)
+    return Bpe(
+        model, dict(model["vocab"]), merges, {pair: rank for rank, pair in enumerate(merges)}, byte_level
+    )

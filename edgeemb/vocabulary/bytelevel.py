@@ -1,4 +1,4 @@
-"""The two ways in which tokenizers write bytes: one printable character each (GPT-2), or ``<0x41>`` (SentencePiece)."""
+"""How tokenizers write bytes: one printable character each (GPT-2), or ``<0x41>`` (SentencePiece)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def decode(token: str) -> str | None:
     """The text that a byte-level token stands for.
 
     :param token: for example ``Ġthe``.
-    :return: its text; None if it begins or ends within a character. A token that is not byte-level is its own text.
+    :return: its text; None if it begins or ends within a character. A token that is not byte-level is its own
+        text.
     """
     if not BYTE_OF.keys() >= set(token):
         return token

@@ -5,8 +5,8 @@ Selections combine so that their order does not matter:
 - `keep` and `top` choose what corpora use; without either, a script chooses from the whole vocabulary;
 - `script` removes from that choice, and from the alphabet, what belongs to other scripts;
 - `list` adds its tokens, of whatever script;
-- `top` counts everything that stays into its number of rows: what the other selections keep comes first, and its own most frequent
-  tokens fill the rest;
+- `top` counts everything that stays into its number of rows: what the other selections keep comes first, and
+  the best tokens of its corpus fill the rest, as `edgeemb.vocabulary.fill` ranks them;
 - special and added tokens, and what the tokenizer itself needs, stay in any case.
 """
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgeemb.corpus import numbered_lines
 from edgeemb.errors import InputError
+from edgeemb.vocabulary.fill import Rows, fill
 from edgeemb.vocabulary.kind import Kind, with_parts
 from edgeemb.vocabulary.scripts import scripts_of
 from edgeemb.vocabulary.selection import Keep, Listed, Script, Selection, Top
@@ -32,12 +33,15 @@ class Candidates:
 
     :param kind: the tokenizer's model.
     :param ids: id of each token, the added ones included.
-    :param special: tokens that no selection drops: special, added, or named by the post-processor or the padding.
+    :param special: tokens that no selection drops: special, added, or named by the post-processor or the
+        padding.
+    :param table: float32[V, D], the rows of the tokens, if `top` may compare them.
     """
 
     kind: Kind
     ids: Mapping[str, int]
     special: frozenset[str]
+    table: NDArray[np.float32] | None = None
 
 
 def choose(
@@ -49,7 +53,8 @@ def choose(
     :param selections: at least one.
     :param counts: for each corpus of the selections: int64[V], occurrences of each id.
     :return: the tokens that stay, and those among them that no selection could have dropped.
-    :raises InputError: if a selection keeps nothing, contradicts another, asks for too few rows or lists what is no token.
+    :raises InputError: if a selection keeps nothing, contradicts another, asks for too few rows or lists what
+        is no token.
     """
     kind = candidates.kind
     names = {name for selection in selections if isinstance(selection, Script) for name in selection.names}
@@ -66,7 +71,9 @@ def choose(
         chosen |= allowed
     kept = always | with_parts(kind, chosen)
     if len(tops) > 1:
-        raise InputError(f"'{tops[0]}' and '{tops[1]}': only one top can set the rows; put both corpora in one folder")
+        raise InputError(
+            f"'{tops[0]}' and '{tops[1]}': only one top can set the rows; put both corpora in one folder"
+        )
     if tops:
         kept = _filled(candidates, tops[0], counts[tops[0].corpus], allowed, kept)
     return kept, always
@@ -92,16 +99,18 @@ def _of_scripts(candidates: Candidates, names: set[str]) -> set[str]:
     return allowed
 
 
-def _kept(
-    candidates: Candidates, selection: Keep, counts: NDArray[np.int64], allowed: set[str]
-) -> set[str]:
+def _kept(candidates: Candidates, selection: Keep, counts: NDArray[np.int64], allowed: set[str]) -> set[str]:
     frequent = {token for token, at in candidates.ids.items() if counts[at] >= selection.minimum}
     frequent -= candidates.special
     if not frequent:
         most = int(counts.max(initial=0))
-        raise InputError(f"'{selection}' keeps nothing: no token occurs {selection.minimum} times (at most {most})")
+        raise InputError(
+            f"'{selection}' keeps nothing: no token occurs {selection.minimum} times (at most {most})"
+        )
     if not frequent & allowed:
-        raise InputError(f"'{selection}' keeps nothing: its tokens are all of other scripts than the ones selected")
+        raise InputError(
+            f"'{selection}' keeps nothing: its tokens are all of other scripts than the ones selected"
+        )
     return frequent & allowed
 
 
@@ -124,21 +133,11 @@ def _filled(
 ) -> set[str]:
     if top.rows < len(fixed):
         raise InputError(
-            f"'{top}': {len(fixed)} tokens stay in any case (special tokens, characters, what other selections keep); "
-            f"ask for at least {len(fixed)} rows"
+            f"'{top}': {len(fixed)} tokens stay in any case (special tokens, characters, what other selections "
+            f"keep); ask for at least {len(fixed)} rows, or drop characters with script:"
         )
-    kept = set(fixed)
-    ranked = sorted(
-        (token for token in allowed - kept if counts[candidates.ids[token]] > 0),
-        key=lambda token: (-int(counts[candidates.ids[token]]), candidates.ids[token]),
-    )
-    if not ranked and not counts.any():
-        raise InputError(f"'{top}' keeps nothing: the corpus has no tokens")
-    for token in ranked:
-        if len(kept) == top.rows:
-            break
-        if token not in kept:
-            more = with_parts(candidates.kind, [token]) - kept
-            if len(kept) + len(more) <= top.rows:
-                kept |= more
-    return kept
+    found = {token: int(counts[candidates.ids[token]]) for token in allowed if counts[candidates.ids[token]]}
+    if not found:
+        raise InputError(f"'{top}' keeps nothing: the corpus has no token that may be chosen")
+    distances = Rows(candidates.ids, candidates.table)
+    return fill(candidates.kind, found, candidates.ids, fixed, top.rows, distances)

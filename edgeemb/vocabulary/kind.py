@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Protocol
 
 from edgeemb.errors import InputError
@@ -23,7 +23,7 @@ class Kind(Protocol):
         ...
 
     def needed(self) -> set[str]:
-        """Tokens without which the model breaks or tells unknown text differently; no selection drops them."""
+        """Tokens without which the model breaks or judges unknown text differently; they always stay."""
         ...
 
     def alphabet(self) -> set[str]:
@@ -32,6 +32,10 @@ class Kind(Protocol):
 
     def parts(self, token: str) -> set[str]:
         """Tokens that must stay with a token, so that the tokenizer still finds it in text."""
+        ...
+
+    def spell(self, token: str, kept: Set[str]) -> list[str]:
+        """What the tokenizer finds in place of a token that is gone; empty if it cannot be spelled."""
         ...
 
     def surface(self, token: str) -> str | None:
@@ -60,7 +64,9 @@ def read_kind(tokenizer: dict[str, Any], where: str) -> Kind:
     model = tokenizer["model"]
     name = model.get("type") or _guess(model)
     if name not in _KINDS:
-        raise InputError(f"{where}: cannot prune a {name} tokenizer; the kinds that can be are {', '.join(_KINDS)}")
+        raise InputError(
+            f"{where}: cannot prune a {name} tokenizer; the kinds that can be are {', '.join(_KINDS)}"
+        )
     return _KINDS[name](model, _is_byte_level(tokenizer))
 
 

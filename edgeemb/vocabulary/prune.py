@@ -45,7 +45,9 @@ class Pruned:
         """
         places = np.flatnonzero(self.kept == old)
         if not places.size:
-            raise InputError(f"token id {old} was dropped by {', '.join(self.report.selections)}; add it with list:")
+            raise InputError(
+                f"token id {old} was dropped by {', '.join(self.report.selections)}; add it with list:"
+            )
         return int(places[0])
 
 
@@ -53,18 +55,23 @@ def prune(
     tokenizer_json: str,
     selections: Sequence[Selection],
     *,
+    table: NDArray[np.float32] | None = None,
     where: str = "tokenizer.json",
     progress: Progress = silent,
 ) -> Pruned:
     """Keep only the selected tokens, and those that the tokenizer cannot do without.
 
-    Ids are renumbered without gaps in their old order. Text whose tokens were all kept is cut into the same pieces as before.
+    Ids are renumbered without gaps in their old order. Text whose tokens were all kept is cut into the same
+    pieces as before.
 
     :param tokenizer_json: text of a tokenizer.json of kind WordPiece, BPE or Unigram.
     :param selections: what to keep; `edgeemb.vocabulary.choose` says how several combine.
+    :param table: float32[V, D], the model's token table; with it, `top` prefers tokens that their pieces
+        replace badly.
     :param where: what to call the tokenizer in an error.
     :param progress: told the number of corpus lines read, and 0 for a total that is not known.
-    :raises InputError: if the tokenizer is of another kind or contradicts itself, or the selections cannot be met.
+    :raises InputError: if the tokenizer is of another kind or contradicts itself, or the selections cannot be
+        met.
     :raises ModelError: if the text is not a tokenizer.json.
     """
     if not selections:
@@ -73,7 +80,12 @@ def prune(
     document: dict[str, Any] = json.loads(tokenizer_json)
     kind = read_kind(document, where)
     ids: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
-    candidates = Candidates(kind, ids, _special(document, ids, where))
+    candidates = Candidates(kind, ids, _special(document, ids, where), table)
+    if table is not None and len(table) <= max(ids.values()):
+        highest = max(ids.values())
+        raise InputError(
+            f"{where} has token id {highest}, the table only {len(table)} rows; use the model's own tokenizer"
+        )
     corpora = list(dict.fromkeys(each.corpus for each in selections if isinstance(each, Keep | Top)))
     before = {corpus: count_tokens(tokenizer, read_lines(corpus), progress=progress) for corpus in corpora}
     tokens, always = choose(candidates, selections, {corpus: counts.ids for corpus, counts in before.items()})
@@ -82,7 +94,9 @@ def prune(
     smaller = parse_tokenizer(text, where)
     new = {token: place for place, token in enumerate(order)}
     if smaller.get_vocab(with_added_tokens=True) != new:
-        raise InputError(f"{where}: its added tokens and its vocabulary contradict each other; save the tokenizer anew")
+        raise InputError(
+            f"{where}: its added tokens and its vocabulary contradict each other; save the tokenizer anew"
+        )
     kept = np.array([ids[token] for token in order], dtype=np.int64)
     usage = None
     if corpora:
@@ -109,7 +123,8 @@ def _special(document: dict[str, Any], ids: dict[str, int], where: str) -> froze
 
 
 def _order(kind: Kind, ids: dict[str, int], tokens: set[str]) -> list[str]:
-    # The tokenizers library numbers added tokens that the model lacks behind the model's, whatever ids the file gives them.
+    # The tokenizers library numbers added tokens that the model lacks behind the model's, whatever ids the
+    # file gives them.
     return sorted(tokens, key=lambda token: (token not in kind.ids, ids[token]))
 
 

@@ -33,7 +33,10 @@ def _processor(processor: dict[str, Any], renumber: Renumber, where: str) -> dic
     if kind == "ByteLevel":
         return processor
     if kind == "Sequence":
-        return {**processor, "processors": [_processor(each, renumber, where) for each in processor["processors"]]}
+        return {
+            **processor,
+            "processors": [_processor(each, renumber, where) for each in processor["processors"]],
+        }
     if kind in ("BertProcessing", "RobertaProcessing"):
         pairs = {key: [processor[key][0], renumber(processor[key][1], kind)] for key in ("sep", "cls")}
         return {**processor, **pairs}
@@ -43,4 +46,6 @@ def _processor(processor: dict[str, Any], renumber: Renumber, where: str) -> dic
             for name, token in processor["special_tokens"].items()
         }
         return {**processor, "special_tokens": tokens}
-    raise InputError(f"{where}: cannot renumber a post-processor of type {kind}; save the tokenizer without it")
+    raise InputError(
+        f"{where}: cannot renumber a post-processor of type {kind}; save the tokenizer without it"
+    )

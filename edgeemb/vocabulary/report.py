@@ -12,7 +12,7 @@ from edgeemb.corpus import Counts
 
 @dataclass(frozen=True)
 class Usage:
-    """How well a tokenizer and its pruned version serve the corpora, special tokens that frame a text not counted.
+    """How well a tokenizer and its pruned version serve the corpora, not counting tokens that frame a text.
 
     :param words: words in the corpora, divided by white space.
     :param coverage: share of the tokens in the corpora that were kept, 0 to 1.
@@ -56,7 +56,11 @@ class Report:
 
 
 def measure(
-    before: Counts, after: Counts, kept: NDArray[np.int64], unknown_before: int | None, unknown_after: int | None
+    before: Counts,
+    after: Counts,
+    kept: NDArray[np.int64],
+    unknown_before: int | None,
+    unknown_after: int | None,
 ) -> Usage:
     """Compare the counts of both tokenizers over the same text.
 

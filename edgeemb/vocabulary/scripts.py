@@ -5,17 +5,33 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-# Letters whose name begins with one of these words are shared by scripts or stand for a symbol (Unicode script "Common" or
-# "Inherited"), for example MICRO SIGN and MATHEMATICAL BOLD CAPITAL A.
-# fmt: off
+# Letters whose name begins with one of these words are shared by scripts or stand for a symbol (Unicode
+# script "Common" or "Inherited"), for example MICRO SIGN and MATHEMATICAL BOLD CAPITAL A. fmt: off
 _COMMON = frozenset(
     {
-        "ANGSTROM", "BLACK-LETTER", "COMBINING", "DOUBLE-STRUCK", "EULER", "FEMININE", "IDEOGRAPHIC",
-        "INFORMATION", "KATAKANA-HIRAGANA", "KELVIN", "MASCULINE", "MATHEMATICAL", "MICRO", "MODIFIER",
-        "OHM", "PLANCK", "SCRIPT", "SUPERSCRIPT", "VARIATION", "VERTICAL",
+        "ANGSTROM",
+        "BLACK-LETTER",
+        "COMBINING",
+        "DOUBLE-STRUCK",
+        "EULER",
+        "FEMININE",
+        "IDEOGRAPHIC",
+        "INFORMATION",
+        "KATAKANA-HIRAGANA",
+        "KELVIN",
+        "MASCULINE",
+        "MATHEMATICAL",
+        "MICRO",
+        "MODIFIER",
+        "OHM",
+        "PLANCK",
+        "SCRIPT",
+        "SUPERSCRIPT",
+        "VARIATION",
+        "VERTICAL",
     }
 )
-# fmt: on
+
 _WIDTHS = frozenset({"FULLWIDTH", "HALFWIDTH"})
 
 
@@ -24,7 +40,8 @@ def script_of(character: str) -> str | None:
     """The script of a character.
 
     :param character: one code point.
-    :return: for example ``latin`` or ``cjk``; None for what every script shares: digits, punctuation, symbols, white space.
+    :return: for example ``latin`` or ``cjk``; None for what every script shares: digits, punctuation,
+        symbols, white space.
     """
     if unicodedata.category(character)[0] not in "LM":
         return None

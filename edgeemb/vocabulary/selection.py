@@ -1,8 +1,8 @@
 """The grammar of ``--vocab``: text to a selection of tokens and back.
 
     keep:CORPUS[,min=N]    the tokens that occur at least N times (default 1) in the corpus
-    top:N:CORPUS           a table of N rows: what must stay, then the most frequent tokens of the corpus
-    script:NAME[,NAME]     only tokens of these scripts; digits, punctuation and symbols belong to every script
+    top:N:CORPUS           a table of N rows: what must stay, then the tokens that the corpus needs most
+    script:NAME[,NAME]     only tokens of these scripts; digits, punctuation and symbols are of all scripts
     list:FILE              the tokens in the file, one a line, spelled as in tokenizer.json
 
 CORPUS is a UTF-8 text file, or a folder of ``*.txt`` files.
@@ -44,7 +44,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class Top:
-    """The most frequent tokens of a corpus.
+    """The tokens that a corpus needs most, as `edgeemb.vocabulary.fill` ranks them.
 
     :param rows: rows of the table that results, at most.
     :param corpus: a text file, or a folder of ``*.txt`` files.
@@ -97,7 +97,9 @@ def parse_vocab(text: str) -> Selection:
     if kind == "keep" and (match := _KEEP.fullmatch(rest)):
         minimum = int(match["minimum"] or 1)
         if minimum < 1:
-            raise SpecError(f"vocabulary '{text}': min is a count of at least 1; write for example keep:corpus.txt,min=2")
+            raise SpecError(
+                f"vocabulary '{text}': min is a count of at least 1; write for example keep:corpus.txt,min=2"
+            )
         return Keep(Path(match["path"]), minimum)
     if kind == "top" and (match := _TOP.fullmatch(rest)):
         return Top(int(match["rows"]), Path(match["path"]))

@@ -1,4 +1,4 @@
-"""Applying a pruning to a model's arrays: its table, and a tied or separate output layer over the same vocabulary."""
+"""Applying a pruning to a model's arrays: its table, and an output layer over the same vocabulary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeemb.errors import InputError
 
 
 def vocabulary_arrays(arrays: Mapping[str, NDArray[Any]], table: str) -> list[str]:
-    """Names of the arrays that have a row for each token: the table, a masked-LM decoder of the same shape, and its bias.
+    """Name the arrays with a row for each token: the table, a masked-LM decoder of its shape, and the bias.
 
     :param arrays: a model's arrays by name.
     :param table: name of its token table, of shape [V, D].
