@@ -25,7 +25,12 @@ class DeviceInfo:
 
 def devices() -> list[DeviceInfo]:
     """Every device there is."""
-    return [DeviceInfo("host", "host", "this machine, a fresh process per measurement")]
+    from edgeemb.devices.cortex_m_board import boards
+
+    return [
+        DeviceInfo("host", "host", "this machine, a fresh process per measurement"),
+        *(DeviceInfo(name, "simulated", board.summary) for name, board in boards().items()),
+    ]
 
 
 def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silent) -> Report:
@@ -38,9 +43,15 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
     :raises SpecError: if there is no such device.
     :raises DeviceError: if the measurement fails.
     """
+    from edgeemb.devices.cortex_m_board import boards
+
     if device == "host":
         from edgeemb.devices.host import profile
 
         return profile(bundle, plan, progress=progress)
+    if device.partition(":")[0] in boards():
+        from edgeemb.devices.cortex_m import profile as profile_board
+
+        return profile_board(device, bundle, plan, progress=progress)
     names = ", ".join(info.name for info in devices())
     raise SpecError(f"device '{device}' is not known: use {names}")

@@ -65,6 +65,7 @@ def write(request: Request, folder: Path) -> Written:
         "tokens": tokens,
         "rows": word.shape[0],
         "outputs": encoder.outputs,
+        "layers": len(encoder.layers),
         "arena_bytes": plan.bytes,
         "flash_bytes": flash,
     }

@@ -126,7 +126,7 @@ def header_text(prefix: str, name: str, sizes: Mapping[str, int], text_input: bo
 
     :param prefix: prefix of the symbols.
     :param name: name of the model.
-    :param sizes: ``tokens``, ``rows``, ``outputs``, ``arena_bytes``, ``flash_bytes``.
+    :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``.
     :param text_input: whether the model also takes text.
     """
     upper = prefix.upper()
@@ -147,6 +147,7 @@ _HEADER = """\
  * @UPPER@_TOKENS       tokens of the longest text, special tokens included
  * @UPPER@_ROWS         ids lie in [0, rows)
  * @UPPER@_OUTPUTS      floats of the result
+ * @UPPER@_LAYERS       layers of the encoder
  * @UPPER@_ARENA_BYTES  working memory of one call, aligned to 16 bytes; nothing of it is kept between calls
  * @UPPER@_FLASH_BYTES  bytes of weights, tables and vocabulary; code comes on top
  *
@@ -162,7 +163,7 @@ _HEADER = """\
 
 /* The macros above, for a caller that only links. */
 typedef struct @lower@_sizes_type {
-    uint32_t tokens, rows, outputs, arena_bytes, flash_bytes;
+    uint32_t tokens, rows, outputs, layers, arena_bytes, flash_bytes;
 } @lower@_sizes_type;
 extern const @lower@_sizes_type @lower@_sizes;
 
@@ -274,7 +275,7 @@ extern const float @prefix@_floats[];
 extern const uint8_t @prefix@_tables[];
 
 const @prefix@_sizes_type @prefix@_sizes = {
-    @UPPER@_TOKENS, @UPPER@_ROWS, @UPPER@_OUTPUTS, @UPPER@_ARENA_BYTES, @UPPER@_FLASH_BYTES};
+    @UPPER@_TOKENS, @UPPER@_ROWS, @UPPER@_OUTPUTS, @UPPER@_LAYERS, @UPPER@_ARENA_BYTES, @UPPER@_FLASH_BYTES};
 
 static const eem_layer layers[@count@] = {
 @layers@};

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from edgeemb.corpus import token_frequency
 from edgeemb.errors import SpecError
-from edgeemb.model import Model
+from edgeemb.model_info import LoadedModel
 from edgeemb.spec import Spec, parse_spec
 from edgeemb.tables import Table, codec_of, encode
 from edgeemb.tables.codec import Progress, silent
@@ -24,11 +24,11 @@ _NAMED = re.compile(r"([\w.\-/]+)=(.+)")
 
 
 def choose_specs(
-    model: Model, wanted: str | Sequence[str] | Mapping[str, str], default: str
+    model: LoadedModel, wanted: str | Sequence[str] | Mapping[str, str], default: str
 ) -> dict[str, Spec]:
     """The spec of every table of a model.
 
-    A bare spec is for the word table of a text model, or for every table of any other module; ``name=spec`` is for one table. Position and
+    A bare spec is for the word table, or for every table of a model that has none known as such; ``name=spec`` is for one table. Position and
     type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are.
 
     :param model: a loaded model.
@@ -45,7 +45,7 @@ def choose_specs(
     for alias in named:
         model.table(alias)
     by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
-    if model.kind == "module":
+    if not any(table.role == "word" for table in model.tables):
         by_role["other"] = bare
     chosen = {table.alias: named.get(table.alias, by_role.get(table.role)) for table in model.tables}
     specs = {alias: spec for alias, spec in chosen.items() if spec is not None}
@@ -86,7 +86,7 @@ def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
 
 
 def fit_tables(
-    model: Model,
+    model: LoadedModel,
     specs: Mapping[str, Spec],
     *,
     corpus: Path | None = None,
@@ -118,7 +118,7 @@ def fit_tables(
     return tables
 
 
-def _frequency(model: Model, corpus: Path | None) -> NDArray[np.float64] | None:
+def _frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:
     if corpus is None or model.tokenizer_json is None:
         return None
     return token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, model.word_table.rows)

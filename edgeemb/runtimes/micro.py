@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle import Manifest
-from edgeemb.errors import InputError, NativeError
+from edgeemb.errors import BundleError, InputError, NativeError
+from edgeemb.files import read_text
 from edgeemb.runtimes.session import Feeds
 
 #: What every build of an export is compiled with, so that the results agree to the bit.
-FLAGS = ("-std=c99", "-O2", "-ffp-contract=off", "-fno-math-errno")
+FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno")
 
 #: Status codes of `runtimes/micro/platform.h` in words.
 STATUS = {
@@ -33,7 +34,15 @@ STATUS = {
     7: "the text is not UTF-8",
 }
 
+#: What ``model.h`` defines with the model's prefix, in the order of its structure.
+SIZES = ("tokens", "rows", "outputs", "layers", "arena_bytes", "flash_bytes")
+
 _COMPILE_SECONDS = 300
+_MAX_HEADER_BYTES = 1 << 20
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint32) for name in SIZES]
 
 
 def symbol_prefix(name: str) -> str:
@@ -53,6 +62,24 @@ def sources(folder: Path) -> list[Path]:
     """
     weights = folder / "weights.c"
     return [folder / "model.c", weights if weights.is_file() else folder / "weights.S"]
+
+
+def read_sizes(folder: Path, name: str) -> dict[str, int]:
+    """What ``model.h`` says of a model.
+
+    :param folder: the bundle.
+    :param name: name of the model, as in the manifest.
+    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``.
+    :raises BundleError: if the header is missing or lacks one of them.
+    """
+    text = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
+    found = dict(re.findall(rf"^#define {symbol_prefix(name).upper()}_(\w+) (\d+)u$", text, re.MULTILINE))
+    try:
+        return {key: int(found[key.upper()]) for key in SIZES}
+    except KeyError as error:
+        raise BundleError(
+            f"{folder / 'model.h'} does not define {error.args[0]}: export the bundle again"
+        ) from None
 
 
 def host_compiler() -> list[str]:
@@ -110,12 +137,6 @@ def run_compiler(command: list[str]) -> str:
         )
         raise NativeError(f"{Path(command[0]).name} failed: {reason.strip()}")
     return done.stdout + done.stderr
-
-
-class _Sizes(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_uint32) for name in ("tokens", "rows", "outputs", "arena_bytes", "flash_bytes")
-    ]
 
 
 class MicroEngine:
