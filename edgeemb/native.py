@@ -20,15 +20,16 @@ from edgeemb.errors import InputError, NativeError
 
 _SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 _PREFIX = "" if sys.platform == "win32" else "lib"
-_ABI_VERSION = 1
+_ABI_VERSION = 2
 _ID_OUT_OF_RANGE = 1
+_CODE_OUT_OF_RANGE = 5
 _STATUS = {
     2: "the sizes do not fit together",
     3: "an element type or bit width is unknown",
     4: "this processor cannot run the variant",
 }
-_ID_TYPES = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
-_SCALE_TYPES = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
+_ID_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
+_FLOAT_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
 
 
 def find_library(name: str) -> Path:
@@ -104,22 +105,18 @@ def quantized_lookup(
     width = -(-dim * bits // 8)
     if out is None:
         out = np.empty((len(ids), dim), np.float32)
-    for name, array, dtypes, shape in (
+    _check(
         ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
         ("codes", codes, (np.dtype(np.uint8),), (rows, planes * width)),
-        ("scales", scales, tuple(_SCALE_TYPES), (rows, planes * blocks)),
+        ("scales", scales, tuple(_FLOAT_TYPES), (rows, planes * blocks)),
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
-    ):
-        if array.dtype not in dtypes or array.shape != shape or not array.flags.c_contiguous:
-            raise InputError(
-                f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}"
-            )
+    )
     position = ctypes.c_int64(-1)
     status = _kernels().edgeemb_quantized_lookup(
         variant.encode() if variant is not None else None,
         codes.ctypes.data,
         scales.ctypes.data,
-        _SCALE_TYPES[scales.dtype],
+        _FLOAT_TYPES[scales.dtype],
         rows,
         bits,
         dim,
@@ -131,14 +128,90 @@ def quantized_lookup(
         out.ctypes.data,
         ctypes.byref(position),
     )
+    asked = f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}"
+    _raise_for(status, ids, position.value, rows, asked)
+    return out
+
+
+def codebook_lookup(
+    ids: NDArray[Any],
+    codes: NDArray[np.uint8],
+    codebooks: NDArray[Any],
+    additive: bool = False,
+    variant: str | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Rows put together from codebooks by the native kernel, as `edgeemb.tables.program.CodebookLookup` describes them.
+
+    :param ids: int32 or int64[N], each in [0, V).
+    :param codes: uint8[V, M], each below K; need not be aligned.
+    :param codebooks: float16 or float32[M, K, d]; need not be aligned.
+    :param additive: whether the entries of a row are added up in order, rather than put side by side.
+    :param variant: a name of `variants`, or None for the fastest.
+    :param out: float32[N, d] (additive) or [N, M * d] that is written and returned; need not be aligned.
+    :return: float32[N, d] or [N, M * d].
+    :raises InputError: if an id or a code is out of range, or the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, or cannot run the variant here.
+    """
+    if codebooks.ndim != 3:
+        raise InputError(
+            f"codebooks is {codebooks.dtype}{list(codebooks.shape)}: expected [books, entries, part]"
+        )
+    rows = len(codes)
+    books, entries, part = codebooks.shape
+    dim = part if additive else books * part
+    if out is None:
+        out = np.empty((len(ids), dim), np.float32)
+    _check(
+        ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
+        ("codes", codes, (np.dtype(np.uint8),), (rows, books)),
+        ("codebooks", codebooks, tuple(_FLOAT_TYPES), (books, entries, part)),
+        ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
+    )
+    position = ctypes.c_int64(-1)
+    status = _kernels().edgeemb_codebook_lookup(
+        variant.encode() if variant is not None else None,
+        codes.ctypes.data,
+        codebooks.ctypes.data,
+        _FLOAT_TYPES[codebooks.dtype],
+        rows,
+        books,
+        entries,
+        part,
+        additive,
+        ids.ctypes.data,
+        _ID_TYPES[ids.dtype],
+        len(ids),
+        out.ctypes.data,
+        ctypes.byref(position),
+    )
+    if status == _CODE_OUT_OF_RANGE:
+        row = ids[position.value]
+        raise InputError(
+            f"row {row} (id at position {position.value}) holds code {codes[row].max()}, outside [0, {entries}), the entries of a codebook"
+        )
+    asked = f"books={books} entries={entries} part={part} additive={additive} variant={variant}"
+    _raise_for(status, ids, position.value, rows, asked)
+    return out
+
+
+def _check(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tuple[int, ...]]) -> None:
+    """Refuse arrays that are not contiguous, or of another dtype or shape; each with its name, dtypes and shape."""
+    for name, array, dtypes, shape in wanted:
+        if array.dtype not in dtypes or array.shape != shape or not array.flags.c_contiguous:
+            raise InputError(
+                f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}"
+            )
+
+
+def _raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: str) -> None:
+    """Word the status of a kernel, unless it is success."""
     if status == _ID_OUT_OF_RANGE:
         raise InputError(
-            f"id {ids[position.value]} at position {position.value} is outside [0, {rows}), the rows of the table"
+            f"id {ids[position]} at position {position} is outside [0, {rows}), the rows of the table"
         )
     if status:
-        asked = f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}"
         raise NativeError(f"the lookup kernel refused {asked}: {_STATUS.get(status, f'status {status}')}")
-    return out
 
 
 @cache
@@ -164,4 +237,6 @@ def _kernels() -> ctypes.CDLL:
         *(pointer, pointer, int32, int64, int32, int32, int32, int32),
         *(pointer, int32, int64, pointer, pointer),
     ]
+    kernels.edgeemb_codebook_lookup.restype = int32
+    kernels.edgeemb_codebook_lookup.argtypes = kernels.edgeemb_quantized_lookup.argtypes
     return kernels

@@ -34,7 +34,7 @@
  *            neon     AArch64, chosen at compile time
  *            avx2     with F16C;           chosen at run time
  *            avx512   F, BW, VL and DQ;    chosen at run time; tails are masked
- *            All but the serial one have loops of their own for float16 entries of 4 and of 8 values.
+ *            All but the serial one have loops of their own for float16 entries of 2, 4 and 8 values.
  */
 #ifndef EEB_CODEBOOK_H
 #define EEB_CODEBOOK_H
@@ -104,6 +104,13 @@ EEB_INLINE void eeb_codebook_fetch(const uint8_t *codes, size_t books)
 }
 
 #include "codebook_serial.h"
+#if EEB_HAS_NEON
+#include "codebook_neon.h"
+#endif
+#if EEB_HAS_X86
+#include "codebook_avx2.h"
+#include "codebook_avx512.h"
+#endif
 
 /* The kernel of a variant; NULL if there is none, or this processor cannot run it. */
 EEB_FUNCTION eeb_codebook_function eeb_codebook_variant(eeb_variant variant)
@@ -113,13 +120,20 @@ EEB_FUNCTION eeb_codebook_function eeb_codebook_variant(eeb_variant variant)
     }
     switch (variant) {
     case EEB_SERIAL: return eeb_codebook_lookup_serial;
+#if EEB_HAS_NEON
+    case EEB_NEON: return eeb_codebook_lookup_neon;
+#endif
+#if EEB_HAS_X86
+    case EEB_AVX2: return eeb_codebook_lookup_avx2;
+    case EEB_AVX512: return eeb_codebook_lookup_avx512;
+#endif
     default: return NULL;
     }
 }
 
 EEB_FUNCTION eeb_status eeb_codebook_lookup(const eeb_codebook_table *table, const eeb_ids *ids, void *output, size_t *position)
 {
-    return eeb_codebook_lookup_serial(table, ids, output, position);
+    return eeb_codebook_variant(eeb_cpu_best())(table, ids, output, position);
 }
 
 #endif

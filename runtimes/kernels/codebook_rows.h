@@ -87,6 +87,8 @@ EEB_ISA(eeb_codebook_lookup)(const eeb_codebook_table *table, const eeb_ids *ids
     if (table->book_type == EEB_FLOAT32) {
         EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT32, part, table->additive);
 #if defined(EEB_ISA_PARTS)
+    } else if (part == 2 && !table->additive) {
+        EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT16, 2, 0);
     } else if (part == 4 && !table->additive) {
         EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT16, 4, 0);
     } else if (part == 8 && !table->additive) {

@@ -11,6 +11,8 @@
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__) && (defined(__GNUC__) || defined(__clang__))
 #define EEB_HAS_X86 1
 #include <cpuid.h>
+#define EEB_AVX2_TARGET EEB_TARGET("avx2,f16c")
+#define EEB_AVX512_TARGET EEB_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,f16c")
 #else
 #define EEB_HAS_X86 0
 #endif

@@ -1,6 +1,7 @@
 /* libedgeemb_kernels: the kernels behind a flat C interface, for ctypes, tests and benchmarks. */
 #include <string.h>
 
+#include "codebook.h"
 #include "quantized.h"
 
 #if defined(_WIN32)
@@ -14,11 +15,14 @@ EDGEEMB_EXPORT const char *edgeemb_variant(int32_t rank);
 EDGEEMB_EXPORT int32_t edgeemb_quantized_lookup(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
     int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
+EDGEEMB_EXPORT int32_t edgeemb_codebook_lookup(
+    const char *variant, const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries,
+    int32_t part, int32_t additive, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
 
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 1;
+    return 2;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
@@ -85,6 +89,42 @@ int32_t edgeemb_quantized_lookup(
     all.type = id_type;
     status = lookup(&table, &all, output, &at);
     if (status == EEB_ID_OUT_OF_RANGE && position != NULL) {
+        *position = (int64_t)at;
+    }
+    return status;
+}
+
+/* eeb_codebook_lookup of codebook.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE and
+ * EEB_CODE_OUT_OF_RANGE only. */
+int32_t edgeemb_codebook_lookup(
+    const char *variant, const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries,
+    int32_t part, int32_t additive, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position)
+{
+    const eeb_variant chosen = find_variant(variant);
+    eeb_codebook_table table;
+    eeb_ids all;
+    size_t at = 0;
+    eeb_status status;
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    if (count < 0) {
+        return EEB_BAD_SHAPE;
+    }
+    table.codes = codes;
+    table.codebooks = codebooks;
+    table.rows = rows;
+    table.books = books;
+    table.entries = entries;
+    table.part = part;
+    table.additive = additive;
+    table.book_type = book_type;
+    all.data = ids;
+    all.count = (size_t)count;
+    all.type = id_type;
+    status = eeb_codebook_variant(chosen)(&table, &all, output, &at);
+    if ((status == EEB_ID_OUT_OF_RANGE || status == EEB_CODE_OUT_OF_RANGE) && position != NULL) {
         *position = (int64_t)at;
     }
     return status;

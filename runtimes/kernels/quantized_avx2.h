@@ -10,8 +10,6 @@
 
 #include "quantized.h"
 
-#define EEB_AVX2_TARGET EEB_TARGET("avx2,f16c")
-
 typedef struct eeb_levels_avx2 {
     __m256 values; /* the scale in every lane, or the levels by code */
     float scale;

@@ -10,8 +10,6 @@
 
 #include "quantized.h"
 
-#define EEB_AVX512_TARGET EEB_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,f16c")
-
 typedef __m512 eeb_levels_avx512;
 
 EEB_INLINE EEB_AVX512_TARGET void eeb_quantized_scales_avx512(const uint8_t *scales, eeb_type type, size_t count, float *output)
