@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import traceback
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import executorch
 import torch
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
-    XnnpackDynamicallyQuantizedPartitioner,
-    XnnpackPartitioner,
-)
-from executorch.exir import (
-    EdgeCompileConfig,
-    EdgeProgramManager,
-    ExecutorchBackendConfig,
-    to_edge_transform_and_lower,
-)
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError
-from edgeemb.export.executorch_body import quantize_body
-from edgeemb.export.executorch_report import delegation
-from edgeemb.export.executorch_tables import with_tables
+from edgeemb.export.executorch_quiet import quiet
 from edgeemb.export.writers import Request, Written
 from edgeemb.model import Model
 from edgeemb.native import find_sources
+
+with quiet():
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+        XnnpackDynamicallyQuantizedPartitioner,
+        XnnpackPartitioner,
+    )
+    from executorch.exir import (
+        EdgeCompileConfig,
+        EdgeProgramManager,
+        ExecutorchBackendConfig,
+        to_edge_transform_and_lower,
+    )
+
+    from edgeemb.export.executorch_body import quantize_body
+    from edgeemb.export.executorch_report import delegation
+    from edgeemb.export.executorch_tables import with_tables
 
 PROGRAM = "model.pte"
 #: Where a bundle with custom ops carries the source of their kernels: an app compiles it in, since it links its own ExecuTorch.
@@ -70,7 +70,7 @@ def write(request: Request, folder: Path) -> Written:
     module, notes = with_tables(model, request.tables, request.ops)
     notes += quantize_body(module, request.body)
     examples, shapes = _inputs(model, request.lengths)
-    with _quiet():
+    with quiet():
         program = _trace(model.name, module, examples, shapes)
         edge = _lower(model.name, program, quantized=request.body != "fp32")
         try:
@@ -154,15 +154,3 @@ def _copy_sources(kit: Path) -> None:
         place = kit / source.parent.name / source.name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, place)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the exporters' chatter off the user's terminal."""
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)

@@ -39,7 +39,7 @@ POLICY: dict[str, Policy] = {
         "quantized, 2 bits", "portable", "fused", "embedding_2bit would store a zero point beside each scale"
     ),
     "quantized1": Policy("quantized, 1 bit", "portable", "fused", "ExecuTorch has no op for it"),
-    "codebook": Policy("codebooks", "portable", "portable", "ExecuTorch has no op for it"),
+    "codebook": Policy("codebooks", "portable", "fused", "ExecuTorch has no op for it"),
 }
 
 #: Precisions of the body: torchao's recipe and the delegate that runs it.

@@ -14,6 +14,7 @@ from edgeemb.errors import NativeError
 _EXECUTE = "Method::execute"
 _DELEGATE = "DELEGATE_CALL"
 _PREFIX = "native_call_"
+_OURS = {"quantized_lookup": "QuantizedLookup", "codebook_lookup": "CodebookLookup"}
 _RUN_MICROSECONDS = 1e9
 
 
@@ -71,6 +72,6 @@ def _op_name(name: str) -> str:
     if name == _DELEGATE:
         return "XNNPACK"
     plain = name.removeprefix(_PREFIX).rpartition("::")[2].partition(".")[0]
-    if plain == "quantized_lookup":
-        return "QuantizedLookup"
+    if plain in _OURS:
+        return _OURS[plain]
     return f"Lookup by {plain}" if plain.startswith("embedding") else plain

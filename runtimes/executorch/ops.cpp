@@ -9,6 +9,7 @@
 #include <cinttypes>
 #include <cstring>
 
+#include "../kernels/codebook.h"
 #include "../kernels/quantized.h"
 
 namespace edgeemb {
@@ -103,19 +104,73 @@ Tensor &quantized_lookup_out(
     return out;
 }
 
+/* Describes the table of a codebook lookup; false if the arguments do not fit together. */
+bool codebook_table(const Tensor &codes, const Tensor &codebooks, bool additive, eeb_codebook_table *table)
+{
+    if (codebooks.dim() != 3 || codes.dim() != 2 || codes.scalar_type() != ScalarType::Byte || codes.size(1) != codebooks.size(0)) {
+        return false;
+    }
+    table->codes = codes.const_data_ptr();
+    table->codebooks = codebooks.const_data_ptr();
+    table->rows = codes.size(0);
+    table->books = static_cast<int32_t>(codebooks.size(0));
+    table->entries = static_cast<int32_t>(codebooks.size(1));
+    table->part = static_cast<int32_t>(codebooks.size(2));
+    table->additive = additive ? 1 : 0;
+    table->book_type = kernel_type(codebooks.scalar_type());
+    return eeb_codebook_check(table, 0) == EEB_OK;
+}
+
+Tensor &codebook_lookup_out(
+    KernelRuntimeContext &context, const Tensor &ids, const Tensor &codes, const Tensor &codebooks, bool additive, Tensor &out)
+{
+    eeb_codebook_table table;
+    size_t position = 0;
+
+    ET_KERNEL_CHECK_MSG(
+        context, codebook_table(codes, codebooks, additive, &table), InvalidArgument, out,
+        "CodebookLookup: codes and codebooks do not fit together");
+    const eeb_ids all = {ids.const_data_ptr(), static_cast<size_t>(ids.numel()), kernel_type(ids.scalar_type())};
+    ET_KERNEL_CHECK_MSG(
+        context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "CodebookLookup: the ids must be int32 or int64");
+    ET_KERNEL_CHECK_MSG(
+        context, out.scalar_type() == ScalarType::Float && resize_output(ids, static_cast<int64_t>(eeb_codebook_dim(&table)), out),
+        InvalidArgument, out, "CodebookLookup: the output cannot hold the rows of these ids");
+    const eeb_status status = eeb_codebook_lookup(&table, &all, out.mutable_data_ptr(), &position);
+    ET_KERNEL_CHECK_MSG(
+        context, status != EEB_ID_OUT_OF_RANGE, InvalidArgument, out,
+        "CodebookLookup: id %" PRId64 " at position %zu is outside [0, %" PRId64 "), the rows of the table", eeb_id_at(&all, position),
+        position, table.rows);
+    ET_KERNEL_CHECK_MSG(
+        context, status == EEB_OK, Internal, out, "CodebookLookup: the kernel refused the call with status %d", static_cast<int>(status));
+    return out;
+}
+
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
+constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
+
+bool is_registered(const char *name)
+{
+    for (const executorch::runtime::Kernel &kernel : executorch::runtime::get_registered_kernels()) {
+        if (std::strcmp(kernel.name_, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* A second registration of a name aborts the process: a copy of this file that comes later leaves the first one in place. */
 bool register_ops()
 {
-    for (const executorch::runtime::Kernel &kernel : executorch::runtime::get_registered_kernels()) {
-        if (std::strcmp(kernel.name_, quantized_lookup_name) == 0) {
-            return true;
-        }
-    }
-    return executorch::runtime::register_kernel(
-               executorch::extension::make_boxed_kernel(
-                   quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) == Error::Ok;
+    using executorch::extension::make_boxed_kernel;
+    using executorch::runtime::register_kernel;
+
+    return (is_registered(quantized_lookup_name) ||
+            register_kernel(make_boxed_kernel(quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) ==
+                Error::Ok) &&
+           (is_registered(codebook_lookup_name) ||
+            register_kernel(make_boxed_kernel(codebook_lookup_name, EXECUTORCH_FN(codebook_lookup_out, codebook_lookup_name))) ==
+                Error::Ok);
 }
 
 const bool registered = register_ops();
