@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from edgeemb import native
 from edgeemb.errors import InputError, NativeError
+from tests.buffers import finite_floats, same_bits, unaligned
 from tests.requirements import requires_program
 
 VARIANTS = native.variants()
 ZERO = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
 KERNELS = native.find_sources() / "runtimes" / "kernels"
-DRIVER = Path(__file__).parent / "kernels" / "quantized_agree.c"
+#: Programs that compare every variant of a kernel with a plain evaluation of its contract.
+DRIVERS = ("quantized_agree", "codebook_agree")
 
 
 def reference(
@@ -46,31 +48,13 @@ def reference(
     return total
 
 
-def unaligned(array: NDArray[Any], offset: int) -> NDArray[Any]:
-    """A copy whose data lies `offset` bytes past an aligned address."""
-    raw = np.zeros(array.nbytes + offset + 64, np.uint8)
-    start = -raw.ctypes.data % 64 + offset
-    view = raw[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
-    view[...] = array
-    return view
-
-
-def same_bits(left: NDArray[np.float32], right: NDArray[np.float32]) -> bool:
-    return left.shape == right.shape and bool((left.view(np.uint32) == right.view(np.uint32)).all())
-
-
 def random_table(
     rng: np.random.Generator, rows: int, bits: int, dim: int, block: int, planes: int, scale_type: Any
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Random codes and finite scales of every kind: subnormal, negative, zero, large."""
     codes = rng.integers(0, 256, (rows, planes * -(-dim * bits // 8)), dtype=np.uint8)
     size = rows * planes * (dim // block)
-    if scale_type == np.float16:
-        patterns = rng.integers(0, 1 << 16, size, dtype=np.uint16)
-        patterns[(patterns & 0x7C00) == 0x7C00] &= 0x83FF
-        scales = patterns.view(np.float16)
-    else:
-        scales = (rng.integers(0, 1 << 32, size, dtype=np.uint32) & np.uint32(0xBFFFFFFF)).view(np.float32)
+    scales = finite_floats(rng, size, scale_type)
     return codes, scales.reshape(rows, -1)
 
 
@@ -196,28 +180,35 @@ def test_serial_is_always_there() -> None:
     assert VARIANTS[-1] == "serial"
 
 
-def run_driver(compiler: list[str], folder: Path, runner: list[str] | None = None) -> str:
-    """Build the C driver and run it; its output."""
-    program = folder / "quantized_agree"
-    subprocess.run([*compiler, f"-I{KERNELS}", str(DRIVER), "-o", str(program)], check=True)
+def run_driver(driver: str, compiler: list[str], folder: Path, runner: list[str] | None = None) -> str:
+    """Build a C driver and run it; its output."""
+    program = folder / driver
+    source = Path(__file__).parent / "kernels" / f"{driver}.c"
+    subprocess.run([*compiler, f"-I{KERNELS}", str(source), "-o", str(program)], check=True)
     done = subprocess.run([*(runner or []), str(program)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_the_sanitizers_find_nothing_at_odd_sizes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_sanitizers_find_nothing_at_odd_sizes(driver: str, tmp_path: Path) -> None:
     flags = ["-std=c99", "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    assert "comparisons agree" in run_driver(["cc", *flags], tmp_path)
+    assert "comparisons agree" in run_driver(driver, ["cc", *flags], tmp_path)
 
 
-def test_products_are_not_fused_even_where_the_compiler_may(tmp_path: Path) -> None:
-    assert "comparisons agree" in run_driver(["cc", "-O3", "-march=native", "-ffp-contract=fast"], tmp_path)
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_products_are_not_fused_even_where_the_compiler_may(driver: str, tmp_path: Path) -> None:
+    assert "comparisons agree" in run_driver(
+        driver, ["cc", "-O3", "-march=native", "-ffp-contract=fast"], tmp_path
+    )
 
 
 def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
     source = tmp_path / "all.c"
     source.write_text(
-        "".join(f'#include "{header}.h"\n' for header in ("status", "half", "ids", "cpu", "quantized"))
+        "".join(
+            f'#include "{header}.h"\n' for header in ("status", "half", "ids", "cpu", "codebook", "quantized")
+        )
     )
     for level in ("-O0", "-O2", "-Os"):
         flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion", "-Wshadow", level]
@@ -236,7 +227,7 @@ def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
 )
 def test_the_headers_compile_for_other_processors(target: str, tmp_path: Path) -> None:
     source = tmp_path / "all.c"
-    source.write_text('#include "quantized.h"\n')
+    source.write_text('#include "codebook.h"\n#include "quantized.h"\n')
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", *target.split(), "-std=c99", "-O2"]
     flags = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
     subprocess.run(
@@ -244,7 +235,8 @@ def test_the_headers_compile_for_other_processors(target: str, tmp_path: Path) -
     )
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
 @requires_program("qemu-aarch64", "qemu-user")
-def test_neon_agrees_under_emulation(tmp_path: Path) -> None:
+def test_neon_agrees_under_emulation(driver: str, tmp_path: Path) -> None:
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static", "-O3"]
-    assert "neon" in run_driver(compiler, tmp_path, ["qemu-aarch64"])
+    assert "neon" in run_driver(driver, compiler, tmp_path, ["qemu-aarch64"])
