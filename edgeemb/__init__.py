@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edgeemb.errors import EdgeembError, ModelError
+from edgeemb.errors import EdgeembError
 from edgeemb.export import export
 from edgeemb.runtimes import Session
 from edgeemb.runtimes import open_bundle as open
@@ -27,16 +27,12 @@ except PackageNotFoundError:  # a checkout that was never installed
 
 
 def load(source: Any, **options: Any) -> Any:
-    """Load a model; see `edgeemb.model.load` for the parameters.
+    """Load a model; see `edgeemb.loading.load` for the parameters.
 
-    :param source: a model folder, a hub name or a torch module.
-    :return: an `edgeemb.model.Model`.
-    :raises ModelError: if it cannot be loaded, or torch is not installed.
+    :param source: a model folder, a hub name, a finished ``.onnx`` file or a torch module.
+    :return: an `edgeemb.model_info.LoadedModel`.
+    :raises ModelError: if it cannot be loaded, or a package for it is not installed.
     """
-    try:
-        from edgeemb.model import load as load_model
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
-        ) from None
+    from edgeemb.loading import load as load_model
+
     return load_model(source, **options)

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from edgeemb.checkpoint import read_config, read_weights
 from edgeemb.errors import ModelError
-from edgeemb.model import Model, TensorInfo, check_finite, find_tables
+from edgeemb.model import Model, check_finite, find_tables
+from edgeemb.model_info import TensorInfo
 from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.quiet import quiet
 from edgeemb.sentence_folder import build_head, read_prompt, read_settings, read_stages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeemb.model import Model
+from edgeemb.model_info import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ModelSummary:
 
     :param name: name of the model.
     :param kind: ``embedding``, ``classification`` or ``module``.
-    :param bytes: float32 bytes of all parameters, tables included.
+    :param bytes: bytes of all weights, tables included.
     :param tables: its tables, the largest first.
     """
 
@@ -42,12 +42,12 @@ class ModelSummary:
         return asdict(self)
 
 
-def inspect_model(model: Model) -> ModelSummary:
+def inspect_model(model: LoadedModel) -> ModelSummary:
     """Weigh a model's tables.
 
     :param model: a loaded model.
     """
-    total = sum(parameter.numel() * parameter.element_size() for parameter in model.module.parameters())
+    total = model.weight_bytes()
     tables = tuple(
         TableSummary(
             table.alias,

@@ -1,4 +1,4 @@
-"""Loading a model: what it computes, what goes in and out, and which embedding tables it holds.
+"""Torch models: what they compute, what goes in and out, and which embedding tables they hold.
 
 A ``Model`` is the same thing whatever it came from: a Hugging Face or sentence-transformers folder, a hub
 name, or a torch module from Python. Its ``module`` is complete, so that exporting it exports the whole model.
@@ -10,123 +10,62 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
-
-Kind = Literal["embedding", "classification", "module"]
-Role = Literal["word", "position", "type", "other"]
+from edgeemb.model_info import LoadedModel, Role, TableInfo
 
 
-@dataclass(frozen=True)
-class TableInfo:
-    """One embedding table of a model.
+@dataclass(frozen=True, kw_only=True)
+class Model(LoadedModel):
+    """A torch model on the CPU, in float32 and in evaluation mode.
 
-    :param name: path of the weight inside the module, such as ``body.embeddings.word_embeddings.weight``.
-    :param alias: its short name, unique in the model: ``word``, ``position``, ``type``, or the module's path.
-    :param role: what its ids are; tables of a module that edgeemb does not know are ``other``.
-    :param rows: number of rows.
-    :param dim: number of columns.
-    :param tied: whether the weight also serves another layer, such as an output head.
-    """
+    The other parameters are those of `edgeemb.model_info.LoadedModel`.
 
-    name: str
-    alias: str
-    role: Role
-    rows: int
-    dim: int
-    tied: bool
-
-
-@dataclass(frozen=True)
-class TensorInfo:
-    """An input or an output of a model.
-
-    :param name: its name in the exported graph.
-    :param dtype: numpy name of its type, such as ``int64``.
-    :param axes: one entry per axis: a name where the size may vary, a number where it is fixed.
-    :param table: alias of the table that an input of ids goes straight into, None for anything else.
-    :param rows: ids must lie in [0, rows); None where there is no such table.
-    """
-
-    name: str
-    dtype: str
-    axes: tuple[str | int, ...]
-    table: str | None = None
-    rows: int | None = None
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model on the CPU, in float32 and in evaluation mode.
-
-    :param name: short name, for file names and reports.
-    :param source: where it came from, as given to ``load``.
     :param module: maps ``inputs`` to ``outputs``, in order.
-    :param kind: ``embedding`` (text to vector), ``classification`` (text to logits) or ``module`` (anything
-        else).
-    :param inputs: what ``module.forward`` takes.
-    :param outputs: what it returns.
-    :param tables: its embedding tables, the largest first.
     :param example_inputs: tensors that ``module`` accepts, for tracing it.
-    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``.
-    :param max_length: tokens of the longest text, special tokens included; 0 for a ``module``.
-    :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
-    :param normalize: whether the vectors have length 1.
-    :param labels: names of the classes, in the order of the logits.
-    :param prompt: what the model expects in front of each text, often empty.
     """
 
-    name: str
-    source: str
     module: nn.Module
-    kind: Kind
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    tables: tuple[TableInfo, ...]
     example_inputs: tuple[Tensor, ...] = field(repr=False)
-    tokenizer_json: str | None = field(default=None, repr=False)
-    max_length: int = 0
-    pooling: str | None = None
-    normalize: bool = False
-    labels: tuple[str, ...] = ()
-    prompt: str = ""
 
-    @property
-    def word_table(self) -> TableInfo:
-        """The table of the vocabulary, or the only table there is.
-
-        :raises ModelError: if a module has several tables and none is known to be the vocabulary's.
-        """
-        words = [table for table in self.tables if table.role == "word"] or list(self.tables)
-        if len(words) > 1:
-            raise ModelError(
-                f"{self.name} has several tables, name one of: {', '.join(t.alias for t in words)}"
-            )
-        return words[0]
-
-    def table(self, alias: str) -> TableInfo:
-        """The table of that name.
-
-        :raises ModelError: if there is none; the message lists the names.
-        """
-        for table in self.tables:
-            if table.alias == alias:
-                return table
-        known = ", ".join(table.alias for table in self.tables)
-        raise ModelError(f"{self.name} has no table {alias!r}, its tables are: {known}")
-
-    def table_weight(self, alias: str) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def table_weight(self, alias: str) -> NDArray[np.float32]:
         """A copy of a table's rows, float32[rows, dim].
 
         :raises ModelError: if there is no such table.
         """
         weight = self.module.get_parameter(self.table(alias).name)
-        return weight.detach().numpy().copy()
+        return np.array(weight.detach().numpy(), np.float32)
+
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """What the module computes.
+
+        :param feeds: an array per input.
+        :return: its first output.
+        """
+        with torch.no_grad():
+            result = self.module(*(torch.from_numpy(feeds[info.name]) for info in self.inputs))
+        first = result[0] if isinstance(result, tuple | list) else result
+        return np.asarray(first.numpy(), np.float32)
+
+    def examples(self) -> list[dict[str, NDArray[Any]]]:
+        """The inputs that it is traced with."""
+        return [
+            {info.name: tensor.numpy() for info, tensor in zip(self.inputs, self.example_inputs, strict=True)}
+        ]
+
+    def weight_bytes(self) -> int:
+        """Bytes of all parameters, tables included."""
+        return sum(parameter.numel() * parameter.element_size() for parameter in self.module.parameters())
+
+    def torch_model(self) -> Model:
+        """The model itself."""
+        return self
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:
         """Per input the axes that may vary, as ``torch.export`` takes them; one name is one size."""

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
-from edgeemb.model import Model, TensorInfo, check_finite, find_tables
+from edgeemb.model import Model, check_finite, find_tables
+from edgeemb.model_info import TensorInfo
 
 
 def load_module(

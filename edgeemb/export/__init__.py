@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
+    from edgeemb.model_info import LoadedModel
 
 #: Called with the name of a step and (done, total) within it; total 0 where it is not known.
 Steps = Callable[[str, int, int], None]
@@ -19,7 +19,7 @@ def no_steps(step: str, done: int, total: int) -> None:
 
 
 def export(
-    model: Model | Any,
+    model: LoadedModel | Any,
     out: str | Path | None = None,
     *,
     target: str | None = None,

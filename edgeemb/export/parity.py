@@ -7,13 +7,13 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgeemb.evaluate import cosine
-from edgeemb.model import Model
+from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.session import Session
+from edgeemb.runtimes.text import text_feeds
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8
@@ -24,47 +24,23 @@ def sentences() -> list[str]:
     return files("edgeemb").joinpath("data/sentences.txt").read_text("utf-8").splitlines()
 
 
-def reference(model: Model, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """What the original computes.
-
-    :param model: a loaded model.
-    :param feeds: an array per input.
-    :return: its first output.
-    """
-    with torch.no_grad():
-        result = model.module(*(torch.from_numpy(feeds[info.name]) for info in model.inputs))
-    first = result[0] if isinstance(result, tuple | list) else result
-    return np.asarray(first.numpy(), np.float32)
-
-
-def compare(model: Model, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
+def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
     """Parity figures and golden vectors of an exported model.
 
-    A text model is compared over the packaged sentences, one at a time; any other module over its example inputs.
+    A text model is compared over the packaged sentences, one at a time; any other over its examples.
 
     :param model: the original.
     :param session: the exported model.
     :return: ``sentences``, ``cosine_mean``, ``cosine_min`` over the outputs as vectors; and the content of ``golden.json``.
     """
     if model.tokenizer_json is None:
-        feeds = {
-            info.name: tensor.numpy() for info, tensor in zip(model.inputs, model.example_inputs, strict=True)
-        }
-        output = session.run(feeds)
-        similarity = cosine(
-            reference(model, feeds).reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1)
-        )
-        golden = {
-            "inputs": {name: value.tolist() for name, value in feeds.items()},
-            "output": np.asarray(output).tolist(),
-        }
-        return _figures(similarity, "examples"), golden
+        return _compare_examples(model, session)
     texts = sentences()
     ids = [session.tokenize([text])[0][0].tolist() for text in texts]
     outputs = np.concatenate([session.run(session.feeds([tokens])) for tokens in ids])
     originals = np.concatenate(
         [
-            reference(model, _feeds(model, tokens))
+            model.reference(_feeds(model, tokens))
             for tokens in _original_ids(model, model.tokenizer_json, texts)
         ]
     )
@@ -76,16 +52,32 @@ def compare(model: Model, session: Session) -> tuple[dict[str, float], dict[str,
     return _figures(cosine(originals, outputs), "sentences"), golden
 
 
-def _original_ids(model: Model, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
+def _original_ids(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
     """Ids by the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.enable_truncation(model.max_length)
     return [encoding.ids for encoding in tokenizer.encode_batch([model.prompt + text for text in texts])]
 
 
-def _feeds(model: Model, ids: list[int]) -> dict[str, NDArray[Any]]:
+def _feeds(model: LoadedModel, ids: list[int]) -> dict[str, NDArray[Any]]:
     row = np.array([ids], np.int64)
-    return {model.inputs[0].name: row, model.inputs[1].name: np.ones_like(row)}
+    feeds = text_feeds([info.name for info in model.inputs], row, np.ones_like(row))
+    return {info.name: feeds[info.name].astype(info.dtype) for info in model.inputs}
+
+
+def _compare_examples(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
+    """Each example's output counts as one vector; the golden one is the first."""
+    examples = model.examples()
+    outputs = [np.asarray(session.run(feeds)) for feeds in examples]
+    similarity = [
+        cosine(model.reference(feeds).reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1))
+        for feeds, output in zip(examples, outputs, strict=True)
+    ]
+    golden = {
+        "inputs": {name: value.tolist() for name, value in examples[0].items()},
+        "output": outputs[0].tolist(),
+    }
+    return _figures(np.concatenate(similarity), "examples"), golden
 
 
 def golden_text(golden: dict[str, Any]) -> str:

@@ -15,10 +15,10 @@ from edgeemb.export import Steps
 from edgeemb.export.bundle import atomic_folder, copy_library, file_entries
 from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.parity import compare, golden_text
-from edgeemb.export.pruning import prune_model
 from edgeemb.export.targets import Target, find_target, host_abi
-from edgeemb.export.writers import BODIES, Request, Written, writer_for
-from edgeemb.model import Model, load
+from edgeemb.export.writers import BODIES, KEEP, Request, Written, writer_for
+from edgeemb.loading import load
+from edgeemb.model_info import LoadedModel
 from edgeemb.native import find_library
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
@@ -52,7 +52,7 @@ class Options:
     load: Mapping[str, Any]
 
 
-def run(source: Model | Any, out: Path | None, options: Options, progress: Steps) -> Path:
+def run(source: LoadedModel | Any, out: Path | None, options: Options, progress: Steps) -> Path:
     """Export a model; the arguments are those of `edgeemb.export.export`.
 
     :return: the path of the bundle.
@@ -62,13 +62,17 @@ def run(source: Model | Any, out: Path | None, options: Options, progress: Steps
     body = options.body or target.body
     ops = options.ops or target.ops
     _check(target, runtime, body, ops)
-    write = writer_for(runtime)
+    writer_for(runtime)
     check_specs(options.table)
     selections = [parse_vocab(text) for text in options.vocab]
     progress("load", 0, 0)
-    original = source if isinstance(source, Model) else load(source, **options.load)
+    original = source if isinstance(source, LoadedModel) else load(source, **options.load)
+    runtime, body = _suited(original, options, target, runtime)
+    write = writer_for(runtime)
     model, vocabulary = original, None
     if selections:
+        from edgeemb.export.pruning import prune_model  # it imports torch
+
         model, vocabulary = prune_model(
             original, selections, lambda done, total: progress("prune", done, total)
         )
@@ -102,10 +106,28 @@ def _check(target: Target, runtime: str, body: str, ops: str) -> None:
         raise SpecError(
             f"target {target.name} does not take the runtime '{runtime}': use {', '.join(allowed)}"
         )
-    if body not in BODIES:
-        raise SpecError(f"body '{body}' is not known: use {', '.join(BODIES)}")
+    if body not in (*BODIES, KEEP):
+        raise SpecError(
+            f"body '{body}' is not known: use {', '.join(BODIES)}; or {KEEP} for a finished model"
+        )
     if ops not in ("builtin", "custom"):
         raise SpecError(f"ops '{ops}' is not known: use builtin or custom")
+
+
+def _suited(model: LoadedModel, options: Options, target: Target, runtime: str) -> tuple[str, str]:
+    """Runtime and body for a model, where the user leaves them open or the model allows only some."""
+    body = options.body or model.default_body or target.body
+    if body == KEEP and model.default_body != KEEP:
+        raise SpecError(f"body '{KEEP}' is for finished models: use {', '.join(BODIES)}")
+    if not model.runtimes or runtime in model.runtimes:
+        return runtime, body
+    fitting = [name for name in model.runtimes if name in (target.runtimes or (target.runtime,))]
+    if options.runtime is not None or not fitting:
+        raise SpecError(
+            f"{model.source} is a finished model for the runtime {' or '.join(model.runtimes)}, not for {runtime}: "
+            f"use --runtime {model.runtimes[0]} and a target that takes it"
+        )
+    return fitting[0], body
 
 
 def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
@@ -118,8 +140,8 @@ def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
 
 
 def _manifest(
-    model: Model,
-    original: Model,
+    model: LoadedModel,
+    original: LoadedModel,
     tables: Mapping[str, Table],
     written: Written,
     folder: Path,

@@ -11,25 +11,30 @@ from torch import nn
 
 from edgeemb.errors import SpecError
 from edgeemb.model import Model
+from edgeemb.model_info import LoadedModel
 from edgeemb.tables.codec import Progress, silent
 from edgeemb.vocabulary import Report, Selection, prune
 
 
 def prune_model(
-    model: Model, selections: Sequence[Selection], progress: Progress = silent
-) -> tuple[Model, Report]:
+    model: LoadedModel, selections: Sequence[Selection], progress: Progress = silent
+) -> tuple[LoadedModel, Report]:
     """A model that knows only the selected tokens; the one given is left as it is.
 
     :param model: a loaded text model.
     :param selections: what to keep.
     :param progress: told about progress through the corpora.
     :return: the smaller model, and a report of what was lost.
-    :raises SpecError: if the model takes no text.
+    :raises SpecError: if the model takes no text, or is a finished one.
     :raises InputError: if the selections cannot be met.
     """
     if model.tokenizer_json is None:
         raise SpecError(
             f"{model.name} has no tokenizer, so its vocabulary cannot be shrunk: leave --vocab out"
+        )
+    if not isinstance(model, Model):
+        raise SpecError(
+            f"{model.name} is a finished model, whose vocabulary cannot be shrunk: leave --vocab out"
         )
     pruned = prune(
         model.tokenizer_json, selections, where=f"the tokenizer of {model.name}", progress=progress

@@ -14,29 +14,41 @@ from edgeemb.tables import Table
 
 if TYPE_CHECKING:
     from edgeemb.model import Model
+    from edgeemb.model_info import LoadedModel
 
 #: Precisions of the body; a writer refuses those that its runtime has not.
 BODIES = ("fp32", "fp16", "int8", "int4")
+#: The body of a finished model, left as it is.
+KEEP = "keep"
 
 
 @dataclass(frozen=True)
 class Request:
     """What to write.
 
-    :param model: the loaded model; its `module` holds the original weights.
+    :param loaded: the loaded model.
     :param tables: compressed tables by alias; a table of the model that is missing here stays as it is.
-    :param body: precision of everything else, one of `BODIES`.
+    :param body: precision of everything else, one of `BODIES`, or `KEEP`.
     :param ops: ``builtin`` or ``custom``.
     :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
     :param target: what the export aims at.
+    :param tables_apart: put the tables into a file of their own, where the format can.
     """
 
-    model: Model
+    loaded: LoadedModel
     tables: Mapping[str, Table]
     body: str
     ops: str
     lengths: tuple[int, ...]
     target: Target
+
+    @property
+    def model(self) -> Model:
+        """The model as a torch module, whose `module` holds the original weights.
+
+        :raises ModelError: if it cannot be one.
+        """
+        return self.loaded.torch_model()
 
 
 @dataclass(frozen=True)

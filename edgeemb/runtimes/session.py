@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle import TOKENIZER, Manifest
 from edgeemb.errors import InputError
-from edgeemb.runtimes.text import TextInput, pad
+from edgeemb.runtimes.text import TextInput, pad, text_feeds
 from edgeemb.tables import check_ids
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -95,7 +95,7 @@ class Session:
                 f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer --lengths"
             )
         filled, mask = pad(ids, length=fitting[0] if fitting else None)
-        return {self.manifest.inputs[0].name: filled, self.manifest.inputs[1].name: mask}
+        return text_feeds([info.name for info in self.manifest.inputs], filled, mask)
 
     def run(self, feeds: Feeds) -> NDArray[Any]:
         """The first output for raw inputs.

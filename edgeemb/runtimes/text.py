@@ -13,6 +13,9 @@ from tokenizers import Tokenizer
 from edgeemb.errors import BundleError, InputError
 from edgeemb.tokenizer import parse_tokenizer
 
+#: Names of inputs that take the place of each token, counted from 0.
+POSITIONS = ("position_ids",)
+
 _log = logging.getLogger("edgeemb")
 
 
@@ -79,3 +82,22 @@ def pad(
         filled[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
     return filled, mask
+
+
+def text_feeds(
+    names: Sequence[str], ids: NDArray[np.int64], mask: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """Inputs of a text model.
+
+    :param names: its inputs: that of the ids, that of the mask, then any of `POSITIONS` and of token types, which are all zero for
+        single texts.
+    :param ids: int64[B, S].
+    :param mask: int64[B, S].
+    :return: an array int64[B, S] per input.
+    """
+    feeds = {names[0]: ids, names[1]: mask}
+    for name in names[2:]:
+        feeds[name] = (
+            np.zeros_like(ids) + np.arange(ids.shape[1]) if name in POSITIONS else np.zeros_like(ids)
+        )
+    return feeds

@@ -1,0 +1,154 @@
+"""What an export needs of a model, whatever it came from. Imports neither torch nor onnx."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import ModelError
+
+if TYPE_CHECKING:
+    from edgeemb.model import Model
+
+Kind = Literal["embedding", "classification", "module"]
+Role = Literal["word", "position", "type", "other"]
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """One embedding table of a model.
+
+    :param name: name of the weight inside the model, such as ``body.embeddings.word_embeddings.weight``.
+    :param alias: its short name, unique in the model: ``word``, ``position``, ``type``, or taken from `name`.
+    :param role: what its ids are; ``other`` where edgeemb does not know.
+    :param rows: number of rows.
+    :param dim: number of columns.
+    :param tied: whether the weight also serves another layer, such as an output head.
+    """
+
+    name: str
+    alias: str
+    role: Role
+    rows: int
+    dim: int
+    tied: bool
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or an output of a model.
+
+    :param name: its name in the exported graph.
+    :param dtype: numpy name of its type, such as ``int64``.
+    :param axes: one entry per axis: a name where the size may vary, a number where it is fixed.
+    :param table: alias of the table that an input of ids goes straight into, None for anything else.
+    :param rows: ids must lie in [0, rows); None where there is no such table.
+    """
+
+    name: str
+    dtype: str
+    axes: tuple[str | int, ...]
+    table: str | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel(ABC):
+    """A model as an export takes it.
+
+    :param name: short name, for file names and reports.
+    :param source: where it came from, as given to ``load``.
+    :param kind: ``embedding`` (text to vector), ``classification`` (text to logits) or ``module`` (anything
+        else).
+    :param inputs: what goes in; of a model that takes text, the ids first and the mask second.
+    :param outputs: what comes out.
+    :param tables: its embedding tables, the largest first.
+    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``.
+    :param max_length: tokens of the longest text, special tokens included; 0 for a ``module``.
+    :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
+    :param normalize: whether the vectors have length 1.
+    :param labels: names of the classes, in the order of the logits.
+    :param prompt: what the model expects in front of each text, often empty.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    tables: tuple[TableInfo, ...]
+    tokenizer_json: str | None = field(default=None, repr=False)
+    max_length: int = 0
+    pooling: str | None = None
+    normalize: bool = False
+    labels: tuple[str, ...] = ()
+    prompt: str = ""
+
+    @property
+    def word_table(self) -> TableInfo:
+        """The table of the vocabulary, or the only table there is.
+
+        :raises ModelError: if a module has several tables and none is known to be the vocabulary's.
+        """
+        words = [table for table in self.tables if table.role == "word"] or list(self.tables)
+        if len(words) > 1:
+            raise ModelError(
+                f"{self.name} has several tables, name one of: {', '.join(t.alias for t in words)}"
+            )
+        return words[0]
+
+    def table(self, alias: str) -> TableInfo:
+        """The table of that name.
+
+        :raises ModelError: if there is none; the message lists the names.
+        """
+        for table in self.tables:
+            if table.alias == alias:
+                return table
+        known = ", ".join(table.alias for table in self.tables)
+        raise ModelError(f"{self.name} has no table {alias!r}, its tables are: {known}")
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """Runtimes that the model can be written for; empty for all of them."""
+        return ()
+
+    @property
+    def default_body(self) -> str | None:
+        """Precision of the body where the user names none; None for what the target says."""
+        return None
+
+    @abstractmethod
+    def table_weight(self, alias: str) -> NDArray[np.float32]:
+        """A copy of a table's rows, float32[rows, dim].
+
+        :raises ModelError: if there is no such table.
+        """
+
+    @abstractmethod
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """What the original computes.
+
+        :param feeds: an array per input.
+        :return: its first output.
+        """
+
+    @abstractmethod
+    def examples(self) -> list[dict[str, NDArray[Any]]]:
+        """Feeds that the model accepts, for comparing an export of a ``module`` with it."""
+
+    @abstractmethod
+    def weight_bytes(self) -> int:
+        """Bytes of all its weights as they are stored, tables included."""
+
+    @abstractmethod
+    def torch_model(self) -> Model:
+        """The model as a torch module, for the writers that trace one.
+
+        :raises ModelError: if it cannot be one.
+        """
