@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgeemb.export.tflite_ops import TFLITE_RUNTIME, TFLM, op_versions
 from edgeemb.tables.program import (
     Add,
     BatchMatMul,
@@ -46,6 +47,7 @@ class TfliteRuntime:
     :param half_weights: whether float16 constants can be dequantised.
     :param op_versions: highest version of each op; an op that is missing here does not exist in it. Empty: no limit is known.
     :param expands: ops that are written as several simpler ones.
+    :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may come back into them.
     """
 
     name: str
@@ -57,23 +59,42 @@ class TfliteRuntime:
     half_weights: bool
     op_versions: Mapping[str, int] = field(default_factory=dict)
     expands: frozenset[str] = frozenset()
+    wraps_ids: bool = False
 
+
+#: Any version of an op will do for a runtime that does not look at it.
+_ANY = 1 << 30
 
 RUNTIMES: dict[str, TfliteRuntime] = {
     "tflite": TfliteRuntime(
-        "tflite", "ai-edge-litert", "2.3.0", ("fp32", "fp16", "int8", "int4"), True, "bitcast", True
+        name="tflite",
+        package="ai-edge-litert",
+        version="2.3.0",
+        bodies=("fp32", "fp16", "int8", "int4"),
+        signatures=True,
+        wide="bitcast",
+        half_weights=True,
     ),
     "tflite-runtime": TfliteRuntime(
-        "tflite-runtime", "tflite-runtime", "2.14.0", ("fp32", "fp16"), True, "bitcast", True
+        name="tflite-runtime",
+        package="tflite-runtime",
+        version="2.14.0",
+        bodies=("fp32", "fp16"),
+        signatures=True,
+        wide="bitcast",
+        half_weights=True,
+        op_versions=op_versions(TFLITE_RUNTIME),
+        wraps_ids=True,
     ),
     "tflm": TfliteRuntime(
-        "tflm",
-        "tflite-micro",
-        "0.dev20261023182759",
-        ("fp32",),
-        False,
-        "bytes",
-        False,
+        name="tflm",
+        package="tflite-micro",
+        version="0.dev20261023182759",
+        bodies=("fp32",),
+        signatures=False,
+        wide="bytes",
+        half_weights=False,
+        op_versions=op_versions(TFLM, _ANY),
         expands=frozenset({"GELU"}),
     ),
 }

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,7 +30,9 @@ PACKAGE = "tflite-micro"
 #: The one build whose C++ layout the custom op is written for, and with which figures were measured.
 VERSION = "0.dev20261023182759"
 _ARENA = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
-_MISSING = re.compile(r"(?:Didn't find op for builtin opcode|Failed to get registration from op code) '?(\w+)'?")
+_MISSING = re.compile(
+    r"(?:Didn't find op for builtin opcode|Failed to get registration from op code) '?(\w+)'?"
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,16 @@ class TflmEngine:
 
     def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto") -> None:
         if ops not in ("auto", manifest.ops):
-            raise SpecError(f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}")
+            raise SpecError(
+                f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}"
+            )
         check_version()
         self.ops = manifest.ops
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         library = str(find_library("edgeemb_tflm")) if self.ops == "custom" else ""
-        self._log = tempfile.TemporaryFile()
+        self._stack = ExitStack()
+        self._log = self._stack.enter_context(tempfile.TemporaryFile())
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgeemb.runtimes.tflm_worker", str((folder / MODEL).resolve()), library],
             stdin=subprocess.PIPE,
@@ -79,7 +85,9 @@ class TflmEngine:
             self.close()
             missing = ", ".join(dict.fromkeys(_MISSING.findall(text)))
             reason = f"it lacks {missing}" if missing else answer["error"]
-            raise BundleError(f"{folder / MODEL}: TensorFlow Lite Micro cannot load it ({reason}): export it for tflm")
+            raise BundleError(
+                f"{folder / MODEL}: TensorFlow Lite Micro cannot load it ({reason}): export it for tflm"
+            )
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """All outputs.
@@ -94,7 +102,10 @@ class TflmEngine:
             raise InputError("the inputs have different or empty batches: give each the same number of rows")
         rows = []
         for at in range(counts.pop() if counts else 1):
-            own = [value[at : at + 1] if info.axes[:1] == ["batch"] else value for value, info in zip(values, infos, strict=True)]
+            own = [
+                value[at : at + 1] if info.axes[:1] == ["batch"] else value
+                for value, info in zip(values, infos, strict=True)
+            ]
             rows.append(self._invoke([_narrow(value) for value in own]))
         return [np.concatenate(parts) if len(rows) > 1 else parts[0] for parts in zip(*rows, strict=True)]
 
@@ -111,14 +122,20 @@ class TflmEngine:
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
-        self._log.close()
+        self._stack.close()
 
     def _invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        question = {"ask": "run", "inputs": [pack(value) for value in inputs], "outputs": len(self._manifest.outputs)}
+        question = {
+            "ask": "run",
+            "inputs": [pack(value) for value in inputs],
+            "outputs": len(self._manifest.outputs),
+        }
         answer = self._ask(question)
         if "error" in answer:
             lines = [line for line in self._read_log().splitlines() if line.strip()]
-            raise InputError(f"TensorFlow Lite Micro refused the inputs ({lines[-1] if lines else answer['error']})")
+            raise InputError(
+                f"TensorFlow Lite Micro refused the inputs ({lines[-1] if lines else answer['error']})"
+            )
         return [unpack(values) for values in answer["outputs"]]
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +152,9 @@ class TflmEngine:
         stdout: IO[str] | None = self._process.stdout
         line = "" if stdout is None else stdout.readline()
         if not line:
-            raise BundleError(f"TensorFlow Lite Micro ended with status {self._process.wait()}: is {PACKAGE} {VERSION} installed?")
+            raise BundleError(
+                f"TensorFlow Lite Micro ended with status {self._process.wait()}: is {PACKAGE} {VERSION} installed?"
+            )
         values: dict[str, Any] = json.loads(line)
         return values
 
@@ -152,9 +171,13 @@ def check_version() -> None:
     try:
         found = version(PACKAGE)
     except PackageNotFoundError:
-        raise NativeError(f"TensorFlow Lite Micro is not installed: pip install --pre {PACKAGE}=={VERSION}") from None
+        raise NativeError(
+            f"TensorFlow Lite Micro is not installed: pip install --pre {PACKAGE}=={VERSION}"
+        ) from None
     if found != VERSION:
-        raise NativeError(f"{PACKAGE} {found} is installed, edgeemb needs {VERSION}: pip install --pre {PACKAGE}=={VERSION}")
+        raise NativeError(
+            f"{PACKAGE} {found} is installed, edgeemb needs {VERSION}: pip install --pre {PACKAGE}=={VERSION}"
+        )
 
 
 def _padded(value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...]) -> NDArray[Any]:
@@ -163,7 +186,9 @@ def _padded(value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...]
     axis = axes.index("length")
     missing = lengths[-1] - value.shape[axis]
     if missing < 0:
-        raise InputError(f"the inputs have {value.shape[axis]} tokens, the bundle takes {lengths[-1]}: export it with a longer --lengths")
+        raise InputError(
+            f"the inputs have {value.shape[axis]} tokens, the bundle takes {lengths[-1]}: export it with a longer --lengths"
+        )
     return np.pad(value, [(0, missing if place == axis else 0) for place in range(value.ndim)])
 
 

@@ -1,0 +1,155 @@
+"""Lookup programs as TFLite operators, in ai-edge-litert, against the numpy reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgeemb.errors import ExportError
+from edgeemb.export.tflite_flatbuffer import pack_tflite
+from edgeemb.export.tflite_graph import Constants
+from edgeemb.export.tflite_policy import FORMS, ROUNDED, RUNTIMES
+from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.native import find_library
+from edgeemb.runtimes.tflite import find_interpreter, load_delegate
+from edgeemb.tables import CODECS, Table, encode
+from edgeemb.tables.program import Index, Rows, walk
+from tests.tflite_models import lookup_model
+
+ROWS, DIM = 300, 32
+IDS = (1, 299, 0, 4, 4, 77)
+#: A spec of every codec, small enough for this table.
+SPECS = {
+    "fp32": "fp32",
+    "fp16": "fp16",
+    "int8": "int8:block=16",
+    "int4": "int4:block=16",
+    "int2": "int2:block=8,scale=fp32",
+    "binary": "binary:block=16,planes=2",
+    "lowrank": "lowrank:rank=8+int8",
+    "pq": "pq:m=8",
+    "rvq": "rvq:m=3,k=16",
+    "qr": "qr:rows=64+int4",
+    "hash": "hash:rows=64,k=2",
+    "memcom": "memcom:rows=64",
+    "tt": "tt:rank=4",
+    "cluster": "cluster:k=4,rank=8+int4",
+    "mixed": "mixed:40=int8,*=int4:block=16",
+}
+
+
+def _weight(rows: int = ROWS, dim: int = DIM) -> NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal((rows, dim)).astype(np.float32)
+
+
+def _table(spec: str, rows: int = ROWS, dim: int = DIM) -> Table:
+    shuffled = 1.0 / (1 + np.random.default_rng(1).permutation(rows))
+    return encode(_weight(rows, dim), spec, frequency=shuffled if spec.startswith("mixed") else None)
+
+
+def _model(table: Table, runtime: str = "tflite", *, custom: bool = False, shape: tuple[int, ...] = (6,)) -> bytes:
+    weight = _weight(*table.shape)
+    model = lookup_model(weight, shape, "EMBEDDING_LOOKUP" if len(shape) == 1 else "GATHER")
+    found = find_tables(model)
+    replace_table(model, Constants(model), found[0], table, "word", RUNTIMES[runtime], custom=custom)
+    tidy(model)
+    return pack_tflite(model)
+
+
+def _run(content: bytes, ids: Any, *, custom: bool = False) -> NDArray[np.float32]:
+    delegates = [load_delegate(find_interpreter())] if custom else []
+    interpreter = Interpreter(model_content=content, experimental_delegates=delegates)
+    rows = interpreter.get_signature_runner()(ids=np.array(ids, np.int32))["rows"]
+    return np.asarray(rows, np.float32)
+
+
+def _exact(table: Table) -> bool:
+    return not any(isinstance(node, ROUNDED) for node in walk(table.program))
+
+
+def test_has_a_spec_for_every_codec() -> None:
+    assert set(SPECS) == set(CODECS)
+
+
+def test_has_a_form_for_every_node() -> None:
+    assert set(FORMS) == set(Index.__args__) | set(Rows.__args__)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("codec", CODECS)
+def test_computes_the_rows_of_every_codec_with_builtin_ops(codec: str, runtime: str) -> None:
+    table = _table(SPECS[codec])
+    rows = _run(_model(table, runtime), IDS)
+    if _exact(table):
+        np.testing.assert_array_equal(rows, table.rows(IDS))
+    else:
+        np.testing.assert_allclose(rows, table.rows(IDS), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_computes_the_same_bits_with_the_custom_op(codec: str) -> None:
+    table = _table(SPECS[codec])
+    content = _model(table, custom=True, shape=(2, 3))
+    rows = _run(content, np.reshape(IDS, (2, 3)), custom=b"edgeemb.QuantizedLookup" in content)
+    if _exact(table):
+        np.testing.assert_array_equal(rows.reshape(6, DIM), table.rows(IDS))
+    else:
+        np.testing.assert_allclose(rows.reshape(6, DIM), table.rows(IDS), rtol=1e-6, atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    bits=st.sampled_from(["int8", "int4", "int2", "binary", "binary:planes=3"]),
+    dim=st.integers(1, 70),
+    rows=st.integers(1, 40),
+    runtime=st.sampled_from(["tflite", "tflm"]),
+    custom=st.booleans(),
+)
+def test_unpacks_any_width(bits: str, dim: int, rows: int, runtime: str, custom: bool) -> None:
+    table = encode(_weight(rows, dim), bits)
+    ids = [0, rows - 1, rows // 2, 0, 0, rows - 1]
+    rows_found = _run(_model(table, runtime, custom=custom), ids, custom=custom)
+    np.testing.assert_array_equal(rows_found, table.rows(ids))
+
+
+@pytest.mark.parametrize("wrong", [-1, ROWS, 1 << 24, 1 << 30, -(1 << 31)])
+@pytest.mark.parametrize("codec", CODECS)
+def test_refuses_ids_outside_of_the_table(codec: str, wrong: int) -> None:
+    content = _model(_table(SPECS[codec]))
+    with pytest.raises(RuntimeError):
+        _run(content, [1, wrong, 0, 4, 4, 77])
+
+
+def test_names_the_id_that_the_custom_op_refuses() -> None:
+    content = _model(_table("int4"), custom=True)
+    with pytest.raises(RuntimeError, match=r"id 300 at position 2 is outside \[0, 300\)"):
+        _run(content, [1, 5, 300, 4, 4, 77], custom=True)
+
+
+def test_stores_a_table_once_for_all_its_lookups() -> None:
+    table = _table("int8")
+    model = lookup_model(_weight())
+    model.subgraphs.append(lookup_model(_weight()).subgraphs[0])
+    found = find_tables(model)
+    assert [len(entry.sites) for entry in found] == [2]
+    replace_table(model, Constants(model), found[0], table, "word", RUNTIMES["tflite"], custom=False)
+    tidy(model)
+    stored = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    assert stored < table.nbytes + 1000
+
+
+def test_refuses_a_table_of_another_shape() -> None:
+    model = lookup_model(_weight())
+    other = _table("int8", 10)
+    with pytest.raises(ExportError, match="fit it to this table"):
+        replace_table(model, Constants(model), find_tables(model)[0], other, "word", RUNTIMES["tflite"], custom=False)
+
+
+def test_the_library_of_the_custom_op_is_installed() -> None:
+    assert find_library("edgeemb_tflite").is_file()
