@@ -10,7 +10,7 @@ from typing import Any
 
 import executorch
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError
@@ -33,9 +33,11 @@ with quiet():
 
     from edgeemb.export.executorch_body import quantize_body
     from edgeemb.export.executorch_report import delegation
-    from edgeemb.export.executorch_tables import with_tables
+    from edgeemb.export.executorch_tables import SEAL, with_tables
 
 PROGRAM = "model.pte"
+#: Name of the file of separate tables, whose ending is ``.ptd``.
+TABLES = "tables"
 #: Where a bundle with custom ops carries the source of their kernels: an app compiles it in, since it links its own ExecuTorch.
 KIT = "kit/executorch"
 #: Longest size of an axis that nothing is known about.
@@ -57,7 +59,7 @@ _FAILURES = (
 
 
 def write(request: Request, folder: Path) -> Written:
-    """Write ``model.pte``.
+    """Write ``model.pte``, and ``tables.ptd`` if the tables are to be apart.
 
     A text model takes one text at a time, of any length up to the model's longest (or the longest of `lengths`): activations are planned
     ahead for the largest input, and a batch would multiply them. The session runs the texts of a batch one after another.
@@ -67,24 +69,33 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model cannot be traced or lowered.
     """
     model = request.model
-    module, notes = with_tables(model, request.tables, request.ops)
+    module, notes = with_tables(model, request.tables, request.ops, sealed=request.tables_apart)
     notes += quantize_body(module, request.body)
     examples, shapes = _inputs(model, request.lengths)
     with quiet():
         program = _trace(model.name, module, examples, shapes)
         edge = _lower(model.name, program, quantized=request.body != "fp32")
         try:
-            done = edge.to_executorch(ExecutorchBackendConfig())
+            done = edge.to_executorch(
+                ExecutorchBackendConfig(external_constants=_place if request.tables_apart else False)
+            )
         except _FAILURES as error:
             raise ExportError(
                 f"{model.name} cannot be written as an ExecuTorch program: {_reason(error)}"
             ) from error
     with (folder / PROGRAM).open("wb") as file:
         done.write_to_file(file)
+    if request.tables_apart:
+        done.write_tensor_data_to_file(str(folder))
     if request.ops == "custom":
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
     return Written(opset=SCHEMA, notes=tuple(notes))
+
+
+def _place(node: fx.Node) -> str | None:
+    """Name of the file, without its ending, that a constant goes into; None for the program itself."""
+    return TABLES if SEAL in node.name else None
 
 
 def _inputs(model: Model, lengths: tuple[int, ...]) -> tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 
 # Defines the quantized_decomposed.embedding_* ops, which ExecuTorch's quantised kernels serve.
@@ -17,6 +18,9 @@ from edgeemb.model import Model
 from edgeemb.ops import Lookups, TableModule, fused, portable
 from edgeemb.tables import Table
 from edgeemb.tables.program import CodebookLookup, QuantizedLookup, unpack_codes
+
+#: Begins the name of a sealed table.
+SEAL = "content_"
 
 _BYTE_ZERO = 128
 
@@ -85,12 +89,38 @@ def lookups_for(ops: str) -> Lookups:
     return lower
 
 
-def with_tables(model: Model, tables: Mapping[str, Table], ops: str) -> tuple[nn.Module, list[str]]:
+class Sealed(nn.Module):
+    """A table whose constants carry a digest of its content in their names.
+
+    The runtime matches the constants of a separate file by name alone: so a file of another model, or of other tables, is not found.
+
+    :param table: the table.
+    :param module: its module.
+    """
+
+    def __init__(self, table: Table, module: TableModule) -> None:
+        super().__init__()
+        digest = hashlib.sha256()
+        for name, array in table.arrays.items():
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        self.name = f"{SEAL}{digest.hexdigest()[:16]}"
+        self.add_module(self.name, module)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """:param ids: int64[...]. :return: float32[..., D]."""
+        rows: Tensor = self.get_submodule(self.name)(ids)
+        return rows
+
+
+def with_tables(
+    model: Model, tables: Mapping[str, Table], ops: str, *, sealed: bool = False
+) -> tuple[nn.Module, list[str]]:
     """A copy of a model's module with compressed tables in it.
 
     :param model: the loaded model, which is left as it is.
     :param tables: compressed tables by alias.
     :param ops: ``builtin`` or ``custom``.
+    :param sealed: name their constants by their content.
     :return: the copy, and remarks for the user.
     """
     module = copy.deepcopy(model.module)
@@ -102,7 +132,8 @@ def with_tables(model: Model, tables: Mapping[str, Table], ops: str) -> tuple[nn
     for alias, table in tables.items():
         info = model.table(alias)
         weight = module.get_parameter(info.name)
-        replacement = TableModule(table, lookups_for(ops))
+        rows = TableModule(table, lookups_for(ops))
+        replacement = Sealed(table, rows) if sealed else rows
         for parent in list(module.modules()):
             for name, layer in list(parent.named_children()):
                 if isinstance(layer, nn.Embedding) and layer.weight is weight:

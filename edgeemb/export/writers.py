@@ -41,6 +41,7 @@ class Request:
     ops: str
     lengths: tuple[int, ...]
     target: Target
+    tables_apart: bool = False
 
     @property
     def model(self) -> Model:
