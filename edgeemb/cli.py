@@ -85,6 +85,7 @@ def main(verbose: bool) -> None:
     help="Weight the fit of shared parameters by token frequency in this text.",
 )
 @click.option("--lengths", help="Sequence lengths for runtimes with fixed shapes, e.g. 16,64,128.")
+@click.option("--tables-in-ptd", is_flag=True, help="ExecuTorch: put the tables into a file of their own.")
 @click.option(
     "--max-length", type=click.IntRange(min=1), help="Cut texts at this many tokens. [default: the model's]"
 )
@@ -99,6 +100,7 @@ def export(
     model: str,
     output: Path | None,
     lengths: str | None,
+    tables_in_ptd: bool,
     max_length: int | None,
     allow_pickle: bool,
     as_json: bool,
@@ -115,6 +117,7 @@ def export(
             output,
             table=tables,
             lengths=_numbers(lengths, "--lengths"),
+            tables_apart=tables_in_ptd,
             load={"allow_pickle": allow_pickle, "max_length": max_length},
             command=_command(),
             progress=progress,

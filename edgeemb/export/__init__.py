@@ -30,6 +30,7 @@ def export(
     vocab: Sequence[str] = (),
     frequency: str | Path | None = None,
     lengths: Sequence[int] = (),
+    tables_apart: bool = False,
     force: bool = False,
     as_zip: bool = False,
     seed: int = 0,
@@ -51,6 +52,7 @@ def export(
     :param vocab: vocabulary selections, such as ``keep:corpus.txt,min=2``; empty keeps every token.
     :param frequency: a corpus whose token frequencies weight the fit of the word table, or None.
     :param lengths: sequence lengths for runtimes with fixed shapes; empty for their default.
+    :param tables_apart: put the tables into a file of their own (ExecuTorch: ``tables.ptd``).
     :param force: replace what stands at `out`.
     :param as_zip: write one zip file instead of a folder.
     :param seed: equal seeds give equal bundles.
@@ -73,6 +75,7 @@ def export(
         vocab=tuple(vocab),
         frequency=None if frequency is None else Path(frequency),
         lengths=tuple(lengths),
+        tables_apart=tables_apart,
         force=force,
         as_zip=as_zip,
         seed=seed,

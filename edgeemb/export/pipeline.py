@@ -45,6 +45,7 @@ class Options:
     vocab: tuple[str, ...]
     frequency: Path | None
     lengths: tuple[int, ...]
+    tables_apart: bool
     force: bool
     as_zip: bool
     seed: int
@@ -87,7 +88,9 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             progress=lambda done, total: progress("fit", done, total),
         )
         progress("write", 0, 0)
-        written = write(Request(model, tables, body, ops, options.lengths, target), folder)
+        written = write(
+            Request(model, tables, body, ops, options.lengths, target, options.tables_apart), folder
+        )
         if model.tokenizer_json is not None:
             (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
         if ops == "custom" and runtime not in _COMPILED_IN:

@@ -21,7 +21,10 @@ TABLES = "tables.ptd"
 #: ``stock`` makes sessions run in the wheel's own Python runtime, which imports torch.
 RUNTIME_VARIABLE = "EDGEEMB_EXECUTORCH"
 
+#: The runtime's numbers of errors that have a remedy.
 _NO_KERNEL = 0x14
+_NO_TABLES = 0x02
+_OTHER_TABLES = 0x20
 
 
 class AnyProgram(Protocol):
@@ -152,5 +155,12 @@ def _check(name: str, array: NDArray[Any], known: InputInfo) -> None:
 
 def _explain(error: RunnerError) -> str:
     if error.code == _NO_KERNEL:
-        return f"{error}: the ops of edgeemb come with its runner, those of quantized_decomposed with import executorch.kernels.quantized"
+        return (
+            f"{error}: the ops of edgeemb come with its runner, "
+            "those of quantized_decomposed with import executorch.kernels.quantized"
+        )
+    if error.code == _NO_TABLES:
+        return f"its tables are in a file of their own, {TABLES}, which is missing: copy the bundle again"
+    if error.code == _OTHER_TABLES:
+        return f"{TABLES} does not belong to it: copy the bundle again"
     return str(error)
