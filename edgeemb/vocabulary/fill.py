@@ -26,7 +26,7 @@ _DAMPING = 0.4
 
 # Costs are computed anew after each round; smaller rounds take longer and choose hardly better.
 _ROUND = 0.05
-_ROUND_LEAST = 500
+_ROUND_LEAST = 10
 
 
 class Rows:

@@ -6,7 +6,7 @@ import unicodedata
 from functools import lru_cache
 
 # Letters whose name begins with one of these words are shared by scripts or stand for a symbol (Unicode
-# script "Common" or "Inherited"), for example MICRO SIGN and MATHEMATICAL BOLD CAPITAL A. fmt: off
+# script "Common" or "Inherited"), for example MICRO SIGN and MATHEMATICAL BOLD CAPITAL A.
 _COMMON = frozenset(
     {
         "ANGSTROM",
