@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
-_CHUNK_SCORES = 1 << 20
+# Chunks that stay in the cache, and below what BLAS hands to several threads.
+_CHUNK_SCORES = 1 << 16
 _SEED_ROWS_PER_CENTROID = 32
 _SETTLED = 1e-4
 
