@@ -36,10 +36,14 @@ def prune_model(
         raise SpecError(
             f"{model.name} is a finished model, whose vocabulary cannot be shrunk: leave --vocab out"
         )
-    pruned = prune(
-        model.tokenizer_json, selections, where=f"the tokenizer of {model.name}", progress=progress
-    )
     word = model.word_table
+    pruned = prune(
+        model.tokenizer_json,
+        selections,
+        table=model.table_weight(word.alias),
+        where=f"the tokenizer of {model.name}",
+        progress=progress,
+    )
     module = copy.deepcopy(model.module)
     old = module.get_parameter(word.name)
     kept = torch.from_numpy(pruned.kept)
