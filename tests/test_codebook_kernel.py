@@ -67,12 +67,9 @@ def test_every_variant_gives_the_bits_of_the_contract(variant: str, case: dict[s
     codes, books = random_table(rng, case["rows"], shape, case["book_type"])
     ids = rng.integers(0, case["rows"], case["count"]).astype(case["id_type"])
     want = reference(ids, codes, books, case["additive"])
-    got = native.codebook_lookup(
-        *(unaligned(array, case["offset"]) for array in (ids, codes, books)),
-        additive=case["additive"],
-        variant=variant,
-        out=unaligned(np.zeros_like(want), case["offset"]),
-    )
+    ids, codes, books = (unaligned(array, case["offset"]) for array in (ids, codes, books))
+    out = unaligned(np.zeros_like(want), case["offset"])
+    got = native.codebook_lookup(ids, codes, books, case["additive"], variant, out)
     assert same_bits(got, want)
 
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
 
 from edgeemb import native
 from edgeemb.export.onnx_functions import function_for, op_name
 from edgeemb.tables.program import Ids, QuantizedLookup
+from tests.lookup_models import lookup_model, run, session
 
 ROWS = 50
 FOUR_BITS = {"bits": 4, "dim": 64, "block": 32}
@@ -40,31 +40,7 @@ def model(
     function: onnx.FunctionProto | None = None,
 ) -> bytes:
     """A model of one lookup over constant tables."""
-    node = helper.make_node(op, ["ids", "codes", "scales"], ["rows"], domain="edgeemb")
-    node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [*ids_shape, attributes["dim"]])
-    ids = helper.make_tensor_value_info("ids", ids_type, list(ids_shape))
-    stored = [numpy_helper.from_array(codes, "codes"), numpy_helper.from_array(scales, "scales")]
-    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("edgeemb", 1)]
-    made = helper.make_model(
-        helper.make_graph([node], "lookup", [ids], [rows], stored), opset_imports=opsets, ir_version=8
-    )
-    if function is not None:
-        made.functions.append(function)
-    return bytes(made.SerializeToString())
-
-
-def session(serialized: bytes, threads: int = 1, *, library: bool = True) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    if library:
-        options.register_custom_ops_library(str(native.find_library("edgeemb_onnxruntime")))
-    return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
-
-
-def run(open_session: onnxruntime.InferenceSession, ids: NDArray[Any]) -> NDArray[np.float32]:
-    return np.asarray(open_session.run(["rows"], {"ids": ids})[0])
+    return lookup_model(op, {"codes": codes, "scales": scales}, attributes, ids_type, ids_shape, function)
 
 
 @pytest.mark.parametrize("scale_type", [np.float16, np.float32])

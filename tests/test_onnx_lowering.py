@@ -34,6 +34,8 @@ SPECS = (
     "binary:planes=2",
     "binary:block=4,planes=3",
     "binary:planes=4",
+    "pq:m=4,k=8",
+    "rvq:m=2,k=8",
 )
 
 

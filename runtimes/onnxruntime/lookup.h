@@ -1,0 +1,322 @@
+/* What the ops of the adapter share: tensors and attributes in, worded errors out, and rows written in parts by the session's threads. */
+#ifndef EDGEEMB_ORT_LOOKUP_H
+#define EDGEEMB_ORT_LOOKUP_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../kernels/ids.h"
+#include "ort_abi.h"
+
+#define MOST_DIMENSIONS 16
+/* Bytes of output that are worth a thread: a part takes about 5 microseconds, as long as it takes to wake one. */
+#define PART_BYTES ((size_t)256 << 10)
+
+typedef struct Tensor {
+    void *data;
+    int64_t dims[MOST_DIMENSIONS];
+    size_t rank;
+    int64_t count;
+    int type;
+} Tensor;
+
+/* An op as ONNX Runtime knows it, and what tells it from its siblings. */
+typedef struct Op {
+    OrtCustomOp ort;
+    const char *name;
+    int32_t detail; /* what the name implies; each op says what it is */
+    int parallel;   /* whether the runtime that it is registered with has ParallelFor */
+} Op;
+
+/* ONNX Runtime hands an op back by the address of its first member. */
+static const Op *whole_op(const OrtCustomOp *op)
+{
+    return (const Op *)(const void *)op;
+}
+
+/* What every kernel begins with: the state that ONNX Runtime keeps for a node. */
+typedef struct Kernel {
+    OrtApi *api;
+    const char *name; /* of the op */
+    int parallel;
+} Kernel;
+
+static OrtStatus *failure(OrtApi *api, int code, const char *message)
+{
+    return ((OrtCreateStatus)api[SLOT_CREATE_STATUS])(code, message);
+}
+
+/* A tensor's address, type and shape. */
+static OrtStatus *read_value(OrtApi *api, OrtValue *value, Tensor *tensor)
+{
+    OrtTensorTypeAndShapeInfo *info = NULL;
+    OrtStatus *status = ((OrtTypeAndShape)api[SLOT_TYPE_AND_SHAPE])(value, &info);
+    size_t axis;
+
+    if (status == NULL) {
+        status = ((OrtElementType)api[SLOT_ELEMENT_TYPE])(info, &tensor->type);
+    }
+    if (status == NULL) {
+        status = ((OrtRank)api[SLOT_RANK])(info, &tensor->rank);
+    }
+    if (status == NULL && tensor->rank >= MOST_DIMENSIONS) {
+        status = failure(api, ORT_INVALID_ARGUMENT, "edgeemb: an input has more than 15 dimensions: reshape it first");
+    }
+    if (status == NULL) {
+        status = ((OrtDimensions)api[SLOT_DIMENSIONS])(info, tensor->dims, tensor->rank);
+    }
+    if (status == NULL) {
+        status = ((OrtTensorData)api[SLOT_TENSOR_DATA])(value, &tensor->data);
+    }
+    if (info != NULL) {
+        ((OrtReleaseTypeAndShape)api[SLOT_RELEASE_TYPE_AND_SHAPE])(info);
+    }
+    tensor->count = 1;
+    for (axis = 0; status == NULL && axis < tensor->rank; ++axis) {
+        tensor->count *= tensor->dims[axis];
+    }
+    return status;
+}
+
+static OrtStatus *read_input(OrtApi *api, const OrtKernelContext *context, size_t index, Tensor *tensor)
+{
+    const OrtValue *value = NULL;
+    OrtStatus *status = ((OrtInput)api[SLOT_INPUT])(context, index, &value);
+
+    /* The entry that gives a tensor's address takes it as writable; nothing is written through it. */
+    return status != NULL ? status : read_value(api, (OrtValue *)(uintptr_t)value, tensor);
+}
+
+/* An int attribute that must lie in [0, 2^31). `otherwise` stands for a missing one; negative: it is required. */
+static OrtStatus *read_attribute(OrtApi *api, const OrtKernelInfo *info, const char *name, int32_t otherwise, int32_t *value)
+{
+    int64_t wide = 0;
+    OrtStatus *status = ((OrtAttributeInt)api[SLOT_ATTRIBUTE_INT])(info, name, &wide);
+    char text[128];
+
+    if (status != NULL) {
+        if (otherwise < 0) {
+            return status;
+        }
+        ((OrtReleaseStatus)api[SLOT_RELEASE_STATUS])(status);
+        wide = otherwise;
+    }
+    if (wide < 0 || wide > INT32_MAX) {
+        snprintf(text, sizeof text, "edgeemb: the attribute %s is %" PRId64 ": it must lie in [0, 2^31)", name, wide);
+        return failure(api, ORT_INVALID_ARGUMENT, text);
+    }
+    *value = (int32_t)wide;
+    return NULL;
+}
+
+/* The kernels' name for an element type; -1 for one that they do not know. */
+static eeb_type kernel_type(int type)
+{
+    switch (type) {
+    case ORT_INT32: return EEB_INT32;
+    case ORT_INT64: return EEB_INT64;
+    case ORT_FLOAT16: return EEB_FLOAT16;
+    case ORT_FLOAT: return EEB_FLOAT32;
+    default: return -1;
+    }
+}
+
+/* Reads the ids and checks their type. */
+static OrtStatus *read_ids(OrtApi *api, const OrtKernelContext *context, Tensor *tensor, eeb_ids *ids)
+{
+    OrtStatus *status = read_input(api, context, 0, tensor);
+
+    if (status == NULL) {
+        ids->data = tensor->data;
+        ids->count = (size_t)tensor->count;
+        ids->type = kernel_type(tensor->type);
+        if (ids->type != EEB_INT32 && ids->type != EEB_INT64) {
+            status = failure(api, ORT_INVALID_ARGUMENT, "edgeemb: the ids must be int32 or int64");
+        }
+    }
+    return status;
+}
+
+/* Checks the ids against a table of `rows` rows, for `op`. */
+static OrtStatus *check_ids(OrtApi *api, const char *op, const eeb_ids *ids, int64_t rows)
+{
+    size_t position = 0;
+    char text[160];
+
+    if (eeb_check_ids(ids, rows, &position) == EEB_OK) {
+        return NULL;
+    }
+    snprintf(
+        text, sizeof text, "%s: id %" PRId64 " at position %zu is outside [0, %" PRId64 "), the rows of the table", op,
+        eeb_id_at(ids, position), position, rows);
+    return failure(api, ORT_INVALID_ARGUMENT, text);
+}
+
+/* The output float32[ids..., dim]. */
+static OrtStatus *make_output(OrtApi *api, OrtKernelContext *context, const Tensor *ids, int64_t dim, void **data)
+{
+    int64_t dims[MOST_DIMENSIONS];
+    OrtValue *value = NULL;
+    OrtStatus *status;
+
+    memcpy(dims, ids->dims, ids->rank * sizeof dims[0]);
+    dims[ids->rank] = dim;
+    status = ((OrtOutput)api[SLOT_OUTPUT])(context, 0, dims, ids->rank + 1, &value);
+    return status != NULL ? status : ((OrtTensorData)api[SLOT_TENSOR_DATA])(value, data);
+}
+
+/* Hands ONNX Runtime a kernel of its own. `made` begins with a Kernel, which is filled in here. */
+static OrtStatus *keep_kernel(const OrtCustomOp *op, OrtApi *api, void *made, size_t size, void **kernel)
+{
+    Kernel base;
+
+    base.api = api;
+    base.name = whole_op(op)->name;
+    base.parallel = whole_op(op)->parallel;
+    memcpy(made, &base, sizeof base);
+    *kernel = malloc(size);
+    if (*kernel == NULL) {
+        return failure(api, ORT_FAIL, "edgeemb: out of memory");
+    }
+    memcpy(*kernel, made, size);
+    return NULL;
+}
+
+static void destroy_kernel(void *kernel)
+{
+    free(kernel);
+}
+
+typedef eeb_status (*LookupRows)(const void *table, const eeb_ids *ids, void *output, size_t *position);
+
+/* One call, cut into parts that run at the same time. */
+typedef struct Lookup {
+    LookupRows rows;
+    const void *table;
+    int64_t table_rows;
+    size_t dim;
+    eeb_ids ids;
+    uint8_t *output;
+    size_t part_rows;
+    size_t position; /* of an id whose row the kernel refused; set before the status */
+    eeb_status status;
+} Lookup;
+
+static void lookup_part(void *data, size_t index)
+{
+    Lookup *lookup = (Lookup *)data;
+    const size_t first = index * lookup->part_rows;
+    const size_t left = lookup->ids.count - first;
+    const eeb_ids ids = eeb_ids_part(&lookup->ids, first, left < lookup->part_rows ? left : lookup->part_rows);
+    size_t position = 0;
+    const eeb_status status = lookup->rows(lookup->table, &ids, lookup->output + first * lookup->dim * 4, &position);
+
+    if (status != EEB_OK) {
+        __atomic_store_n(&lookup->position, first + position, __ATOMIC_RELAXED);
+        __atomic_store_n(&lookup->status, status, __ATOMIC_RELEASE);
+    }
+}
+
+/* Checks the ids, makes the output and fills it. A status of the kernel is left in `lookup`, for the op to word. */
+static OrtStatus *run_lookup(const Kernel *kernel, OrtKernelContext *context, const Tensor *ids, Lookup *lookup)
+{
+    const size_t row_bytes = lookup->dim * 4;
+    void *output = NULL;
+    size_t parts, part;
+    OrtStatus *status = check_ids(kernel->api, kernel->name, &lookup->ids, lookup->table_rows);
+
+    if (status == NULL) {
+        status = make_output(kernel->api, context, ids, (int64_t)lookup->dim, &output);
+    }
+    if (status != NULL || lookup->ids.count == 0) {
+        return status;
+    }
+    lookup->output = (uint8_t *)output;
+    lookup->part_rows = row_bytes < PART_BYTES ? PART_BYTES / row_bytes : 1;
+    parts = (lookup->ids.count + lookup->part_rows - 1) / lookup->part_rows;
+    if (kernel->parallel && parts > 1) {
+        return ((OrtParallelFor)kernel->api[SLOT_PARALLEL_FOR])(context, lookup_part, parts, 0, lookup);
+    }
+    for (part = 0; part < parts; ++part) {
+        lookup_part(lookup, part);
+    }
+    return NULL;
+}
+
+/* The error for a kernel's status that has no words of its own. */
+static OrtStatus *refused(const Kernel *kernel, eeb_status status)
+{
+    char text[96];
+
+    snprintf(text, sizeof text, "%s: the kernel refused the call with status %d", kernel->name, (int)status);
+    return failure(kernel->api, ORT_FAIL, text);
+}
+
+static const char *op_name(const OrtCustomOp *op)
+{
+    return whole_op(op)->name;
+}
+
+static const char *cpu_provider(const OrtCustomOp *op)
+{
+    (void)op;
+    return NULL;
+}
+
+/* The ids, the codes, and scales or codebooks; ids and floats come in two types each, which the kernel checks. */
+static int input_type(const OrtCustomOp *op, size_t index)
+{
+    (void)op;
+    return index == 1 ? ORT_UINT8 : ORT_ANY;
+}
+
+static size_t three_inputs(const OrtCustomOp *op)
+{
+    (void)op;
+    return 3;
+}
+
+static size_t one_output(const OrtCustomOp *op)
+{
+    (void)op;
+    return 1;
+}
+
+static int float_output(const OrtCustomOp *op, size_t index)
+{
+    (void)op;
+    (void)index;
+    return ORT_FLOAT;
+}
+
+static int required(const OrtCustomOp *op, size_t index)
+{
+    (void)op;
+    (void)index;
+    return ORT_REQUIRED;
+}
+
+static int default_memory(const OrtCustomOp *op, size_t index)
+{
+    (void)op;
+    (void)index;
+    return ORT_MEMORY_DEFAULT;
+}
+
+static int not_variadic(const OrtCustomOp *op)
+{
+    (void)op;
+    return 1;
+}
+
+/* An op: its functions, name and detail. */
+#define OP(prefix, name, detail, parallel)                                                                                                 \
+    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, input_type, three_inputs, float_output, one_output, NULL, destroy_kernel, required,    \
+      required, default_memory, not_variadic, not_variadic, not_variadic, not_variadic, prefix##_create, prefix##_run},                    \
+     name,                                                                                                                                 \
+     detail,                                                                                                                               \
+     parallel}
+
+#endif
