@@ -24,7 +24,7 @@ def load(
     """Load a model for export.
 
     :param source: a Hugging Face, sentence-transformers or model2vec folder, a name on the Hugging Face hub, a
-        finished ``.onnx`` file, or a torch module that holds ``nn.Embedding`` layers.
+        finished ``.onnx`` or ``.tflite`` file, or a torch module that holds ``nn.Embedding`` layers.
     :param example_inputs: for a torch module: what its ``forward`` takes, by position or by name.
     :param axes: for a torch module: per input a name for each axis whose size may vary, a number for each that
         may not.
@@ -46,6 +46,10 @@ def load(
             from edgeemb.onnx_model import load_onnx
 
             return load_onnx(path, name=name, tokenizer=tokenizer, max_length=max_length)
+        if path is not None and finished and path.suffix == ".tflite":
+            from edgeemb.tflite_model import load_tflite
+
+            return load_tflite(path, name=name)
         from edgeemb.model import load as load_torch
     except ModuleNotFoundError as error:
         raise ModelError(

@@ -53,7 +53,9 @@ def _table(spec: str, rows: int = ROWS, dim: int = DIM) -> Table:
     return encode(_weight(rows, dim), spec, frequency=shuffled if spec.startswith("mixed") else None)
 
 
-def _model(table: Table, runtime: str = "tflite", *, custom: bool = False, shape: tuple[int, ...] = (6,)) -> bytes:
+def _model(
+    table: Table, runtime: str = "tflite", *, custom: bool = False, shape: tuple[int, ...] = (6,)
+) -> bytes:
     weight = _weight(*table.shape)
     model = lookup_model(weight, shape, "EMBEDDING_LOOKUP" if len(shape) == 1 else "GATHER")
     found = find_tables(model)
@@ -148,7 +150,9 @@ def test_refuses_a_table_of_another_shape() -> None:
     model = lookup_model(_weight())
     other = _table("int8", 10)
     with pytest.raises(ExportError, match="fit it to this table"):
-        replace_table(model, Constants(model), find_tables(model)[0], other, "word", RUNTIMES["tflite"], custom=False)
+        replace_table(
+            model, Constants(model), find_tables(model)[0], other, "word", RUNTIMES["tflite"], custom=False
+        )
 
 
 def test_the_library_of_the_custom_op_is_installed() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeemb.export.tflite_graph import Constants, Graph
+from edgeemb.export.tflite_graph import Constants, Graph, add_signature
 
 
 def lookup_model(weight: NDArray[np.float32], shape: tuple[int, ...] = (6,), op: str = "GATHER") -> Any:
@@ -33,14 +33,6 @@ def lookup_model(weight: NDArray[np.float32], shape: tuple[int, ...] = (6,), op:
     inputs, options = ([table, ids], {"axis": 0, "batchDims": 0}) if op == "GATHER" else ([ids, table], {})
     rows = graph.op(op, inputs, (*shape, weight.shape[1]), **options)
     subgraph.inputs, subgraph.outputs, subgraph.operators = [ids], [rows], graph.operators
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = b"main", 0
-    signature.inputs, signature.outputs = [_named(b"ids", ids)], [_named(b"rows", rows)]
-    model.signatureDefs = [signature]
+    subgraph.tensors[ids].name, subgraph.tensors[rows].name = b"ids", b"rows"
+    add_signature(model)
     return model
-
-
-def _named(name: bytes, index: int) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = name, index
-    return entry

@@ -24,7 +24,16 @@ from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
 from edgeemb.vocabulary import parse_vocab
 
-_VERSIONED = ("edgeemb", "torch", "onnx", "onnxruntime", "transformers", "numpy")
+_VERSIONED = (
+    "edgeemb",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "transformers",
+    "numpy",
+    "litert-torch",
+    "ai-edge-litert",
+)
 
 #: End of the name of a runtime's library of lookups, where it is not the runtime's own name.
 _LIBRARIES = {"onnx": "onnxruntime", "tflite-runtime": "tflite"}
@@ -69,6 +78,10 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
     runtime, body = _suited(original, options, target, runtime)
+    if options.tables_apart and runtime != "executorch":
+        raise SpecError(
+            f"{runtime} models keep their tables as they are: --tables-in-ptd is for --runtime executorch"
+        )
     write = writer_for(runtime)
     model, vocabulary = original, None
     if selections:

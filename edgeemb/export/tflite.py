@@ -11,11 +11,12 @@ import numpy as np
 from edgeemb.errors import ExportError
 from edgeemb.export.tflite_body import convert_body, expand_ops
 from edgeemb.export.tflite_convert import choose_lengths, convert
-from edgeemb.export.tflite_flatbuffer import opcode_name, write_tflite
-from edgeemb.export.tflite_graph import Constants
+from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite, write_tflite
+from edgeemb.export.tflite_graph import NUMPY_TYPES, Constants, add_signature
 from edgeemb.export.tflite_policy import CUSTOM_OP, RUNTIMES, TfliteRuntime
 from edgeemb.export.tflite_tables import FoundTable, find_tables, replace_table, tidy
-from edgeemb.export.writers import Request, Written
+from edgeemb.export.writers import KEEP, Request, Written
+from edgeemb.tflite_model import TfliteModel
 
 MODEL = "model.tflite"
 SCHEMA_VERSION = 3
@@ -32,6 +33,8 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     :raises ExportError: if the model cannot be converted, or the runtime cannot run it.
     """
     runtime = RUNTIMES[name]
+    if isinstance(request.loaded, TfliteModel):
+        return _write_finished(request, request.loaded, runtime, folder)
     model = request.model
     lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
     # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.
@@ -72,7 +75,48 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     _shorten_names(converted)
     check_ops(converted, runtime)
     write_tflite(converted, folder / MODEL)
-    return Written(opset=SCHEMA_VERSION, lengths=lengths, notes=tuple(notes))
+    longest = lengths[-1] if lengths and model.max_length else 0
+    return Written(opset=SCHEMA_VERSION, lengths=lengths, notes=tuple(notes), max_length=longest)
+
+
+def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
+    """Replace the tables of a finished file; its metadata and associated files stay."""
+    if request.body != KEEP or request.lengths:
+        raise ExportError(f"{model.path} is finished: leave --body and --lengths out")
+    finished, associated = read_tflite(model.path)
+    if not runtime.signatures and len(finished.subgraphs) > 1:
+        raise ExportError(
+            f"{model.path} has several graphs, {runtime.package} runs one: use --runtime tflite"
+        )
+    if runtime.wraps_ids:
+        _refuse_miscomputed(finished, model.path)
+    constants = Constants(finished)
+    for info, found in zip(model.tables, find_tables(finished), strict=True):
+        if info.alias in request.tables:
+            table = request.tables[info.alias]
+            replace_table(
+                finished, constants, found, table, info.alias, runtime, custom=request.ops == "custom"
+            )
+    expand_ops(finished, constants, runtime)
+    add_signature(finished)
+    tidy(finished)
+    check_ops(finished, runtime)
+    write_tflite(finished, folder / MODEL, associated)
+    return Written(opset=SCHEMA_VERSION)
+
+
+def _refuse_miscomputed(model: Any, path: Path) -> None:
+    """tflite-runtime 2.14 takes the first of a weight's scales for all of them, where activations are floats."""
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if opcode_name(model.operatorCodes[operator.opcodeIndex]) != "FULLY_CONNECTED":
+                continue
+            source, weights = (graph.tensors[int(place)] for place in operator.inputs[:2])
+            scales = weights.quantization.scale if weights.quantization is not None else None
+            if NUMPY_TYPES.get(source.type) == "float32" and scales is not None and len(scales) > 1:
+                raise ExportError(
+                    f"{path} has per-channel int8 weights, which tflite-runtime computes wrongly: use --runtime tflite"
+                )
 
 
 def _shorten_names(model: Any) -> None:

@@ -143,6 +143,28 @@ class Graph:
         return len(self.subgraph.tensors) - 1
 
 
+def add_signature(model: Any, key: str = "main") -> None:
+    """Name the inputs and outputs of the first graph, where the model has no signature.
+
+    :param model: a ``ModelT``.
+    :param key: name of the signature.
+    """
+    if model.signatureDefs:
+        return
+    graph = model.subgraphs[0]
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = key.encode(), 0
+    signature.inputs = [_named(graph, int(place)) for place in graph.inputs]
+    signature.outputs = [_named(graph, int(place)) for place in graph.outputs]
+    model.signatureDefs = [signature]
+
+
+def _named(graph: Any, place: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = graph.tensors[place].name, place
+    return entry
+
+
 def opcode_index(model: Any, name: str, version: int, custom: bool) -> int:
     """Index of an operator code, which is added if the model has none like it.
 

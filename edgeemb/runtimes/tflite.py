@@ -6,6 +6,7 @@ text; the engine takes the shortest that fits, pads and masks, and runs a batch 
 
 from __future__ import annotations
 
+import ctypes
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,9 @@ class TfliteEngine:
             raise BundleError(
                 f"{path}: {self._package} cannot load it ({_one_line(error)}): export it for this runtime"
             ) from None
-        wanted = [f"length_{length}" for length in self.lengths] or ["main"]
+        # A finished model keeps the signature that it had.
+        self._only = next(iter(self._runners), "main")
+        wanted = [f"length_{length}" for length in self.lengths] or [self._only]
         missing = [key for key in wanted if key not in self._runners]
         if missing:
             raise BundleError(
@@ -87,7 +90,7 @@ class TfliteEngine:
             raise InputError(
                 f"the inputs have {length} tokens, the bundle takes {self.lengths[-1]}: export it with a longer --lengths"
             )
-        runner = self._runners[f"length_{fitting}" if fitting else "main"]
+        runner = self._runners[f"length_{fitting}" if fitting else self._only]
         padded = {
             info.name: self._padded(feeds[info.name], info.axes, fitting) for info in self._manifest.inputs
         }
@@ -170,6 +173,8 @@ def load_delegate(module: Any) -> Any:
     """
     library = find_library("edgeemb_tflite")
     try:
+        # First alone: the interpreters' own loader leaves a broken object behind where this fails.
+        ctypes.CDLL(str(library))
         return module.load_delegate(str(library))
     except (ValueError, OSError) as error:
         raise NativeError(

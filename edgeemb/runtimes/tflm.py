@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -70,8 +69,8 @@ class TflmEngine:
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         library = str(find_library("edgeemb_tflm")) if self.ops == "custom" else ""
-        self._stack = ExitStack()
-        self._log = self._stack.enter_context(tempfile.TemporaryFile())
+        self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-tflm-")
+        self._log = (Path(self._folder.name) / "log").open("w+b")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgeemb.runtimes.tflm_worker", str((folder / MODEL).resolve()), library],
             stdin=subprocess.PIPE,
@@ -122,7 +121,8 @@ class TflmEngine:
         if self._process.poll() is None:
             self._process.kill()
         self._process.communicate()
-        self._stack.close()
+        self._log.close()
+        self._folder.cleanup()
 
     def _invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         question = {

@@ -1,0 +1,196 @@
+"""A finished .tflite file as a model: its tables are replaced in place, everything else stays. Needs no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import ModelError
+from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite
+from edgeemb.export.tflite_graph import NUMPY_TYPES
+from edgeemb.export.tflite_tables import FoundTable, find_tables
+from edgeemb.model_info import LoadedModel, TableInfo, TensorInfo
+from edgeemb.runtimes.tflite import find_interpreter
+
+if TYPE_CHECKING:
+    from edgeemb.model import Model
+
+#: Made-up inputs that an export of such a model is compared on.
+EXAMPLES = 8
+_PASSED_ON = ("RESHAPE", "CAST", "SQUEEZE", "EXPAND_DIMS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TfliteModel(LoadedModel):
+    """A finished TFLite model. The other parameters are those of `LoadedModel`.
+
+    :param path: the file.
+    :param bounds: for each input of ids that goes to a table: the table's rows. Ids may be floats, which the graph casts.
+    """
+
+    path: Path
+    bounds: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def runtimes(self) -> tuple[str, ...]:
+        """The runtimes that read TFLite files."""
+        return ("tflite", "tflite-runtime", "tflm")
+
+    @property
+    def default_body(self) -> str | None:
+        """The body is left as it is."""
+        return "keep"
+
+    @cached_property
+    def _found(self) -> dict[str, FoundTable]:
+        tables = find_tables(read_tflite(self.path)[0])
+        return {info.alias: table for info, table in zip(self.tables, tables, strict=True)}
+
+    def table_weight(self, alias: str) -> NDArray[np.float32]:
+        """A table's rows, dequantised if they are quantised, float32[rows, dim].
+
+        :raises ModelError: if there is no such table.
+        """
+        self.table(alias)
+        return self._found[alias].weight.copy()
+
+    @cached_property
+    def _runner(self) -> Any:
+        interpreter = find_interpreter().Interpreter(model_path=str(self.path))
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """What the original file computes in the installed interpreter.
+
+        :param feeds: an array per input.
+        :return: its first output.
+        """
+        interpreter = self._runner
+        for info, details in zip(self.inputs, interpreter.get_input_details(), strict=True):
+            interpreter.set_tensor(details["index"], feeds[info.name].astype(details["dtype"]))
+        interpreter.invoke()
+        return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), np.float32)
+
+    def examples(self) -> list[dict[str, NDArray[Any]]]:
+        """Made-up inputs: ids drawn evenly where the input goes to a table, else normal or small numbers."""
+        rng = np.random.default_rng(0)
+        return [{info.name: self._example(info, rng) for info in self.inputs} for _ in range(EXAMPLES)]
+
+    def _example(self, info: TensorInfo, rng: np.random.Generator) -> NDArray[Any]:
+        shape = [1 if isinstance(axis, str) else axis for axis in info.axes]
+        if info.name in self.bounds:
+            return rng.integers(0, self.bounds[info.name], shape).astype(info.dtype)
+        if np.issubdtype(np.dtype(info.dtype), np.floating):
+            return rng.standard_normal(shape).astype(info.dtype)
+        return rng.integers(0, 2, shape).astype(info.dtype)
+
+    def weight_bytes(self) -> int:
+        """Bytes of all constants of the file."""
+        model, _ = read_tflite(self.path)
+        return sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+
+    def torch_model(self) -> Model:
+        """A finished file has no torch module.
+
+        :raises ModelError: always.
+        """
+        raise ModelError(
+            f"{self.path} is a finished TFLite model: write it with --runtime {', '.join(self.runtimes)}"
+        )
+
+
+def load_tflite(path: Path, *, name: str | None = None) -> TfliteModel:
+    """Load a finished TFLite model.
+
+    :param path: the file.
+    :param name: name of the model; by default that of the file.
+    :raises ModelError: if it is no TFLite model, is damaged, or has no table that can be replaced.
+    """
+    model, _ = read_tflite(path)
+    found = find_tables(model)
+    if not found:
+        raise ModelError(
+            f"{path} holds no lookup of a constant float or per-tensor quantised table: nothing to compress"
+        )
+    graph = model.subgraphs[0]
+    names = _names(model, graph)
+    bounds = _bounds(model, graph, found)
+    inputs = tuple(_info(graph, int(i), names[int(i)], bounds.get(int(i))) for i in graph.inputs)
+    return TfliteModel(
+        name=name or path.stem,
+        source=str(path),
+        kind="module",
+        inputs=inputs,
+        outputs=tuple(_info(graph, int(i), names[int(i)], None) for i in graph.outputs),
+        tables=tuple(_tables(found)),
+        path=path,
+        bounds={names[place]: rows for place, rows in bounds.items()},
+    )
+
+
+def _names(model: Any, graph: Any) -> dict[int, str]:
+    """Names of inputs and outputs: those of the first graph's signature, or of the tensors."""
+    names = {
+        int(i): (graph.tensors[int(i)].name or b"").decode("utf-8", "replace")
+        for i in [*graph.inputs, *graph.outputs]
+    }
+    for signature in model.signatureDefs or []:
+        if signature.subgraphIndex == 0:
+            names |= {
+                int(e.tensorIndex): e.name.decode("utf-8", "replace")
+                for e in [*signature.inputs, *signature.outputs]
+            }
+            break
+    return names
+
+
+def _info(graph: Any, place: int, name: str, rows: int | None) -> TensorInfo:
+    tensor = graph.tensors[place]
+    if tensor.type not in NUMPY_TYPES:
+        raise ModelError(
+            f"{name} has a type that edgeemb does not feed: use a model with numbers as inputs and outputs"
+        )
+    signature = tensor.shapeSignature
+    shape = tensor.shape if signature is None or not len(signature) else signature
+    named = ["batch" if axis == 0 else f"axis_{axis}" for axis in range(len(shape))]
+    axes = tuple(int(size) if size >= 0 else label for size, label in zip(shape, named, strict=True))
+    dtype = NUMPY_TYPES[tensor.type]
+    return TensorInfo(name, dtype, axes, rows=rows if dtype in ("int32", "int64") else None)
+
+
+def _bounds(model: Any, graph: Any, found: list[FoundTable]) -> dict[int, int]:
+    """The smallest table that each input of the first graph goes to, unchanged but for its shape and type."""
+    producers = {int(output): operator for operator in graph.operators for output in operator.outputs}
+    bounds: dict[int, int] = {}
+    for table in found:
+        for site in table.sites:
+            place = site.ids
+            while (
+                place in producers
+                and opcode_name(model.operatorCodes[producers[place].opcodeIndex]) in _PASSED_ON
+            ):
+                place = int(producers[place].inputs[0])
+            if site.subgraph == 0 and place in [int(i) for i in graph.inputs]:
+                bounds[place] = min(bounds.get(place, len(table.weight)), len(table.weight))
+    return bounds
+
+
+def _tables(found: list[FoundTable]) -> list[TableInfo]:
+    tables: list[TableInfo] = []
+    for table in found:
+        stem = re.sub(r"[^\w.\-]+", ".", table.name.rpartition(";")[2]).strip(".") or "table"
+        taken = {info.alias for info in tables}
+        alias = next(
+            name for name in [stem, *(f"{stem}_{n}" for n in range(2, len(found) + 2))] if name not in taken
+        )
+        rows, dim = table.weight.shape
+        tables.append(TableInfo(table.name, alias, "other", rows, dim, tied=False))
+    return tables

@@ -1,0 +1,193 @@
+"""Exports to TFLite, and the sessions that run them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeemb
+from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
+from edgeemb.export.parity import sentences
+from edgeemb.export.tflite import check_ops
+from edgeemb.export.tflite_body import convert_body
+from edgeemb.export.tflite_convert import choose_lengths
+from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite
+from edgeemb.export.tflite_policy import RUNTIMES
+from edgeemb.model import Model
+from edgeemb.runtimes import tflite
+from tests.tflite_models import lookup_model
+
+
+@pytest.fixture(scope="session")
+def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder for LiteRT: two signatures, int8 body, the custom op. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tflite") / "tiny"
+    return edgeemb.export(
+        tiny, folder, runtime="tflite", table="int4:block=8", body="int8", ops="custom", lengths=(16, 40)
+    )
+
+
+@pytest.fixture(scope="session")
+def builtin(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny encoder for tflite-runtime: float32 body, builtin ops. Copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tflite") / "tiny"
+    return edgeemb.export(
+        tiny,
+        folder,
+        runtime="tflite-runtime",
+        table="int4:block=8",
+        body="fp32",
+        ops="builtin",
+        lengths=(40,),
+    )
+
+
+def _manifest(bundle: Path) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((bundle / "manifest.json").read_text())
+    return values
+
+
+def _rows(bundle: Path, ids: list[int]) -> Any:
+    with edgeemb.open(bundle) as session:
+        return session.run(session.feeds([ids]))
+
+
+def test_describes_its_signatures_and_parity(bundle: Path) -> None:
+    manifest = _manifest(bundle)
+    assert manifest["lengths"] == [16, 40]
+    assert manifest["parity"]["cosine_min"] > 0.95
+    assert (bundle / "lib" / "linux-x64" / "libedgeemb_tflite.so").is_file()
+
+
+def test_gives_the_same_vector_at_every_length(bundle: Path) -> None:
+    with edgeemb.open(bundle) as session:
+        ids = list(range(5, 15))
+        short = session.run({"input_ids": np.array([ids]), "attention_mask": np.ones((1, 10), np.int64)})
+        padded = {
+            "input_ids": np.pad(np.array([ids]), [(0, 0), (0, 25)]),
+            "attention_mask": np.pad(np.ones((1, 10), np.int64), [(0, 0), (0, 25)]),
+        }
+        np.testing.assert_allclose(session.run(padded), short, atol=0.02)
+
+
+def test_encodes_batches(builtin: Path) -> None:
+    texts = sentences()[:5]
+    with edgeemb.open(builtin) as session:
+        together = session.encode(texts)
+        apart = np.concatenate([session.encode([text]) for text in texts])
+    np.testing.assert_allclose(together, apart, atol=1e-6)
+
+
+def test_agrees_with_the_onnx_bundle_of_the_same_table(tiny: Model, builtin: Path, tmp_path: Path) -> None:
+    edgeemb.export(tiny, tmp_path / "onnx", table="int4:block=8", body="fp32", ops="builtin")
+    with edgeemb.open(tmp_path / "onnx") as first, edgeemb.open(builtin) as second:
+        np.testing.assert_allclose(first.encode(["the cat"]), second.encode(["the cat"]), atol=1e-5)
+
+
+def test_holds_no_float_table(bundle: Path, tiny: Model) -> None:
+    model = parse_tflite((bundle / "model.tflite").read_bytes(), "bundle")
+    weight = tiny.table_weight("word")
+    sizes = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
+    assert weight.nbytes not in sizes
+    assert "edgeemb.QuantizedLookup" in {opcode_name(code) for code in model.operatorCodes}
+
+
+def test_leaves_constants_aligned(bundle: Path) -> None:
+    content = (bundle / "model.tflite").read_bytes()
+    model = parse_tflite(content, "bundle")
+    large = [
+        bytes(buffer.data) for buffer in model.buffers if buffer.data is not None and len(buffer.data) > 500
+    ]
+    assert large
+    assert all(content.find(data) % 64 == 0 for data in large)
+
+
+def test_leaves_the_model_as_it_was(tiny: Model, builtin: Path) -> None:
+    assert _manifest(builtin)["parity"]["cosine_mean"] < 1
+    weight = tiny.table_weight("position")
+    np.testing.assert_array_equal(
+        weight, tiny.module.get_parameter(tiny.table("position").name).detach().numpy()
+    )
+
+
+def test_refuses_ids_outside_of_the_table(bundle: Path, tiny: Model) -> None:
+    rows = tiny.table("word").rows
+    with pytest.raises(InputError, match=str(rows)):
+        _rows(bundle, [1, rows])
+
+
+def test_refuses_inputs_longer_than_the_longest_signature(bundle: Path) -> None:
+    ids = np.ones((1, 41), np.int64)
+    with edgeemb.open(bundle) as session, pytest.raises(InputError, match=r"41 tokens, the bundle takes 40"):
+        session.run({"input_ids": ids, "attention_mask": ids})
+
+
+def test_cuts_texts_at_the_longest_signature(tiny: Model, bundle: Path) -> None:
+    with edgeemb.open(bundle) as session:
+        assert session.encode(["the cat sat on the mat and ran away " * 20]).shape == (1, 16)
+
+
+def test_refuses_other_ops_than_it_was_exported_with(bundle: Path, builtin: Path) -> None:
+    with pytest.raises(SpecError, match="exported with --ops custom"):
+        edgeemb.open(bundle, ops="builtin")
+    with pytest.raises(SpecError, match="exported with --ops builtin"):
+        edgeemb.open(builtin, ops="custom")
+
+
+def test_names_a_truncated_model(builtin: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(builtin, broken)
+    content = (broken / "model.tflite").read_bytes()
+    (broken / "model.tflite").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BundleError, match=r"model\.tflite"):
+        edgeemb.open(broken)
+
+
+def test_names_a_model_that_is_no_flatbuffer(builtin: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(builtin, broken)
+    (broken / "model.tflite").write_bytes(b"not a model")
+    with pytest.raises(BundleError, match="cannot load it"):
+        edgeemb.open(broken, verify_files=False)
+
+
+def test_names_a_delegate_that_does_not_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library = tmp_path / "libedgeemb_tflite.so"
+    library.write_bytes(b"not a library")
+    monkeypatch.setattr(tflite, "find_library", lambda name: library)
+    with pytest.raises(NativeError, match="does not load"):
+        tflite.load_delegate(tflite.find_interpreter())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "body"), [("tflite-runtime", "int8"), ("tflm", "int8"), ("tflm", "fp16")]
+)
+def test_refuses_bodies_that_the_runtime_miscomputes(runtime: str, body: str) -> None:
+    with pytest.raises(ExportError, match=f"does not run the body '{body}'"):
+        convert_body(None, body, RUNTIMES[runtime])
+
+
+@pytest.mark.parametrize("runtime", ["tflite-runtime", "tflm"])
+def test_names_an_op_that_the_runtime_rejects(runtime: str) -> None:
+    model = lookup_model(np.ones((4, 4), np.float32))
+    code = model.operatorCodes[0]
+    code.version = 99 if runtime == "tflite-runtime" else 1
+    if runtime == "tflm":
+        code.builtinCode, code.deprecatedBuiltinCode = 150, 127  # GELU
+    with pytest.raises(ExportError, match=r"rejects (GATHER version 99|GELU version 1)"):
+        check_ops(model, RUNTIMES[runtime])
+
+
+def test_refuses_lengths_that_the_model_has_no_positions_for(tiny: Model) -> None:
+    with pytest.raises(ExportError, match="length 41 is out of range"):
+        choose_lengths(tiny, (16, 41), several=True)
+
+
+def test_shortens_the_default_lengths_to_the_models_limit(tiny: Model) -> None:
+    assert choose_lengths(tiny, (), several=True) == (16, 40)
+    assert choose_lengths(tiny, (), several=False) == (16,)
