@@ -17,7 +17,7 @@ from edgeemb.bundle import GOLDEN, Manifest, read_manifest, unpack, verify
 from edgeemb.devices import cortex_m_qemu, cortex_m_unicorn
 from edgeemb.devices.cortex_m_board import Board, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m_run import LIMIT, Count, Inference, Run
+from edgeemb.devices.cortex_m_run import LIMIT, Count, Inference, Run, overflow_error
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject
@@ -102,8 +102,12 @@ def simulate(
     """
     stages = len(part_names(layers))
     if engine == "qemu":
-        return cortex_m_qemu.run(firmware, board, inputs, outputs, stages, folder, memory=memory, limit=limit)
-    return cortex_m_unicorn.run(firmware, board, inputs, outputs, stages, folder, limit=limit)
+        run = cortex_m_qemu.run(firmware, board, inputs, outputs, stages, folder, memory=memory, limit=limit)
+    else:
+        run = cortex_m_unicorn.run(firmware, board, inputs, outputs, stages, folder, limit=limit)
+    if run.stack >= board.stack_bytes:
+        raise overflow_error()
+    return run
 
 
 def part_names(layers: int) -> list[str]:

@@ -104,7 +104,8 @@ def read_results(
     :raises DeviceError: if the model refused an input, or something is missing.
     """
     record = np.dtype([("status", "<i4"), ("output", "<f4", (outputs,))])
-    results: NDArray[Any] = np.fromfile(folder / OUTPUT, record)
+    place = folder / OUTPUT
+    results: NDArray[Any] = np.fromfile(place, record) if place.is_file() else np.empty(0, record)
     if len(results) != inputs or len(marks) != inputs * (stages + 1):
         raise DeviceError(
             f"the simulator ran {len(results)} of {inputs} inferences ({len(marks)} marks): report this as a bug"
@@ -144,11 +145,16 @@ def fault_error(folder: Path, firmware: Firmware) -> DeviceError:
     except (OSError, struct.error):
         return DeviceError("the firmware faulted and could not report where: report this as a bug")
     if not on_stack:
-        return DeviceError("the stack of the firmware overflowed: raise stack_bytes in the board's file")
+        return overflow_error()
     precise = f", address {address:#010x}" if cause & 0x8000 else ""
     return DeviceError(
         f"the firmware faulted in {firmware.symbol_at(pc)} (pc {pc:#010x}{precise}, CFSR {cause:#010x})"
     )
+
+
+def overflow_error() -> DeviceError:
+    """The error for a stack that left the memory."""
+    return DeviceError("the stack of the firmware overflowed: raise stack_bytes in the board's file")
 
 
 def hung_error(limit: int, where: str) -> DeviceError:

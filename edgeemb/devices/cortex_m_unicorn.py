@@ -19,6 +19,7 @@ from edgeemb.devices.cortex_m_run import (
     counter,
     fault_error,
     hung_error,
+    overflow_error,
     read_results,
     write_inputs,
 )
@@ -92,6 +93,8 @@ def run(
             engine.emu_start(entry | 1, 0xFFFFFFFE)
         except unicorn.UcError as error:
             pc = engine.reg_read(arm_const.UC_ARM_REG_PC)
+            if engine.reg_read(arm_const.UC_ARM_REG_SP) < board.ram.origin:
+                raise overflow_error() from None
             raise DeviceError(
                 f"the firmware faulted in {firmware.symbol_at(pc)} (pc {pc:#010x}: {error})"
             ) from None

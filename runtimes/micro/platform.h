@@ -25,9 +25,8 @@
 #else
 #define EEM_MVE 0
 #endif
-#if !defined(EEM_PLAIN) && !EEM_MVE && defined(__ARM_FEATURE_DSP) && !defined(__aarch64__)
+#if !defined(EEM_PLAIN) && !EEM_MVE && defined(__ARM_FEATURE_DSP) && !defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
 #define EEM_DSP 1
-#include <arm_acle.h>
 #else
 #define EEM_DSP 0
 #endif
