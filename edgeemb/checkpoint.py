@@ -1,4 +1,4 @@
-"""Reading the files of a model folder: configs as dictionaries, weights as a dictionary of tensors.
+"""Reading the weights of a model folder as a dictionary of tensors.
 
 The files are not trusted. Names in them stay inside the folder, sizes are bounded, and a safetensors file is
 checked against its own header before a tensor is made. A pickle is refused unless asked for, and then read
@@ -10,7 +10,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -18,39 +17,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgeemb.errors import ModelError
-from edgeemb.files import read_json
-
-MAX_CONFIG_BYTES = 16 * 2**20
+from edgeemb.files import inside, read_config
 
 # Whole file, index of its shards: https://huggingface.co/docs/safetensors, and what came before it.
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 _PICKLE = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The JSON object in a config file.
-
-    :raises ModelError: if the file cannot be read or holds something else.
-    """
-    value = read_json(path, MAX_CONFIG_BYTES, ModelError)
-    if not isinstance(value, dict):
-        raise ModelError(f"{path} holds a {type(value).__name__} where a JSON object belongs: copy it again")
-    return value
-
-
-def inside(folder: Path, name: object, named_by: Path) -> Path:
-    """The path of ``name`` in ``folder``.
-
-    :param folder: a model folder.
-    :param name: a relative path that a file in the folder gives.
-    :param named_by: that file, for the error.
-    :raises ModelError: if the name would lead out of the folder.
-    """
-    if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
-        raise ModelError(
-            f"{named_by} names {name!r}, which is not a path inside its folder: do not trust this model"
-        )
-    return folder / name
 
 
 def read_weights(folder: Path, *, allow_pickle: bool = False) -> dict[str, Tensor]:

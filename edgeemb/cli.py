@@ -89,6 +89,11 @@ def main(verbose: bool) -> None:
 @click.option(
     "--max-length", type=click.IntRange(min=1), help="Cut texts at this many tokens. [default: the model's]"
 )
+@click.option(
+    "--tokenizer",
+    type=_FOLDER,
+    help="tokenizer.json of a finished .onnx model. [default: the one beside it]",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of what is random in a fit.")
 @click.option("--zip", "as_zip", is_flag=True, help="Write one zip file.")
 @click.option("--force", is_flag=True, help="Replace what stands at the output.")
@@ -102,6 +107,7 @@ def export(
     lengths: str | None,
     tables_in_ptd: bool,
     max_length: int | None,
+    tokenizer: Path | None,
     allow_pickle: bool,
     as_json: bool,
     tables: tuple[str, ...],
@@ -109,7 +115,8 @@ def export(
 ) -> None:
     """Compress MODEL's tables and write a bundle for a target.
 
-    MODEL is a Hugging Face or sentence-transformers folder, a name on the hub, or all-MiniLM-L6-v2.
+    MODEL is a Hugging Face, sentence-transformers or model2vec folder, a name on the hub, all-MiniLM-L6-v2, or a finished .onnx
+    file.
     """
     with show.steps(quiet=as_json) as progress:
         bundle = edgeemb.export(
@@ -118,7 +125,7 @@ def export(
             table=tables,
             lengths=_numbers(lengths, "--lengths"),
             tables_apart=tables_in_ptd,
-            load={"allow_pickle": allow_pickle, "max_length": max_length},
+            load={"allow_pickle": allow_pickle, "max_length": max_length, "tokenizer": tokenizer},
             command=_command(),
             progress=progress,
             **options,

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edgeemb.errors import EdgeembError
+from edgeemb.errors import EdgeembError, ModelError
+
+MAX_CONFIG_BYTES = 16 * 2**20
 
 
 def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
@@ -41,3 +43,29 @@ def read_json(path: Path, max_bytes: int, error: type[EdgeembError]) -> Any:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as problem:
         raise error(f"{path} is not valid JSON ({problem}): copy it again") from problem
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The JSON object in a config file.
+
+    :raises ModelError: if the file cannot be read or holds something else.
+    """
+    value = read_json(path, MAX_CONFIG_BYTES, ModelError)
+    if not isinstance(value, dict):
+        raise ModelError(f"{path} holds a {type(value).__name__} where a JSON object belongs: copy it again")
+    return value
+
+
+def inside(folder: Path, name: object, named_by: Path) -> Path:
+    """The path of ``name`` in ``folder``.
+
+    :param folder: a model folder.
+    :param name: a relative path that a file in the folder gives.
+    :param named_by: that file, for the error.
+    :raises ModelError: if the name would lead out of the folder.
+    """
+    if not isinstance(name, str) or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ModelError(
+            f"{named_by} names {name!r}, which is not a path inside its folder: do not trust this model"
+        )
+    return folder / name

@@ -23,8 +23,9 @@ from huggingface_hub.errors import (
 )
 from torch import Tensor, nn
 
-from edgeemb.checkpoint import read_config, read_weights
+from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError
+from edgeemb.files import read_config
 from edgeemb.model import Model, check_finite, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier

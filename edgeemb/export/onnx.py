@@ -1,4 +1,7 @@
-"""Writer for ONNX: opset 18, IR 8, dynamic batch and length, tables as external data so that the runtime maps them."""
+"""Writer for ONNX, tables as external data so that the runtime maps them.
+
+A torch model becomes opset 18, IR 8, with dynamic batch and length; a finished model keeps what it has, see `edgeemb.export.onnx_finished`.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from onnx.external_data_helper import convert_model_to_external_data
 
 from edgeemb.errors import ExportError
 from edgeemb.export.onnx_body import convert_body
+from edgeemb.export.onnx_finished import with_tables
 from edgeemb.export.onnx_lowering import add_functions, replace_table
-from edgeemb.export.onnx_trace import OPSET, trace
 from edgeemb.export.writers import Request, Written
+from edgeemb.onnx_model import OnnxModel
 
 MODEL = "model.onnx"
 DATA = "model.data"
@@ -30,6 +34,13 @@ def write(request: Request, folder: Path) -> Written:
     :param folder: an existing folder.
     :raises ExportError: if the model cannot be traced or converted.
     """
+    if isinstance(request.loaded, OnnxModel):
+        return _write_finished(request, request.loaded, folder)
+    from edgeemb.export.onnx_trace import (  # it imports torch, which a finished model does without
+        OPSET,
+        trace,
+    )
+
     model = request.model
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         graph = trace(model, Path(scratch))
@@ -46,6 +57,19 @@ def write(request: Request, folder: Path) -> Written:
     add_functions(graph, request.tables.values())
     save(graph, folder)
     return Written(opset=OPSET, notes=tuple(notes))
+
+
+def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:
+    """Replace the tables of a finished model; everything else stays."""
+    graph, notes = with_tables(model, request.tables, request.body, folder)
+    opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
+    save(graph, folder)
+    length = model.inputs[0].axes[1:2] if model.max_length else ()
+    return Written(
+        opset=opset,
+        lengths=tuple(axis for axis in length if isinstance(axis, int)),
+        notes=tuple(notes),
+    )
 
 
 def save(model: onnx.ModelProto, folder: Path) -> None:

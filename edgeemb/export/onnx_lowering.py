@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ExportError
 from edgeemb.export.onnx_functions import DOMAIN, VERSION, function_for, op_name
+from edgeemb.onnx_file import inner_graphs
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     Add,
@@ -220,8 +221,19 @@ def replace_table(
             graph.node.insert(at + offset, node)
         graph.initializer.extend(lowering.initializers)
         _declare(graph, gather.output[0], gather.input[1], table.shape[1])
-    if not any(initializer in node.input for node in graph.node):
+    if not is_used(graph, initializer):
         graph.initializer.remove(next(item for item in graph.initializer if item.name == initializer))
+
+
+def is_used(graph: onnx.GraphProto, name: str) -> bool:
+    """Whether a value is read by a node, in an inner graph too, or is an output.
+
+    :param graph: the graph to search.
+    :param name: the value.
+    """
+    return any(
+        name in node.input or any(is_used(inner, name) for inner in inner_graphs(node)) for node in graph.node
+    ) or any(name == info.name for info in graph.output)
 
 
 def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,12 @@ from edgeemb.evaluate import cosine
 from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.session import Session
 from edgeemb.runtimes.text import text_feeds
+from edgeemb.sentences import sentences
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8
-
-
-def sentences() -> list[str]:
-    """The packaged sentences on which every text model is compared."""
-    return files("edgeemb").joinpath("data/sentences.txt").read_text("utf-8").splitlines()
+#: Values of a module's output that go into it.
+_GOLDEN_VALUES = 1 << 14
 
 
 def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
@@ -75,9 +72,16 @@ def _compare_examples(model: LoadedModel, session: Session) -> tuple[dict[str, f
     ]
     golden = {
         "inputs": {name: value.tolist() for name, value in examples[0].items()},
-        "output": outputs[0].tolist(),
+        **_golden_output(outputs[0]),
     }
     return _figures(np.concatenate(similarity), "examples"), golden
+
+
+def _golden_output(output: NDArray[Any]) -> dict[str, Any]:
+    """The output, or of one that is far too long for a text file the first values in C order."""
+    if output.size <= _GOLDEN_VALUES:
+        return {"output": output.tolist()}
+    return {"shape": list(output.shape), "first_values": output.reshape(-1)[:_GOLDEN_VALUES].tolist()}
 
 
 def golden_text(golden: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ class OnnxRuntimeEngine:
             options.enable_profiling = True
             options.profile_file_prefix = str(ops_profile)
         self.ops = "builtin" if library is None else "custom"
-        self.lengths: tuple[int, ...] = ()
+        self.lengths = tuple(manifest.lengths)
         try:
             if library is not None:
                 options.register_custom_ops_library(str(library))
