@@ -262,7 +262,7 @@ def test_takes_a_new_board_from_a_file_alone(tmp_path: Path) -> None:
     (tmp_path / "small.toml").write_text(text, "utf-8")
     assert boards(tmp_path)["small"].ram.bytes == 131072
     (tmp_path / "broken.toml").write_text("summary = 'x'", "utf-8")
-    with pytest.raises(DeviceError, match="broken.toml does not describe a board"):
+    with pytest.raises(DeviceError, match=r"broken\.toml does not describe a board"):
         boards(tmp_path)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from edgeemb.errors import ExportError
 from edgeemb.export.c_arena import Buffer, Plan, plan_arena
 from edgeemb.export.c_encoder import Encoder, read_encoder
+from edgeemb.export.c_kit import write_kit
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import Arrays, header_text, model_text, padded
 from edgeemb.export.c_weights import write_weights
@@ -72,6 +73,7 @@ def write(request: Request, folder: Path) -> Written:
     (folder / "model.c").write_text(text, "utf-8")
     (folder / "model.h").write_text(header_text(prefix, model.name, sizes, text_input=False), "utf-8")
     _copy_headers(folder)
+    write_kit(model, folder, tokens)
     tables = sum(map(len, arrays.tables))
     stored = {"tables": tables, "body": flash - tables, "tokenizer": 0, "total": flash}
     notes = (

@@ -72,7 +72,7 @@ def open_folder(
         case "c":
             from edgeemb.runtimes.micro import MicroEngine
 
-            engine = MicroEngine(folder, manifest)
+            engine = MicroEngine(folder, manifest.name)
         case "executorch":
             from edgeemb.runtimes.executorch import ExecuTorchEngine
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.files import read_text
 from edgeemb.runtimes.session import Feeds
@@ -143,13 +142,13 @@ class MicroEngine:
     """A C export, compiled for this machine.
 
     :param folder: the bundle.
-    :param manifest: its manifest.
+    :param name: name of the model, as in the manifest.
     :raises NativeError: if it cannot be compiled or loaded.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.ops = "builtin"
-        prefix = symbol_prefix(manifest.name)
+        prefix = symbol_prefix(name)
         self._scratch = tempfile.TemporaryDirectory(prefix="edgeemb-")
         try:
             path = build_library(folder, Path(self._scratch.name, "model.so"))

@@ -1,0 +1,30 @@
+/* Runs the golden vectors of the bundle and says whether this build gives them, bit for bit. On a microcontroller, replace printf. */
+#include <stdio.h>
+#include <string.h>
+
+#include "golden.h"
+#include "model.h"
+
+/* An arena may lie anywhere that is aligned to 16 bytes; its content need not survive between calls. */
+static union {
+    unsigned char bytes[GOLDEN_ARENA_BYTES];
+    long double alignment;
+} arena;
+
+int main(void)
+{
+    float output[GOLDEN_OUTPUTS];
+    size_t number, start = 0, wrong = 0;
+
+    for (number = 0; number < GOLDEN_COUNT; ++number) {
+        const int32_t status = GOLDEN_RUN(arena.bytes, sizeof arena.bytes, golden_ids + start, golden_lengths[number], output);
+
+        start += golden_lengths[number];
+        if (status != 0 || memcmp(output, golden_outputs + number * GOLDEN_OUTPUTS, sizeof output) != 0) {
+            printf("text %u: status %d, another result\n", (unsigned)number, (int)status);
+            ++wrong;
+        }
+    }
+    printf("%u of %u texts as expected\n", (unsigned)(GOLDEN_COUNT - wrong), (unsigned)GOLDEN_COUNT);
+    return wrong != 0;
+}
