@@ -1,6 +1,6 @@
 /* CodebookLookup with AVX2 and F16C. See codebook.h for the contract.
  *
- * An entry of four or eight float16 values is one conversion straight from memory and one store. A row of 96 such entries is then bound
+ * Eight float16 values, of one entry or two, are one conversion and one store. A row of 96 entries of four is then bound
  * by the fetches from the L2 cache, where 256 entries of each book lie: cutting the books into tiles that fit L1 was slower. */
 #ifndef EEB_CODEBOOK_AVX2_H
 #define EEB_CODEBOOK_AVX2_H
@@ -89,6 +89,14 @@ EEB_INLINE EEB_AVX2_TARGET void eeb_codebook_entry_avx2(const uint8_t *entry, ee
     if (at != count) {
         eeb_codebook_tail_avx2(entry + bytes * at, type, count - at, output + 4 * at, add);
     }
+}
+
+EEB_INLINE EEB_AVX2_TARGET void eeb_codebook_pair_avx2(const uint8_t *left, const uint8_t *right, uint8_t *output)
+{
+    const __m128i low = _mm_loadl_epi64((const __m128i *)(const void *)left);
+    const __m128i high = _mm_loadl_epi64((const __m128i *)(const void *)right);
+
+    _mm256_storeu_ps((float *)(void *)output, _mm256_cvtph_ps(_mm_unpacklo_epi64(low, high)));
 }
 
 #define EEB_ISA(name) name##_avx2

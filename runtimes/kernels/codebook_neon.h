@@ -59,6 +59,12 @@ EEB_INLINE void eeb_codebook_entry_neon(const uint8_t *entry, eeb_type type, siz
     }
 }
 
+EEB_INLINE void eeb_codebook_pair_neon(const uint8_t *left, const uint8_t *right, uint8_t *output)
+{
+    eeb_codebook_entry_neon(left, EEB_FLOAT16, 4, output, 0);
+    eeb_codebook_entry_neon(right, EEB_FLOAT16, 4, output + 16, 0);
+}
+
 #define EEB_ISA(name) name##_neon
 #define EEB_ISA_TARGET
 #define EEB_ISA_PARTS

@@ -6,7 +6,9 @@
  *     #define EEB_ISA_TARGET EEB_TARGET("avx2,f16c")
  *     eeb_codebook_most_<isa>     the largest of some codes
  *     eeb_codebook_entry_<isa>    writes or adds the `count` values of an entry
- *     EEB_ISA_PARTS               defined: the shapes that are common get loops of their own, with the entry's size known
+ *     EEB_ISA_PARTS               defined: the shapes that are common get loops of their own, with the entry's size known, and the variant
+ *                                 also provides the function below
+ *     eeb_codebook_pair_<isa>     writes two float16 entries of 4 values
  */
 
 /* EEB_OK if all codes of the rows asked for are below the entries of a book; else the first position of a row with another one. */
@@ -68,6 +70,41 @@ EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_codebook_rows)(
     }
 }
 
+#if defined(EEB_ISA_PARTS)
+/* All rows of float16 entries of 4 values side by side: eight codes are read at once, and two entries are converted and stored together. */
+EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_codebook_fours)(const eeb_codebook_table *table, const eeb_ids *ids, uint8_t *output)
+{
+    const size_t books = (size_t)table->books;
+    const size_t step = (size_t)table->entries * 8;
+    size_t at, book, pair;
+
+    for (at = 0; at < ids->count; ++at) {
+        const uint8_t *codes = (const uint8_t *)table->codes + (size_t)eeb_id_at(ids, at) * books;
+        const uint8_t *entries = (const uint8_t *)table->codebooks;
+
+        if (ids->count - at > EEB_CODEBOOK_AHEAD) {
+            eeb_codebook_fetch((const uint8_t *)table->codes + (size_t)eeb_id_at(ids, at + EEB_CODEBOOK_AHEAD) * books, books);
+        }
+        for (book = 0; books - book >= 8; book += 8) {
+            uint64_t eight;
+
+            memcpy(&eight, codes + book, sizeof eight);
+            for (pair = 0; pair < 4; ++pair) {
+                EEB_ISA(eeb_codebook_pair)(entries + (eight & 255u) * 8, entries + step + (eight >> 8 & 255u) * 8, output);
+                eight >>= 16;
+                entries += 2 * step;
+                output += 32;
+            }
+        }
+        for (; book < books; ++book) {
+            EEB_ISA(eeb_codebook_entry)(entries + codes[book] * (size_t)8, EEB_FLOAT16, 4, output, 0);
+            entries += step;
+            output += 16;
+        }
+    }
+}
+#endif
+
 EEB_FUNCTION EEB_ISA_TARGET eeb_status
 EEB_ISA(eeb_codebook_lookup)(const eeb_codebook_table *table, const eeb_ids *ids, void *output, size_t *position)
 {
@@ -90,7 +127,7 @@ EEB_ISA(eeb_codebook_lookup)(const eeb_codebook_table *table, const eeb_ids *ids
     } else if (part == 2 && !table->additive) {
         EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT16, 2, 0);
     } else if (part == 4 && !table->additive) {
-        EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT16, 4, 0);
+        EEB_ISA(eeb_codebook_fours)(table, ids, to);
     } else if (part == 8 && !table->additive) {
         EEB_ISA(eeb_codebook_rows)(table, ids, to, EEB_FLOAT16, 8, 0);
 #endif
