@@ -170,11 +170,17 @@ def _reference(spec: str) -> float:
 
 @main.command()
 @click.option("--rounds", default=40, show_default=True)
+@click.option(
+    "--only",
+    multiple=True,
+    type=click.Choice(list(OURS)),
+    help="Which programs; those with a quantised body by default.",
+)
 @click.pass_obj
-def latency(work: Path, rounds: int) -> None:
+def latency(work: Path, rounds: int, only: tuple[str, ...]) -> None:
     """Median milliseconds on one thread; the programs take turns in every round."""
     programs = {PEER: Program(peer(work), threads=1)}
-    for name in list(OURS)[:3]:
+    for name in only or list(OURS)[:3]:
         programs[name] = Program(ours(work, name) / "model.pte", threads=1)
     for length in LENGTHS:
         inputs = feeds(length)

@@ -159,7 +159,7 @@ def _explain(error: RunnerError) -> str:
             f"{error}: the ops of edgeemb come with its runner, "
             "those of quantized_decomposed with import executorch.kernels.quantized"
         )
-    if error.code == _NO_TABLES:
+    if error.code == _NO_TABLES and "data_map" in str(error):
         return f"its tables are in a file of their own, {TABLES}, which is missing: copy the bundle again"
     if error.code == _OTHER_TABLES:
         return f"{TABLES} does not belong to it: copy the bundle again"

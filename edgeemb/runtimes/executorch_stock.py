@@ -6,6 +6,7 @@ It imports torch, and reads the whole file into memory that it locks.
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from numpy.typing import NDArray
 from edgeemb.runtimes.executorch_build import build
 from edgeemb.runtimes.executorch_runner import TYPES, InputInfo, RunnerError
 
-_MESSAGE_CODE = 1
+#: The error number in a message such as "Failed to load method forward, error: 0x:14".
+_CODE = re.compile(r"0x:?([0-9a-f]+)")
+_UNKNOWN = 1
 
 
 class StockProgram:
@@ -47,7 +50,7 @@ class StockProgram:
             meta = self._module.method_meta("forward")
             infos = [meta.input_tensor_meta(index) for index in range(meta.num_inputs())]
         except RuntimeError as error:
-            raise RunnerError(_MESSAGE_CODE, str(error).strip().splitlines()[0]) from None
+            raise _refusal(error) from None
         self.inputs = tuple(InputInfo(TYPES[info.dtype()].name, tuple(info.sizes())) for info in infos)
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -59,9 +62,15 @@ class StockProgram:
         try:
             outputs = self._module.forward([torch.from_numpy(array) for array in inputs])
         except RuntimeError as error:
-            raise RunnerError(_MESSAGE_CODE, str(error).strip().splitlines()[0]) from None
+            raise _refusal(error) from None
         return [np.array(output) for output in outputs]
 
     def close(self) -> None:
         """Give back what the runtime holds."""
         del self._module
+
+
+def _refusal(error: RuntimeError) -> RunnerError:
+    message = str(error).strip().splitlines()[0]
+    code = _CODE.search(message)
+    return RunnerError(int(code[1], 16) if code else _UNKNOWN, message)
