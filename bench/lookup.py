@@ -20,7 +20,19 @@ from pathlib import Path
 
 import click
 import numpy as np
-from lookup_contenders import BUILTIN, FP32, INT4, MEMSET, UINT4, Buffers, Call, Contenders, aligned, timer
+from lookup_contenders import (
+    BUILTIN,
+    CODEBOOKS,
+    FP32,
+    INT4,
+    MEMSET,
+    UINT4,
+    Buffers,
+    Call,
+    Contenders,
+    aligned,
+    timer,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -79,6 +91,10 @@ def ratios(cell: dict[str, float]) -> Iterator[tuple[str, float]]:
             f"edgeemb {name} / edgeemb int4:block=32",
             cell[f"edgeemb {name}"] / cell["edgeemb int4:block=32"],
         )
+    for name, _ in CODEBOOKS:
+        yield f"{FP32} / edgeemb {name}", cell[FP32] / cell[f"edgeemb {name}"]
+        for by in ("edgeemb", "kernel"):
+            yield f"{by} {name} / {by} int4:block=32", cell[f"{by} {name}"] / cell[f"{by} int4:block=32"]
     for name in BUILTIN:
         yield f"{UINT4} / edgeemb {name}, portable body", cell[UINT4] / cell[f"edgeemb {name}, portable body"]
 

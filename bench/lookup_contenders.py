@@ -20,7 +20,7 @@ from onnx import TensorProto, helper
 
 from edgeemb import native
 from edgeemb.export.onnx_functions import DOMAIN, function_for, op_name
-from edgeemb.tables.program import Ids, QuantizedLookup
+from edgeemb.tables.program import CodebookLookup, Ids, QuantizedLookup
 
 #: Our tables: name, bits, block (0: one scale a row).
 LAYOUTS = (
@@ -30,6 +30,8 @@ LAYOUTS = (
     ("binary:block=32", 1, 32),
     ("binary", 1, 0),
 )
+#: Our tables of codebooks: name, elements in a part; 256 entries in a book.
+CODEBOOKS = (("pq, parts of 4", 4), ("pq, parts of 8", 8))
 BUILTIN = ("int8", "int4:block=32")
 MEMSET = "memset of the output"
 FP32, UINT4, INT4 = "Gather fp32", "GatherBlockQuantized uint8 4-bit", "GatherBlockQuantized INT4"
@@ -83,9 +85,7 @@ def timer(folder: Path) -> ctypes.CDLL:
                 pointer,
                 int32,
                 int64,
-                int32,
-                int32,
-                int32,
+                *(int32, int32, int32, int32),
                 pointer,
                 int64,
                 int64,
@@ -155,9 +155,11 @@ class Contenders:
         self.library = native.find_library("edgeemb_onnxruntime")
         self.kernels = ctypes.CDLL(str(native.find_library("edgeemb_kernels")))
         self.sessions: dict[str, int] = {}
-        self.tables: dict[str, tuple[int, int, Array, Array]] = {}
+        self.tables: dict[str, tuple[Any, Array, Array, tuple[int, int, int, int]]] = {}
         for name, bits, block in LAYOUTS:
-            self._ours(name, bits, block)
+            self._quantized(name, bits, block)
+        for name, part in CODEBOOKS:
+            self._codebooks(name, part)
         self._gathers()
         self._block_quantized()
 
@@ -171,19 +173,36 @@ class Contenders:
             )
         self.sessions[name] = session
 
-    def _ours(self, name: str, bits: int, block: int) -> None:
+    def _quantized(self, name: str, bits: int, block: int) -> None:
         blocks = self.dim // block if block else 1
         codes: Array = self.rng.integers(0, 256, (self.rows, -(-self.dim * bits // 8)), dtype=np.uint8)
         scales = self.rng.standard_normal((self.rows, blocks)).astype(np.float16)
-        self.tables[name] = (bits, block, codes, scales)
         lookup = QuantizedLookup(Ids(), "codes", "scales", bits, self.dim, block or self.dim)
-        node = helper.make_node(op_name(lookup), ["ids", "codes", "scales"], ["rows"], domain=DOMAIN)
-        for key in ("bits", "dim", "block", "planes"):
-            node.attribute.append(helper.make_attribute(key, getattr(lookup, key)))
-        arrays = {
-            "codes": (TensorProto.UINT8, codes, codes.shape),
-            "scales": (TensorProto.FLOAT16, scales, scales.shape),
-        }
+        kernel = self.kernels.edgeemb_quantized_lookup
+        self.tables[name] = (kernel, codes, scales, (bits, self.dim, block, 1))
+        attributes = {key: getattr(lookup, key) for key in ("bits", "dim", "block", "planes")}
+        self._ours(name, lookup, {"codes": codes, "scales": scales}, attributes)
+
+    def _codebooks(self, name: str, part: int) -> None:
+        books = self.dim // part
+        codes: Array = self.rng.integers(0, 256, (self.rows, books), dtype=np.uint8)
+        entries = self.rng.standard_normal((books, 256, part)).astype(np.float16)
+        lookup = CodebookLookup(Ids(), "codes", "codebooks")
+        kernel = self.kernels.edgeemb_codebook_lookup
+        self.tables[name] = (kernel, codes, entries, (books, 256, part, 0))
+        self._ours(name, lookup, {"codes": codes, "codebooks": entries}, {"dim": self.dim})
+
+    def _ours(
+        self,
+        name: str,
+        lookup: QuantizedLookup | CodebookLookup,
+        stored: dict[str, Array],
+        attributes: dict[str, int],
+    ) -> None:
+        node = helper.make_node(op_name(lookup), ["ids", *stored], ["rows"], domain=DOMAIN)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        kinds = {np.dtype(np.uint8): TensorProto.UINT8, np.dtype(np.float16): TensorProto.FLOAT16}
+        arrays = {key: (int(kinds[array.dtype]), array, array.shape) for key, array in stored.items()}
         path = write_model(
             self.folder,
             f"ours{len(self.sessions)}",
@@ -239,10 +258,10 @@ class Contenders:
         calls: dict[str, Call] = {}
         for name, session in self.sessions.items():
             calls[name] = partial(self.timer.time_session, session, ids, count, sets, self.dim, output)
-        kernel = ctypes.cast(self.kernels.edgeemb_quantized_lookup, ctypes.c_void_p)
         variant = self.variant.encode()
-        for name, (bits, block, codes, scales) in self.tables.items():
-            table = (codes.ctypes.data, scales.ctypes.data, 2, self.rows, bits, self.dim, block)
+        for name, (function, codes, floats, sizes) in self.tables.items():
+            kernel = ctypes.cast(function, ctypes.c_void_p)
+            table = (codes.ctypes.data, floats.ctypes.data, 2, self.rows, *sizes)
             calls[f"kernel {name}"] = partial(
                 self.timer.time_kernel, kernel, variant, *table, ids, count, sets, output
             )

@@ -9,9 +9,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Either of edgeemb_quantized_lookup (bits, dim, block, planes) and edgeemb_codebook_lookup (books, entries, part, additive). */
 typedef int32_t (*lookup_function)(
-    const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
-    int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
+    const char *variant, const void *codes, const void *floats, int32_t float_type, int64_t rows, int32_t size0, int32_t size1,
+    int32_t size2, int32_t size3, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
 
 static int64_t now(void)
 {
@@ -60,8 +61,8 @@ int64_t time_memcpy(
 }
 
 int64_t time_kernel(
-    lookup_function lookup, const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits,
-    int32_t dim, int32_t block, const int64_t *ids, int64_t count, int64_t sets, void *output, int64_t repeat)
+    lookup_function lookup, const char *variant, const void *codes, const void *floats, int32_t float_type, int64_t rows, int32_t size0,
+    int32_t size1, int32_t size2, int32_t size3, const int64_t *ids, int64_t count, int64_t sets, void *output, int64_t repeat)
 {
     const int64_t start = now();
     int64_t round, position;
@@ -69,7 +70,7 @@ int64_t time_kernel(
     for (round = 0; round < repeat; ++round) {
         const int64_t *list = ids + turn++ % sets * count;
 
-        if (lookup(variant, codes, scales, scale_type, rows, bits, dim, block, 1, list, 1, count, output, &position) != 0) {
+        if (lookup(variant, codes, floats, float_type, rows, size0, size1, size2, size3, list, 1, count, output, &position) != 0) {
             return -1;
         }
     }
