@@ -29,6 +29,7 @@ def devices() -> list[DeviceInfo]:
 
     return [
         DeviceInfo("host", "host", "this machine, a fresh process per measurement"),
+        DeviceInfo("tflm", "simulated", "TensorFlow Lite Micro's interpreter: arena, missing ops, parity"),
         *(DeviceInfo(name, "simulated", board.summary) for name, board in boards().items()),
     ]
 
@@ -49,6 +50,10 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
         from edgeemb.devices.host import profile
 
         return profile(bundle, plan, progress=progress)
+    if device == "tflm":
+        from edgeemb.devices.tflm import profile as profile_tflm
+
+        return profile_tflm(bundle, plan, progress=progress)
     if device.partition(":")[0] in boards():
         from edgeemb.devices.cortex_m import profile as profile_board
 

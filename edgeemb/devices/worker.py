@@ -34,6 +34,8 @@ from edgeemb.runtimes import Session, open_bundle
 ENGINE_MODULES = {
     "onnx": "edgeemb.runtimes.onnxruntime",
     "tflite": "edgeemb.runtimes.tflite",
+    "tflite-runtime": "edgeemb.runtimes.tflite",
+    "tflm": "edgeemb.runtimes.tflm",
     "executorch": "edgeemb.runtimes.executorch",
 }
 

@@ -1,0 +1,60 @@
+"""Bundles in tflite-runtime 2.14.0, which needs numpy < 2: in an environment of its own, which `make test` makes as ``.venv-tflite``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeemb
+from edgeemb.model import Model
+from tests.conftest import ROOT
+from tests.tflite_runtime_check import TEXTS
+
+ENVIRONMENT = Path(os.environ.get("EDGEEMB_TFLITE_ENVIRONMENT", ROOT / ".venv-tflite"))
+
+
+@pytest.fixture(scope="module")
+def answers(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the second environment says of three bundles, and the vectors of the same bundles here."""
+    folder = tmp_path_factory.mktemp("runtime")
+    common: dict[str, Any] = {"table": "int4:block=8", "lengths": (40,)}
+    edgeemb.export(tiny, folder / "builtin", runtime="tflite-runtime", body="fp32", ops="builtin", **common)
+    edgeemb.export(tiny, folder / "custom", runtime="tflite-runtime", body="fp32", ops="custom", **common)
+    edgeemb.export(tiny, folder / "int8", runtime="tflite", body="int8", ops="builtin", **common)
+    python = ENVIRONMENT / "bin" / "python"
+    assert python.is_file(), f"{ENVIRONMENT} is missing: make test makes it (docs/tflite.md)"
+    bundles = [str(folder / name) for name in ("builtin", "custom", "int8")]
+    script = str(ROOT / "tests" / "tflite_runtime_check.py")
+    done = subprocess.run([python, script, *bundles], capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    for name in ("builtin", "custom"):
+        with edgeemb.open(folder / name) as session:
+            values["bundles"][name]["here"] = session.encode(TEXTS).tolist()
+    return values
+
+
+def test_runs_with_the_base_install(answers: dict[str, Any]) -> None:
+    assert answers["versions"]["tflite-runtime"] == "2.14.0"
+    assert answers["versions"]["numpy"].startswith("1.")
+
+
+@pytest.mark.parametrize("ops", ["builtin", "custom"])
+def test_gives_the_vectors_of_litert(answers: dict[str, Any], ops: str) -> None:
+    found = answers["bundles"][ops]
+    np.testing.assert_allclose(found["vectors"], found["here"], atol=1e-5)
+
+
+@pytest.mark.parametrize("ops", ["builtin", "custom"])
+def test_refuses_ids_in_the_graph_itself(answers: dict[str, Any], ops: str) -> None:
+    assert "refused the inputs" in answers["bundles"][ops]["refused"]
+
+
+def test_refuses_a_body_that_it_would_miscompute(answers: dict[str, Any]) -> None:
+    assert "tflite-runtime computes wrongly" in answers["bundles"]["int8"]["error"]
