@@ -38,29 +38,74 @@ def load(
         a package that is not installed.
     """
     path = Path(source) if isinstance(source, (str, Path)) else None
-    finished = path is not None and path.is_file()
-    if tokenizer is not None and not finished:
+    if tokenizer is not None and (path is None or not path.is_file()):
         raise ModelError("a tokenizer can be given with a finished model file only: leave it out")
     try:
-        if path is not None and finished and path.suffix == ".onnx":
-            from edgeemb.onnx_model import load_onnx
-
-            return load_onnx(path, name=name, tokenizer=tokenizer, max_length=max_length)
-        if path is not None and finished and path.suffix == ".tflite":
-            from edgeemb.tflite_model import load_tflite
-
-            return load_tflite(path, name=name)
-        from edgeemb.model import load as load_torch
+        if path is None:
+            return _load_module(source, example_inputs, axes or {}, name)
+        if path.is_file():
+            return _load_file(path, name, tokenizer, max_length)
+        return _load_folder(path, str(source), name, max_length, revision, allow_pickle)
     except ModuleNotFoundError as error:
         raise ModelError(
             f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
         ) from None
-    return load_torch(
-        source,
-        example_inputs=example_inputs,
-        axes=axes,
-        allow_pickle=allow_pickle,
-        name=name,
-        max_length=max_length,
-        revision=revision,
-    )
+
+
+def _load_module(
+    source: Any,
+    example_inputs: Sequence[Any] | Mapping[str, Any] | None,
+    axes: Mapping[str, Sequence[str | int]],
+    name: str | None,
+) -> LoadedModel:
+    from torch import nn
+
+    from edgeemb.torch_module import load_module
+
+    if not isinstance(source, nn.Module):
+        raise ModelError(
+            f"a {type(source).__name__} is no model: give a folder, a hub name, a finished file or a torch module"
+        )
+    if example_inputs is None:
+        raise ModelError("a torch module needs example_inputs: a tuple or a dict of what its forward takes")
+    return load_module(source, example_inputs, axes, name or type(source).__name__)
+
+
+def _load_file(
+    path: Path, name: str | None, tokenizer: str | Path | None, max_length: int | None
+) -> LoadedModel:
+    if path.suffix == ".tflite":
+        from edgeemb.tflite_model import load_tflite
+
+        if tokenizer is not None:
+            raise ModelError(f"{path} takes ids: a tokenizer is used with .onnx files only, leave it out")
+        return load_tflite(path, name=name)
+    if path.suffix != ".onnx":
+        raise ModelError(
+            f"{path} is a file; expected a model folder, a hub name, a finished .onnx or .tflite file or a torch module"
+        )
+    from edgeemb.onnx_model import load_onnx
+
+    return load_onnx(path, name=name, tokenizer=tokenizer, max_length=max_length)
+
+
+def _load_folder(
+    path: Path,
+    source: str,
+    name: str | None,
+    max_length: int | None,
+    revision: str | None,
+    allow_pickle: bool,
+) -> LoadedModel:
+    from edgeemb.static_model import is_static, load_static
+
+    name = name or path.resolve().name
+    if is_static(path):
+        return load_static(path, source=source, name=name, max_length=max_length)
+    # transformers takes seconds to import and the others do not need it.
+    from edgeemb.huggingface import find_folder, load_folder
+
+    folder = find_folder(source, revision=revision, allow_pickle=allow_pickle)
+    if is_static(folder):
+        return load_static(folder, source=source, name=name, max_length=max_length)
+    return load_folder(folder, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length)

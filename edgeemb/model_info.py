@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, SpecError
 
 if TYPE_CHECKING:
     from edgeemb.model import Model
+    from edgeemb.vocabulary.prune import Pruned
 
 Kind = Literal["embedding", "classification", "module"]
 Role = Literal["word", "position", "type", "other"]
@@ -129,6 +130,29 @@ class LoadedModel(ABC):
 
         :raises ModelError: if there is no such table.
         """
+
+    def token_weight(self) -> NDArray[np.float32]:
+        """The row of each token id, float32[ids, dim]."""
+        return self.table_weight(self.word_table.alias)
+
+    def row_frequency(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How often each row of the word table is looked up.
+
+        :param tokens: float64[ids], how often each token id is.
+        :return: float64[rows].
+        """
+        return tokens
+
+    def with_tokens(self, pruned: Pruned) -> LoadedModel:
+        """A model that knows only some tokens.
+
+        :param pruned: the tokens and their tokenizer.
+        :raises SpecError: if the model cannot be changed in that way.
+        """
+        raise SpecError(
+            f"{self.name} is a finished model, which may hold token ids anywhere, so its vocabulary cannot be shrunk: "
+            "leave --vocab out"
+        )
 
     @abstractmethod
     def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 import onnx
@@ -34,6 +34,9 @@ from edgeemb.runtimes.onnxruntime import RUNTIME_ERRORS, first_line
 from edgeemb.runtimes.text import pad, text_feeds
 from edgeemb.sentences import sentences
 from edgeemb.tokenizer import MAX_BYTES, parse_tokenizer
+
+if TYPE_CHECKING:
+    from edgeemb.model import Model
 
 #: Tokens of the longest text where nothing says how many a model takes.
 MAX_LENGTH = 512
@@ -127,7 +130,7 @@ class OnnxModel(LoadedModel):
         """Bytes of all constants, tables included."""
         return sum(int(np.prod(tensor.dims)) * _item_bytes(tensor) for tensor in tensors(self.proto))
 
-    def torch_model(self) -> NoReturn:
+    def torch_model(self) -> Model:
         """Refuse: an ONNX graph is no torch module.
 
         :raises ModelError: always.
@@ -187,6 +190,7 @@ def load_onnx(
         said = read_config(settings).get("model_max_length")
         max_length = said if isinstance(said, int) and 0 < said < _NO_LIMIT else None
     return build(
+        OnnxModel,
         proto,
         source=str(path),
         name=name or path.stem,
@@ -198,7 +202,11 @@ def load_onnx(
     )
 
 
+M = TypeVar("M", bound=OnnxModel)
+
+
 def build(
+    kind_of_model: type[M],
     proto: onnx.ModelProto,
     *,
     source: str,
@@ -207,16 +215,17 @@ def build(
     tokenizer: Tokenizer | None,
     max_length: int | None,
     **known: Any,
-) -> OnnxModel:
+) -> M:
     """A model from a checked graph.
 
+    :param kind_of_model: its class.
     :param proto: the model with its weights.
     :param source: what the user called it.
     :param name: its name.
     :param path: its file, or None.
     :param tokenizer: its tokenizer, or None.
     :param max_length: as for `load_onnx`.
-    :param known: fields of `OnnxModel` that the caller knows.
+    :param known: fields of the class that the caller knows.
     :raises ModelError: if it has no table, or the tokenizer does not fit it.
     """
     found = find_tables(proto, source)
@@ -238,7 +247,7 @@ def build(
             fields["example_texts"] = tuple(
                 tuple(encoding.ids) for encoding in tokenizer.encode_batch(sentences()) if encoding.ids
             )
-    return OnnxModel(
+    return kind_of_model(
         name=name,
         source=source,
         proto=proto,

@@ -210,9 +210,9 @@ def test_says_that_a_path_is_no_model_folder(
 
 
 def test_says_that_a_file_is_no_model_folder(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"")
+    (tmp_path / "model.pt").write_bytes(b"")
     with pytest.raises(ModelError, match="is a file; expected a model folder"):
-        load(tmp_path / "model.onnx")
+        load(tmp_path / "model.pt")
 
 
 def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeemb.export.parity import GOLDEN_SENTENCES, sentences
+from edgeemb.export.parity import GOLDEN_SENTENCES
 from edgeemb.model import Model
 from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import MicroEngine, symbol_prefix
+from edgeemb.sentences import sentences
 from edgeemb.tokenizer import parse_tokenizer
 
 _PER_LINE = 12

@@ -106,7 +106,7 @@ def fit_tables(
     """
     tables = {}
     for alias, spec in specs.items():
-        frequency = _frequency(model, corpus) if model.table(alias).role == "word" else None
+        frequency = word_frequency(model, corpus) if model.table(alias).role == "word" else None
         tables[alias] = encode(
             model.table_weight(alias),
             spec,
@@ -118,7 +118,15 @@ def fit_tables(
     return tables
 
 
-def _frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:
+def word_frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:
+    """How often a corpus looks up each row of a model's word table.
+
+    :param model: a loaded model.
+    :param corpus: a text file, or a folder of them, or None.
+    :return: float64[V], positive; None without a corpus or a tokenizer.
+    :raises InputError: if the corpus cannot be used.
+    """
     if corpus is None or model.tokenizer_json is None:
         return None
-    return token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, model.word_table.rows)
+    ids = model.inputs[0].rows or model.word_table.rows
+    return model.row_frequency(token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, ids))

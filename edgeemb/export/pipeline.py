@@ -15,12 +15,15 @@ from edgeemb.export import Steps
 from edgeemb.export.bundle import atomic_folder, copy_library, file_entries
 from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.parity import compare, golden_text
+from edgeemb.export.planner import plan, take_goal
+from edgeemb.export.pruning import prune_model
 from edgeemb.export.targets import Target, find_target, host_abi
 from edgeemb.export.writers import BODIES, KEEP, Request, Written, writer_for
 from edgeemb.loading import load
 from edgeemb.model_info import LoadedModel
 from edgeemb.native import find_library
 from edgeemb.runtimes import open_folder
+from edgeemb.spec import parse_spec
 from edgeemb.tables import Table
 from edgeemb.vocabulary import parse_vocab
 
@@ -73,7 +76,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     ops = options.ops or target.ops
     _check(target, runtime, body, ops)
     writer_for(runtime)
-    check_specs(options.table)
+    goal, wanted = take_goal(options.table)
+    check_specs(wanted)
     selections = [parse_vocab(text) for text in options.vocab]
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
@@ -85,14 +89,22 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     write = writer_for(runtime)
     model, vocabulary = original, None
     if selections:
-        from edgeemb.export.pruning import prune_model  # it imports torch
-
         model, vocabulary = prune_model(
             original, selections, lambda done, total: progress("prune", done, total)
         )
     place = out or Path(f"{model.name}-{target.name}{'.zip' if options.as_zip else ''}")
-    specs = choose_specs(model, options.table, target.table)
+    specs = choose_specs(model, wanted, target.table)
     with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
+        planned = None
+        if goal is not None:
+            planned = plan(
+                model,
+                goal,
+                corpus=options.frequency,
+                seed=options.seed,
+                progress=lambda done, total: progress("plan", done, total),
+            )
+            specs[planned.table] = parse_spec(planned.choice.spec)
         tables = fit_tables(
             model,
             specs,
@@ -112,6 +124,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         manifest = _manifest(model, original, tables, written, folder, options, (target, runtime, body, ops))
         if vocabulary is not None:
             manifest = replace(manifest, vocabulary=vocabulary.to_json())
+        if planned is not None:
+            manifest = replace(manifest, plan=planned.to_json())
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return place
 
