@@ -68,7 +68,7 @@ def peer(work: Path) -> Path:
         _trace,
         to_edge_transform_and_lower,
     )
-    from edgeemb.export.parity import sentences
+    from edgeemb.sentences import sentences
     from edgeemb.model import load
 
     model = load(MODEL)
@@ -143,7 +143,7 @@ def _reference(spec: str) -> float:
 
     from edgeemb.evaluate import cosine
     from edgeemb.export.choices import choose_specs, fit_tables
-    from edgeemb.export.parity import sentences
+    from edgeemb.sentences import sentences
     from edgeemb.model import load
 
     model = load(MODEL)

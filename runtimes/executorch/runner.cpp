@@ -35,7 +35,19 @@ class ThreadPool final {
 ThreadPool *get_threadpool();
 } // namespace executorch::extension::threadpool
 
+/* Gives back what calloc gave. */
+struct Freed {
+    void operator()(uint8_t *memory) const
+    {
+        std::free(memory);
+    }
+};
+
 struct edgeemb_session {
+    /* Memory for activations, planned for the longest input: pages that a shorter one never touches are never made. */
+    std::vector<std::unique_ptr<uint8_t, Freed>> arenas;
+    std::vector<executorch::runtime::Span<uint8_t>> spans;
+    std::unique_ptr<executorch::runtime::HierarchicalAllocator> planned;
     std::unique_ptr<Module> module;
     std::vector<EValue> outputs;
     std::vector<edgeemb_tensor> inputs;
@@ -137,8 +149,20 @@ Error describe(edgeemb_session &session)
     }
     for (size_t index = 0; index < meta->num_memory_planned_buffers(); ++index) {
         const auto bytes = meta->memory_planned_buffer_size(index);
-        session.planned_bytes += bytes.ok() ? *bytes : 0;
+
+        if (!bytes.ok() || *bytes < 0) {
+            return Error::InvalidProgram;
+        }
+        const size_t size = static_cast<size_t>(*bytes);
+        session.arenas.emplace_back(static_cast<uint8_t *>(std::calloc(size == 0 ? 1 : size, 1)));
+        if (session.arenas.back() == nullptr) {
+            return Error::MemoryAllocationFailed;
+        }
+        session.spans.emplace_back(session.arenas.back().get(), size);
+        session.planned_bytes += *bytes;
     }
+    session.planned = std::make_unique<executorch::runtime::HierarchicalAllocator>(
+        executorch::runtime::Span<executorch::runtime::Span<uint8_t>>(session.spans.data(), session.spans.size()));
     session.output_count = meta->num_outputs();
     for (size_t index = 0; index < meta->num_inputs(); ++index) {
         const auto info = meta->input_tensor_meta(index);
@@ -173,7 +197,7 @@ Error load(edgeemb_session &session, const char *program, const char *tables, bo
     if (error == Error::Ok) {
         error = describe(session);
     }
-    return error == Error::Ok ? session.module->load_method(method) : error;
+    return error == Error::Ok ? session.module->load_method(method, session.planned.get()) : error;
 }
 
 } // namespace
