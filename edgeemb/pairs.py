@@ -7,10 +7,10 @@ known ones are passed over; every error names the file and the line.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeemb.corpus import numbered_lines
 from edgeemb.errors import InputError
 
 #: What the second column of a header row of labelled texts is called in published sets.
@@ -53,7 +53,7 @@ def read_pairs(path: Path) -> ScoredPairs:
     first: list[str] = []
     second: list[str] = []
     header = True
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         fields = line.split("\t")
         if len(fields) < 3:
             raise InputError(
@@ -88,7 +88,7 @@ def read_labelled(path: Path) -> LabelledTexts:
     texts: list[str] = []
     labels: list[str] = []
     header = True
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path):
         fields = line.split("\t")
         if len(fields) < 2:
             raise InputError(f"{path} line {number}: {_columns(fields)}, expected text<TAB>label")
@@ -105,23 +105,6 @@ def read_labelled(path: Path) -> LabelledTexts:
     if not texts:
         raise InputError(f"{path} has no labelled texts: expected lines of text<TAB>label")
     return LabelledTexts(tuple(texts), tuple(labels))
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise InputError(
-                        f"{path} line {number}: not UTF-8 (byte {error.start + 1} of it): convert the file"
-                    ) from error
-                line = line.rstrip("\r\n")
-                if line.strip():
-                    yield number, line
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _columns(fields: list[str]) -> str:
