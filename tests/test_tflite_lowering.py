@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
+from edgeemb.export.support import SPECS
 from edgeemb.export.tflite_flatbuffer import pack_tflite
 from edgeemb.export.tflite_graph import Constants
-from edgeemb.export.tflite_policy import FORMS, ROUNDED, RUNTIMES
+from edgeemb.export.tflite_policy import FORMS, RUNTIMES, rounds
 from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
 from edgeemb.native import find_library
 from edgeemb.runtimes.tflite import find_interpreter, load_delegate
@@ -24,24 +25,6 @@ from tests.tflite_models import lookup_model
 
 ROWS, DIM = 300, 32
 IDS = (1, 299, 0, 4, 4, 77)
-#: A spec of every codec, small enough for this table.
-SPECS = {
-    "fp32": "fp32",
-    "fp16": "fp16",
-    "int8": "int8:block=16",
-    "int4": "int4:block=16",
-    "int2": "int2:block=8,scale=fp32",
-    "binary": "binary:block=16,planes=2",
-    "lowrank": "lowrank:rank=8+int8",
-    "pq": "pq:m=8",
-    "rvq": "rvq:m=3,k=16",
-    "qr": "qr:rows=64+int4",
-    "hash": "hash:rows=64,k=2",
-    "memcom": "memcom:rows=64",
-    "tt": "tt:rank=4",
-    "cluster": "cluster:k=4,rank=8+int4",
-    "mixed": "mixed:40=int8,*=int4:block=16",
-}
 
 
 def _weight(rows: int = ROWS, dim: int = DIM) -> NDArray[np.float32]:
@@ -72,11 +55,7 @@ def _run(content: bytes, ids: Any, *, custom: bool = False) -> NDArray[np.float3
 
 
 def _exact(table: Table) -> bool:
-    return not any(isinstance(node, ROUNDED) for node in walk(table.program))
-
-
-def test_has_a_spec_for_every_codec() -> None:
-    assert set(SPECS) == set(CODECS)
+    return not any(rounds(node) for node in walk(table.program))
 
 
 def test_has_a_form_for_every_node() -> None:

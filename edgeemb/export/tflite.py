@@ -10,7 +10,6 @@ import numpy as np
 
 from edgeemb.errors import ExportError
 from edgeemb.export.tflite_body import convert_body, expand_ops
-from edgeemb.export.tflite_convert import choose_lengths, convert
 from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import NUMPY_TYPES, Constants, add_signature
 from edgeemb.export.tflite_policy import CUSTOM_OP, RUNTIMES, TfliteRuntime
@@ -35,6 +34,8 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     runtime = RUNTIMES[name]
     if isinstance(request.loaded, TfliteModel):
         return _write_finished(request, request.loaded, runtime, folder)
+    from edgeemb.export.tflite_convert import choose_lengths, convert  # they import torch
+
     model = request.model
     lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
     # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.

@@ -163,8 +163,9 @@ class Lowering:
 
     def _fused(self, node: QuantizedLookup) -> int:
         options = struct.pack("<5i", CUSTOM_VERSION, node.bits, node.dim, node.block, node.planes)
+        # The op checks ids itself, and names the one that is wrong.
         inputs = [
-            self.index(node.index),
+            self.ids if isinstance(node.index, Ids) else self.index(node.index),
             self.forms.constant(node.codes, "stored"),
             self.forms.constant(node.scales, "stored"),
         ]

@@ -117,7 +117,13 @@ FORMS: dict[type[Node], str] = {
     Select: "LESS, SELECT_V2",
 }
 
-#: Nodes whose sums a runtime may add up in another order than numpy.
-ROUNDED = (CodebookLookup, MatMul, BatchMatMul)
 #: Nodes that the custom op computes, with the same kernels and bits in every runtime.
 FUSED = (QuantizedLookup,)
+
+
+def rounds(node: Node) -> bool:
+    """Whether a node holds sums that a runtime may add up in another order than numpy.
+
+    :param node: a node of a lookup program.
+    """
+    return isinstance(node, MatMul | BatchMatMul) or (isinstance(node, CodebookLookup) and node.additive)
