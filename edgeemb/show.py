@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,31 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
     for note in manifest.notes:
         console.print(f"Note: {note}")
+    if manifest.plan is not None:
+        print_plan(console, manifest.plan)
+
+
+def print_plan(console: Console, plan: Mapping[str, Any]) -> None:
+    """Print what the planner chose from.
+
+    :param console: where to.
+    :param plan: what `edgeemb.export.planner.Plan.to_json` gives.
+    """
+    console.print(
+        f"Planned for {plan['goal']}: {plan['tried']} specs tried, mean cosine over {plan['sentences']} samples"
+    )
+    table = Table("", f"table {plan['table']}", _number("MB"), _number("cosine"), box=None, pad_edge=False)
+    for item in plan["frontier"]:
+        chosen = item == plan["choice"]
+        style = "bold" if chosen else ""
+        table.add_row(
+            "->" if chosen else "",
+            item["spec"],
+            f"{item['bytes'] / 1e6:.3g}",
+            f"{item['cosine']:.4f}",
+            style=style,
+        )
+    console.print(table)
 
 
 def print_model(console: Console, summary: ModelSummary) -> None:

@@ -1,0 +1,152 @@
+"""How much of a model's output a table keeps, on a sample of sentences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from edgeemb.corpus import read_lines
+from edgeemb.errors import SpecError
+from edgeemb.evaluate import cosine
+from edgeemb.model_info import LoadedModel
+from edgeemb.runtimes.text import text_feeds
+from edgeemb.sentences import sentences
+from edgeemb.tables import Table
+
+#: Lines of a corpus that are taken as the sample.
+CORPUS_LINES = 128
+#: Tokens that a line of a corpus is cut at.
+LINE_TOKENS = 64
+
+
+class Sample:
+    """The sentences (or examples) of a model, and what it makes of them.
+
+    Only the rows of ids that the sentences hold are replaced: others change nothing in their outputs.
+
+    :param model: the model to imitate.
+    :param alias: the table that is replaced.
+    :param corpus: text whose lines are the sample; None for the packaged sentences. A model that takes no text has its examples.
+    :param seed: seed of the choice of lines.
+    :raises InputError: if the corpus cannot be read.
+    """
+
+    def __init__(self, model: LoadedModel, alias: str, corpus: Path | None, seed: int) -> None:
+        self._model = model
+        self._alias = alias
+        self._weight = model.table_weight(alias)
+        rows = len(self._weight)
+        if model.tokenizer_json is None:
+            self._feeds = model.examples()
+            self.ids: NDArray[np.int64] = np.arange(rows)
+            self.counts: NDArray[np.float64] = np.ones(rows)
+        else:
+            texts = sentences() if corpus is None else _some(read_lines(corpus), CORPUS_LINES, seed)
+            tokens = _tokens(model, model.tokenizer_json, texts)
+            self._feeds = [_feeds(model, ids) for ids in tokens]
+            found = np.bincount(np.concatenate([np.array(ids, np.int64) for ids in tokens]), minlength=rows)
+            self.ids = np.flatnonzero(found)
+            self.counts = found[self.ids].astype(np.float64)
+        self._outputs = self._run(model)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def cosine(self, table: Table) -> float:
+        """Mean cosine of the model's outputs with a table in place of its own to those without.
+
+        :param table: a fitted table.
+        """
+        rows = self._weight.copy()
+        rows[self.ids] = table.rows(self.ids)
+        outputs = self._run(with_rows(self._model, self._alias, rows))
+        return float(cosine(self._outputs, outputs).mean())
+
+    def _run(self, model: LoadedModel) -> NDArray[np.float32]:
+        """An output per sentence as a vector, float32[n, D]."""
+        return np.stack([model.reference(feeds).reshape(-1) for feeds in self._feeds])
+
+
+def with_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
+    """A copy of a model that has other rows in a table; another layer that shares the weight keeps its own.
+
+    :param model: any model that can be run.
+    :param alias: which table.
+    :param rows: float32[V, D].
+    :raises SpecError: if the model is of a kind whose tables cannot be replaced for a trial.
+    """
+    if not model.runtimes:
+        return _with_torch_rows(model, alias, rows)
+    if model.runtimes == ("onnx",):
+        return _with_onnx_rows(model, alias, rows)
+    raise SpecError(
+        f"{model.name} is a finished model whose tables cannot be tried out: name a spec instead of auto"
+    )
+
+
+def _with_torch_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
+    import torch
+    from torch import nn
+
+    origin = model.torch_model()
+    module = copy.deepcopy(origin.module)
+    old = module.get_parameter(model.table(alias).name)
+    weight = nn.Parameter(torch.from_numpy(rows), requires_grad=False)
+    for layer in module.modules():
+        if isinstance(layer, nn.Embedding) and layer.weight is old:
+            layer.weight = weight
+    return replace(origin, module=module)
+
+
+def _with_onnx_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
+    import onnx
+    from onnx import numpy_helper
+
+    from edgeemb.onnx_file import tensors
+    from edgeemb.onnx_model import OnnxModel
+
+    if not isinstance(model, OnnxModel):
+        raise SpecError(
+            f"{model.name} is a model whose tables cannot be tried out: name a spec instead of auto"
+        )
+    old = next(table.tensor for table in model.found if table.info.alias == alias)
+    place = next(number for number, tensor in enumerate(tensors(model.proto)) if tensor is old)
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    new = next(tensor for number, tensor in enumerate(tensors(proto)) if number == place)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
+    new.CopyFrom(numpy_helper.from_array(rows.astype(dtype), old.name))
+    return replace(model, proto=proto, path=None)
+
+
+def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
+    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R)."""
+    random = np.random.default_rng(seed)
+    kept: list[str] = []
+    for number, line in enumerate(lines):
+        if number < count:
+            kept.append(line)
+        elif (place := int(random.integers(number + 1))) < count:
+            kept[place] = line
+    return kept
+
+
+def _tokens(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
+    tokenizer = Tokenizer.from_str(tokenizer_json)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(min(model.max_length or LINE_TOKENS, LINE_TOKENS))
+    encodings = tokenizer.encode_batch([model.prompt + text for text in texts])
+    return [encoding.ids for encoding in encodings if encoding.ids]
+
+
+def _feeds(model: LoadedModel, ids: list[int]) -> dict[str, NDArray[Any]]:
+    row = np.array([ids], np.int64)
+    feeds = text_feeds([info.name for info in model.inputs], row, np.ones_like(row))
+    return {info.name: feeds[info.name].astype(info.dtype) for info in model.inputs}

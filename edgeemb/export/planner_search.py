@@ -1,0 +1,322 @@
+"""The search behind the planner: partial fits guided by optuna, then measurements of the most promising tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import SpecError
+from edgeemb.export.planner_sample import Sample
+from edgeemb.export.planner_space import Family, families, table_bytes
+from edgeemb.quiet import quiet
+from edgeemb.spec import Spec
+from edgeemb.tables import encode
+from edgeemb.tables.codec import Progress
+
+#: Different specs that are fitted to a part of the rows.
+TRIALS = 56
+#: Specs that are fitted whole and measured, at most.
+MEASURED = 9
+#: Rows of the partial fits.
+PART_ROWS = 4096
+
+# Measurements that go towards the goal; the rest draws the frontier.
+_TOWARDS_GOAL = 6
+# Suggestions of the sampler per different spec: it repeats itself when little is left.
+_PATIENCE = 6
+# Within a budget, what takes less than this part of it is not looked at.
+_FLOOR = 0.3
+# Share of the weight that is spread evenly over the rows, so that words outside the sample count too.
+_EVEN = 0.3
+# Loss (1 - cosine) per squared error before anything is measured: it only decides where measuring begins.
+_SLOPE = 0.15
+# What a codec that has not been measured yet is expected to do better than the others.
+_HOPE = 0.8
+# A mean of cosines of equal vectors may miss 1 by rounding.
+_ROUNDING = 1e-9
+_TINY = 1e-9
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A table that was fitted and measured.
+
+    :param spec: how it is stored.
+    :param bytes: what it takes.
+    :param cosine: mean cosine of the model's outputs to the original's, over the sample; cut to six digits.
+    """
+
+    spec: str
+    bytes: int
+    cosine: float
+
+
+class Search:
+    """What is known so far: squared errors of partial fits, and measured tables.
+
+    :param weight: float32[V, D].
+    :param frequency: float64[V] or None, as `edgeemb.tables.encode` takes it.
+    :param sample: measures tables.
+    :param budget: bytes allowed, or None.
+    :param cosine: quality wanted where there is no budget.
+    :param seed: seed of the sampler and of every fit.
+    :param progress: called with (fits done, fits in all).
+    """
+
+    def __init__(
+        self,
+        weight: NDArray[np.float32],
+        frequency: NDArray[np.float64] | None,
+        sample: Sample,
+        budget: int | None,
+        cosine: float | None,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        self.errors: dict[Spec, float] = {}
+        self.measured: dict[Spec, Candidate] = {}
+        self._weight, self._frequency, self._sample = weight, frequency, sample
+        self._budget, self._cosine, self._seed, self._progress = budget, cosine, seed, progress
+        rows, dim = weight.shape
+        order = np.arange(rows) if frequency is None else np.argsort(-frequency, kind="stable")
+        self._ranks = np.empty(rows, np.int64)
+        self._ranks[order] = np.arange(rows)
+        self._families = families(rows, dim)
+        self._sizes = _sizes(
+            (spec for family in self._families for _, spec in family.members()),
+            rows,
+            dim,
+            bool((order[1:] < order[:-1]).any()),
+        )
+        self._largest = max(self._sizes, key=lambda spec: self._sizes[spec])
+        self._allowed = self._within()
+        self._part, self._part_weights = self._choose_part()
+
+    def explore(self) -> None:
+        """Search with partial fits for few bytes and a small error at once.
+
+        :raises SpecError: if no spec is within the budget.
+        """
+        if not self._allowed:
+            smallest = min(self._sizes, key=lambda spec: self._sizes[spec])
+            self._fit(smallest)
+            self._refuse(self.measured[smallest])
+        with quiet():
+            self._explore()
+
+    def _explore(self) -> None:
+        import optuna  # it takes a while to import
+
+        sampler = optuna.samplers.TPESampler(
+            seed=self._seed,
+            n_startup_trials=len(self._families) + 4,
+            multivariate=True,
+            group=True,
+            constraints_func=lambda trial: trial.user_attrs["over"],
+        )
+        study = optuna.create_study(directions=("minimize", "minimize"), sampler=sampler)
+        offered = {
+            family.name: family
+            for family in self._families
+            if any(spec in self._allowed for _, spec in family.members())
+        }
+        for family in offered.values():
+            study.enqueue_trial(self._first(family))
+        wanted = min(TRIALS, len(self._allowed))
+        for _ in range(_PATIENCE * TRIALS):
+            if len(self.errors) >= wanted:
+                break
+            trial = study.ask()
+            family = offered[trial.suggest_categorical("family", list(offered))]
+            spec = family.spec(
+                {
+                    axis: trial.suggest_categorical(f"{family.name}.{axis}", values)
+                    for axis, values in family.axes.items()
+                }
+            )
+            allowed = spec in self._allowed
+            if allowed and spec not in self.errors:
+                self.errors[spec] = self._error(spec)
+                self._progress(len(self.errors), wanted + MEASURED)
+            trial.set_user_attr("over", [-1.0 if allowed else 1.0])
+            size = self._sizes.get(spec, self._sizes[self._largest])
+            error = min(self.errors.get(spec, 1.0), 1.0)
+            study.tell(trial, (math.log(size), math.log(error + _TINY)))
+
+    def measure(self) -> None:
+        """Fit the most promising specs whole, one after the other, then some that show what fewer or more bytes would give."""
+        start = len(self.errors)
+        while len(self.measured) < MEASURED:
+            towards = self._towards_goal() if len(self.measured) < _TOWARDS_GOAL else None
+            spec = towards or self._beside()
+            if spec is None:
+                break
+            self._fit(spec)
+            self._progress(start + len(self.measured), start + MEASURED)
+        if self._cosine is not None and not self._enough():
+            self._fit(self._largest)
+
+    def choice(self) -> Candidate:
+        """The best measured table.
+
+        :raises SpecError: if none reaches the goal.
+        """
+        best = max(self.measured.values(), key=lambda item: (item.cosine, -item.bytes))
+        if self._cosine is None:
+            return best
+        if not self._enough():
+            self._refuse(best)
+        return min(self._enough(), key=lambda item: (item.bytes, -item.cosine))
+
+    def frontier(self) -> tuple[Candidate, ...]:
+        """Measured tables that no other one beats, the smallest first."""
+        front: list[Candidate] = []
+        for item in sorted(self.measured.values(), key=lambda item: (item.bytes, -item.cosine)):
+            if not front or item.cosine > front[-1].cosine:
+                front.append(item)
+        return tuple(front)
+
+    def _within(self) -> set[Spec]:
+        if self._budget is None:
+            return set(self._sizes)
+        budget = self._budget
+        floor = _FLOOR * min(budget, self._sizes[self._largest])
+        near = {spec for spec, size in self._sizes.items() if floor <= size <= budget}
+        return near or {spec for spec, size in self._sizes.items() if size <= budget}
+
+    def _first(self, family: Family) -> dict[str, str]:
+        """Where the search begins in a family: the largest table of a budget, else the middle one."""
+        members = sorted(
+            ((values, spec) for values, spec in family.members() if spec in self._allowed),
+            key=lambda member: self._sizes[member[1]],
+        )
+        values = members[-1 if self._budget is not None else len(members) // 2][0]
+        return {"family": family.name, **{f"{family.name}.{axis}": value for axis, value in values.items()}}
+
+    def _choose_part(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows of the partial fits, and what the error of each counts: those of the sample's ids, and some of all others."""
+        random = np.random.default_rng(self._seed)
+        rows = len(self._weight)
+        counts = np.zeros(rows)
+        counts[self._sample.ids] = self._sample.counts
+        if self._frequency is not None:
+            counts = self._frequency
+        used = random.permutation(self._sample.ids)[: PART_ROWS // 2]
+        others = random.permutation(np.setdiff1d(np.arange(rows), used))[: PART_ROWS - len(used)]
+        part = np.sort(np.concatenate([used, others]))
+        even = np.full(len(part), _EVEN / len(part))
+        return part, even + (1 - _EVEN) * counts[part] / counts[part].sum()
+
+    def _error(self, spec: Spec) -> float:
+        """Weighted mean of the rows' relative squared errors after a partial fit; infinite if there is none."""
+        points = self._weight[self._part]
+        frequency = None if self._frequency is None else self._frequency[self._part]
+        try:
+            table = encode(points, self._partial(spec), frequency=frequency, seed=self._seed)
+        except SpecError:
+            return math.inf
+        apart = table.reconstruct() - points
+        square = np.einsum("vd,vd->v", points, points).astype(np.float64)
+        error = np.einsum("vd,vd->v", apart, apart) / np.maximum(square, 1e-30)
+        return float(self._part_weights @ np.where(square > 0, error, 0.0))
+
+    def _partial(self, spec: Spec) -> Spec:
+        """The spec with its numbers of rows in proportion to the partial fit."""
+        part, rows = len(self._part), len(self._weight)
+        if part == rows:
+            return spec
+        ranks = self._ranks[self._part]
+        options = tuple(
+            (key, str(max(16, int(value) * part // rows)) if key == "rows" else value)
+            for key, value in spec.options
+        )
+        bands = tuple(
+            (
+                None if count is None else min(max(1, int((ranks < count).sum())), part - 1),
+                self._partial(band),
+            )
+            for count, band in spec.bands
+        )
+        return replace(spec, options=options, bands=bands)
+
+    def _fit(self, spec: Spec) -> None:
+        table = encode(self._weight, spec, frequency=self._frequency, seed=self._seed)
+        # Six digits, cut off: what is rounded up would seem to reach a goal that it misses.
+        cosine = math.floor((self._sample.cosine(table) + _ROUNDING) * 1e6) / 1e6
+        self.measured[spec] = Candidate(str(spec), table.nbytes, cosine)
+
+    def _enough(self) -> list[Candidate]:
+        least = math.inf if self._cosine is None else self._cosine - _ROUNDING
+        return [item for item in self.measured.values() if item.cosine >= least]
+
+    def _expected(self) -> dict[Spec, float]:
+        """Loss that is expected of the specs that are not measured yet: their partial error times what such errors cost so far."""
+        slopes: dict[str, list[float]] = {}
+        for spec, item in self.measured.items():
+            error = self.errors.get(spec, 0.0)
+            if error > _TINY:
+                slopes.setdefault(spec.codec, []).append(math.log(max(1 - item.cosine, _TINY) / error))
+        every = [slope for found in slopes.values() for slope in found] or [math.log(_SLOPE / _HOPE)]
+        unknown = float(np.mean(every)) + math.log(_HOPE)
+        return {
+            spec: error * math.exp(float(np.mean(slopes[spec.codec])) if spec.codec in slopes else unknown)
+            for spec, error in self.errors.items()
+            if spec not in self.measured and math.isfinite(error)
+        }
+
+    def _towards_goal(self) -> Spec | None:
+        """The spec to measure next, or None where nothing promises to be better than what is known."""
+        expected = self._expected()
+        if not expected:
+            return None
+        most = min(expected, key=lambda spec: (expected[spec], self._sizes[spec]))
+        if self._cosine is None:
+            known = min((1 - item.cosine for item in self.measured.values()), default=math.inf)
+            return most if expected[most] < known else None
+        limit = min((item.bytes for item in self._enough()), default=math.inf)
+        fitting = [
+            spec
+            for spec in expected
+            if expected[spec] <= 1 - self._cosine + _TINY and self._sizes[spec] < limit
+        ]
+        if fitting:
+            return min(fitting, key=lambda spec: (self._sizes[spec], expected[spec]))
+        return most if math.isinf(limit) else None
+
+    def _beside(self) -> Spec | None:
+        """Of the expected frontier, the spec whose size is farthest from all that is measured."""
+        expected = self._expected()
+        front: list[Spec] = []
+        for spec in sorted(expected, key=lambda spec: (self._sizes[spec], expected[spec])):
+            if not front or expected[spec] < expected[front[-1]]:
+                front.append(spec)
+        known = [math.log(item.bytes) for item in self.measured.values()]
+        return max(
+            front,
+            key=lambda spec: min((abs(math.log(self._sizes[spec]) - size) for size in known), default=0.0),
+            default=None,
+        )
+
+    def _refuse(self, closest: Candidate) -> NoReturn:
+        goal = f"{self._budget} bytes" if self._budget is not None else f"a cosine of {self._cosine}"
+        rows, dim = self._weight.shape
+        raise SpecError(
+            f"no codec meets {goal} for this table of {rows} x {dim}: the closest is {closest.spec} "
+            f"with {closest.bytes} bytes and cosine {closest.cosine:.4f}; ask for less"
+        )
+
+
+def _sizes(specs: Iterable[Spec], rows: int, dim: int, ranked: bool) -> dict[Spec, int]:
+    """Bytes of the specs that fit the table."""
+    sizes: dict[Spec, int] = {}
+    for spec in specs:
+        try:
+            sizes[spec] = table_bytes(spec, rows, dim, ranked=ranked)
+        except SpecError:
+            continue
+    return sizes
