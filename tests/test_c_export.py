@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.errors import ExportError, InputError, NativeError
@@ -20,6 +21,8 @@ from edgeemb.export.c import write
 from edgeemb.export.c_arena import ALIGNMENT, Buffer, plan_arena
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import interleave
+from edgeemb.export.c_wordpiece import refusal
+from edgeemb.export.parity import sentences
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
 from edgeemb.native import find_sources
@@ -61,7 +64,7 @@ def test_gives_the_vectors_of_the_original_for_every_family(family: str, tmp_pat
         assert session.manifest.parity["sentences"] == 64
 
 
-@pytest.mark.parametrize("modes", [["cls", "max"], ["mean_sqrt_len_tokens"], ["weightedmean", "lasttoken"]])
+@pytest.mark.parametrize("modes", [["cls", "max", "mean_sqrt_len_tokens"], ["weightedmean", "lasttoken"]])
 def test_pools_as_the_original_does_and_runs_dense_layers(modes: list[str], tmp_path: Path) -> None:
     pooling = {"word_embedding_dimension": 16, "pooling_mode": modes}
     save_sentence(tmp_path / "model", pooling=pooling, dense=6)
@@ -184,6 +187,72 @@ def test_answers_every_misuse_with_its_status_code(library: ctypes.CDLL, classif
     assert call(library, None) == 6
     assert call(library, [2], arena=None) == 6
     assert call(library, [2], output=None) == 6
+
+
+STRANGE = (
+    "", "   ", "Thé CÁT!", "the\u00a0cat\tsat", "猫sat", "a" * 101, "ran\u0301 away", "ﬁ İ ẞ Σ", "한국 cat", "\u200bcat\ufffd", "a\U000e0001b",
+    "the,cat.sat", "cat " * 40, "\U0010ffffcat \U00050000", "sat-on_the(mat)",
+)  # fmt: skip
+
+
+def tokenize(library: ctypes.CDLL, text: bytes) -> tuple[int, list[int]]:
+    """Status and ids of `tiny_tokenize`."""
+    ids, count = np.zeros(20, np.int32), ctypes.c_size_t()
+    status = library.tiny_tokenize(
+        text, ctypes.c_size_t(len(text)), ctypes.c_void_p(ids.ctypes.data), ctypes.byref(count)
+    )
+    return int(status), ids[: count.value].tolist()
+
+
+def test_reads_text_as_the_models_tokenizer_does(library: ctypes.CDLL, classifier: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(classifier / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(20)
+    for text in (*sentences(), *STRANGE):
+        assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids), text
+
+
+@given(st.text(max_size=40))
+@settings(deadline=None)
+def test_reads_any_text_as_the_models_tokenizer_does(library: Any, classifier: Path, text: str) -> None:
+    tokenizer = Tokenizer.from_file(str(classifier / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(20)
+    assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids)
+
+
+def test_takes_text_in_and_gives_what_its_ids_give(library: ctypes.CDLL, classifier: Path) -> None:
+    memory = np.zeros(1 << 20, np.uint8)
+    arena = memory.ctypes.data + -memory.ctypes.data % ALIGNMENT
+    size = read_sizes(classifier, "tiny")["arena_bytes"]
+    output = np.zeros(3, np.float32)
+
+    def run_text(text: bytes, at: int = arena, bytes_: int = size) -> int:
+        return int(
+            library.tiny_run_text(
+                ctypes.c_void_p(at), ctypes.c_size_t(bytes_), text, ctypes.c_size_t(len(text)),
+                ctypes.c_void_p(output.ctypes.data),
+            )
+        )  # fmt: skip
+
+    with edgeemb.open(classifier) as session:
+        assert run_text(b"the cat sat on the mat") == 0
+        assert output.tolist() == session.encode(["the cat sat on the mat"])[0].tolist()
+    assert run_text(b"cat \xff") == 7
+    assert run_text(b"cat \xc3") == 7
+    assert run_text(b"\xed\xa0\x80") == 7
+    assert run_text(b"cat", at=arena + 4) == 5
+    assert run_text(b"cat", bytes_=size - 1) == 4
+
+
+def test_says_which_tokenizers_it_cannot_write(tmp_path: Path) -> None:
+    save_plain(tmp_path / "model", "roberta")
+    model = edgeemb.load(str(tmp_path / "model"))
+    assert refusal(model.tokenizer_json) == "the C tokenizer reads WordPiece, this one is BPE"
+    (tmp_path / "out").mkdir()
+    written = write(Request(model, {}, "int8", "builtin", (16,), find_target("cortex-m7")), tmp_path / "out")
+    assert "takes ids alone, no text: the C tokenizer reads WordPiece, this one is BPE" in written.notes
+    assert "run_text" not in (tmp_path / "out" / "model.h").read_text("utf-8")
 
 
 def test_classifies_and_may_run_in_several_threads(library: ctypes.CDLL, classifier: Path) -> None:

@@ -18,6 +18,7 @@ from edgeemb.export.c_kit import write_kit
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import Arrays, header_text, model_text, padded
 from edgeemb.export.c_weights import write_weights
+from edgeemb.export.c_wordpiece import read_wordpiece, refusal
 from edgeemb.export.writers import Request, Written
 from edgeemb.model import Model
 from edgeemb.native import find_sources
@@ -59,8 +60,11 @@ def write(request: Request, folder: Path) -> Written:
         functions.append(lowering.function(symbol))
         scratch = max(scratch, lowering.scratch)
     plan = plan_arena(_buffers(encoder, tokens, scratch))
-    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), tokens)
-    flash = write_weights(arrays, folder)
+    why_not = refusal(model.tokenizer_json)
+    pieces = None if why_not or model.tokenizer_json is None else read_wordpiece(model.tokenizer_json)
+    initializer = "" if pieces is None else pieces.initializer
+    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), initializer, model.prompt)
+    flash = write_weights(arrays, folder, {} if pieces is None else {"vocabulary": pieces.blob})
     _check_budget(request, arrays, plan, flash)
     sizes = {
         "tokens": tokens,
@@ -71,15 +75,19 @@ def write(request: Request, folder: Path) -> Written:
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, text_input=False), "utf-8")
+    (folder / "model.h").write_text(
+        header_text(prefix, model.name, sizes, text_input=pieces is not None), "utf-8"
+    )
     _copy_headers(folder)
     write_kit(model, folder, tokens)
     tables = sum(map(len, arrays.tables))
-    stored = {"tables": tables, "body": flash - tables, "tokenizer": 0, "total": flash}
-    notes = (
-        f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens",
-    )
-    return Written(opset=VERSION, notes=notes, max_length=tokens, sizes=stored)
+    vocabulary = 0 if pieces is None else len(pieces.blob)
+    stored = {"tables": tables, "body": flash - tables - vocabulary, "tokenizer": vocabulary, "total": flash}
+    notes = [
+        f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
+    ]
+    notes += [f"takes ids alone, no text: {why_not}"] if why_not else []
+    return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored)
 
 
 def _tokens(request: Request) -> int:
@@ -113,6 +121,7 @@ def _buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
     wide = max((layer.up.weight.shape[0] for layer in encoder.layers), default=0)
     hidden = max((len(dense.linear.bias) for dense in encoder.head[:-1]), default=0)
     return [
+        Buffer("ids", 4 * tokens, 0, 0),
         Buffer("rows", 4 * tokens * dim, 0, 5),
         Buffer("scratch", 4 * scratch, 0, 1),
         Buffer("other", 4 * dim, 1, 1),

@@ -27,7 +27,7 @@ def write_kit(model: Model, folder: Path, tokens: int) -> None:
     kit = folder / "kit"
     shutil.copytree(find_sources() / "export" / "micro", kit)
     ids = _golden_ids(model, tokens)
-    engine = MicroEngine(folder, model.name)
+    engine = MicroEngine(folder, model.name, ("-O1",))
     try:
         outputs = np.zeros((len(ids), engine.outputs), np.float32)
         for row, tokens_of_text in zip(outputs, ids, strict=True):

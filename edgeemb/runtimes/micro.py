@@ -143,15 +143,16 @@ class MicroEngine:
 
     :param folder: the bundle.
     :param name: name of the model, as in the manifest.
+    :param flags: further flags for the compiler; no choice of them changes a result.
     :raises NativeError: if it cannot be compiled or loaded.
     """
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, flags: tuple[str, ...] = ()) -> None:
         self.ops = "builtin"
         prefix = symbol_prefix(name)
         self._scratch = tempfile.TemporaryDirectory(prefix="edgeemb-")
         try:
-            path = build_library(folder, Path(self._scratch.name, "model.so"))
+            path = build_library(folder, Path(self._scratch.name, "model.so"), flags)
             library = ctypes.CDLL(str(path))
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
