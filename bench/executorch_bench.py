@@ -4,6 +4,7 @@
     python bench/executorch_bench.py WORK latency    16 and 128 tokens, one thread, in turn with the peer's
     python bench/executorch_bench.py WORK memory     peak of a fresh process, the lean runner and the stock Python runtime
     python bench/executorch_bench.py WORK lookup     128 ids, our op and embedding_4bit, from the runtime's own record
+    python bench/executorch_bench.py WORK arm64 ET   the runner for 64-bit Arm under emulation; ET is the unpacked aarch64 wheel's executorch
 
 The peer is ExecuTorch's recipe: 8da8w linear layers, every table at 4 bits in groups of 32. Programs are made on first use and kept in WORK.
 """
@@ -68,8 +69,8 @@ def peer(work: Path) -> Path:
         _trace,
         to_edge_transform_and_lower,
     )
-    from edgeemb.sentences import sentences
     from edgeemb.model import load
+    from edgeemb.sentences import sentences
 
     model = load(MODEL)
     module = copy.deepcopy(model.module)
@@ -143,8 +144,8 @@ def _reference(spec: str) -> float:
 
     from edgeemb.evaluate import cosine
     from edgeemb.export.choices import choose_specs, fit_tables
-    from edgeemb.sentences import sentences
     from edgeemb.model import load
+    from edgeemb.sentences import sentences
 
     model = load(MODEL)
     tables = fit_tables(model, choose_specs(model, spec, spec))
@@ -272,6 +273,48 @@ def lookup(work: Path, runs: int) -> None:
     click.echo(
         f"{medians['builtin'] / medians['custom']:.1f} times as fast; rows {'identical to the bit' if same else 'DIFFER'}"
     )
+
+
+@main.command()
+@click.argument("package", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--compiler", default="aarch64-linux-gnu-g++", show_default=True)
+@click.option(
+    "--cpu", default="cortex-a76", show_default=True, help="Named, because QEMU's max computes 8da8w wrongly."
+)
+@click.pass_obj
+def arm64(work: Path, package: Path, compiler: str, cpu: str) -> None:
+    """The same sources against the aarch64 wheel, in C, compared with this machine."""
+    from edgeemb.native import find_sources
+    from edgeemb.runtimes.executorch_build import FLAGS, LIBRARIES
+
+    sources, here = find_sources() / "runtimes" / "executorch", Path(__file__).parent
+    driver = work.resolve() / "driver-arm64"
+    headers = package.resolve() / "include"
+    flags = [flag for flag in FLAGS if flag not in ("-shared", "-fvisibility=hidden")]
+    includes = [f"-I{headers}", f"-I{headers / 'executorch/runtime/core/portable_type/c10'}", f"-I{sources}"]
+    inputs = [
+        str(sources / "ops.cpp"),
+        str(sources / "runner.cpp"),
+        "-x",
+        "c++",
+        str(here / "executorch_driver.c"),
+        "-x",
+        "none",
+    ]
+    libraries = [f"-L{package.resolve() / 'lib'}", "-Wl,--no-as-needed", *(f"-l{name}" for name in LIBRARIES)]
+    run = f"-Wl,-rpath,{package.resolve() / 'lib'}"
+    subprocess.run([compiler, *flags, *includes, *inputs, "-o", str(driver), *libraries, run], check=True)
+    ids = np.random.default_rng(2).integers(1000, 30000, (1, 128))
+    for name, path in (("rows", _Rows(work, "custom").path), (FIRST, ours(work, FIRST) / "model.pte")):
+        output = work / "arm64.bin"
+        emulator = ["qemu-aarch64", "-cpu", cpu, "-L", "/usr/aarch64-linux-gnu"]
+        subprocess.run([*emulator, str(driver), str(path), str(output), *map(str, ids[0])], check=True)
+        program = Program(path, threads=1)
+        want = program.run([ids, np.ones_like(ids)][: len(program.inputs)])[0].ravel()
+        got = np.fromfile(output, np.float32)
+        cosine = float(got @ want / np.linalg.norm(got) / np.linalg.norm(want))
+        same = "identical to the bit" if np.array_equal(got, want) else f"cosine {cosine:.6f}"
+        click.echo(f"{name:36s} {same}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from edgeemb.native import find_sources
 CACHE_VARIABLE = "EDGEEMB_CACHE"
 
 _SOURCES = ("ops.cpp", "runner.cpp")
-_FLAGS = (
+#: How the sources are compiled, and what they are linked with.
+FLAGS = (
     "-std=c++17",
     "-O3",
     "-fPIC",
@@ -39,7 +40,7 @@ _FLAGS = (
     "-DC10_USING_CUSTOM_GENERATED_MACROS",
     "-DET_EVENT_TRACER_ENABLED",
 )
-_LIBRARIES = (
+LIBRARIES = (
     "executorch",
     "executorch_threadpool",
     "executorch_etdump",
@@ -116,7 +117,7 @@ def cache_folder() -> Path:
 def _digest(sources: Path, package: Path) -> str:
     """Name of a build: it changes with the sources, the flags, the compiler's name, the machine and the wheel's place."""
     digest = hashlib.sha256()
-    for item in (*_FLAGS, os.environ.get("CXX", ""), platform.machine(), str(package)):
+    for item in (*FLAGS, os.environ.get("CXX", ""), platform.machine(), str(package)):
         digest.update(item.encode() + b"\0")
     for path in sorted([*(sources / "kernels").glob("*.h"), *(sources / "executorch").iterdir()]):
         if path.suffix in (".h", ".cpp"):
@@ -156,7 +157,7 @@ def _compile(folder: Path, package: Path, library: Path) -> None:
         made = Path(scratch, library.name)
         command = [
             *_compiler(),
-            *_FLAGS,
+            *FLAGS,
             f"-I{headers}",
             f"-I{headers / 'executorch/runtime/core/portable_type/c10'}",
             *(str(folder / name) for name in _SOURCES),
@@ -165,7 +166,7 @@ def _compile(folder: Path, package: Path, library: Path) -> None:
             f"-L{libraries}",
             # Kernels and delegates register themselves when they are loaded, and no symbol of theirs is used.
             *(["-Wl,--no-as-needed", "-Wl,-z,defs"] if linux else []),
-            *(f"-l{name}" for name in _LIBRARIES),
+            *(f"-l{name}" for name in LIBRARIES),
             f"-Wl,-rpath,{libraries}",
         ]
         try:
