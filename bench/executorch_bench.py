@@ -57,18 +57,16 @@ def peer(work: Path) -> Path:
     if path.exists():
         return path
     import torch
-    from executorch.extension.llm.export.quantize import quantize_model_
-
-    from edgeemb.evaluate import cosine
-    from edgeemb.export.executorch import (
-        EdgeCompileConfig,
-        ExecutorchBackendConfig,
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
         XnnpackDynamicallyQuantizedPartitioner,
         XnnpackPartitioner,
-        _inputs,
-        _trace,
-        to_edge_transform_and_lower,
     )
+    from executorch.exir import EdgeCompileConfig, ExecutorchBackendConfig, to_edge_transform_and_lower
+    from executorch.extension.llm.export.quantize import quantize_model_
+    from tokenizers import Tokenizer
+
+    from edgeemb.evaluate import cosine
+    from edgeemb.export.executorch import _inputs, _trace
     from edgeemb.model import load
     from edgeemb.sentences import sentences
 
@@ -88,8 +86,6 @@ def peer(work: Path) -> Path:
     work.mkdir(parents=True, exist_ok=True)
     path.write_bytes(made.buffer)
     opened = Program(path)
-    from tokenizers import Tokenizer
-
     tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
     tokenizer.no_padding()
     similar = []

@@ -12,8 +12,10 @@
 #include "../kernels/codebook.h"
 #include "../kernels/quantized.h"
 
-namespace edgeemb {
-namespace {
+namespace edgeemb
+{
+namespace
+{
 
 using executorch::aten::ArrayRef;
 using executorch::aten::ScalarType;
@@ -86,8 +88,8 @@ Tensor &quantized_lookup_out(
 
     ET_KERNEL_CHECK_MSG(
         context, quantized_table(codes, scales, bits, dim, block, planes, &table), InvalidArgument, out,
-        "QuantizedLookup: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together", bits,
-        dim, block, planes);
+        "QuantizedLookup: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together",
+        bits, dim, block, planes);
     const eeb_ids all = {ids.const_data_ptr(), static_cast<size_t>(ids.numel()), kernel_type(ids.scalar_type())};
     ET_KERNEL_CHECK_MSG(
         context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "QuantizedLookup: the ids must be int32 or int64");

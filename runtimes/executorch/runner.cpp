@@ -26,8 +26,10 @@ using executorch::runtime::EValue;
 using executorch::runtime::Program;
 
 /* The installed headers leave the pool's own out; these are the two functions of it that the runner needs. */
-namespace executorch::extension::threadpool {
-class ThreadPool final {
+namespace executorch::extension::threadpool
+{
+class ThreadPool final
+{
   public:
     size_t get_thread_count() const;
     bool _unsafe_reset_threadpool(uint32_t count);
@@ -57,15 +59,15 @@ struct edgeemb_session {
     bool profiled = false;
 };
 
-namespace {
+namespace
+{
 
 constexpr const char *method = "forward";
 
 /* What the runtime logs while a call of this thread is at work: the first error says why, the later ones only where. */
 thread_local std::string *logged = nullptr;
 
-void keep_log(
-    et_timestamp_t, et_pal_log_level_t level, const char *, const char *, size_t, const char *message, size_t length)
+void keep_log(et_timestamp_t, et_pal_log_level_t level, const char *, const char *, size_t, const char *message, size_t length)
 {
     if (level != kError && level != kFatal) {
         return;
@@ -78,7 +80,8 @@ void keep_log(
 }
 
 /* Collects the log of one call, and words its failure. */
-class Call {
+class Call
+{
   public:
     Call(char *message, size_t size) : message_(message), size_(size)
     {
@@ -189,9 +192,8 @@ Error load(edgeemb_session &session, const char *program, const char *tables, bo
         tracer = std::make_unique<ETDumpGen>();
     }
     session.profiled = profile;
-    session.module = tables == nullptr
-                         ? std::make_unique<Module>(program, Module::LoadMode::Mmap, std::move(tracer))
-                         : std::make_unique<Module>(program, std::string(tables), Module::LoadMode::Mmap, std::move(tracer));
+    session.module = tables == nullptr ? std::make_unique<Module>(program, Module::LoadMode::Mmap, std::move(tracer))
+                                       : std::make_unique<Module>(program, std::string(tables), Module::LoadMode::Mmap, std::move(tracer));
     /* A damaged file is found here rather than in the middle of a run. */
     Error error = session.module->load(Program::Verification::InternalConsistency);
     if (error == Error::Ok) {
@@ -279,8 +281,9 @@ int32_t edgeemb_executorch_run(edgeemb_session *session, const edgeemb_tensor *i
     for (int32_t index = 0; index < count; ++index) {
         const edgeemb_tensor &input = inputs[index];
 
-        tensors.push_back(executorch::extension::from_blob(
-            input.data, std::vector<SizesType>(input.dims, input.dims + input.rank), static_cast<ScalarType>(input.type)));
+        tensors.push_back(
+            executorch::extension::from_blob(
+                input.data, std::vector<SizesType>(input.dims, input.dims + input.rank), static_cast<ScalarType>(input.type)));
         values.emplace_back(tensors.back());
     }
     auto result = session->module->execute(method, values);

@@ -49,7 +49,8 @@ EDGEEMB_EXPORT int32_t edgeemb_executorch_outputs(edgeemb_session *session);
 EDGEEMB_EXPORT int64_t edgeemb_executorch_planned_bytes(edgeemb_session *session);
 
 /* Computes all outputs. The inputs are read during the call only. */
-EDGEEMB_EXPORT int32_t edgeemb_executorch_run(edgeemb_session *session, const edgeemb_tensor *inputs, int32_t count, char *message, size_t size);
+EDGEEMB_EXPORT int32_t
+edgeemb_executorch_run(edgeemb_session *session, const edgeemb_tensor *inputs, int32_t count, char *message, size_t size);
 
 /* An output of the last run; its data belongs to the session and lasts until the next run. */
 EDGEEMB_EXPORT int32_t edgeemb_executorch_output(edgeemb_session *session, int32_t index, edgeemb_tensor *tensor);
