@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TFLITE_VENV := .venv-tflite
 BUILD ?= build
 SOURCES := $(shell find runtimes devices export -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' 2>/dev/null)
 JOBS ?= 2
@@ -20,6 +21,12 @@ $(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
+# tflite-runtime needs numpy < 2, and so an environment of its own; its last wheels are for Python 3.11.
+$(TFLITE_VENV)/installed: $(VENV)/installed constraints-tflite-runtime.txt
+	$(PYTHON) -m venv $(TFLITE_VENV)
+	$(TFLITE_VENV)/bin/pip install --quiet --constraint constraints-tflite-runtime.txt tflite-runtime .
+	touch $@
+
 demo: $(VENV)/installed
 	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table fp32 --table position=fp32 --table type=fp32 --body fp32 --ops builtin --force -o $(BUILD)/demo/fp32
 	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table int4:block=32 --body int8 --force -o $(BUILD)/demo/int4
@@ -27,7 +34,7 @@ demo: $(VENV)/installed
 	$(BIN)/edgeemb compare $(BUILD)/demo/fp32 $(BUILD)/demo/int4 --html $(BUILD)/demo/report.html
 	@echo "The same as a page: $(BUILD)/demo/report.html"
 
-test: $(VENV)/installed
+test: $(VENV)/installed $(TFLITE_VENV)/installed
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/installed
@@ -46,4 +53,4 @@ bench: $(VENV)/installed
 	$(BIN)/python bench/minilm.py
 
 clean:
-	rm -rf $(VENV) $(BUILD)
+	rm -rf $(VENV) $(TFLITE_VENV) $(BUILD)
