@@ -45,19 +45,23 @@ class Sample:
         rows = len(self._weight)
         if model.tokenizer_json is None:
             self._feeds = model.examples()
+            self._texts = False
+            self._count = len(self._feeds)
             self.ids: NDArray[np.int64] = np.arange(rows)
             self.counts: NDArray[np.float64] = np.ones(rows)
         else:
             texts = sentences() if corpus is None else _some(read_lines(corpus), CORPUS_LINES, seed)
             tokens = _tokens(model, model.tokenizer_json, texts)
-            self._feeds = [_feeds(model, ids) for ids in tokens]
+            self._feeds = [_feeds(model, group) for group in _by_length(tokens)]
+            self._texts = True
+            self._count = len(tokens)
             found = np.bincount(np.concatenate([np.array(ids, np.int64) for ids in tokens]), minlength=rows)
             self.ids = np.flatnonzero(found)
             self.counts = found[self.ids].astype(np.float64)
         self._outputs = self._run(model)
 
     def __len__(self) -> int:
-        return len(self._feeds)
+        return self._count
 
     def cosine(self, table: Table) -> float:
         """Mean cosine of the model's outputs with a table in place of its own to those without.
@@ -71,11 +75,17 @@ class Sample:
 
     def _run(self, model: LoadedModel) -> NDArray[np.float32]:
         """An output per sentence as a vector, float32[n, D]."""
-        return np.stack([model.reference(feeds).reshape(-1) for feeds in self._feeds])
+        outputs = [model.reference(feeds) for feeds in self._feeds]
+        if self._texts:
+            return np.concatenate([output.reshape(len(output), -1) for output in outputs])
+        return np.stack([output.reshape(-1) for output in outputs])
 
 
 def with_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
-    """A copy of a model that has other rows in a table; another layer that shares the weight keeps its own.
+    """A copy of a model that has other rows in a table.
+
+    A layer of a torch model that shares the weight keeps its own, as in an export. One of an ONNX model gets the new rows too, so that what is
+    measured there is at worst too low.
 
     :param model: any model that can be run.
     :param alias: which table.
@@ -146,7 +156,15 @@ def _tokens(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[l
     return [encoding.ids for encoding in encodings if encoding.ids]
 
 
-def _feeds(model: LoadedModel, ids: list[int]) -> dict[str, NDArray[Any]]:
-    row = np.array([ids], np.int64)
-    feeds = text_feeds([info.name for info in model.inputs], row, np.ones_like(row))
+def _by_length(tokens: list[list[int]]) -> list[list[list[int]]]:
+    """Texts of equal length together: a batch without padding computes what each text alone does."""
+    groups: dict[int, list[list[int]]] = {}
+    for ids in tokens:
+        groups.setdefault(len(ids), []).append(ids)
+    return list(groups.values())
+
+
+def _feeds(model: LoadedModel, texts: list[list[int]]) -> dict[str, NDArray[Any]]:
+    rows = np.array(texts, np.int64)
+    feeds = text_feeds([info.name for info in model.inputs], rows, np.ones_like(rows))
     return {info.name: feeds[info.name].astype(info.dtype) for info in model.inputs}

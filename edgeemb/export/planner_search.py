@@ -19,9 +19,9 @@ from edgeemb.tables import encode
 from edgeemb.tables.codec import Progress
 
 #: Different specs that are fitted to a part of the rows.
-TRIALS = 56
+TRIALS = 40
 #: Specs that are fitted whole and measured, at most.
-MEASURED = 9
+MEASURED = 8
 #: Rows of the partial fits.
 PART_ROWS = 4096
 
