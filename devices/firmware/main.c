@@ -4,25 +4,25 @@
  *   output.bin  per inference: int32 status, float outputs[]
  *   stack.bin   at the end: uint32 bytes of stack that were ever used
  *
- * The compiler is told the model's prefix: -DMODEL=banking -DMODEL_UPPER=BANKING. */
+ * The compiler is told the prefix of the model's symbols: -DFIRMWARE_PREFIX=banking -DFIRMWARE_UPPER=BANKING. */
 #include "model.h"
 
 #include "semihosting.h"
 
 #define JOIN_NOW(left, right) left##right
 #define JOIN(left, right) JOIN_NOW(left, right)
-#define MODEL_RUN JOIN(MODEL, _run)
-#define MODEL_TOKENS JOIN(MODEL_UPPER, _TOKENS)
-#define MODEL_OUTPUTS JOIN(MODEL_UPPER, _OUTPUTS)
-#define MODEL_ARENA_BYTES JOIN(MODEL_UPPER, _ARENA_BYTES)
+#define FIRMWARE_RUN JOIN(FIRMWARE_PREFIX, _run)
+#define FIRMWARE_TOKENS JOIN(FIRMWARE_UPPER, _TOKENS)
+#define FIRMWARE_OUTPUTS JOIN(FIRMWARE_UPPER, _OUTPUTS)
+#define FIRMWARE_ARENA_BYTES JOIN(FIRMWARE_UPPER, _ARENA_BYTES)
 
 extern uint32_t stack_bottom[], stack_top[];
 
-__attribute__((aligned(16))) static uint8_t arena[MODEL_ARENA_BYTES];
-static int32_t ids[MODEL_TOKENS];
+__attribute__((aligned(16))) static uint8_t arena[FIRMWARE_ARENA_BYTES];
+static int32_t ids[FIRMWARE_TOKENS];
 static struct {
     int32_t status;
-    float output[MODEL_OUTPUTS];
+    float output[FIRMWARE_OUTPUTS];
 } result;
 
 /* The simulator watches this address. */
@@ -48,10 +48,10 @@ int main(void)
     uint32_t count, used;
 
     while (semihosting_transfer(SEMIHOSTING_READ, input, &count, sizeof count) == 0) {
-        if (count > MODEL_TOKENS || semihosting_transfer(SEMIHOSTING_READ, input, ids, count * sizeof ids[0]) != 0) {
+        if (count > FIRMWARE_TOKENS || semihosting_transfer(SEMIHOSTING_READ, input, ids, count * sizeof ids[0]) != 0) {
             return 2;
         }
-        result.status = MODEL_RUN(arena, sizeof arena, ids, count, result.output);
+        result.status = FIRMWARE_RUN(arena, sizeof arena, ids, count, result.output);
         if (semihosting_transfer(SEMIHOSTING_WRITE, output, &result, sizeof result) != 0) {
             return 3;
         }

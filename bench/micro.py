@@ -1,0 +1,272 @@
+"""Microcontrollers: instructions and memory on simulated Cortex-M boards.
+
+    python bench/micro.py dot                    instructions per multiply-accumulate of the inner loop, per board
+    python bench/micro.py boards                 one encoder on every board
+    python bench/micro.py codecs                 the same encoder with every codec, on a Cortex-M4F
+    python bench/micro.py lengths                RAM at 16, 64, 128 and 256 tokens
+    python bench/micro.py minilm                 all-MiniLM-L6-v2 on a Cortex-M55: cosine to fp32 on 10 sentences
+    python bench/micro.py banking FOLDER         a classifier trained on FOLDER/train.tsv, FOLDER/test.tsv (text, tab, label)
+                                                 on a Cortex-M4F and M7, against this machine
+
+Counts are exact and the same on every machine; there is no time in them.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import edgeemb
+from edgeemb.devices import cortex_m_qemu
+from edgeemb.devices.cortex_m import choose_engine, part_names, simulate
+from edgeemb.devices.cortex_m_board import boards, find_board
+from edgeemb.devices.cortex_m_firmware import Firmware, build
+from edgeemb.devices.cortex_m_run import Run
+from edgeemb.native import find_sources
+from edgeemb.runtimes.micro import read_sizes
+
+#: The fixed encoder: a BERT of two layers, 64 elements, with 4096 pieces.
+ENCODER = {
+    "vocab_size": 4096,
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+TOKENS = 32
+CODECS = (
+    "fp32", "fp16", "int8", "int4:block=32", "int2:block=16", "binary:block=32,planes=2", "lowrank:rank=16+int8",
+    "pq:m=16", "rvq:m=4", "qr:rows=256", "hash:rows=512,k=2", "memcom:rows=512", "tt:rank=8",
+)  # fmt: skip
+DOT_PRODUCTS = 4 * 256 * 32
+
+
+def row(*cells: object) -> None:
+    """A row of a markdown table."""
+    click.echo(
+        "| " + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells) + " |"
+    )
+
+
+def head(*cells: str) -> None:
+    """The first two rows of a markdown table."""
+    row(*cells)
+    row(*("---" for _ in cells))
+
+
+def model(folder: Path, **options: Any) -> Any:
+    """The fixed encoder with random weights and a tokenizer of single letters."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        **{**ENCODER, "max_position_embeddings": 512, "initializer_range": 0.1, **options}
+    )
+    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *map(chr, range(97, 123)),
+        *(f"##{chr(code)}" for code in range(97, 123)),
+    ]
+    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = (
+        normalizers.BertNormalizer(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return edgeemb.load(str(folder))
+
+
+def export(source: Any, folder: Path, table: str, tokens: int, target: str = "cortex-m7") -> Path:
+    """The sources of a model, without the comparison of a whole export."""
+    from edgeemb.export.c import write
+    from edgeemb.export.choices import choose_specs, fit_tables
+    from edgeemb.export.targets import find_target
+    from edgeemb.export.writers import Request
+
+    folder.mkdir()
+    tables = fit_tables(source, choose_specs(source, table, table))
+    write(Request(source, tables, "int8", "builtin", (tokens,), find_target(target)), folder)
+    return folder
+
+
+def measure(
+    bundle: Path, name: str, board: str, inputs: Sequence[Sequence[int]], engine: str = ""
+) -> tuple[Firmware, Run]:
+    """Build for a board and run."""
+    sizes = read_sizes(bundle, name)
+    with tempfile.TemporaryDirectory() as scratch:
+        firmware = build(bundle, name, find_board(board), Path(scratch))
+        place = Path(scratch, "run")
+        place.mkdir()
+        chosen = choose_engine(find_board(board), engine)
+        return firmware, simulate(
+            chosen, firmware, find_board(board), inputs, sizes["outputs"], sizes["layers"], place
+        )
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """The command."""
+
+
+@main.command()
+def dot() -> None:
+    """The inner loop of the int8 matrix product."""
+    head("board", "core", "instructions per multiply-accumulate")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        bundle = export(source, Path(scratch, "bundle"), "int8", TOKENS)
+        for name, board in boards().items():
+            place = Path(scratch, name)
+            place.mkdir()
+            entry = find_sources() / "devices" / "firmware" / "dot.c"
+            firmware = build(bundle, source.name, board, place, main=entry)
+            run = cortex_m_qemu.run(firmware, board, [[1]], 1, 1, place)
+            row(name, board.core, f"{run.inferences[0].total.instructions / DOT_PRODUCTS:.3f}")
+
+
+@main.command(name="boards")
+def all_boards() -> None:
+    """One encoder on every board."""
+    head("board", "core", "instructions", "flash, bytes", "RAM, bytes", "stack, bytes")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        bundle = export(source, Path(scratch, "bundle"), "int4:block=32", TOKENS)
+        for name, board in boards().items():
+            firmware, run = measure(bundle, source.name, name, [[5] * TOKENS])
+            cost = run.inferences[0].total.instructions
+            row(name, board.core, cost, sum(firmware.flash.values()), firmware.static + run.stack, run.stack)
+
+
+@main.command()
+def codecs() -> None:
+    """The same encoder with every codec."""
+    head("table", "table, bytes", "lookup, instructions a token", "inference, instructions", "RAM, bytes")
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        for number, spec in enumerate(CODECS):
+            bundle = export(source, Path(scratch, str(number)), spec, TOKENS)
+            firmware, run = measure(bundle, source.name, "mps2-an500", [list(range(5, 5 + TOKENS))])
+            inference = run.inferences[0]
+            lookup = inference.parts[part_names(2).index("lookup word")].instructions
+            row(
+                f"`{spec}`",
+                firmware.flash["tables"],
+                lookup // TOKENS,
+                inference.total.instructions,
+                firmware.static + run.stack,
+            )
+
+
+@main.command()
+def lengths() -> None:
+    """RAM by length."""
+    head("tokens", "RAM, bytes", "bytes a token more", "instructions")
+    before: tuple[int, int] | None = None
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        for tokens in (16, 64, 128, 256):
+            bundle = export(source, Path(scratch, str(tokens)), "int4:block=32", tokens)
+            firmware, run = measure(bundle, source.name, "mps2-an500", [[5] * tokens])
+            used = firmware.static + run.stack
+            more = "" if before is None else f"{(used - before[1]) / (tokens - before[0]):.1f}"
+            row(tokens, used, more, run.inferences[0].total.instructions)
+            before = tokens, used
+
+
+@main.command()
+def minilm() -> None:
+    """The whole all-MiniLM-L6-v2."""
+    from edgeemb.evaluate import cosine
+    from edgeemb.export.parity import reference, sentences
+
+    with tempfile.TemporaryDirectory() as scratch:
+        source = edgeemb.load("all-MiniLM-L6-v2")
+        bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m55", table="int4:block=32")
+        with edgeemb.open(bundle) as session:
+            ids = [session.tokenize([text])[0] for text in sentences()[:10]]
+        originals = np.concatenate(
+            [reference(source, {"input_ids": i, "attention_mask": np.ones_like(i)}) for i in ids]
+        )
+        firmware, run = measure(bundle, source.name, "mps3-an547", [i[0].tolist() for i in ids])
+        similar = cosine(originals, np.stack([inference.output for inference in run.inferences]))
+        tokens = sum(i.size for i in ids)
+        counted = sum(inference.total.instructions for inference in run.inferences)
+        head(
+            "sentences",
+            "cosine, mean",
+            "cosine, least",
+            "instructions a token",
+            "external, bytes",
+            "code, bytes",
+            "RAM, bytes",
+        )
+        row(10, f"{similar.mean():.4f}", f"{similar.min():.4f}", counted // tokens, sum(firmware.flash.values()) - firmware.flash["code"],
+            firmware.flash["code"], firmware.static + run.stack)  # fmt: skip
+
+
+@main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--sentences", default=500, help="Test sentences to classify.")
+def banking(folder: Path, sentences: int) -> None:
+    """A trained text classifier."""
+    from micro_training import train
+
+    texts, labels = read_pairs(folder / "test.tsv")
+    with tempfile.TemporaryDirectory() as scratch:
+        names = train(*read_pairs(folder / "train.tsv"), Path(scratch, "banking"))
+        source = edgeemb.load(str(Path(scratch, "banking")), max_length=64)
+        bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m4", table="int4:block=32")
+        order = np.random.default_rng(0).permutation(len(texts))[:sentences]
+        with edgeemb.open(bundle) as session:
+            ids = [session.tokenize([texts[at]])[0][0].tolist() for at in order]
+            host = session.encode([texts[at] for at in order])
+        right = np.mean(
+            [names[at] == labels[where] for at, where in zip(host.argmax(axis=1), order, strict=True)]
+        )
+        head(
+            "board",
+            "engine",
+            "sentences",
+            "accuracy",
+            "same class",
+            "same bits",
+            "flash, bytes",
+            "RAM, bytes",
+            "instructions, mean",
+        )
+        for board in ("mps2-an386", "mps2-an500"):
+            for engine in ("qemu", "unicorn"):
+                firmware, run = measure(bundle, source.name, board, ids, engine)
+                found = np.stack([inference.output for inference in run.inferences])
+                row(
+                    board, engine, len(ids), f"{right:.3f}", int((found.argmax(axis=1) == host.argmax(axis=1)).sum()),
+                    int((found.view(np.uint32) == host.view(np.uint32)).all(axis=1).sum()), sum(firmware.flash.values()),
+                    firmware.static + run.stack, int(np.mean([i.total.instructions for i in run.inferences])),
+                )  # fmt: skip
+
+
+def read_pairs(path: Path) -> tuple[list[str], list[str]]:
+    """Texts and labels of a file with a tab between them."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [cells[0] for cells in rows], [cells[1] for cells in rows]
+
+
+if __name__ == "__main__":
+    main()
