@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +19,28 @@ from edgeemb.export.parity import sentences
 from edgeemb.export.tflite import check_ops
 from edgeemb.export.tflite_body import convert_body
 from edgeemb.export.tflite_convert import choose_lengths
-from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite
+from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite, write_tflite
 from edgeemb.export.tflite_policy import RUNTIMES
 from edgeemb.model import Model
 from edgeemb.runtimes import tflite
 from tests.tflite_models import lookup_model
 
+Cached = Callable[[str, Callable[[Path], object]], Path]
+
 
 @pytest.fixture(scope="session")
-def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tiny: Model, cached: Cached) -> Path:
     """The tiny encoder for LiteRT: two signatures, int8 body, the custom op. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tflite") / "tiny"
-    return edgeemb.export(
-        tiny, folder, runtime="tflite", table="int4:block=8", body="int8", ops="custom", lengths=(16, 40)
-    )
+    options: dict[str, Any] = {"table": "int4:block=8", "body": "int8", "ops": "custom", "lengths": (16, 40)}
+    return cached("tflite-tiny", lambda path: edgeemb.export(tiny, path, runtime="tflite", **options))
 
 
 @pytest.fixture(scope="session")
-def builtin(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def builtin(tiny: Model, cached: Cached) -> Path:
     """The tiny encoder for tflite-runtime: float32 body, builtin ops. Copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tflite") / "tiny"
-    return edgeemb.export(
-        tiny,
-        folder,
-        runtime="tflite-runtime",
-        table="int4:block=8",
-        body="fp32",
-        ops="builtin",
-        lengths=(40,),
+    options: dict[str, Any] = {"table": "int4", "body": "fp32", "ops": "builtin", "lengths": (40,)}
+    return cached(
+        "tflite-runtime", lambda path: edgeemb.export(tiny, path, runtime="tflite-runtime", **options)
     )
 
 
@@ -83,9 +80,8 @@ def test_encodes_batches(builtin: Path) -> None:
     np.testing.assert_allclose(together, apart, atol=1e-6)
 
 
-def test_agrees_with_the_onnx_bundle_of_the_same_table(tiny: Model, builtin: Path, tmp_path: Path) -> None:
-    edgeemb.export(tiny, tmp_path / "onnx", table="int4:block=8", body="fp32", ops="builtin")
-    with edgeemb.open(tmp_path / "onnx") as first, edgeemb.open(builtin) as second:
+def test_agrees_with_the_onnx_bundle_of_the_same_table(tiny_bundle: Path, builtin: Path) -> None:
+    with edgeemb.open(tiny_bundle) as first, edgeemb.open(builtin) as second:
         np.testing.assert_allclose(first.encode(["the cat"]), second.encode(["the cat"]), atol=1e-5)
 
 
@@ -130,6 +126,22 @@ def test_refuses_inputs_longer_than_the_longest_signature(bundle: Path) -> None:
 def test_cuts_texts_at_the_longest_signature(tiny: Model, bundle: Path) -> None:
     with edgeemb.open(bundle) as session:
         assert session.encode(["the cat sat on the mat and ran away " * 20]).shape == (1, 16)
+
+
+def test_maps_the_table_and_copies_none_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "large.tflite"
+    write_tflite(lookup_model(np.ones((40_000, 256), np.float32)), path)
+    program = (
+        "import sys, numpy as np; from edgeemb.devices.memory import read_memory;"
+        "from edgeemb.runtimes.tflite import find_interpreter; module = find_interpreter();"
+        "before = read_memory().anonymous_bytes; interpreter = module.Interpreter(model_path=sys.argv[1]);"
+        "interpreter.get_signature_runner()(ids=np.arange(6, dtype=np.int32) * 6000);"
+        "print(read_memory().anonymous_bytes - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[-1]) < path.stat().st_size / 4
 
 
 def test_refuses_other_ops_than_it_was_exported_with(bundle: Path, builtin: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,11 +27,10 @@ ROWS, DIM = 300, 12
 
 
 @pytest.fixture(scope="session")
-def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The tiny encoder for TFLM, with builtin ops. Copy it before changing it."""
-    return edgeemb.export(
-        tiny, tmp_path_factory.mktemp("tflm") / "tiny", target="tflm", table="int4:block=8", lengths=(40,)
-    )
+    options: dict[str, Any] = {"table": "int4:block=8", "lengths": (40,)}
+    return cached("tflm-tiny", lambda path: edgeemb.export(tiny, path, target="tflm", **options))
 
 
 def _engine(folder: Path, bundle: Path, table: Table, *, custom: bool) -> TflmEngine:
