@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeemb.export import executorch_policy
 from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import walk
@@ -33,9 +34,9 @@ SAMPLE = (300, 32)
 
 LEGEND = {
     "exact": "the same bits as the reference in numpy, by the runtime's own ops",
-    "kernel": "the same bits, the quantised lookup by our kernel",
+    "kernel": "the same bits, the fused lookups by our kernels",
     "rounded": "by the runtime's own ops, which may add in another order: within 1e-6",
-    "kernel, rounded": "the quantised lookup by our kernel, the rest within 1e-6",
+    "kernel, rounded": "the fused lookups by our kernels, the rest within 1e-6",
 }
 
 
@@ -75,9 +76,16 @@ def _tflite_column(runtime: str, ops: str) -> Column:
     return Column(runtime, ops, RUNTIMES[runtime].version, lambda table: tflite_status(table, ops))
 
 
+def _executorch_column(ops: str) -> Column:
+    return Column(
+        "executorch", ops, executorch_policy.VERSION, lambda table: executorch_policy.status(table, ops)
+    )
+
+
 #: The columns of the table; a writer adds its own here.
-COLUMNS: tuple[Column, ...] = tuple(
-    _tflite_column(runtime, ops) for runtime in RUNTIMES for ops in ("builtin", "custom")
+COLUMNS: tuple[Column, ...] = (
+    *(_tflite_column(runtime, ops) for runtime in RUNTIMES for ops in ("builtin", "custom")),
+    *(_executorch_column(ops) for ops in ("builtin", "custom")),
 )
 
 
@@ -132,6 +140,15 @@ def support_page() -> str:
         "|---|---|",
     ]
     lines += [f"| `{node.__name__}` | {form} |" for node, form in FORMS.items()]
+    lines += ["", "## Lookups in ExecuTorch", "", "| lookup | builtin | custom | why |", "|---|---|---|---|"]
+    lines += [
+        f"| {policy.lookup} | {policy.builtin} | {policy.custom} | {policy.why} |"
+        for policy in executorch_policy.POLICY.values()
+    ]
+    lines += ["", "| body | by |", "|---|---|"]
+    lines += [f"| {body} | {recipe} |" for body, recipe in executorch_policy.BODIES.items()]
+    lines += ["", "| node of a lookup program | plain operators |", "|---|---|"]
+    lines += [f"| `{node.__name__}` | {form} |" for node, form in executorch_policy.FORMS.items()]
     return "\n".join(lines) + "\n"
 
 
