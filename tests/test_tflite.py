@@ -61,6 +61,15 @@ def test_describes_its_signatures_and_parity(bundle: Path) -> None:
     assert (bundle / "lib" / "linux-x64" / "libedgeemb_tflite.so").is_file()
 
 
+def test_keeps_the_meaning_of_minilm(cached: Cached) -> None:
+    options: dict[str, Any] = {"table": "int4:block=32", "body": "int8", "ops": "builtin", "lengths": (16,)}
+    folder = cached(
+        "tflite-minilm", lambda path: edgeemb.export("all-MiniLM-L6-v2", path, runtime="tflite", **options)
+    )
+    assert _manifest(folder)["parity"]["cosine_mean"] >= 0.9955
+    assert (folder / "model.tflite").stat().st_size <= 19.0e6
+
+
 def test_gives_the_same_vector_at_every_length(bundle: Path) -> None:
     with edgeemb.open(bundle) as session:
         ids = list(range(5, 15))

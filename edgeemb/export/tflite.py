@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeemb.errors import ExportError
-from edgeemb.export.tflite_body import convert_body, expand_ops
+from edgeemb.export.tflite_body import check_body, convert_body, expand_ops
 from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import NUMPY_TYPES, Constants, add_signature
 from edgeemb.export.tflite_policy import CUSTOM_OP, RUNTIMES, TfliteRuntime
@@ -36,6 +36,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
         return _write_finished(request, request.loaded, runtime, folder)
     from edgeemb.export.tflite_convert import choose_lengths, convert  # they import torch
 
+    check_body(request.body, runtime)
     model = request.model
     lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
     # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.

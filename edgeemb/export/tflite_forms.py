@@ -139,3 +139,17 @@ class Forms:
             return self.op("DEQUANTIZE", [self.op("BITCAST", [found], axes, "float16")], axes, version=3)
         flat = self.arrays.get(name, "float32").reshape(-1, books.shape[2])
         return self.op("GATHER", [self.graph.constant(flat), entries], axes, axis=0, batchDims=0)
+
+    def summed(self, rows: int, parts: int, width: int) -> int:
+        """The parts of rows added up in order, float32[count, width]: SUM would leave the order to the runtime.
+
+        :param rows: float32[count, parts * width].
+        :param parts: how many.
+        :param width: elements of each.
+        """
+        total = self.slice(rows, 0, width)
+        for part in range(1, parts):
+            total = self.op(
+                "ADD", [total, self.slice(rows, part * width, width)], width, fusedActivationFunction=0
+            )
+        return total

@@ -184,10 +184,8 @@ class Lowering:
             self.forms.shaped(scales, (node.planes * blocks, 1)),
         )
         scaled = self.forms.op("MUL", [by_block, column], fine, fusedActivationFunction=0)
-        if node.planes == 1:
-            return self.forms.shaped(scaled, node.dim)
-        by_plane = self.forms.shaped(scaled, (node.planes, node.dim))
-        return self.forms.op("SUM", [by_plane, self.forms.axes([1])], node.dim, keepDims=False)
+        flat = self.forms.shaped(scaled, node.planes * node.dim)
+        return flat if node.planes == 1 else self.forms.summed(flat, node.planes, node.dim)
 
     def _levels(self, node: QuantizedLookup, index: int) -> int:
         """Centred codes float32[count, planes * dim], exact."""
@@ -279,9 +277,8 @@ class Lowering:
         starts = self.graph.constant((np.arange(count) * size + 128).astype(np.int32))
         entries = self.forms.op("ADD", [wide, starts], count, "int32", fusedActivationFunction=0)
         found = self.forms.codewords(node.codebooks, entries, (count, part))
-        if node.additive:
-            return self.forms.op("SUM", [found, self.forms.axes([1])], part, keepDims=False), part
-        return self.forms.shaped(found, count * part), count * part
+        flat = self.forms.shaped(found, count * part)
+        return (self.forms.summed(flat, count, part), part) if node.additive else (flat, count * part)
 
     def _binary(self, name: str, left: Rows, right: Rows) -> tuple[int, int]:
         (first, wide), (second, narrow) = self.rows(left), self.rows(right)

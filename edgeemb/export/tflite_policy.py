@@ -108,7 +108,7 @@ FORMS: dict[type[Node], str] = {
     Clip: "SUB, MAXIMUM, MINIMUM in float32",
     Gather: "GATHER; float16 as 16-bit integers and BITCAST, or as bytes",
     QuantizedLookup: "GATHER int8, CAST, FLOOR by powers of two (1 bit: GATHER from 256 x 8 levels), CONCATENATION, MUL by GATHER of scales",
-    CodebookLookup: "GATHER of codes, GATHER of codewords; additive ones by SUM, within rounding",
+    CodebookLookup: "GATHER of codes, GATHER of codewords; additive ones by ADD in order",
     Add: "ADD",
     Multiply: "MUL",
     MatMul: "FULLY_CONNECTED, within rounding",
@@ -126,4 +126,4 @@ def rounds(node: Node) -> bool:
 
     :param node: a node of a lookup program.
     """
-    return isinstance(node, MatMul | BatchMatMul) or (isinstance(node, CodebookLookup) and node.additive)
+    return isinstance(node, MatMul | BatchMatMul)
