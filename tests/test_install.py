@@ -1,0 +1,64 @@
+"""Installing: the wheel is complete, and whoever only runs a bundle needs the base install."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project's wheel, built from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ["pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder]
+    build += ["--config-settings", f"build-dir={folder / 'build'}", ROOT]
+    subprocess.run([sys.executable, "-m", *build], check=True, cwd=folder)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_has_libraries_sources_and_data(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert "edgeemb/native/libedgeemb_onnxruntime.so" in names
+    assert "edgeemb/sources/runtimes/kernels/quantized.h" in names
+    assert "edgeemb/data/sentences.txt" in names
+    assert "edgeemb/export/targets/linux-x64.toml" in names
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+
+
+def test_a_bundle_runs_on_the_base_install_outside_the_checkout(
+    wheel: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    python = environment / "bin" / "python"
+    install = ["pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt", wheel]
+    subprocess.run([python, "-m", *install], check=True, cwd=tmp_path)
+    probe = (
+        "import importlib.util as u; print([n for n in ('torch', 'onnx', 'transformers') if u.find_spec(n)])"
+    )
+    assert subprocess.run([python, "-c", probe], check=True, capture_output=True, text=True).stdout == "[]\n"
+    command = [
+        environment / "bin" / "edgeemb",
+        "run",
+        tiny_bundle,
+        "the cat sat",
+        "--ops",
+        "custom",
+        "--json",
+    ]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert len(json.loads(result.stdout)[0]["output"]) == 16
+    export = [environment / "bin" / "edgeemb", "export", "all-MiniLM-L6-v2"]
+    refused = subprocess.run(export, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ")
+    assert "pip install 'edgeemb[export]'" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
