@@ -69,7 +69,7 @@ def test_a_table_gives_the_rows_of_the_reference(spec: str, ops: str, programs: 
     rows = rows_of(programs[ops])[SPECS.index(spec)]
     if any(isinstance(node, MatMul | BatchMatMul) for node in walk(table.program)):
         # Sums of a matrix product are ordered differently.
-        np.testing.assert_allclose(rows, table.rows(IDS), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(rows, table.rows(IDS), rtol=1e-6, atol=2e-6)
     else:
         np.testing.assert_array_equal(rows.view(np.uint32), table.rows(IDS).view(np.uint32))
 
