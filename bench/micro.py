@@ -193,7 +193,7 @@ def lengths() -> None:
 def minilm() -> None:
     """The whole all-MiniLM-L6-v2."""
     from edgeemb.evaluate import cosine
-    from edgeemb.export.parity import reference, sentences
+    from edgeemb.sentences import sentences
 
     with tempfile.TemporaryDirectory() as scratch:
         source = edgeemb.load("all-MiniLM-L6-v2")
@@ -201,7 +201,7 @@ def minilm() -> None:
         with edgeemb.open(bundle) as session:
             ids = [session.tokenize([text])[0] for text in sentences()[:10]]
         originals = np.concatenate(
-            [reference(source, {"input_ids": i, "attention_mask": np.ones_like(i)}) for i in ids]
+            [source.reference({"input_ids": i, "attention_mask": np.ones_like(i)}) for i in ids]
         )
         firmware, run = measure(bundle, source.name, "mps3-an547", [i[0].tolist() for i in ids])
         similar = cosine(originals, np.stack([inference.output for inference in run.inferences]))

@@ -10,7 +10,7 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 PIECES = 2000
-EPOCHS = 12
+EPOCHS = 5
 BATCH = 64
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
@@ -24,6 +24,7 @@ def train(texts: list[str], labels: list[str], folder: Path) -> list[str]:
     :return: names of the classes, in the order of the logits.
     """
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # steps are small, and threads that wait for each other cost more
     names = sorted(set(labels))
     tokenizer = _tokenizer(texts)
     config = transformers.BertConfig(

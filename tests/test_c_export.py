@@ -22,7 +22,6 @@ from edgeemb.export.c_arena import ALIGNMENT, Buffer, plan_arena
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import interleave
 from edgeemb.export.c_wordpiece import refusal
-from edgeemb.export.parity import sentences
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
 from edgeemb.native import find_sources
@@ -34,6 +33,7 @@ from edgeemb.runtimes.micro import (
     run_compiler,
     symbol_prefix,
 )
+from edgeemb.sentences import sentences
 from edgeemb.tables import encode
 from tests.models import Recommender, save_plain, save_sentence
 from tests.requirements import requires_program

@@ -7,8 +7,22 @@ void reset(void);
 void fault(void);
 
 __attribute__((section(".vectors"), used)) static void *const vectors[] = {
-    stack_top, (void *)reset, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault, (void *)fault,
-    0, 0, 0, (void *)fault, (void *)fault, 0, (void *)fault, (void *)fault};
+    stack_top,
+    (void *)reset,
+    (void *)fault,
+    (void *)fault,
+    (void *)fault,
+    (void *)fault,
+    (void *)fault,
+    (void *)fault,
+    0,
+    0,
+    0,
+    (void *)fault,
+    (void *)fault,
+    0,
+    (void *)fault,
+    (void *)fault};
 
 /* The compiler may turn the loops of these into calls of themselves, hence the barriers. */
 void *memcpy(void *to, const void *from, size_t size)
@@ -84,9 +98,9 @@ __attribute__((used)) void report_fault(const uint32_t *frame)
     uint32_t words[4];
     const int on_stack = frame >= stack_bottom && frame < stack_top;
 
-    words[0] = on_stack ? frame[6] : 0;             /* the program counter */
-    words[1] = *(volatile uint32_t *)0xe000ed28;    /* CFSR: what kind of fault */
-    words[2] = *(volatile uint32_t *)0xe000ed38;    /* BFAR: the address of a bus fault */
+    words[0] = on_stack ? frame[6] : 0;          /* the program counter */
+    words[1] = *(volatile uint32_t *)0xe000ed28; /* CFSR: what kind of fault */
+    words[2] = *(volatile uint32_t *)0xe000ed38; /* BFAR: the address of a bus fault */
     words[3] = on_stack;
     semihosting_write_file("fault.bin", words, sizeof words);
     semihosting_exit(70);

@@ -2,10 +2,10 @@
  *
  *   -plugin count.so,mark=ADDRESS,limit=INSTRUCTIONS,out=FILE[,memory=on]
  *
- * FILE gets a line "mark INSTRUCTIONS READ WRITTEN LOW HIGH" per mark, the bytes only with memory=on, the cycles only with cycles=3 or 4, and
- * at the end "end ..." or, past the limit, "limit PC": QEMU then exits with 9. Whole translation blocks are counted when they are entered; on
- * bare metal without interrupts a block that is entered is left at its end, unless it faults.
- * Debian ships the plugin interface without its header, so that what is used of it is declared here: QEMU documentation, "QEMU TCG Plugins". */
+ * FILE gets a line "mark INSTRUCTIONS READ WRITTEN LOW HIGH" per mark, the bytes only with memory=on, the cycles only with cycles=3 or 4,
+ * and at the end "end ..." or, past the limit, "limit PC": QEMU then exits with 9. Whole translation blocks are counted when they are
+ * entered; on bare metal without interrupts a block that is entered is left at its end, unless it faults. Debian ships the plugin interface
+ * without its header, so that what is used of it is declared here: QEMU documentation, "QEMU TCG Plugins". */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,8 +23,7 @@ struct qemu_plugin_insn;
 enum { CALLBACK_NO_REGISTERS = 0, MEMORY_READ_AND_WRITE = 3 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, void (*callback)(qemu_plugin_id_t, struct qemu_plugin_tb *));
-void qemu_plugin_register_vcpu_tb_exec_cb(
-    struct qemu_plugin_tb *block, void (*callback)(unsigned, void *), int flags, void *data);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, void (*callback)(unsigned, void *), int flags, void *data);
 void qemu_plugin_register_vcpu_mem_cb(
     struct qemu_plugin_insn *instruction, void (*callback)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *), int flags, int which,
     void *data);

@@ -80,12 +80,12 @@ EEM_INLINE void eem_dot(
     for (; pair != end; first += step - EEM_BLOCK, second += step - EEM_BLOCK) {
         uint32_t p0, p1, q0, q1, x, even;
 
-        __asm__ volatile(EEM_FOUR EEM_FOUR EEM_FOUR EEM_FOUR
-                         : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [pair] "+r"(pair), [first] "+r"(first),
-                           [second] "+r"(second), [p0] "=&r"(p0), [p1] "=&r"(p1), [q0] "=&r"(q0), [q1] "=&r"(q1), [x] "=&r"(x),
-                           [even] "=&r"(even)
-                         :
-                         : "memory");
+        __asm__ volatile(
+            EEM_FOUR EEM_FOUR EEM_FOUR EEM_FOUR
+            : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [pair] "+r"(pair), [first] "+r"(first), [second] "+r"(second),
+              [p0] "=&r"(p0), [p1] "=&r"(p1), [q0] "=&r"(q0), [q1] "=&r"(q1), [x] "=&r"(x), [even] "=&r"(even)
+            :
+            : "memory");
     }
 #else
     const int16_t *p = (const int16_t *)(const void *)pair, *q = p + width;

@@ -21,11 +21,11 @@ typedef struct eem_layer {
 
 /* Sizes of an encoder. */
 typedef struct eem_shape {
-    uint32_t dim;       /* elements of a row; heads * head */
+    uint32_t dim; /* elements of a row; heads * head */
     uint32_t heads;
-    uint32_t head;      /* elements of a head, even */
-    uint32_t capacity;  /* tokens of the longest sequence, padded to EEM_BLOCK */
-    float temperature;  /* 1 / sqrt(head), or as the model has it */
+    uint32_t head;     /* elements of a head, even */
+    uint32_t capacity; /* tokens of the longest sequence, padded to EEM_BLOCK */
+    float temperature; /* 1 / sqrt(head), or as the model has it */
 } eem_shape;
 
 /* Working memory, all of it in the arena. */

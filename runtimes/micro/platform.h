@@ -53,13 +53,13 @@ typedef int32_t eem_status;
 
 enum {
     EEM_OK = 0,
-    EEM_ID_OUT_OF_RANGE = 1,   /* an id lies outside [0, rows) of its table */
-    EEM_TOO_LONG = 2,          /* more tokens than the model was exported for */
-    EEM_EMPTY = 3,             /* no token at all */
-    EEM_ARENA_TOO_SMALL = 4,   /* see the ARENA_BYTES macro of the model */
-    EEM_ARENA_MISALIGNED = 5,  /* the arena must begin at a multiple of EEM_ALIGNMENT */
-    EEM_NULL = 6,              /* a pointer is NULL */
-    EEM_BAD_TEXT = 7           /* the text is not UTF-8 */
+    EEM_ID_OUT_OF_RANGE = 1,  /* an id lies outside [0, rows) of its table */
+    EEM_TOO_LONG = 2,         /* more tokens than the model was exported for */
+    EEM_EMPTY = 3,            /* no token at all */
+    EEM_ARENA_TOO_SMALL = 4,  /* see the ARENA_BYTES macro of the model */
+    EEM_ARENA_MISALIGNED = 5, /* the arena must begin at a multiple of EEM_ALIGNMENT */
+    EEM_NULL = 6,             /* a pointer is NULL */
+    EEM_BAD_TEXT = 7          /* the text is not UTF-8 */
 };
 
 #endif

@@ -1,10 +1,9 @@
 /* Text to ids: BERT's normalisation, its words and greedy WordPiece, from tables that the export derives from the model's own tokenizer.
  *
- * CHARACTERS   A code point is replaced (`maps`), then kept, dropped, taken as a space, or made a word of its own (`ranges`). What stands in
- *              neither table is kept. Hangul syllables are taken apart by arithmetic where the tokenizer does so.
- * PIECES       Two sorted lists, of pieces that begin a word and of those that continue one, searched by halving.
- * LAYOUT       All arrays are little-endian uint32 at any address.
- * LIMIT        Special tokens that are spelled out in a text ("[SEP]") are read as text. */
+ * CHARACTERS   A code point is replaced (`maps`), then kept, dropped, taken as a space, or made a word of its own (`ranges`). What stands
+ * in neither table is kept. Hangul syllables are taken apart by arithmetic where the tokenizer does so. PIECES       Two sorted lists, of
+ * pieces that begin a word and of those that continue one, searched by halving. LAYOUT       All arrays are little-endian uint32 at any
+ * address. LIMIT        Special tokens that are spelled out in a text ("[SEP]") are read as text. */
 #ifndef EEM_WORDPIECE_H
 #define EEM_WORDPIECE_H
 
