@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-#: Arena sizes that are tried in turn, in bytes; TFLM cannot say beforehand what it needs.
-ARENAS = tuple(2**power for power in range(16, 31))
+#: Arena sizes that are tried in turn, in bytes. TFLM cannot say beforehand what it needs, and one that is far too small may crash it
+#: instead of failing; what is not used of a large one is never touched.
+ARENAS = tuple(2**power for power in range(26, 31))
 #: C++ symbols of the wheel that the custom op calls.
 _GET_EVAL_TENSOR = "_ZN6tflite5micro25MicroContextGetEvalTensorEPKNS0_13TfLiteContextEi"
 _PRINT = "_Z11MicroPrintfPKcz"
