@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,8 +30,17 @@ _PAGE = 4096
 _SYSTEM = 0xE0000000
 _SYSTEM_BYTES = 0x100000
 _BREAKPOINT = 7
-_OPEN, _CLOSE, _WRITE, _READ, _EXIT = 0x01, 0x02, 0x05, 0x06, 0x20
 _FAILED = 0xFFFFFFFF
+
+
+class _Call(IntEnum):
+    """The semihosting operations that the firmware uses: Arm IHI 0098."""
+
+    OPEN = 0x01
+    CLOSE = 0x02
+    WRITE = 0x05
+    READ = 0x06
+    EXIT = 0x20
 
 
 class _State(ctypes.Structure):
@@ -178,7 +188,7 @@ class _Host:
         operation = engine.reg_read(arm_const.UC_ARM_REG_R0)
         address = engine.reg_read(arm_const.UC_ARM_REG_R1)
         words = struct.unpack("<3I", engine.mem_read(address, 12))
-        if operation == _EXIT:
+        if operation == _Call.EXIT:
             self.status = int(words[1])
             engine.emu_stop()
             return
@@ -188,21 +198,21 @@ class _Host:
     def _answer(self, engine: Any, operation: int, words: tuple[int, int, int]) -> int:
         first, second, third = words
         match operation:
-            case 0x01:
+            case _Call.OPEN:
                 name = bytes(engine.mem_read(first, third)).decode("ascii", "replace")
                 if "/" in name or name.startswith("."):
                     return _FAILED
                 number = len(self._files) + 1
                 self._files[number] = (self.folder / name).open("rb" if second < 4 else "wb")
                 return number
-            case 0x02:
+            case _Call.CLOSE:
                 self._files[first].close()
                 return 0
-            case 0x06:
+            case _Call.READ:
                 data = self._files[first].read(third)
                 engine.mem_write(second, data)
                 return third - len(data)
-            case 0x05:
+            case _Call.WRITE:
                 self._files[first].write(bytes(engine.mem_read(second, third)))
                 return 0
         return _FAILED

@@ -156,7 +156,7 @@ def read_encoder(model: Model) -> Encoder:
 
 def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, ...], unit: bool) -> Encoder:
     if type(body).__name__ not in _FAMILIES:
-        raise _refused(_culprit(body, path)[0], _culprit(body, path)[1])
+        raise _refused(*_culprit(body, path))
     distil = type(body).__name__ == "DistilBertModel"
     sums = body.embeddings
     types = getattr(sums, "token_type_embeddings", None)
