@@ -31,7 +31,12 @@ STEADY_RUNS = 5
 PROFILED_RUNS = 20
 
 #: Package that a runtime comes with, for its version.
-PACKAGES = {"onnx": "onnxruntime", "tflite": "ai-edge-litert", "tflm": "tflite-micro", "executorch": "executorch"}
+PACKAGES = {
+    "onnx": "onnxruntime",
+    "tflite": "ai-edge-litert",
+    "tflm": "tflite-micro",
+    "executorch": "executorch",
+}
 
 NOTES = (
     "Every measurement ran in a fresh process.",

@@ -50,8 +50,8 @@ def _arranged(array: NDArray[Any], layout: str, extra: tuple[int, ...]) -> NDArr
             return array.view(np.int16)
         case "bytes":
             flat = np.ascontiguousarray(array.reshape(len(array), -1))
-            planes = flat.view(np.uint8).reshape(*flat.shape, array.itemsize)
-            return (planes.transpose(0, 2, 1).reshape(len(flat), -1) ^ np.uint8(128)).view(np.int8)
+            by_byte = flat.view(np.uint8).reshape(*flat.shape, array.itemsize)
+            return (by_byte.transpose(0, 2, 1).reshape(len(flat), -1) ^ np.uint8(128)).view(np.int8)
         case "consecutive":
             planes, dim = extra
             codes = unpack_codes(array.reshape(len(array), planes, -1), 1, dim)

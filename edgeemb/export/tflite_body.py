@@ -128,7 +128,7 @@ def _gelu(constants: Constants, subgraph: Any, operator: Any) -> list[Any]:
     graph = Graph(constants, subgraph, "gelu")
 
     def op(name: str, *inputs: int) -> int:
-        options = {} if name == "TANH" else {"fusedActivationFunction": 0}
+        options: dict[str, Any] = {} if name == "TANH" else {"fusedActivationFunction": 0}
         return graph.op(name, inputs, shape, **options)
 
     def number(value: float) -> int:

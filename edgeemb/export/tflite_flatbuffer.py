@@ -187,4 +187,6 @@ def opcode_name(code: Any) -> str:
     return _NAMES.get(number, f"builtin op {number}")
 
 
-_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+_NAMES: dict[int, str] = {
+    value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
+}

@@ -171,7 +171,10 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     index = site.ids
     if NUMPY_TYPES[ids.type] == "int64":
         # By way of float32, in which an id far out of range stays out of range.
-        options = {"inDataType": TENSOR_TYPES["int64"], "outDataType": TENSOR_TYPES["float32"]}
+        options: dict[str, Any] = {
+            "inDataType": TENSOR_TYPES["int64"],
+            "outDataType": TENSOR_TYPES["float32"],
+        }
         index = graph.op("CAST", [index], shape, **options)
         index = graph.op(
             "CAST",

@@ -1,7 +1,7 @@
 /* libedgeemb_tflite: the custom op `edgeemb.QuantizedLookup` as an external delegate of TensorFlow Lite.
  *
- * An adapter: it claims the nodes of that name, reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no
- * arithmetic. Every other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
+ * An adapter: it claims the nodes of that name, reads shapes, checks them, hands pointers to the kernels and words their errors. It holds
+ * no arithmetic. Every other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -131,7 +131,8 @@ static int kernel_prepare(TflContext *context, TflNode *node)
             return TFL_ERROR;
         }
         count = context->tensors[lookup->inputs[IDS]].dims->data[0];
-        if (output->dims != NULL && output->dims->size == 2 && output->dims->data[0] == count && output->dims->data[1] == lookup->table.dim) {
+        if (output->dims != NULL && output->dims->size == 2 && output->dims->data[0] == count &&
+            output->dims->data[1] == lookup->table.dim) {
             continue;
         }
         size = (TflIntArray *)malloc(sizeof *size + 2 * sizeof size->data[0]);

@@ -35,7 +35,8 @@ EEB_FUNCTION eeb_status edgeemb_read_options(const void *buffer, size_t length, 
 }
 
 /* Whether arrays of these shapes belong to the options in `table`. */
-EEB_FUNCTION int edgeemb_shapes_fit(const eeb_quantized_table *table, int64_t rows, int64_t row_bytes, int64_t scale_rows, int64_t row_scales)
+EEB_FUNCTION int edgeemb_shapes_fit(
+    const eeb_quantized_table *table, int64_t rows, int64_t row_bytes, int64_t scale_rows, int64_t row_scales)
 {
     return rows == scale_rows && row_bytes >= 0 && row_scales >= 0 &&
            (uint64_t)row_bytes == eeb_quantized_row_bytes(table->bits, table->dim, table->planes) &&

@@ -4,11 +4,12 @@
 
 #include "tensorflow/lite/micro/micro_common.h"
 
-namespace edgeemb {
+namespace edgeemb
+{
 
 extern const char kQuantizedLookupName[];
-const TFLMRegistration* RegisterQuantizedLookup();
+const TFLMRegistration *RegisterQuantizedLookup();
 
-}  // namespace edgeemb
+} // namespace edgeemb
 
 #endif
