@@ -120,16 +120,25 @@ def peer_bundle(model: Model, like: Manifest, name: str, graph: onnx.ModelProto,
     return folder
 
 
-def contenders(model: Model, folder: Path) -> dict[str, Path]:
-    """All bundles by name, the reference first."""
+def contenders(model: Model, folder: Path, only: tuple[str, ...]) -> dict[str, Path]:
+    """Bundles by name, the reference first.
+
+    :param model: the original.
+    :param folder: where the bundles go.
+    :param only: parts of names; the reference and the contenders that have one of them are made, all if there are none.
+    """
     bundles = {}
     ours = {}
     for number, (name, (table, body)) in enumerate(OURS.items()):
+        if only and not any(part in name for part in only):
+            continue
         click.echo(f"export {name}", err=True)
         ours[name] = edgeemb.export(model, folder / f"ours{number}", table=table, body=body, ops="builtin")
     like = read_manifest(next(iter(ours.values())))
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, convert) in enumerate(PEERS.items()):
+            if only and name != REFERENCE and not any(part in name for part in only):
+                continue
             click.echo(f"convert {name}", err=True)
             with quiet():
                 graph = convert(trace(model, Path(scratch)), Path(scratch))
@@ -168,11 +177,12 @@ def table_of(
 @click.command()
 @click.option("--sts", type=click.Path(exists=True, path_type=Path), help="Scored sentence pairs.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write the table to this file.")
-def main(sts: Path | None, markdown: Path | None) -> None:
-    """Measure all contenders and print the table."""
+@click.option("--only", multiple=True, help="Only contenders whose name has this part, and the reference.")
+def main(sts: Path | None, markdown: Path | None, only: tuple[str, ...]) -> None:
+    """Measure the contenders and print the table."""
     with tempfile.TemporaryDirectory(prefix="edgeemb-minilm-") as folder:
         model = edgeemb.load("all-MiniLM-L6-v2")
-        bundles = contenders(model, Path(folder))
+        bundles = contenders(model, Path(folder), only)
         click.echo("measure", err=True)
         result = compare(list(bundles.values()), Plan(LENGTHS, (1,), budget_s=3.0), sts=sts)
         ratios = {(ratio.bundle, ratio.length): ratio.value for ratio in result.ratios}
