@@ -1,13 +1,13 @@
 """Every codec at several sizes on one model: bytes, quality, time of a lookup.
 
-    python bench/tables.py --sts dev.tsv --corpus corpus/ --out results/
+    python bench/tables.py --sts dev.tsv --corpus corpus/ --out docs/
 
 Each table is fitted to the model's word table, with the token frequencies of the corpus, and nothing is trained. The quality is that of
 the model with the rows of the fitted table in place of its own: cosine to the original over all sentences of the pairs, and Spearman's
 correlation with their scores. A ``--pruned`` table also has only the most frequent tokens of the corpus, and their tokenizer.
 
 The time is that of 512 random ids in ONNX Runtime on one thread, in the portable form of standard ops and, where this installation has
-the native library, with it; in alternation with a Gather of float32 rows, medians. Results are kept in ``results.json`` as they come in:
+the native library, with it; in alternation with a Gather of float32 rows, medians. Results are kept in ``tables.json`` as they come in:
 a second run measures only what is missing.
 """
 
@@ -201,7 +201,7 @@ class Bench:
 def read_figures(path: Path) -> dict[str, Figure]:
     """Figures of an earlier run, by table.
 
-    :param path: ``results.json``, or no file.
+    :param path: ``tables.json``, or no file.
     """
     if not path.is_file():
         return {}
@@ -233,7 +233,7 @@ def main(
     """Measure what is missing, then write the page and the plots."""
     torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
-    results = out / "results.json"
+    results = out / "tables.json"
     figures = read_figures(results)
     missing = [name for name in (*tables, *pruned) if name not in figures]
     console = Console()
