@@ -10,7 +10,7 @@ import numpy as np
 from edgeemb.export import executorch_policy
 from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
 from edgeemb.tables import CODECS, Table, encode
-from edgeemb.tables.program import walk
+from edgeemb.tables.program import BatchMatMul, CodebookLookup, MatMul, QuantizedLookup, walk
 
 #: A spec of every codec that fits a table of `SAMPLE` rows and columns.
 SPECS = {
@@ -72,6 +72,19 @@ def tflite_status(table: Table, ops: str) -> str:
     return "rounded" if rounded else "exact"
 
 
+def lookup_status(table: Table, *, fused: bool) -> str:
+    """What a runtime makes of a table that has a form for every node: ONNX Runtime, and the C export.
+
+    :param table: the table.
+    :param fused: whether the fused lookups run in our kernels.
+    """
+    nodes = list(walk(table.program))
+    rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
+    if fused and any(isinstance(node, QuantizedLookup | CodebookLookup) for node in nodes):
+        return "kernel, rounded" if rounded else "kernel"
+    return "rounded" if rounded else "exact"
+
+
 def _tflite_column(runtime: str, ops: str) -> Column:
     return Column(runtime, ops, RUNTIMES[runtime].version, lambda table: tflite_status(table, ops))
 
@@ -84,8 +97,11 @@ def _executorch_column(ops: str) -> Column:
 
 #: The columns of the table; a writer adds its own here.
 COLUMNS: tuple[Column, ...] = (
+    Column("onnx", "builtin", "", lambda table: lookup_status(table, fused=False)),
+    Column("onnx", "custom", "", lambda table: lookup_status(table, fused=True)),
     *(_tflite_column(runtime, ops) for runtime in RUNTIMES for ops in ("builtin", "custom")),
     *(_executorch_column(ops) for ops in ("builtin", "custom")),
+    Column("c", "builtin", "", lambda table: lookup_status(table, fused=True)),
 )
 
 
