@@ -21,7 +21,9 @@ $(VENV)/installed: pyproject.toml constraints.txt CMakeLists.txt $(SOURCES)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-# tflite-runtime needs numpy < 2, and so an environment of its own; its last wheels are for Python 3.11.
+# tflite-runtime needs numpy < 2, and so an environment of its own; with a Python that has no wheel of it, its tests are skipped.
+TFLITE_ENVIRONMENT := $(shell $(PYTHON) -c 'import sys; print("$(TFLITE_VENV)/installed" if sys.version_info[:2] == (3, 11) else "")')
+
 $(TFLITE_VENV)/installed: $(VENV)/installed constraints-tflite-runtime.txt
 	$(PYTHON) -m venv $(TFLITE_VENV)
 	$(TFLITE_VENV)/bin/pip install --quiet --constraint constraints-tflite-runtime.txt tflite-runtime .
@@ -34,7 +36,7 @@ demo: $(VENV)/installed
 	$(BIN)/edgeemb compare $(BUILD)/demo/fp32 $(BUILD)/demo/int4 --html $(BUILD)/demo/report.html
 	@echo "The same as a page: $(BUILD)/demo/report.html"
 
-test: $(VENV)/installed $(TFLITE_VENV)/installed
+test: $(VENV)/installed $(TFLITE_ENVIRONMENT)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 lint: $(VENV)/installed

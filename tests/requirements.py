@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
 
 import pytest
+
+#: The pinned tflite-micro has a wheel for this Python alone, and tflite-runtime's last wheels are for it.
+HAS_TFLM_WHEEL = sys.version_info[:2] == (3, 11) and platform.machine() == "x86_64"
+needs_tflm_wheel = pytest.mark.skipif(
+    not HAS_TFLM_WHEEL,
+    reason="tflite-micro and tflite-runtime have no wheel for this Python: use 3.11 on x86-64",
+)
 
 
 def requires_program(name: str, package: str) -> pytest.MarkDecorator:

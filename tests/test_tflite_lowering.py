@@ -21,6 +21,7 @@ from edgeemb.native import find_library
 from edgeemb.runtimes.tflite import find_interpreter, load_delegate
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import Index, Rows, walk
+from tests.requirements import HAS_TFLM_WHEEL
 from tests.tflite_models import lookup_model
 
 ROWS, DIM = 300, 32
@@ -89,7 +90,7 @@ def test_computes_the_same_bits_with_the_custom_op(codec: str) -> None:
     bits=st.sampled_from(["int8", "int4", "int2", "binary", "binary:planes=3"]),
     dim=st.integers(1, 70),
     rows=st.integers(1, 40),
-    runtime=st.sampled_from(["tflite", "tflm"]),
+    runtime=st.sampled_from(["tflite", "tflm"] if HAS_TFLM_WHEEL else ["tflite"]),
     custom=st.booleans(),
 )
 def test_unpacks_any_width(bits: str, dim: int, rows: int, runtime: str, custom: bool) -> None:

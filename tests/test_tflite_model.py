@@ -19,6 +19,7 @@ from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, ExportError, ModelError
 from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import Constants, Graph
+from tests.requirements import needs_tflm_wheel
 from tests.tflite_models import lookup_model
 
 ROWS, DIM = 200, 16
@@ -67,6 +68,7 @@ def test_keeps_metadata_and_associated_files(finished: Path, tmp_path: Path) -> 
         assert archive.read("labels.txt") == b"good\nbad\n"
 
 
+@needs_tflm_wheel
 def test_runs_in_tensorflow_lite_micro(finished: Path, tmp_path: Path) -> None:
     bundle = edgeemb.export(finished, tmp_path / "out", target="tflm", table="int8")
     report = profile_on("tflm", bundle, Plan(lengths=(6,)))

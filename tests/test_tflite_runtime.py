@@ -14,7 +14,10 @@ import pytest
 import edgeemb
 from edgeemb.model import Model
 from tests.conftest import ROOT
+from tests.requirements import needs_tflm_wheel
 from tests.tflite_runtime_check import TEXTS
+
+pytestmark = needs_tflm_wheel
 
 ENVIRONMENT = Path(os.environ.get("EDGEEMB_TFLITE_ENVIRONMENT", ROOT / ".venv-tflite"))
 

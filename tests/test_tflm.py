@@ -21,7 +21,10 @@ from edgeemb.model import Model
 from edgeemb.runtimes import tflm
 from edgeemb.runtimes.tflm import TflmEngine
 from edgeemb.tables import Table, encode
+from tests.requirements import needs_tflm_wheel
 from tests.tflite_models import lookup_model
+
+pytestmark = needs_tflm_wheel
 
 ROWS, DIM = 300, 12
 
