@@ -14,10 +14,10 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError
-from edgeemb.export.executorch_quiet import quiet
 from edgeemb.export.writers import Request, Written
 from edgeemb.model import Model
 from edgeemb.native import find_sources
+from edgeemb.quiet import quiet
 
 with quiet():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import (

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import ExportError
 from edgeemb.export.tflite_flatbuffer import parse_tflite
 from edgeemb.model import Model
+from edgeemb.quiet import quiet
 
 #: Lengths that a text model gets unless others are asked for; longer than the model's limit means that limit.
 DEFAULT_LENGTHS = (16, 64, 128)
@@ -61,7 +60,7 @@ def convert(model: Model, lengths: Sequence[int], weights: Mapping[str, NDArray[
     :return: the schema's ``ModelT``, whose signatures ``length_<n>`` (or ``main``) have the inputs and outputs of the model.
     :raises ExportError: if litert-torch cannot convert it.
     """
-    with _quiet(), _replaced(model, weights):
+    with _silent(), _replaced(model, weights):
         import litert_torch
         from torch._dynamo.exc import TorchDynamoException
 
@@ -139,19 +138,8 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silent() -> Iterator[None]:
     """Keep the converter's chatter off the user's terminal; its native half writes to the process's own streams."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        with (
-            open(os.devnull, "w") as nowhere,
-            redirect_stdout(nowhere),
-            redirect_stderr(nowhere),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere), quiet():
+        yield
