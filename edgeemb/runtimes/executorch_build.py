@@ -6,25 +6,24 @@ of `runtimes/executorch`, compiled in seconds and kept under a name that stands 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import NativeError
 from edgeemb.native import find_sources
 
-#: Overrides the folder that holds what edgeemb builds for this user.
-CACHE_VARIABLE = "EDGEEMB_CACHE"
+#: Names a runner that was built elsewhere; set inside an emulated device, where nothing is compiled.
+LIBRARY_VARIABLE = "EDGEEMB_EXECUTORCH_LIBRARY"
+LIBRARY = "libedgeemb_executorch.so"
 
 _SOURCES = ("ops.cpp", "runner.cpp")
 #: How the sources are compiled, and what they are linked with.
@@ -84,56 +83,43 @@ def executorch_version() -> str:
 def build() -> Path:
     """The library with the runner and the ops, built now if this wheel and these sources have not been built before.
 
-    Two processes that want it at once wait for each other, and one builds.
+    Two processes that want it at once wait for each other, and one builds. Where ``EDGEEMB_EXECUTORCH_LIBRARY`` names a library that was
+    built for this machine elsewhere, it is that one.
 
     :raises NativeError: if there is no compiler, or it fails.
     """
-    package = find_executorch()
+    given = os.environ.get(LIBRARY_VARIABLE)
+    if given:
+        return Path(given)
+    return build_for(find_executorch(), executorch_version(), platform.machine(), _compiler)
+
+
+def build_for(package: Path, release: str, machine: str, compiler: Callable[[], list[str]]) -> Path:
+    """The library for a machine, which may be another one than this.
+
+    :param package: folder of the package executorch for that machine.
+    :param release: version of the package.
+    :param machine: name of the machine's architecture.
+    :param compiler: gives the command of a C++ compiler for it; asked only when there is something to build.
+    :raises NativeError: if there is no compiler, or it fails.
+    """
     sources = find_sources() / "runtimes"
-    name = f"executorch-{executorch_version()}-{_digest(sources, package)}"
-    library = cache_folder() / name / "libedgeemb_executorch.so"
-    if library.is_file():
-        return library
-    try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(library.parent / "lock"):
-            if not library.is_file():
-                _compile(sources / "executorch", package, library)
-    except OSError as error:
-        raise NativeError(
-            f"cannot write {library.parent} ({error.strerror}): set {CACHE_VARIABLE} to a folder that can be written"
-        ) from None
-    return library
+    name = f"executorch-{release}-{_digest(sources, package, machine)}"
+    folder = made_once(
+        name,
+        lambda place: _compile(sources / "executorch", package, place / LIBRARY, compiler()),
+        NativeError,
+    )
+    return folder / LIBRARY
 
 
-def cache_folder() -> Path:
-    """Folder for what edgeemb builds: ``$EDGEEMB_CACHE``, else ``edgeemb`` in the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeemb")
-
-
-def _digest(sources: Path, package: Path) -> str:
+def _digest(sources: Path, package: Path, machine: str) -> str:
     """Name of a build: it changes with the sources, the flags, the compiler's name, the machine and the wheel's place."""
-    digest = hashlib.sha256()
-    for item in (*FLAGS, os.environ.get("CXX", ""), platform.machine(), str(package)):
-        digest.update(item.encode() + b"\0")
-    for path in sorted([*(sources / "kernels").glob("*.h"), *(sources / "executorch").iterdir()]):
-        if path.suffix in (".h", ".cpp"):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    if sys.platform == "win32":
-        raise NativeError("the ExecuTorch runner is built on Linux and macOS only: use the runtime onnx here")
-    import fcntl
-
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    files = sorted([*(sources / "kernels").glob("*.h"), *(sources / "executorch").iterdir()])
+    texts = [
+        part for path in files if path.suffix in (".h", ".cpp") for part in (path.name, path.read_bytes())
+    ]
+    return digest_of(*FLAGS, os.environ.get("CXX", ""), machine, str(package), *texts)
 
 
 def _compiler() -> list[str]:
@@ -148,44 +134,38 @@ def _compiler() -> list[str]:
     )
 
 
-def _compile(folder: Path, package: Path, library: Path) -> None:
-    """Build into a temporary file that takes the library's place when it is whole."""
+def _compile(folder: Path, package: Path, library: Path, compiler: list[str]) -> None:
     headers = package / "include"
     libraries = package / "lib"
     linux = sys.platform.startswith("linux")
-    with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
-        made = Path(scratch, library.name)
-        command = [
-            *_compiler(),
-            *FLAGS,
-            f"-I{headers}",
-            f"-I{headers / 'executorch/runtime/core/portable_type/c10'}",
-            *(str(folder / name) for name in _SOURCES),
-            "-o",
-            str(made),
-            f"-L{libraries}",
-            # Kernels and delegates register themselves when they are loaded, and no symbol of theirs is used.
-            *(["-Wl,--no-as-needed", "-Wl,-z,defs"] if linux else []),
-            *(f"-l{name}" for name in LIBRARIES),
-            f"-Wl,-rpath,{libraries}",
-        ]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
-            )
-        except FileNotFoundError:
-            raise NativeError(
-                f"the C++ compiler {command[0]} does not exist: correct CXX or install g++"
-            ) from None
-        except subprocess.TimeoutExpired:
-            raise NativeError(
-                f"the C++ compiler {command[0]} did not finish in {_TIMEOUT_SECONDS} s: try again"
-            ) from None
-        if done.returncode:
-            reason = next(
-                (line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200]
-            )
-            raise NativeError(
-                f"{command[0]} cannot build the ExecuTorch runner ({reason}): use a compiler with C++17"
-            )
-        made.replace(library)
+    command = [
+        *compiler,
+        *FLAGS,
+        f"-I{headers}",
+        f"-I{headers / 'executorch/runtime/core/portable_type/c10'}",
+        *(str(folder / name) for name in _SOURCES),
+        "-o",
+        str(library),
+        f"-L{libraries}",
+        # Kernels and delegates register themselves when they are loaded, and no symbol of theirs is used.
+        *(["-Wl,--no-as-needed", "-Wl,-z,defs"] if linux else []),
+        *(f"-l{name}" for name in LIBRARIES),
+        f"-Wl,-rpath,{libraries}",
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)
+    except FileNotFoundError:
+        raise NativeError(
+            f"the C++ compiler {command[0]} does not exist: correct CXX or install g++"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise NativeError(
+            f"the C++ compiler {command[0]} did not finish in {_TIMEOUT_SECONDS} s: try again"
+        ) from None
+    if done.returncode:
+        reason = next(
+            (line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200]
+        )
+        raise NativeError(
+            f"{command[0]} cannot build the ExecuTorch runner ({reason}): use a compiler with C++17"
+        )

@@ -1,0 +1,90 @@
+"""The user's cache folder: what edgeemb builds or fetches once, and every process then finds whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeemb.errors import EdgeembError
+
+#: Overrides the folder that holds what edgeemb builds for this user.
+CACHE_VARIABLE = "EDGEEMB_CACHE"
+
+
+def cache_folder() -> Path:
+    """Folder for what edgeemb builds: ``$EDGEEMB_CACHE``, else ``edgeemb`` in the user's cache folder."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeemb")
+
+
+def digest_of(*parts: str | bytes) -> str:
+    """A short name that changes with any of some texts.
+
+    :param parts: the texts.
+    :return: 16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def locked(path: Path, error: type[EdgeembError]) -> Iterator[None]:
+    """Hold a lock while the block runs; another process that wants it waits.
+
+    :param path: the lock's file, made if it is missing.
+    :param error: class of what is raised where the system has no such locks.
+    """
+    if sys.platform == "win32":
+        raise error("this is built on Linux and macOS only: use the runtime onnx on the device host here")
+    import fcntl
+
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def made_once(name: str, make: Callable[[Path], None], error: type[EdgeembError]) -> Path:
+    """A folder of the cache, made now if it was not made before.
+
+    It is filled under another name and renamed when complete, so that one that exists is whole. Two processes that want it at once wait
+    for each other, and one makes it.
+
+    :param name: its name, with ``/`` between folders; it should change with whatever it is made of.
+    :param make: fills an empty folder.
+    :param error: class of what is raised if the cache cannot be written.
+    """
+    place = cache_folder() / name
+    if place.is_dir():
+        return place
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with locked(place.parent / f".{place.name}.lock", error):
+            if not place.is_dir():
+                _fill(place, make)
+    except OSError as problem:
+        raise error(
+            f"cannot write {place.parent} ({problem.strerror}): set {CACHE_VARIABLE} to a folder that can be written"
+        ) from None
+    return place
+
+
+def _fill(place: Path, make: Callable[[Path], None]) -> None:
+    scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        filled = scratch / "filled"
+        filled.mkdir()
+        make(filled)
+        filled.rename(place)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
