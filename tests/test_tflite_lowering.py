@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,16 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
 from edgeemb.export.support import SPECS
-from edgeemb.export.tflite_flatbuffer import pack_tflite
+from edgeemb.export.tflite_flatbuffer import pack_tflite, parse_tflite
 from edgeemb.export.tflite_graph import Constants
-from edgeemb.export.tflite_policy import FORMS, RUNTIMES, rounds
+from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
 from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
 from edgeemb.native import find_library
 from edgeemb.runtimes.tflite import find_interpreter, load_delegate
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import Index, Rows, walk
 from tests.requirements import HAS_TFLM_WHEEL
-from tests.tflite_models import lookup_model
+from tests.tflite_models import lookup_model, table_model
 
 ROWS, DIM = 300, 32
 IDS = (1, 299, 0, 4, 4, 77)
@@ -40,12 +41,7 @@ def _table(spec: str, rows: int = ROWS, dim: int = DIM) -> Table:
 def _model(
     table: Table, runtime: str = "tflite", *, custom: bool = False, shape: tuple[int, ...] = (6,)
 ) -> bytes:
-    weight = _weight(*table.shape)
-    model = lookup_model(weight, shape, "EMBEDDING_LOOKUP" if len(shape) == 1 else "GATHER")
-    found = find_tables(model)
-    replace_table(model, Constants(model), found[0], table, "word", RUNTIMES[runtime], custom=custom)
-    tidy(model)
-    return pack_tflite(model)
+    return pack_tflite(table_model(table, runtime, custom=custom, shape=shape))
 
 
 def _run(content: bytes, ids: Any, *, custom: bool = False) -> NDArray[np.float32]:
@@ -78,7 +74,9 @@ def test_computes_the_rows_of_every_codec_with_builtin_ops(codec: str, runtime: 
 def test_computes_the_same_bits_with_the_custom_op(codec: str) -> None:
     table = _table(SPECS[codec])
     content = _model(table, custom=True, shape=(2, 3))
-    rows = _run(content, np.reshape(IDS, (2, 3)), custom=b"edgeemb.QuantizedLookup" in content)
+    fused = {FUSED[type(node)].encode() for node in walk(table.program) if type(node) in FUSED}
+    assert all(name in content for name in fused)
+    rows = _run(content, np.reshape(IDS, (2, 3)), custom=bool(fused))
     if _exact(table):
         np.testing.assert_array_equal(rows.reshape(6, DIM), table.rows(IDS))
     else:
@@ -108,10 +106,47 @@ def test_refuses_ids_outside_of_the_table(codec: str, wrong: int) -> None:
         _run(content, [1, wrong, 0, 4, 4, 77])
 
 
-def test_names_the_id_that_the_custom_op_refuses() -> None:
-    content = _model(_table("int4"), custom=True)
+@settings(max_examples=25, deadline=None)
+@given(
+    spec=st.sampled_from(["pq:m={}", "pq:m={},k=7", "rvq:m={},k=5"]),
+    books=st.integers(1, 5),
+    part=st.integers(1, 17),
+    rows=st.integers(1, 40),
+    custom=st.booleans(),
+)
+def test_puts_rows_together_from_any_codebooks(
+    spec: str, books: int, part: int, rows: int, custom: bool
+) -> None:
+    table = encode(_weight(rows, books * part), spec.format(books))
+    ids = [0, rows - 1, rows // 2, 0, 0, rows - 1]
+    np.testing.assert_array_equal(_run(_model(table, custom=custom), ids, custom=custom), table.rows(ids))
+
+
+@pytest.mark.parametrize("spec", ["int4", "pq:m=8", "rvq:m=3,k=16"])
+def test_names_the_id_that_the_custom_op_refuses(spec: str) -> None:
+    content = _model(_table(spec), custom=True)
     with pytest.raises(RuntimeError, match=r"id 300 at position 2 is outside \[0, 300\)"):
         _run(content, [1, 5, 300, 4, 4, 77], custom=True)
+
+
+def test_names_the_row_whose_code_has_no_entry() -> None:
+    table = _table("pq:m=8,k=16")
+    codes = table.arrays["codes"].copy()
+    codes[77, 3] = 16
+    broken = dataclasses.replace(table, arrays=dict(table.arrays) | {"codes": codes})
+    with pytest.raises(RuntimeError, match=r"CodebookLookup: row 77 holds a code that its codebook"):
+        _run(_model(broken, custom=True), IDS, custom=True)
+
+
+@pytest.mark.parametrize("spec", ["int4:block=16", "pq:m=8"])
+def test_refuses_options_of_another_table(spec: str) -> None:
+    model = parse_tflite(_model(_table(spec), custom=True), "model")
+    (operator,) = (own for own in model.subgraphs[0].operators if own.customOptions is not None)
+    options = np.array(operator.customOptions, np.uint8).view(np.int32)
+    for place in range(len(options)):
+        operator.customOptions = (options + (np.arange(len(options)) == place)).view(np.uint8)
+        with pytest.raises((RuntimeError, ValueError)):
+            _run(pack_tflite(model), IDS, custom=True)
 
 
 def test_stores_a_table_once_for_all_its_lookups() -> None:

@@ -12,14 +12,24 @@ import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.export.tflite_flatbuffer import write_tflite
 from edgeemb.model import Model
+from edgeemb.tables import Table, encode
 from tests.conftest import ROOT
 from tests.requirements import needs_tflm_wheel
-from tests.tflite_runtime_check import TEXTS
+from tests.tflite_models import table_model
+from tests.tflite_runtime_check import IDS, TEXTS
 
 pytestmark = needs_tflm_wheel
 
 ENVIRONMENT = Path(os.environ.get("EDGEEMB_TFLITE_ENVIRONMENT", ROOT / ".venv-tflite"))
+
+
+FUSED_SPECS = ("int4:block=16", "pq:m=8", "rvq:m=3,k=16")
+
+
+def _table(spec: str) -> Table:
+    return encode(np.random.default_rng(0).standard_normal((300, 32)).astype(np.float32), spec)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +40,13 @@ def answers(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     edgeemb.export(tiny, folder / "builtin", runtime="tflite-runtime", body="fp32", ops="builtin", **common)
     edgeemb.export(tiny, folder / "custom", runtime="tflite-runtime", body="fp32", ops="custom", **common)
     edgeemb.export(tiny, folder / "int8", runtime="tflite", body="int8", ops="builtin", **common)
+    for spec in FUSED_SPECS:
+        model = table_model(_table(spec), "tflite-runtime", custom=True)
+        write_tflite(model, folder / f"{spec}.tflite")
     python = ENVIRONMENT / "bin" / "python"
     assert python.is_file(), f"{ENVIRONMENT} is missing: make test makes it (docs/tflite.md)"
     bundles = [str(folder / name) for name in ("builtin", "custom", "int8")]
+    bundles += [str(folder / f"{spec}.tflite") for spec in FUSED_SPECS]
     script = str(ROOT / "tests" / "tflite_runtime_check.py")
     done = subprocess.run([python, script, *bundles], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
@@ -52,6 +66,11 @@ def test_runs_with_the_base_install(answers: dict[str, Any]) -> None:
 def test_gives_the_vectors_of_litert(answers: dict[str, Any], ops: str) -> None:
     found = answers["bundles"][ops]
     np.testing.assert_allclose(found["vectors"], found["here"], atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", FUSED_SPECS)
+def test_computes_the_bits_of_the_reference_with_the_custom_op(answers: dict[str, Any], spec: str) -> None:
+    np.testing.assert_array_equal(np.array(answers["rows"][spec], np.float32), _table(spec).rows(IDS))
 
 
 @pytest.mark.parametrize("ops", ["builtin", "custom"])

@@ -14,15 +14,13 @@ import pytest
 import edgeemb
 from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.export.tflite_flatbuffer import write_tflite
-from edgeemb.export.tflite_graph import Constants, opcode_index
-from edgeemb.export.tflite_policy import RUNTIMES
-from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.export.tflite_graph import opcode_index
 from edgeemb.model import Model
 from edgeemb.runtimes import tflm
 from edgeemb.runtimes.tflm import TflmEngine
 from edgeemb.tables import Table, encode
 from tests.requirements import needs_tflm_wheel
-from tests.tflite_models import lookup_model
+from tests.tflite_models import lookup_model, table_model
 
 pytestmark = needs_tflm_wheel
 
@@ -38,12 +36,7 @@ def bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path])
 
 def _engine(folder: Path, bundle: Path, table: Table, *, custom: bool) -> TflmEngine:
     """An engine for a model that is a lookup and nothing else, with a manifest borrowed from a bundle."""
-    model = lookup_model(np.random.default_rng(0).standard_normal(table.shape).astype(np.float32), (1, 6))
-    replace_table(
-        model, Constants(model), find_tables(model)[0], table, "word", RUNTIMES["tflm"], custom=custom
-    )
-    tidy(model)
-    write_tflite(model, folder / "model.tflite")
+    write_tflite(table_model(table, "tflm", custom=custom, shape=(1, 6)), folder / "model.tflite")
     values = json.loads((bundle / "manifest.json").read_text())
     values |= {"ops": "custom" if custom else "builtin", "lengths": [], "files": {}}
     values["inputs"] = [{"name": "ids", "dtype": "int64", "axes": [1, 6], "rows": None}]
@@ -56,7 +49,17 @@ def _engine(folder: Path, bundle: Path, table: Table, *, custom: bool) -> TflmEn
 
 @pytest.mark.parametrize("custom", [False, True])
 @pytest.mark.parametrize(
-    "spec", ["int8", "int4", "int2:block=4", "binary:planes=2", "mixed:40=int4,*=fp16", "qr:rows=64+int8"]
+    "spec",
+    [
+        "int8",
+        "int4",
+        "int2:block=4",
+        "binary:planes=2",
+        "mixed:40=int4,*=fp16",
+        "qr:rows=64+int8",
+        "pq:m=3",
+        "rvq:m=2,k=16",
+    ],
 )
 def test_computes_the_same_bits_as_the_reference(
     spec: str, custom: bool, bundle: Path, tmp_path: Path

@@ -9,6 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgeemb.export.tflite_graph import Constants, Graph, add_signature
+from edgeemb.export.tflite_policy import RUNTIMES
+from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.tables import Table
 
 
 def lookup_model(weight: NDArray[np.float32], shape: tuple[int, ...] = (6,), op: str = "GATHER") -> Any:
@@ -35,4 +38,21 @@ def lookup_model(weight: NDArray[np.float32], shape: tuple[int, ...] = (6,), op:
     subgraph.inputs, subgraph.outputs, subgraph.operators = [ids], [rows], graph.operators
     subgraph.tensors[ids].name, subgraph.tensors[rows].name = b"ids", b"rows"
     add_signature(model)
+    return model
+
+
+def table_model(table: Table, runtime: str, *, custom: bool, shape: tuple[int, ...] = (6,)) -> Any:
+    """A model that looks up rows of a compressed table, and nothing else.
+
+    :param table: the table.
+    :param runtime: key of `RUNTIMES`.
+    :param custom: whether lookups become custom ops.
+    :param shape: shape of the ids.
+    :return: the schema's ``ModelT``.
+    """
+    op = "EMBEDDING_LOOKUP" if len(shape) == 1 else "GATHER"
+    model = lookup_model(np.ones(table.shape, np.float32), shape, op)
+    found = find_tables(model)
+    replace_table(model, Constants(model), found[0], table, "word", RUNTIMES[runtime], custom=custom)
+    tidy(model)
     return model

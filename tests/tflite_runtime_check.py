@@ -1,7 +1,8 @@
 """Run in the second environment (numpy < 2, tflite-runtime 2.14.0): opens bundles and answers in JSON.
 
-``python tests/tflite_runtime_check.py BUNDLE...`` prints an object: for each bundle its vectors, or the error that opening it gave; what
-is asked for an id that is out of range; and the versions of this environment.
+``python tests/tflite_runtime_check.py BUNDLE_OR_MODEL...`` prints an object: for each bundle its vectors, or the error that opening it
+gave; what is asked for an id that is out of range; for each model that is a lookup of six ids, its rows; and the versions of this
+environment.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 
 import edgeemb
 from edgeemb.errors import EdgeembError, InputError
+from edgeemb.runtimes.tflite import find_interpreter, load_delegate
 
 TEXTS = ["the cat sat on the mat", "a cat", "and the cats ran away"]
+IDS = [1, 299, 0, 4, 4, 77]
 
 
 def _check(path: str) -> dict[str, Any]:
@@ -38,7 +41,16 @@ def _check(path: str) -> dict[str, Any]:
     return {"vectors": vectors, "refused": refused}
 
 
+def _rows(path: str) -> list[list[float]]:
+    module = find_interpreter()
+    interpreter = module.Interpreter(model_path=path, experimental_delegates=[load_delegate(module)])
+    rows: list[list[float]] = interpreter.get_signature_runner()(ids=np.array(IDS, np.int32))["rows"].tolist()
+    return rows
+
+
 if __name__ == "__main__":
-    found = {Path(path).name: _check(path) for path in sys.argv[1:]}
+    models = [path for path in sys.argv[1:] if path.endswith(".tflite")]
+    found = {Path(path).name: _check(path) for path in sys.argv[1:] if path not in models}
+    rows = {Path(path).stem: _rows(path) for path in models}
     versions = {name: version(name) for name in ("numpy", "tflite-runtime")}
-    print(json.dumps({"bundles": found, "versions": versions}))
+    print(json.dumps({"bundles": found, "rows": rows, "versions": versions}))

@@ -67,7 +67,7 @@ def tflite_status(table: Table, ops: str) -> str:
     if missing:
         return f"impossible: no form for {missing[0]}"
     rounded = any(rounds(node) for node in nodes)
-    if ops == "custom" and any(isinstance(node, FUSED) for node in nodes):
+    if ops == "custom" and any(type(node) in FUSED for node in nodes):
         return "kernel, rounded" if rounded else "kernel"
     return "rounded" if rounded else "exact"
 

@@ -12,7 +12,7 @@ from edgeemb.errors import ExportError
 from edgeemb.export.tflite_body import check_body, convert_body, expand_ops
 from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import NUMPY_TYPES, Constants, add_signature
-from edgeemb.export.tflite_policy import CUSTOM_OP, RUNTIMES, TfliteRuntime
+from edgeemb.export.tflite_policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.export.tflite_tables import FoundTable, find_tables, replace_table, tidy
 from edgeemb.export.writers import KEEP, Request, Written
 from edgeemb.tflite_model import TfliteModel
@@ -148,7 +148,7 @@ def check_ops(model: Any, runtime: TfliteRuntime) -> None:
     """
     for code in model.operatorCodes:
         name = opcode_name(code)
-        if name == CUSTOM_OP or not runtime.op_versions:
+        if name in FUSED.values() or not runtime.op_versions:
             continue
         highest = runtime.op_versions.get(name, 0)
         if code.version > highest:

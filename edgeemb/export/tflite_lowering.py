@@ -15,7 +15,7 @@ from edgeemb.errors import ExportError
 from edgeemb.export.tflite_arrays import Arrays
 from edgeemb.export.tflite_forms import Forms
 from edgeemb.export.tflite_graph import Graph
-from edgeemb.export.tflite_policy import CUSTOM_OP, MAX_ROWS, TfliteRuntime
+from edgeemb.export.tflite_policy import FUSED, MAX_ROWS, TfliteRuntime
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     Add,
@@ -37,7 +37,7 @@ from edgeemb.tables.program import (
     walk,
 )
 
-#: Version of the custom op and of its options.
+#: Version of the custom ops and of their options (runtimes/tflite/lookup_op.h).
 CUSTOM_VERSION = 1
 
 
@@ -49,7 +49,7 @@ class Lowering:
     :param ids: index of the tensor of ids, int32[count].
     :param count: number of ids; -1 where it is known at run time only.
     :param runtime: what the operators must suit.
-    :param custom: whether quantised lookups become the custom op.
+    :param custom: whether lookups that our kernels compute become custom ops.
     :raises ExportError: if the table has too many rows.
     """
 
@@ -80,9 +80,9 @@ class Lowering:
             case Gather(array, index):
                 return self.forms.gathered(array, self.index(index)), self.forms.width(array)
             case QuantizedLookup():
-                return (self._fused(node) if self.custom else self._quantized(node)), node.dim
+                return (self._fused_quantized(node) if self.custom else self._quantized(node)), node.dim
             case CodebookLookup():
-                return self._codebook(node)
+                return self._fused_codebook(node) if self.custom else self._codebook(node)
             case Add(left, right):
                 return self._binary("ADD", left, right)
             case Multiply(left, right):
@@ -161,15 +161,27 @@ class Lowering:
         beyond = self.forms.op("NOT_EQUAL", [ids, inside], (), "bool")
         return self.forms.op("SELECT_V2", [beyond, self.forms.number(-1), value], ())
 
-    def _fused(self, node: QuantizedLookup) -> int:
-        options = struct.pack("<5i", CUSTOM_VERSION, node.bits, node.dim, node.block, node.planes)
-        # The op checks ids itself, and names the one that is wrong.
-        inputs = [
-            self.ids if isinstance(node.index, Ids) else self.index(node.index),
-            self.forms.constant(node.codes, "stored"),
-            self.forms.constant(node.scales, "stored"),
-        ]
-        return self.forms.op(CUSTOM_OP, inputs, node.dim, custom=options, version=CUSTOM_VERSION)
+    def _fused_quantized(self, node: QuantizedLookup) -> int:
+        options = (node.bits, node.dim, node.block, node.planes)
+        return self._fused(node, (node.codes, node.scales), options, node.dim)
+
+    def _fused_codebook(self, node: CodebookLookup) -> tuple[int, int]:
+        count, _, part = self.arrays.table.arrays[node.codebooks].shape
+        dim = part if node.additive else count * part
+        return self._fused(node, (node.codes, node.codebooks), (dim, int(node.additive)), dim), dim
+
+    def _fused(
+        self,
+        node: QuantizedLookup | CodebookLookup,
+        arrays: tuple[str, ...],
+        options: tuple[int, ...],
+        dim: int,
+    ) -> int:
+        """The custom op of a node. It checks ids itself, and names the one that is wrong."""
+        ids = self.ids if isinstance(node.index, Ids) else self.index(node.index)
+        inputs = [ids, *(self.forms.constant(name, "stored") for name in arrays)]
+        packed = struct.pack(f"<{1 + len(options)}i", CUSTOM_VERSION, *options)
+        return self.forms.op(FUSED[type(node)], inputs, dim, custom=packed, version=CUSTOM_VERSION)
 
     def _quantized(self, node: QuantizedLookup) -> int:
         index = self.index(node.index)

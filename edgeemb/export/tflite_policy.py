@@ -27,8 +27,6 @@ from edgeemb.tables.program import (
     Take,
 )
 
-#: Name of the custom op in the model.
-CUSTOM_OP = "edgeemb.QuantizedLookup"
 #: Ids and indices are computed in float32, which is exact below this.
 MAX_ROWS = 1 << 24
 
@@ -117,8 +115,11 @@ FORMS: dict[type[Node], str] = {
     Select: "LESS, SELECT_V2",
 }
 
-#: Nodes that the custom op computes, with the same kernels and bits in every runtime.
-FUSED = (QuantizedLookup,)
+#: Nodes that a custom op computes, with the same kernels and bits in every runtime, and the name of the op in the model.
+FUSED: dict[type[Node], str] = {
+    QuantizedLookup: "edgeemb.QuantizedLookup",
+    CodebookLookup: "edgeemb.CodebookLookup",
+}
 
 
 def rounds(node: Node) -> bool:

@@ -146,7 +146,7 @@ def replace_table(
     :param table: the compressed table, of the same shape.
     :param alias: prefix of the new tensors.
     :param runtime: what the operators must suit.
-    :param custom: whether quantised lookups become the custom op.
+    :param custom: whether lookups that our kernels compute become custom ops.
     :raises ExportError: if the shapes differ, or the runtime cannot express the table.
     """
     if table.shape != found.weight.shape:

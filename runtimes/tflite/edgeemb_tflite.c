@@ -1,11 +1,11 @@
-/* libedgeemb_tflite: the custom op `edgeemb.QuantizedLookup` as an external delegate of TensorFlow Lite.
+/* libedgeemb_tflite: the custom ops of lookups.h as an external delegate of TensorFlow Lite.
  *
- * An adapter: it claims the nodes of that name, reads shapes, checks them, hands pointers to the kernels and words their errors. It holds
- * no arithmetic. Every other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
+ * An adapter: it claims the nodes of those names, hands their tensors to the lookups and words their errors. It holds no arithmetic. Every
+ * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "lookup_options.h"
+#include "lookups.h"
 #include "tflite_abi.h"
 
 #if defined(_WIN32)
@@ -14,13 +14,12 @@
 #define EDGEEMB_EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { IDS = 0, CODES = 1, SCALES = 2, INPUTS = 3 };
-
-/* One claimed node: places of its tensors, and its options. */
+/* One claimed node: its op, places of its tensors, and its options. */
 typedef struct Lookup {
-    int inputs[INPUTS];
+    const edgeemb_op *op;
+    int inputs[EDGEEMB_MOST_INPUTS];
     int output;
-    eeb_quantized_table table;
+    edgeemb_table table;
 } Lookup;
 
 /* The nodes of one partition, in the order of the plan. */
@@ -29,10 +28,23 @@ typedef struct Lookups {
     Lookup items[];
 } Lookups;
 
-static int is_lookup(const TflRegistration *registration)
+/* The op of a node; NULL if it is none of ours. */
+static const edgeemb_op *op_of(const TflRegistration *registration)
 {
-    return registration->builtin_code == TFL_CUSTOM && registration->custom_name != NULL &&
-           strcmp(registration->custom_name, EDGEEMB_LOOKUP_NAME) == 0;
+#define EDGEEMB_OP(name, op) &edgeemb_##name##_op,
+    static const edgeemb_op *const ops[] = {EDGEEMB_LOOKUPS(EDGEEMB_OP)};
+#undef EDGEEMB_OP
+    size_t at;
+
+    if (registration->builtin_code != TFL_CUSTOM || registration->custom_name == NULL) {
+        return NULL;
+    }
+    for (at = 0; at < sizeof ops / sizeof ops[0]; ++at) {
+        if (strcmp(registration->custom_name, ops[at]->name) == 0) {
+            return ops[at];
+        }
+    }
+    return NULL;
 }
 
 static int read_lookup(TflContext *context, int index, Lookup *lookup)
@@ -43,12 +55,16 @@ static int read_lookup(TflContext *context, int index, Lookup *lookup)
     if (context->get_node_and_registration(context, index, &node, &registration) != TFL_OK) {
         return TFL_ERROR;
     }
-    if (node->inputs->size != INPUTS || node->outputs->size != 1 || node->custom_initial_data_size < 0 ||
-        edgeemb_read_options(node->custom_initial_data, (size_t)node->custom_initial_data_size, &lookup->table) != EEB_OK) {
-        context->report_error(context, "%s: its inputs or options are of another version: update edgeemb", EDGEEMB_LOOKUP_NAME);
+    lookup->op = op_of(registration);
+    if (lookup->op == NULL) {
         return TFL_ERROR;
     }
-    memcpy(lookup->inputs, node->inputs->data, sizeof lookup->inputs);
+    if (node->inputs->size != lookup->op->inputs || node->outputs->size != 1 || node->custom_initial_data_size < 0 ||
+        edgeemb_read_options(lookup->op, node->custom_initial_data, (size_t)node->custom_initial_data_size, &lookup->table) != EEB_OK) {
+        context->report_error(context, EDGEEMB_SAYS_VERSION, lookup->op->name);
+        return TFL_ERROR;
+    }
+    memcpy(lookup->inputs, node->inputs->data, (size_t)lookup->op->inputs * sizeof lookup->inputs[0]);
     lookup->output = node->outputs->data[0];
     return TFL_OK;
 }
@@ -80,37 +96,46 @@ static void kernel_free(TflContext *context, void *buffer)
     free(buffer);
 }
 
-static int64_t element_count(const TflIntArray *dims)
+static void read_inputs(const TflContext *context, const Lookup *lookup, edgeemb_tensor *inputs)
 {
-    int64_t count = 1;
-    int axis;
+    int at;
 
-    for (axis = 0; axis < dims->size; ++axis) {
-        count *= dims->data[axis];
+    for (at = 0; at < lookup->op->inputs; ++at) {
+        const TflTensor *tensor = &context->tensors[lookup->inputs[at]];
+
+        inputs[at].data = tensor->data;
+        inputs[at].dims = tensor->dims->data;
+        inputs[at].rank = tensor->dims->size;
+        inputs[at].type = tensor->type;
     }
-    return count;
 }
 
-/* Checks types and shapes, and completes the table with what they say. */
-static int check_tensors(TflContext *context, Lookup *lookup)
+/* Checks types and shapes, and gives the output its shape. */
+static int prepare_lookup(TflContext *context, Lookup *lookup)
 {
-    const TflTensor *ids = &context->tensors[lookup->inputs[IDS]];
-    const TflTensor *codes = &context->tensors[lookup->inputs[CODES]];
-    const TflTensor *scales = &context->tensors[lookup->inputs[SCALES]];
+    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
+    TflTensor *output = &context->tensors[lookup->output];
+    TflIntArray *shape;
+    edgeemb_size size;
+    eeb_ids ids;
 
-    if ((ids->type != TFL_INT32 && ids->type != TFL_INT64) || codes->type != TFL_UINT8 ||
-        (scales->type != TFL_FLOAT16 && scales->type != TFL_FLOAT32)) {
-        context->report_error(context, "%s: wants ids int32 or int64, codes uint8, scales float16 or float32", EDGEEMB_LOOKUP_NAME);
+    read_inputs(context, lookup, inputs);
+    if (edgeemb_read_ids(&inputs[0], &ids) != EEB_OK || lookup->op->bind(inputs, &lookup->table, &size) != EEB_OK) {
+        context->report_error(context, EDGEEMB_SAYS_INPUTS, lookup->op->name);
         return TFL_ERROR;
     }
-    if (ids->dims->size != 1 || codes->dims->size != 2 || scales->dims->size != 2 ||
-        !edgeemb_shapes_fit(&lookup->table, codes->dims->data[0], codes->dims->data[1], scales->dims->data[0], scales->dims->data[1])) {
-        context->report_error(context, "%s: the shapes of its inputs do not fit its options", EDGEEMB_LOOKUP_NAME);
+    if (output->dims != NULL && output->dims->size == 2 && output->dims->data[0] == inputs[0].dims[0] &&
+        output->dims->data[1] == size.dim) {
+        return TFL_OK;
+    }
+    shape = (TflIntArray *)malloc(sizeof *shape + 2 * sizeof shape->data[0]);
+    if (shape == NULL) {
         return TFL_ERROR;
     }
-    lookup->table.rows = codes->dims->data[0];
-    lookup->table.scale_type = scales->type == TFL_FLOAT16 ? EEB_FLOAT16 : EEB_FLOAT32;
-    return TFL_OK;
+    shape->size = 2;
+    shape->data[0] = inputs[0].dims[0];
+    shape->data[1] = size.dim;
+    return context->resize_tensor(context, output, shape);
 }
 
 static int kernel_prepare(TflContext *context, TflNode *node)
@@ -122,27 +147,7 @@ static int kernel_prepare(TflContext *context, TflNode *node)
         return TFL_ERROR;
     }
     for (at = 0; at < lookups->count; ++at) {
-        Lookup *lookup = &lookups->items[at];
-        TflTensor *output = &context->tensors[lookup->output];
-        TflIntArray *size;
-        int count;
-
-        if (check_tensors(context, lookup) != TFL_OK) {
-            return TFL_ERROR;
-        }
-        count = context->tensors[lookup->inputs[IDS]].dims->data[0];
-        if (output->dims != NULL && output->dims->size == 2 && output->dims->data[0] == count &&
-            output->dims->data[1] == lookup->table.dim) {
-            continue;
-        }
-        size = (TflIntArray *)malloc(sizeof *size + 2 * sizeof size->data[0]);
-        if (size == NULL) {
-            return TFL_ERROR;
-        }
-        size->size = 2;
-        size->data[0] = count;
-        size->data[1] = lookup->table.dim;
-        if (context->resize_tensor(context, output, size) != TFL_OK) {
+        if (prepare_lookup(context, &lookups->items[at]) != TFL_OK) {
             return TFL_ERROR;
         }
     }
@@ -151,26 +156,22 @@ static int kernel_prepare(TflContext *context, TflNode *node)
 
 static int run_lookup(TflContext *context, Lookup *lookup)
 {
-    const TflTensor *tensors = context->tensors;
-    const TflTensor *ids_tensor = &tensors[lookup->inputs[IDS]];
-    eeb_ids ids;
-    size_t position = 0;
-    eeb_status status;
+    const char *name = lookup->op->name;
+    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
+    edgeemb_result result;
 
-    ids.data = ids_tensor->data;
-    ids.count = (size_t)element_count(ids_tensor->dims);
-    ids.type = ids_tensor->type == TFL_INT32 ? EEB_INT32 : EEB_INT64;
-    lookup->table.codes = tensors[lookup->inputs[CODES]].data;
-    lookup->table.scales = tensors[lookup->inputs[SCALES]].data;
-    status = eeb_quantized_lookup(&lookup->table, &ids, tensors[lookup->output].data, &position);
-    if (status == EEB_ID_OUT_OF_RANGE) {
-        context->report_error(
-            context, "%s: id %" PRId64 " at position %" PRIu64 " is outside [0, %" PRId64 "), the rows of the table", EDGEEMB_LOOKUP_NAME,
-            eeb_id_at(&ids, position), (uint64_t)position, lookup->table.rows);
-    } else if (status != EEB_OK) {
-        context->report_error(context, "%s: the kernel refused the call with status %d", EDGEEMB_LOOKUP_NAME, (int)status);
+    read_inputs(context, lookup, inputs);
+    result = edgeemb_run(lookup->op, inputs, &lookup->table, context->tensors[lookup->output].data);
+    if (!result.bound) {
+        context->report_error(context, EDGEEMB_SAYS_INPUTS, name);
+    } else if (result.status == EEB_ID_OUT_OF_RANGE) {
+        context->report_error(context, EDGEEMB_SAYS_ID(PRId64), name, result.id, (int64_t)result.position, result.size.rows);
+    } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
+        context->report_error(context, EDGEEMB_SAYS_CODE(PRId64), name, result.id);
+    } else if (result.status != EEB_OK) {
+        context->report_error(context, EDGEEMB_SAYS_STATUS, name, (int)result.status);
     }
-    return status == EEB_OK ? TFL_OK : TFL_ERROR;
+    return result.status == EEB_OK ? TFL_OK : TFL_ERROR;
 }
 
 static int kernel_invoke(TflContext *context, TflNode *node)
@@ -209,7 +210,7 @@ static int delegate_prepare(TflContext *context, TflDelegate *delegate)
             free(claimed);
             return TFL_ERROR;
         }
-        if (is_lookup(registration)) {
+        if (op_of(registration) != NULL) {
             claimed->data[claimed->size++] = plan->data[at];
         }
     }

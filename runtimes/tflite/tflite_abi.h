@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 enum { TFL_OK = 0, TFL_ERROR = 1 };
-enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_FLOAT16 = 10 };
 enum { TFL_CUSTOM = 32 };
 /* Lets a delegate's nodes have outputs whose size is known at run time; without it a runtime may not offer custom ops to a delegate. */
 enum { TFL_ALLOW_DYNAMIC_TENSORS = 1 };

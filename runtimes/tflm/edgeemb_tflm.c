@@ -1,40 +1,13 @@
-/* libedgeemb_tflm: the custom op `edgeemb.QuantizedLookup` for the `tflite-micro` wheel, registered by symbol.
+/* libedgeemb_tflm: the custom ops of ../tflite/lookups.h for the `tflite-micro` wheel, registered by symbol.
  *
- * An adapter: it reads shapes, checks them and hands pointers to the kernels. It holds no arithmetic. */
-#include <inttypes.h>
-
-#include "../tflite/lookup_options.h"
+ * An adapter: it hands tensors to the lookups and words their errors. It holds no arithmetic. */
+#include "../tflite/lookups.h"
 #include "tflm_abi.h"
-
-enum { IDS = 0, CODES = 1, SCALES = 2, INPUTS = 3 };
 
 static TflmGetEvalTensor get_eval_tensor;
 static TflmPrint print;
 
-/* Reads options, types and shapes into a table; 0 if they do not fit together. */
-static int read_table(TflmContext *context, const TflmNode *node, eeb_quantized_table *table)
-{
-    const TflmEvalTensor *codes, *scales;
-
-    if (node->inputs->size != INPUTS || node->outputs->size != 1 || node->custom_initial_data_size < 0 ||
-        edgeemb_read_options(node->custom_initial_data, (size_t)node->custom_initial_data_size, table) != EEB_OK) {
-        return 0;
-    }
-    codes = get_eval_tensor(context, node->inputs->data[CODES]);
-    scales = get_eval_tensor(context, node->inputs->data[SCALES]);
-    if (codes->type != TFL_UINT8 || codes->dims->size != 2 || (scales->type != TFL_FLOAT16 && scales->type != TFL_FLOAT32) ||
-        scales->dims->size != 2 ||
-        !edgeemb_shapes_fit(table, codes->dims->data[0], codes->dims->data[1], scales->dims->data[0], scales->dims->data[1])) {
-        return 0;
-    }
-    table->codes = codes->data;
-    table->scales = scales->data;
-    table->rows = codes->dims->data[0];
-    table->scale_type = scales->type == TFL_FLOAT16 ? EEB_FLOAT16 : EEB_FLOAT32;
-    return 1;
-}
-
-/* Tensors are there when the graph runs: shapes are checked then. */
+/* Tensors are there when the graph runs: options and shapes are checked then. */
 static int lookup_prepare(TflmContext *context, TflmNode *node)
 {
     (void)context;
@@ -42,34 +15,47 @@ static int lookup_prepare(TflmContext *context, TflmNode *node)
     return TFL_OK;
 }
 
-static int lookup_invoke(TflmContext *context, TflmNode *node)
+static int lookup_invoke(TflmContext *context, const TflmNode *node, const edgeemb_op *op)
 {
-    eeb_quantized_table table;
-    const TflmEvalTensor *ids_tensor;
-    eeb_ids ids;
-    size_t position = 0;
-    eeb_status status;
+    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
+    edgeemb_table table;
+    edgeemb_result result;
+    int at;
 
-    if (!read_table(context, node, &table)) {
-        print("%s: its options, or types or shapes of its inputs, are not what it wants", EDGEEMB_LOOKUP_NAME);
+    if (node->inputs->size != op->inputs || node->outputs->size != 1 || node->custom_initial_data_size < 0 ||
+        edgeemb_read_options(op, node->custom_initial_data, (size_t)node->custom_initial_data_size, &table) != EEB_OK) {
+        print(EDGEEMB_SAYS_VERSION, op->name);
         return TFL_ERROR;
     }
-    ids_tensor = get_eval_tensor(context, node->inputs->data[IDS]);
-    if (ids_tensor->type != TFL_INT32 || ids_tensor->dims->size != 1) {
-        print("%s: wants ids int32[N]", EDGEEMB_LOOKUP_NAME);
-        return TFL_ERROR;
+    for (at = 0; at < op->inputs; ++at) {
+        const TflmEvalTensor *tensor = get_eval_tensor(context, node->inputs->data[at]);
+
+        inputs[at].data = tensor->data;
+        inputs[at].dims = tensor->dims->data;
+        inputs[at].rank = tensor->dims->size;
+        inputs[at].type = tensor->type;
     }
-    ids.data = ids_tensor->data;
-    ids.count = (size_t)ids_tensor->dims->data[0];
-    ids.type = EEB_INT32;
-    status = eeb_quantized_lookup(&table, &ids, get_eval_tensor(context, node->outputs->data[0])->data, &position);
-    if (status == EEB_ID_OUT_OF_RANGE) {
-        print(
-            "%s: id %d at position %d is outside [0, %d), the rows of the table", EDGEEMB_LOOKUP_NAME, (int)eeb_id_at(&ids, position),
-            (int)position, (int)table.rows);
+    result = edgeemb_run(op, inputs, &table, get_eval_tensor(context, node->outputs->data[0])->data);
+    if (!result.bound) {
+        print(EDGEEMB_SAYS_INPUTS, op->name);
+    } else if (result.status == EEB_ID_OUT_OF_RANGE) {
+        print(EDGEEMB_SAYS_ID("d"), op->name, (int)result.id, (int)result.position, (int)result.size.rows);
+    } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
+        print(EDGEEMB_SAYS_CODE("d"), op->name, (int)result.id);
+    } else if (result.status != EEB_OK) {
+        print(EDGEEMB_SAYS_STATUS, op->name, (int)result.status);
     }
-    return status == EEB_OK ? TFL_OK : TFL_ERROR;
+    return result.status == EEB_OK ? TFL_OK : TFL_ERROR;
 }
+
+/* A node does not say which op it is: each op has a function of its own. */
+#define EDGEEMB_INVOKE(name, op)                                                                                                           \
+    static int name##_invoke(TflmContext *context, TflmNode *node)                                                                         \
+    {                                                                                                                                      \
+        return lookup_invoke(context, node, &edgeemb_##name##_op);                                                                         \
+    }
+EDGEEMB_LOOKUPS(EDGEEMB_INVOKE)
+#undef EDGEEMB_INVOKE
 
 #if defined(_WIN32)
 #define EDGEEMB_EXPORT __declspec(dllexport)
@@ -87,19 +73,27 @@ void edgeemb_bind_tflm(TflmGetEvalTensor get, TflmPrint put)
     print = put;
 }
 
+static bool add_op(TflmResolver *ops, const edgeemb_op *op, int (*invoke)(TflmContext *, TflmNode *))
+{
+    TflmRegistration entry = {0};
+
+    if (!tflm_resolver_fits(ops)) {
+        return false;
+    }
+    entry.prepare = lookup_prepare;
+    entry.invoke = invoke;
+    entry.builtin_code = TFL_CUSTOM;
+    entry.custom_name = op->name;
+    ops->entries[ops->count++] = entry;
+    return true;
+}
+
 /* What tflite_micro's Interpreter looks up by name in `custom_op_registerers`. */
 bool edgeemb_register_tflm(void *resolver)
 {
     TflmResolver *ops = (TflmResolver *)resolver;
-    TflmRegistration lookup = {0};
 
-    if (get_eval_tensor == NULL || print == NULL || !tflm_resolver_fits(ops)) {
-        return false;
-    }
-    lookup.prepare = lookup_prepare;
-    lookup.invoke = lookup_invoke;
-    lookup.builtin_code = TFL_CUSTOM;
-    lookup.custom_name = EDGEEMB_LOOKUP_NAME;
-    ops->entries[ops->count++] = lookup;
-    return true;
+#define EDGEEMB_ADD(name, op) &&add_op(ops, &edgeemb_##name##_op, name##_invoke)
+    return get_eval_tensor != NULL && print != NULL EDGEEMB_LOOKUPS(EDGEEMB_ADD);
+#undef EDGEEMB_ADD
 }

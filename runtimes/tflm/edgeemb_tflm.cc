@@ -1,15 +1,15 @@
-// The custom op `edgeemb.QuantizedLookup` for firmware that builds TensorFlow Lite Micro from its sources.
+// The custom ops of ../tflite/lookups.h for firmware that builds TensorFlow Lite Micro from its sources.
 //
 // Compile this file with TFLM's include paths and the folder `runtimes` of edgeemb, then:
 //
 //     #include "tflm/edgeemb_tflm.h"
 //     tflite::MicroMutableOpResolver<12> resolver;
-//     resolver.AddCustom(edgeemb::kQuantizedLookupName, edgeemb::RegisterQuantizedLookup());
+//     resolver.AddCustom("edgeemb.QuantizedLookup", edgeemb::RegisterQuantizedLookup());
 //
-// An adapter: it reads shapes, checks them and hands pointers to the kernels. It holds no arithmetic.
+// An adapter: it hands tensors to the lookups and words their errors. It holds no arithmetic.
 #include "edgeemb_tflm.h"
 
-#include "../tflite/lookup_options.h"
+#include "../tflite/lookups.h"
 #include "tensorflow/lite/micro/kernels/kernel_util.h"
 #include "tensorflow/lite/micro/micro_log.h"
 
@@ -18,64 +18,62 @@ namespace edgeemb
 namespace
 {
 
-constexpr int kIds = 0;
-constexpr int kCodes = 1;
-constexpr int kScales = 2;
+static_assert(
+    TFL_FLOAT32 == static_cast<int>(kTfLiteFloat32) && TFL_INT32 == static_cast<int>(kTfLiteInt32) &&
+        TFL_UINT8 == static_cast<int>(kTfLiteUInt8) && TFL_INT64 == static_cast<int>(kTfLiteInt64) &&
+        TFL_FLOAT16 == static_cast<int>(kTfLiteFloat16),
+    "the numbers of TensorFlow Lite's types have changed");
 
-void *Init(TfLiteContext *context, const char *buffer, size_t length)
+template <const edgeemb_op &op> void *Init(TfLiteContext *context, const char *buffer, size_t length)
 {
-    void *memory = context->AllocatePersistentBuffer(context, sizeof(eeb_quantized_table));
-    auto *table = static_cast<eeb_quantized_table *>(memory);
-    return table != nullptr && edgeemb_read_options(buffer, length, table) == EEB_OK ? table : nullptr;
+    void *table = context->AllocatePersistentBuffer(context, sizeof(edgeemb_table));
+    return table != nullptr && edgeemb_read_options(&op, buffer, length, table) == EEB_OK ? table : nullptr;
 }
 
-TfLiteStatus Prepare(TfLiteContext *context, TfLiteNode *node)
+template <const edgeemb_op &op> TfLiteStatus Prepare(TfLiteContext *context, TfLiteNode *node)
 {
-    TF_LITE_ENSURE(context, node->user_data != nullptr);
-    TF_LITE_ENSURE_EQ(context, node->inputs->size, 3);
-    TF_LITE_ENSURE_EQ(context, node->outputs->size, 1);
+    (void)context;
+    if (node->user_data == nullptr || node->inputs->size != op.inputs || node->outputs->size != 1) {
+        MicroPrintf(EDGEEMB_SAYS_VERSION, op.name);
+        return kTfLiteError;
+    }
     return kTfLiteOk;
 }
 
-TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node)
+template <const edgeemb_op &op> TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node)
 {
-    auto *table = static_cast<eeb_quantized_table *>(node->user_data);
-    const TfLiteEvalTensor *ids_tensor = tflite::micro::GetEvalInput(context, node, kIds);
-    const TfLiteEvalTensor *codes = tflite::micro::GetEvalInput(context, node, kCodes);
-    const TfLiteEvalTensor *scales = tflite::micro::GetEvalInput(context, node, kScales);
-    TfLiteEvalTensor *output = tflite::micro::GetEvalOutput(context, node, 0);
+    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
 
-    TF_LITE_ENSURE_EQ(context, ids_tensor->type, kTfLiteInt32);
-    TF_LITE_ENSURE_EQ(context, codes->type, kTfLiteUInt8);
-    TF_LITE_ENSURE(context, scales->type == kTfLiteFloat16 || scales->type == kTfLiteFloat32);
-    TF_LITE_ENSURE_EQ(context, ids_tensor->dims->size, 1);
-    TF_LITE_ENSURE_EQ(context, codes->dims->size, 2);
-    TF_LITE_ENSURE_EQ(context, scales->dims->size, 2);
-    TF_LITE_ENSURE(
-        context, edgeemb_shapes_fit(table, codes->dims->data[0], codes->dims->data[1], scales->dims->data[0], scales->dims->data[1]));
-    eeb_ids ids = {ids_tensor->data.raw, static_cast<size_t>(ids_tensor->dims->data[0]), EEB_INT32};
-    table->codes = codes->data.raw;
-    table->scales = scales->data.raw;
-    table->rows = codes->dims->data[0];
-    table->scale_type = scales->type == kTfLiteFloat16 ? EEB_FLOAT16 : EEB_FLOAT32;
-    size_t position = 0;
-    const eeb_status status = eeb_quantized_lookup(table, &ids, output->data.raw, &position);
-    if (status == EEB_ID_OUT_OF_RANGE) {
-        MicroPrintf(
-            "%s: id %d at position %d is outside [0, %d), the rows of the table", kQuantizedLookupName,
-            static_cast<int>(eeb_id_at(&ids, position)), static_cast<int>(position), static_cast<int>(table->rows));
+    for (int at = 0; at < op.inputs; ++at) {
+        const TfLiteEvalTensor *tensor = tflite::micro::GetEvalInput(context, node, at);
+        inputs[at] = {tensor->data.raw, tensor->dims->data, tensor->dims->size, static_cast<int>(tensor->type)};
     }
-    return status == EEB_OK ? kTfLiteOk : kTfLiteError;
+    TfLiteEvalTensor *output = tflite::micro::GetEvalOutput(context, node, 0);
+    const edgeemb_result result = edgeemb_run(&op, inputs, node->user_data, output->data.raw);
+    if (!result.bound) {
+        MicroPrintf(EDGEEMB_SAYS_INPUTS, op.name);
+    } else if (result.status == EEB_ID_OUT_OF_RANGE) {
+        MicroPrintf(
+            EDGEEMB_SAYS_ID("d"), op.name, static_cast<int>(result.id), static_cast<int>(result.position),
+            static_cast<int>(result.size.rows));
+    } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
+        MicroPrintf(EDGEEMB_SAYS_CODE("d"), op.name, static_cast<int>(result.id));
+    } else if (result.status != EEB_OK) {
+        MicroPrintf(EDGEEMB_SAYS_STATUS, op.name, static_cast<int>(result.status));
+    }
+    return result.status == EEB_OK ? kTfLiteOk : kTfLiteError;
 }
 
 } // namespace
 
-const char kQuantizedLookupName[] = EDGEEMB_LOOKUP_NAME;
-
-const TFLMRegistration *RegisterQuantizedLookup()
-{
-    static const TFLMRegistration registration = tflite::micro::RegisterOp(Init, Prepare, Invoke);
-    return &registration;
-}
+#define EDGEEMB_REGISTER(name, op)                                                                                                         \
+    const TFLMRegistration *Register##op()                                                                                                 \
+    {                                                                                                                                      \
+        static const TFLMRegistration registration =                                                                                       \
+            tflite::micro::RegisterOp(Init<edgeemb_##name##_op>, Prepare<edgeemb_##name##_op>, Invoke<edgeemb_##name##_op>);               \
+        return &registration;                                                                                                              \
+    }
+EDGEEMB_LOOKUPS(EDGEEMB_REGISTER)
+#undef EDGEEMB_REGISTER
 
 } // namespace edgeemb

@@ -1,4 +1,4 @@
-// Registration of the custom op `edgeemb.QuantizedLookup`; see edgeemb_tflm.cc.
+// Registration of the custom ops of ../tflite/lookups.h; see edgeemb_tflm.cc.
 #ifndef EDGEEMB_TFLM_H
 #define EDGEEMB_TFLM_H
 
@@ -7,8 +7,15 @@
 namespace edgeemb
 {
 
-extern const char kQuantizedLookupName[];
 const TFLMRegistration *RegisterQuantizedLookup();
+const TFLMRegistration *RegisterCodebookLookup();
+
+// Adds all of them to a resolver that has room; name those that a model needs instead to save flash.
+template <typename Resolver> TfLiteStatus AddLookups(Resolver &resolver)
+{
+    const TfLiteStatus status = resolver.AddCustom("edgeemb.QuantizedLookup", RegisterQuantizedLookup());
+    return status == kTfLiteOk ? resolver.AddCustom("edgeemb.CodebookLookup", RegisterCodebookLookup()) : status;
+}
 
 } // namespace edgeemb
 
