@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -83,15 +82,3 @@ def file_entries(folder: Path) -> dict[str, FileEntry]:
     """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): file_entry(path) for path in paths}
-
-
-def copy_library(library: Path, folder: Path, abi: str) -> None:
-    """Put a native library into ``lib/<abi>/`` of a bundle.
-
-    :param library: the library.
-    :param folder: the bundle.
-    :param abi: name of the platform.
-    """
-    place = folder / "lib" / abi
-    place.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(library, place / library.name)

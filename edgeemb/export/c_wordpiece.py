@@ -43,35 +43,80 @@ _NORMALIZERS = ("BertNormalizer", "Lowercase", "StripAccents", "NFD")
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """A sorted list of pieces in the blob.
+
+    :param starts: offset of uint32[count + 1], where a piece begins in the letters.
+    :param ids: offset of uint32[count].
+    :param count: pieces.
+    """
+
+    starts: int
+    ids: int
+    count: int
+
+
+@dataclass(frozen=True)
 class WordPiece:
-    """Tables of `runtimes/micro/wordpiece.h`.
+    """Tables of `runtimes/micro/wordpiece.h`, which describes them.
 
     :param blob: all arrays, uint32 little-endian, then the bytes of the pieces.
-    :param initializer: C initialiser of an `eem_wordpiece`, with ``@blob@`` for the address of the blob.
+    :param first: pieces that begin a word.
+    :param later: pieces that continue one.
+    :param letters: offset of the bytes of the pieces.
+    :param ranges: offset and count of the ranges of actions.
+    :param maps: offset and count of the replacements.
+    :param more: offset of the code points of longer replacements.
+    :param longest: characters of the longest word that is looked up.
+    :param unknown: id of a word that is not known.
+    :param hangul: whether Hangul syllables are taken apart.
+    :param around: ids before and after every text.
     """
 
     blob: bytes
-    initializer: str
+    first: Pieces
+    later: Pieces
+    letters: int
+    ranges: tuple[int, int]
+    maps: tuple[int, int]
+    more: int
+    longest: int
+    unknown: int
+    hangul: bool
+    around: tuple[list[int], list[int]]
+
+    @property
+    def initializer(self) -> str:
+        """C initialiser of an `eem_wordpiece`, with ``@blob@`` for the address of the blob."""
+        sets = ", ".join(
+            f"{{@blob@ + {part.starts}, @blob@ + {part.ids}, @blob@ + {self.letters}, {part.count}}}"
+            for part in (self.first, self.later)
+        )
+        before, after = (", ".join(map(str, ids)) or "0" for ids in self.around)
+        return (
+            f"{{{sets}, @blob@ + {self.ranges[0]}, @blob@ + {self.maps[0]}, @blob@ + {self.more}, {self.ranges[1]}, {self.maps[1]}, "
+            f"{self.longest}, {self.unknown}, {int(self.hangul)}, "
+            f"{{{before}}}, {{{after}}}, {len(self.around[0])}, {len(self.around[1])}}}"
+        )
 
 
-def refusal(tokenizer_json: str | None) -> str:
-    """Why a tokenizer cannot be written in C; empty if it can.
+def refusal(tokenizer_json: str | None, reader: str = "the C tokenizer") -> str:
+    """Why a tokenizer cannot be written as these tables; empty if it can.
 
     :param tokenizer_json: text of the ``tokenizer.json``, or None.
+    :param reader: what would read the tables, for the message.
     """
     if tokenizer_json is None:
         return "the model takes no text"
     values = json.loads(tokenizer_json)
     kind = values["model"].get("type")
     if kind != "WordPiece" or values["model"].get("continuing_subword_prefix") != "##":
-        return f"the C tokenizer reads WordPiece, this one is {kind}"
+        return f"{reader} reads WordPiece, this one is {kind}"
     normalizer = values.get("normalizer") or {"type": "Lowercase"}
     parts = normalizer.get("normalizers", [normalizer])
     strange = [part["type"] for part in parts if part["type"] not in _NORMALIZERS]
     if strange or (values.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
-        return (
-            f"the C tokenizer splits as BERT does, this one uses {', '.join(strange) or 'another splitting'}"
-        )
+        return f"{reader} splits as BERT does, this one uses {', '.join(strange) or 'another splitting'}"
     return ""
 
 
@@ -190,7 +235,7 @@ def _packed(
         for piece, _ in ordered:
             starts.append(starts[-1] + len(piece))
         letters += b"".join(piece for piece, _ in ordered)
-        places.append((4 * len(words), 4 * (len(words) + len(starts)), len(ordered)))
+        places.append(Pieces(4 * len(words), 4 * (len(words) + len(starts)), len(ordered)))
         words += starts + [number for _, number in ordered]
     at_ranges = 4 * len(words)
     words += [value for entry in ranges for value in entry]
@@ -198,14 +243,16 @@ def _packed(
     words += [value for entry in maps for value in entry]
     at_more = 4 * len(words)
     words += more
-    at_letters = 4 * len(words)
-    blob = np.array(words, "<u4").tobytes() + letters
-    sets = ", ".join(f"{{@blob@ + {s}, @blob@ + {i}, @blob@ + {at_letters}, {n}}}" for s, i, n in places)
-    before, after = (", ".join(map(str, ids)) or "0" for ids in around)
-    unknown = first.get(model["unk_token"], 0)
-    text = (
-        f"{{{sets}, @blob@ + {at_ranges}, @blob@ + {at_maps}, @blob@ + {at_more}, {len(ranges)}, {len(maps)}, "
-        f"{min(int(model['max_input_chars_per_word']), 100)}, {unknown}, {int(hangul)}, "
-        f"{{{before}}}, {{{after}}}, {len(around[0])}, {len(around[1])}}}"
+    return WordPiece(
+        blob=np.array(words, "<u4").tobytes() + letters,
+        first=places[0],
+        later=places[1],
+        letters=4 * len(words),
+        ranges=(at_ranges, len(ranges)),
+        maps=(at_maps, len(maps)),
+        more=at_more,
+        longest=min(int(model["max_input_chars_per_word"]), 100),
+        unknown=first.get(model["unk_token"], 0),
+        hangul=hangul,
+        around=around,
     )
-    return WordPiece(blob, text)

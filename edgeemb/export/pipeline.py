@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -11,8 +12,8 @@ from typing import Any
 
 from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, TensorEntry
 from edgeemb.errors import SpecError
-from edgeemb.export import Steps
-from edgeemb.export.bundle import atomic_folder, copy_library, file_entries
+from edgeemb.export import Steps, android_library
+from edgeemb.export.bundle import atomic_folder, file_entries
 from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.parity import compare, golden_text
 from edgeemb.export.planner import plan, take_goal
@@ -38,7 +39,7 @@ _VERSIONED = (
     "ai-edge-litert",
 )
 
-#: End of the name of a runtime's library of lookups, where it is not the runtime's own name.
+#: End of the name of a runtime's library of lookups on this machine, where it is not the runtime's own name.
 _LIBRARIES = {"onnx": "onnxruntime", "tflite-runtime": "tflite"}
 
 #: Runtimes whose ops an app compiles in: the writer puts their sources into the kit.
@@ -119,7 +120,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         if model.tokenizer_json is not None:
             (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
         if ops == "custom" and runtime not in _COMPILED_IN:
-            _copy_libraries(target, runtime, folder)
+            _add_libraries(target, runtime, folder)
         progress("check", 0, 0)
         manifest = _manifest(model, original, tables, written, folder, options, (target, runtime, body, ops))
         if vocabulary is not None:
@@ -142,6 +143,10 @@ def _check(target: Target, runtime: str, body: str, ops: str) -> None:
         )
     if ops not in ("builtin", "custom"):
         raise SpecError(f"ops '{ops}' is not known: use builtin or custom")
+    if ops == "custom" and runtime in target.builtin_only:
+        raise SpecError(
+            f"target {target.name}: the package of {runtime} for it takes no further ops; use --ops builtin"
+        )
 
 
 def _suited(model: LoadedModel, options: Options, target: Target, runtime: str) -> tuple[str, str]:
@@ -160,13 +165,21 @@ def _suited(model: LoadedModel, options: Options, target: Target, runtime: str) 
     return fitting[0], body
 
 
-def _copy_libraries(target: Target, runtime: str, folder: Path) -> None:
+def _add_libraries(target: Target, runtime: str, folder: Path) -> None:
+    """Put the native lookups for each ABI of the target into ``lib/``: this machine's own, or built for the phone."""
     for abi in target.abis:
-        if abi != host_abi():
+        place = folder / "lib" / abi
+        if abi == host_abi():
+            place.mkdir(parents=True)
+            library = find_library(f"edgeemb_{_LIBRARIES.get(runtime, runtime)}")
+            shutil.copy2(library, place / library.name)
+        elif abi in android_library.ABIS:
+            place.mkdir(parents=True)
+            android_library.build_library(runtime, abi, place)
+        else:
             raise SpecError(
                 f"target {target.name}: no native library for {abi} can be made here; use --ops builtin"
             )
-        copy_library(find_library(f"edgeemb_{_LIBRARIES.get(runtime, runtime)}"), folder, abi)
 
 
 def _manifest(

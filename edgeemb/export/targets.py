@@ -28,6 +28,7 @@ class Target:
     :param table: default spec of word tables.
     :param body: default precision of everything else.
     :param runtimes: runtimes that the target can take; empty for the default alone.
+    :param builtin_only: runtimes that cannot be given ops there, whatever ``--ops`` says.
     :param flash_bytes: what the bundle's model and tokenizer may occupy, or None.
     :param ram_bytes: what the device has to run in, or None.
     :param page_bytes: alignment that the platform's loader wants of native libraries, or None.
@@ -42,6 +43,7 @@ class Target:
     table: str
     body: str
     runtimes: tuple[str, ...] = ()
+    builtin_only: tuple[str, ...] = ()
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     page_bytes: int | None = None

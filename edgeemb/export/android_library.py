@@ -1,0 +1,120 @@
+"""Native op libraries for Android, by the compiler in the package ziglang or by an NDK's.
+
+Both take the same way: compile one C file, link it against a stand-in for Android's libc.so (`runtimes/android`) that has its name and nothing
+else. So no library of the NDK is needed, and what comes out needs libc.so alone, without symbol versions.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeemb.errors import NativeError
+from edgeemb.native import find_sources
+from edgeemb.runtimes.micro import run_compiler
+
+#: Clang's name of each ABI. 32-bit Arm is not among them: it divides 64-bit numbers by calling a compiler's library, which is not at hand.
+ABIS = {"arm64-v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"}
+#: The C file of each runtime's library, below ``runtimes/``. ExecuTorch's ops are C++ and belong into its own library: there is none.
+SOURCES = {
+    "onnx": "onnxruntime/edgeemb_onnxruntime.c",
+    "tflite": "tflite/edgeemb_tflite_android.c",
+}
+LIBRARIES = {"onnx": "libedgeemb_onnxruntime.so", "tflite": "libedgeemb_tflite.so"}
+#: Environment variable that names the folder of an NDK.
+NDK = "ANDROID_NDK_HOME"
+#: Alignment of what is loaded, in bytes: phones with pages of 16 KB load nothing less.
+PAGE_BYTES = 16384
+#: Oldest Android that the code is compiled for.
+API = 24
+
+_FLAGS = (
+    "-std=c99",
+    "-O3",
+    "-g0",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-ffp-contract=off",
+    "-fno-stack-protector",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-pedantic",
+)
+_LINK = (
+    "-shared",
+    "--strip-all",
+    "--no-undefined",
+    "--hash-style=gnu",
+    "-z",
+    f"max-page-size={PAGE_BYTES}",
+    "-z",
+    f"common-page-size={PAGE_BYTES}",
+    "-z",
+    "relro",
+    "-z",
+    "now",
+    "-z",
+    "noexecstack",
+)
+
+
+@dataclass(frozen=True)
+class _Toolchain:
+    """Commands of a compiler and a linker.
+
+    :param compiler: the compiler's command, without a target.
+    :param api: what follows the name of a target.
+    :param linker: the command of lld.
+    :param flags: further flags for the compiler.
+    """
+
+    compiler: tuple[str, ...]
+    api: str
+    linker: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+
+def build_library(runtime: str, abi: str, out: Path) -> Path:
+    """Compile and link the op library of a runtime.
+
+    :param runtime: a key of `SOURCES`.
+    :param abi: a key of `ABIS`.
+    :param out: folder that it is written into, under the name that the runtime's kit loads.
+    :return: its path.
+    :raises NativeError: if there is no compiler, or it fails.
+    """
+    tools = _toolchain()
+    room = find_sources() / "runtimes"
+    target = f"--target={ABIS[abi]}{tools.api}"
+    place = out / LIBRARIES[runtime]
+    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+        stub, code = Path(scratch, "libc.o"), Path(scratch, "code.o")
+        libc = Path(scratch, "libc.so")
+        compiler = (*tools.compiler, target, *_FLAGS, *tools.flags)
+        run_compiler([*compiler, "-fno-builtin", "-fvisibility=default", "-c", str(room / "android" / "libc.c"), "-o", str(stub)])  # fmt: skip
+        run_compiler([*tools.linker, "-shared", "-soname", "libc.so", str(stub), "-o", str(libc)])
+        headers = ("-isystem", str(room / "android" / "include"))
+        run_compiler([*compiler, *headers, "-c", str(room / SOURCES[runtime]), "-o", str(code)])
+        run_compiler([*tools.linker, *_LINK, "-soname", place.name, str(code), str(libc), "-o", str(place)])
+    return place
+
+
+def _toolchain() -> _Toolchain:
+    if folder := os.environ.get(NDK):
+        found = sorted(Path(folder).glob("toolchains/llvm/prebuilt/*/bin/clang"))
+        if not found:
+            raise NativeError(
+                f"{NDK} is {folder}, which holds no clang: set it to the folder of an Android NDK"
+            )
+        return _Toolchain((str(found[0]),), str(API), (str(found[0].with_name("ld.lld")),))
+    if importlib.util.find_spec("ziglang"):
+        zig = (sys.executable, "-m", "ziglang")
+        return _Toolchain((*zig, "cc"), "", (*zig, "ld.lld"), ("-fno-sanitize=all",))
+    raise NativeError(
+        f"no compiler for Android: pip install 'edgeemb[android]', or set {NDK} to the folder of an NDK; --ops builtin needs none"
+    )
