@@ -1,0 +1,111 @@
+/* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX and RUNNER_UPPER are the prefix of its symbols.
+ *
+ * There is no runtime and nothing to parse. What stands for opening the model is reading every page of the program, in which its weights
+ * lie, once: what an app pays before the first inference can be as fast as the next. */
+#include "model.h"
+#include "runner.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOIN2(a, b) a##b
+#define JOIN(a, b) JOIN2(a, b)
+#define SIZES JOIN(RUNNER_PREFIX, _sizes)
+#define RUN JOIN(RUNNER_PREFIX, _run)
+
+enum { PAGE = 4096 };
+
+static void *arena;
+static int32_t *ids;
+static float *output;
+static int64_t *marks;
+static size_t marked;
+
+void eem_mark(void);
+
+/* Called by the model at the end of each of its parts. */
+void eem_mark(void)
+{
+    if (marks != NULL && marked < MOST_PARTS) {
+        marks[marked++] = now();
+    }
+}
+
+const char *engine_name(void)
+{
+    return "c";
+}
+
+const char *engine_version(void)
+{
+    return "";
+}
+
+void engine_prepare(const runner_options *options)
+{
+    (void)options;
+    if (posix_memalign(&arena, 16, SIZES.arena_bytes) != 0 || (ids = calloc(SIZES.tokens, sizeof *ids)) == NULL ||
+        (output = calloc(SIZES.outputs, sizeof *output)) == NULL) {
+        fail("no memory for an arena of %u bytes", SIZES.arena_bytes);
+    }
+}
+
+void engine_open(const runner_options *options)
+{
+    const int file = open(options->model, O_RDONLY);
+    struct stat status;
+    volatile uint8_t sum = 0;
+    const uint8_t *bytes;
+    off_t at;
+
+    if (file < 0 || fstat(file, &status) != 0) {
+        fail("%s cannot be opened", options->model);
+    }
+    bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, file, 0);
+    close(file);
+    if (bytes == MAP_FAILED) {
+        fail("%s cannot be mapped", options->model);
+    }
+    for (at = 0; at < status.st_size; at += PAGE) {
+        sum = (uint8_t)(sum + bytes[at]);
+    }
+    munmap((void *)(uintptr_t)bytes, (size_t)status.st_size);
+}
+
+void engine_run(const runner_feed *feed)
+{
+    const runner_tensor *tensor = &feed->tensors[0];
+    const size_t size = tensor->type == TYPE_INT64 ? 8 : 4, count = tensor->bytes / size;
+    size_t at;
+    int32_t status;
+
+    if (feed->count == 0 || (tensor->type != TYPE_INT32 && tensor->type != TYPE_INT64) || count > SIZES.tokens) {
+        fail("the model takes up to %u ids", SIZES.tokens);
+    }
+    for (at = 0; at < count; ++at) {
+        ids[at] = size == 8 ? (int32_t)((const int64_t *)tensor->data)[at] : ((const int32_t *)tensor->data)[at];
+    }
+    status = RUN(arena, SIZES.arena_bytes, ids, count, output);
+    if (status != 0) {
+        fail("the model refused %u ids with status %d", (unsigned)count, (int)status);
+    }
+}
+
+const float *engine_output(size_t *count)
+{
+    *count = SIZES.outputs;
+    return output;
+}
+
+size_t engine_marks(const runner_feed *feed, int64_t *times)
+{
+    marks = times;
+    marked = 0;
+    engine_run(feed);
+    marks = NULL;
+    return marked;
+}
