@@ -1,8 +1,8 @@
 """The fused lookups as torch ops, and any lookup program as a torch module.
 
-`torch.ops.edgeemb.quantized_lookup` and `torch.ops.edgeemb.codebook_lookup` are what the custom lowering of a torch-based runtime keeps as
-one node; their implementation here is the decomposition into plain torch, which is also what the portable lowering traces. `TableModule`
-evaluates a table's whole program in torch, with either.
+`torch.ops.edgeemb.quantized_lookup`, `codebook_lookup`, `ngram_lookup` and `ngram_bytes` are what the custom lowering of a torch-based runtime
+keeps as one node; their implementation here is the decomposition into plain torch, which is also what the portable lowering traces.
+`TableModule` evaluates a table's whole program in torch, with either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.errors import ExportError
+from edgeemb.ngram_torch import ngram_bytes, ngram_lookup
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     ZERO_POINT,
@@ -30,6 +31,7 @@ from edgeemb.tables.program import (
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     Node,
     QuantizedLookup,
     Select,
@@ -38,6 +40,8 @@ from edgeemb.tables.program import (
 )
 
 _QUANTIZED = "quantized_lookup(Tensor ids, Tensor codes, Tensor scales, int bits, int dim, int block, int planes) -> Tensor"
+_NGRAMS = "ngram_lookup(Tensor ids, Tensor tokens, Tensor starts, Tensor seeds, Tensor bases, int n, int longest) -> Tensor"
+_NGRAM_BYTES = "ngram_bytes(Tensor padded, Tensor seeds, Tensor bases, int n) -> Tensor"
 _CODEBOOK = "codebook_lookup(Tensor ids, Tensor codes, Tensor codebooks, bool additive) -> Tensor"
 
 #: Holds the ops; they exist for as long as it does. Runtimes that plan memory ahead call the ``out`` forms.
@@ -124,6 +128,16 @@ def _codebook_fake(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: bool
     return codebooks.new_empty((*ids.shape, width if additive else count * width), dtype=torch.float32)
 
 
+def _ngrams_fake(
+    ids: Tensor, tokens: Tensor, starts: Tensor, seeds: Tensor, bases: Tensor, n: int, longest: int
+) -> Tensor:
+    return seeds.new_empty((*ids.shape, len(seeds)), dtype=torch.float32)
+
+
+def _ngram_bytes_fake(padded: Tensor, seeds: Tensor, bases: Tensor, n: int) -> Tensor:
+    return seeds.new_empty((*padded.shape[:-1], len(seeds)), dtype=torch.float32)
+
+
 def _define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
     """An op and its ``out`` form, which memory-planning runtimes call."""
     name, _, rest = schema.partition("(")
@@ -143,6 +157,8 @@ def _define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Ten
 
 _define(_QUANTIZED, quantized_lookup, _quantized_fake)
 _define(_CODEBOOK, codebook_lookup, _codebook_fake)
+_define(_NGRAMS, ngram_lookup, _ngrams_fake)
+_define(_NGRAM_BYTES, ngram_bytes, _ngram_bytes_fake)
 
 
 class QuantizedRows(nn.Module):
@@ -199,34 +215,66 @@ class CodebookRows(nn.Module):
         return rows
 
 
+class NgramRows(nn.Module):
+    """Rows computed from the bytes of tokens.
+
+    :param table: the table.
+    :param node: the lookup.
+    :param fused: keep it as one op.
+    """
+
+    tokens: Tensor
+    starts: Tensor
+    seeds: Tensor
+    bases: Tensor
+
+    def __init__(self, table: Table, node: NgramLookup, fused: bool) -> None:
+        super().__init__()
+        self.node = node
+        self.fused = fused
+        for name in ("tokens", "starts", "seeds", "bases"):
+            _attach(self, name, table.arrays[getattr(node, name)])
+
+    def forward(self, index: Tensor) -> Tensor:
+        """:param index: int64[...]. :return: float32[..., dim]."""
+        lookup = torch.ops.edgeemb.ngram_lookup if self.fused else ngram_lookup
+        constants = (self.tokens, self.starts, self.seeds, self.bases)
+        rows: Tensor = lookup(index, *constants, self.node.n, self.node.longest)
+        return rows
+
+
+#: A lookup that one op of ours can serve.
+Lookup = QuantizedLookup | CodebookLookup | NgramLookup
 #: Makes the module of a fused lookup: how a runtime brings ops of its own.
-Lookups = Callable[[Table, QuantizedLookup | CodebookLookup], nn.Module]
+Lookups = Callable[[Table, Lookup], nn.Module]
 
 
-def portable(table: Table, node: QuantizedLookup | CodebookLookup) -> nn.Module:
+def _rows(table: Table, node: Lookup, fused: bool) -> nn.Module:
+    match node:
+        case QuantizedLookup():
+            return QuantizedRows(table, node, fused)
+        case CodebookLookup():
+            return CodebookRows(table, node, fused)
+        case NgramLookup():
+            return NgramRows(table, node, fused)
+
+
+def portable(table: Table, node: Lookup) -> nn.Module:
     """The `Lookups` of plain torch.
 
     :param table: the table.
     :param node: one of its lookups.
     """
-    return (
-        QuantizedRows(table, node, False)
-        if isinstance(node, QuantizedLookup)
-        else CodebookRows(table, node, False)
-    )
+    return _rows(table, node, False)
 
 
-def fused(table: Table, node: QuantizedLookup | CodebookLookup) -> nn.Module:
+def fused(table: Table, node: Lookup) -> nn.Module:
     """The `Lookups` of our ops, one node each.
 
     :param table: the table.
     :param node: one of its lookups.
     """
-    return (
-        QuantizedRows(table, node, True)
-        if isinstance(node, QuantizedLookup)
-        else CodebookRows(table, node, True)
-    )
+    return _rows(table, node, True)
 
 
 class TableModule(nn.Module):
@@ -248,7 +296,7 @@ class TableModule(nn.Module):
         self.arrays = nn.Module()
         self._keys: dict[Node, str] = {}
         for node in walk(table.program):
-            if isinstance(node, QuantizedLookup | CodebookLookup) and node not in self._keys:
+            if isinstance(node, Lookup) and node not in self._keys:
                 self._keys[node] = f"lookup{len(self._keys)}"
                 self.parts[self._keys[node]] = lookups(table, node)
             elif isinstance(node, MatMul):
@@ -286,7 +334,7 @@ class TableModule(nn.Module):
                 return torch.clamp(self._run(index, ids) - offset, 0, count - 1)
             case Gather(array, index):
                 return nn.functional.embedding(self._run(index, ids), self._array(array)).to(torch.float32)
-            case QuantizedLookup() | CodebookLookup():
+            case QuantizedLookup() | CodebookLookup() | NgramLookup():
                 rows: Tensor = self.parts[self._keys[node]](self._run(node.index, ids))
                 return rows
             case Add(left, right):
@@ -318,6 +366,8 @@ def _checks_ids(table: Table) -> bool:
                 return True
             case QuantizedLookup(index=Ids(), codes=codes) | CodebookLookup(index=Ids(), codes=codes):
                 return len(table.arrays[codes]) == table.shape[0]
+            case NgramLookup(index=Ids(), starts=starts):
+                return len(table.arrays[starts]) == table.shape[0] + 1
             case _:
                 continue
     return False

@@ -16,6 +16,7 @@ from edgeemb.model_info import LoadedModel
 from edgeemb.spec import Spec, parse_spec
 from edgeemb.tables import Table, codec_of, encode
 from edgeemb.tables.codec import Progress, silent
+from edgeemb.token_bytes import token_bytes
 
 #: Spec of position and type tables that nothing else is said about.
 SMALL_TABLE = "int8"
@@ -29,7 +30,8 @@ def choose_specs(
     """The spec of every table of a model.
 
     A bare spec is for the word table, or for every table of a model that has none known as such; ``name=spec`` is for one table. Position and
-    type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are.
+    type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that was trained inside the model keeps
+    its spec until another is asked for.
 
     :param model: a loaded model.
     :param wanted: one spec, a list of specs and ``name=spec`` entries, or a mapping from table to spec.
@@ -38,12 +40,16 @@ def choose_specs(
     :raises SpecError: if a spec does not parse, or two bare specs are given.
     :raises ModelError: if a table is named that the model has not.
     """
-    if isinstance(wanted, Mapping):
-        named, bare = {alias: parse_spec(text) for alias, text in wanted.items()}, parse_spec(default)
-    else:
-        named, bare = _read([wanted] if isinstance(wanted, str) else wanted, default)
+    named, bare = _read(wanted)
     for alias in named:
         model.table(alias)
+    trained = {
+        alias: table.spec
+        for alias, table in model.fitted.items()
+        if bare is None or model.table(alias).role in ("position", "type")
+    }
+    named = trained | named
+    bare = bare or parse_spec(default)
     by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
     if not any(table.role == "word" for table in model.tables):
         by_role["other"] = bare
@@ -60,19 +66,18 @@ def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
     :param wanted: as in `choose_specs`.
     :raises SpecError: if a spec does not parse, its codec or an option is unknown, or two bare specs are given.
     """
-    if isinstance(wanted, Mapping):
-        specs = [parse_spec(text) for text in wanted.values()]
-    else:
-        named, bare = _read([wanted] if isinstance(wanted, str) else wanted, SMALL_TABLE)
-        specs = [*named.values(), bare]
-    for spec in specs:
+    named, bare = _read(wanted)
+    for spec in [*named.values(), *([bare] if bare else [])]:
         codec_of(spec)
 
 
-def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
+def _read(wanted: str | Sequence[str] | Mapping[str, str]) -> tuple[dict[str, Spec], Spec | None]:
+    """Specs by the name of their table, and the spec without one."""
+    if isinstance(wanted, Mapping):
+        return {alias: parse_spec(text) for alias, text in wanted.items()}, None
     named: dict[str, Spec] = {}
     bare: list[Spec] = []
-    for text in wanted:
+    for text in [wanted] if isinstance(wanted, str) else wanted:
         match = _NAMED.fullmatch(text)
         if match is None:
             bare.append(parse_spec(text))
@@ -82,7 +87,7 @@ def _read(wanted: Sequence[str], default: str) -> tuple[dict[str, Spec], Spec]:
         raise SpecError(
             f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one"
         )
-    return named, bare[0] if bare else parse_spec(default)
+    return named, bare[0] if bare else None
 
 
 def fit_tables(
@@ -106,16 +111,34 @@ def fit_tables(
     """
     tables = {}
     for alias, spec in specs.items():
-        frequency = word_frequency(model, corpus) if model.table(alias).role == "word" else None
+        stored = model.fitted.get(alias)
+        if stored is not None and stored.spec == spec:
+            tables[alias] = stored
+            continue
+        word = model.table(alias).role == "word"
+        frequency = word_frequency(model, corpus) if word else None
         tables[alias] = encode(
             model.table_weight(alias),
             spec,
             frequency=frequency,
+            tokens=word_tokens(model) if word else None,
             seed=seed,
             progress=progress,
             name=f"table {alias}",
         )
     return tables
+
+
+def word_tokens(model: LoadedModel) -> list[bytes] | None:
+    """The bytes of the token of each row of a model's word table.
+
+    :param model: a loaded model.
+    :return: one byte string a row; None without a tokenizer, or where rows stand for other things than tokens.
+    """
+    rows = model.word_table.rows
+    if model.tokenizer_json is None or (model.inputs[0].rows or rows) != rows:
+        return None
+    return token_bytes(model.tokenizer_json, rows)
 
 
 def word_frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -19,6 +19,7 @@ from edgeemb.tables.lowrank import LowRank
 from edgeemb.tables.memcom import Memcom
 from edgeemb.tables.mixed import Mixed
 from edgeemb.tables.multihash import MultiHash
+from edgeemb.tables.ngram import Ngram
 from edgeemb.tables.quantized import Quantized
 from edgeemb.tables.quotient import QuotientRemainder
 from edgeemb.tables.residual import Residual
@@ -70,6 +71,7 @@ CODECS: dict[str, CodecEntry] = {
     "memcom": CodecEntry(Memcom, "memcom:rows=4096", composes=True),
     "tt": CodecEntry(TensorTrain, "tt:rank=64"),
     "cluster": CodecEntry(Cluster, "cluster:k=16,rank=64+int4", composes=True),
+    "ngram": CodecEntry(Ngram, "ngram:n=3,dim=1024"),
     "mixed": CodecEntry(Mixed, "mixed:2000=int8,*=pq:m=48"),
 }
 
@@ -125,6 +127,7 @@ def encode(
     spec: Spec | str,
     *,
     frequency: NDArray[np.float64] | None = None,
+    tokens: Sequence[bytes] | None = None,
     seed: int = 0,
     progress: Progress = silent,
     name: str = "table",
@@ -134,6 +137,7 @@ def encode(
     :param weight: float32[V, D], finite.
     :param spec: how to store it, for example ``int4:block=32``.
     :param frequency: float64[V], how often each id occurs: weights the fit of parameters that rows share. None counts all alike.
+    :param tokens: bytes of each row's token, which `ngram` computes its rows from (`edgeemb.token_bytes.token_bytes`); or None.
     :param seed: equal seeds give equal tables.
     :param progress: called with (rows done, rows in all).
     :param name: what the table is called in messages.
@@ -153,7 +157,18 @@ def encode(
         raise SpecError(f"frequencies for {name} must be {weight.shape[0]} positive numbers")
     table = np.ascontiguousarray(weight, np.float32)
     try:
-        fitted = codec.encode(Fit(table, frequency, seed, parsed.then, parsed.bands, progress, _fit_part))
+        fitted = codec.encode(
+            Fit(
+                table,
+                frequency,
+                seed,
+                parsed.then,
+                parsed.bands,
+                progress,
+                _fit_part,
+                None if tokens is None else tuple(tokens),
+            )
+        )
     except SpecError as error:
         raise SpecError(f"table spec '{parsed}' for {name}: {error}") from None
     return Table(parsed, (weight.shape[0], weight.shape[1]), fitted.arrays, fitted.program)

@@ -51,9 +51,13 @@ class Mixed:
         for number, (low, high) in enumerate(zip([0, *bounds], [*bounds, rows], strict=True)):
             ids = order[low:high]
             used = None if fit.frequency is None else fit.frequency[ids]
+            tokens = None if fit.tokens is None else tuple(fit.tokens[token] for token in ids)
             try:
                 part = fit_part(
-                    replace(fit, seed=fit.seed + number), fit.weight[ids], fit.bands[number][1], used
+                    replace(fit, seed=fit.seed + number, tokens=tokens),
+                    fit.weight[ids],
+                    fit.bands[number][1],
+                    used,
                 )
             except SpecError as error:
                 raise SpecError(f"band {number}, ranks {low} to {high - 1}: {error}") from None

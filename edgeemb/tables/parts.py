@@ -15,7 +15,7 @@ from edgeemb.tables.program import Ids, Index, Node, Rows, run
 
 Floats = NDArray[np.float32]
 NodeT = TypeVar("NodeT", bound=Node)
-_ARRAY_FIELDS = ("array", "codes", "scales", "codebooks")
+_ARRAY_FIELDS = ("array", "codes", "scales", "codebooks", "tokens", "starts", "seeds", "bases")
 _CHUNK_ROWS = 8192
 
 
@@ -81,8 +81,13 @@ def fit_part(fit: Fit, rows: Floats, spec: Spec, frequency: NDArray[np.float64] 
     """
     if fit.part is None:
         raise SpecError(f"'{spec}' cannot be fitted here: fit with edgeemb.tables.encode")
-    part = Fit(
-        np.ascontiguousarray(rows, np.float32), frequency, fit.seed, spec.then, spec.bands, silent, fit.part
+    part = replace(
+        fit,
+        weight=np.ascontiguousarray(rows, np.float32),
+        frequency=frequency,
+        then=spec.then,
+        bands=spec.bands,
+        progress=silent,
     )
     return fit.part(part, spec)
 

@@ -18,6 +18,8 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.tables.ngrams import rows_of_tokens
+
 Arrays = Mapping[str, NDArray[Any]]
 #: Code that stands for zero, by bit width: levels are symmetric for 1 and 2 bits, and reach one step further down for 4 and 8.
 ZERO_POINT: dict[int, float] = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
@@ -108,6 +110,27 @@ class CodebookLookup:
 
 
 @dataclass(frozen=True)
+class NgramLookup:
+    """Rows computed from the bytes of tokens; see `edgeemb.tables.ngrams.ngram_rows`.
+
+    :param tokens: name of a uint8[total] array, the tokens end to end.
+    :param starts: name of an int32[R + 1] array: token i is ``tokens[starts[i]:starts[i + 1]]``.
+    :param seeds: name of an int16[d] array.
+    :param bases: name of an int16[lanes] array.
+    :param n: longest n-gram.
+    :param longest: bytes of the longest token, at least 1.
+    """
+
+    index: Index
+    tokens: str
+    starts: str
+    seeds: str
+    bases: str
+    n: int
+    longest: int
+
+
+@dataclass(frozen=True)
 class Add:
     """Elementwise sum of two row values."""
 
@@ -161,7 +184,9 @@ class Select:
 
 
 Index = Union[Ids, Take, Modulo, Divide, Clip]
-Rows = Union[Gather, QuantizedLookup, CodebookLookup, Add, Multiply, MatMul, BatchMatMul, Concat, Select]
+Rows = Union[
+    Gather, QuantizedLookup, CodebookLookup, NgramLookup, Add, Multiply, MatMul, BatchMatMul, Concat, Select
+]
 Node = Union[Index, Rows]
 
 
@@ -192,6 +217,8 @@ def array_names(node: Node) -> list[str]:
                 names.update({codes: None, scales: None})
             case CodebookLookup(codes=codes, codebooks=books):
                 names.update({codes: None, books: None})
+            case NgramLookup(_, tokens, starts, seeds, bases):
+                names.update(dict.fromkeys((tokens, starts, seeds, bases)))
             case _:
                 pass
     return list(names)
@@ -209,6 +236,8 @@ def width(node: Rows, arrays: Arrays) -> int:
         case CodebookLookup(codebooks=books, additive=additive):
             count, _, part = arrays[books].shape
             return int(part if additive else count * part)
+        case NgramLookup(seeds=seeds):
+            return len(arrays[seeds])
         case Gather(array=array) | MatMul(array=array):
             return int(arrays[array].shape[1])
         case Add(left, right) | Multiply(left, right):
@@ -280,6 +309,15 @@ def run(node: Node, arrays: Arrays, ids: NDArray[np.int64]) -> NDArray[Any]:
             return _quantized(node, arrays, run(node.index, arrays, ids))
         case CodebookLookup():
             return _codebook(node, arrays, run(node.index, arrays, ids))
+        case NgramLookup(index, tokens, starts, seeds, bases, n):
+            constants = (
+                arrays[tokens],
+                arrays[starts],
+                run(index, arrays, ids),
+                arrays[seeds],
+                arrays[bases],
+            )
+            return rows_of_tokens(*constants, n)
         case Add(left, right):
             return np.asarray(run(left, arrays, ids) + run(right, arrays, ids), np.float32)
         case Multiply(left, right):

@@ -67,7 +67,7 @@ def read_kind(tokenizer: dict[str, Any], where: str) -> Kind:
         raise InputError(
             f"{where}: cannot prune a {name} tokenizer; the kinds that can be are {', '.join(_KINDS)}"
         )
-    return _KINDS[name](model, _is_byte_level(tokenizer))
+    return _KINDS[name](model, is_byte_level(tokenizer))
 
 
 def with_parts(kind: Kind, tokens: Iterable[str]) -> set[str]:
@@ -95,10 +95,14 @@ def _guess(model: dict[str, Any]) -> str:
     return "WordPiece" if "max_input_chars_per_word" in model else "WordLevel"
 
 
-def _is_byte_level(section: object) -> bool:
+def is_byte_level(section: object) -> bool:
+    """Whether a tokenizer's characters stand for bytes.
+
+    :param section: a parsed tokenizer.json, or a part of it.
+    """
     if isinstance(section, list):
-        return any(map(_is_byte_level, section))
+        return any(map(is_byte_level, section))
     if not isinstance(section, dict):
         return False
     inner = ("normalizer", "pre_tokenizer", "decoder", "normalizers", "pretokenizers", "decoders")
-    return section.get("type") == "ByteLevel" or any(_is_byte_level(section.get(key)) for key in inner)
+    return section.get("type") == "ByteLevel" or any(is_byte_level(section.get(key)) for key in inner)
