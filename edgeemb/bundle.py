@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -215,6 +217,23 @@ def unpack(archive: Path, folder: Path) -> None:
         raise BundleError(
             f"{archive} is neither a bundle folder nor a whole zip file ({error}): copy it again"
         ) from None
+
+
+@contextmanager
+def checked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
+    """A bundle's folder and its manifest, every file checked; a zipped bundle is unpacked for as long as the block runs.
+
+    :param bundle: the bundle's folder or zip file.
+    :raises BundleError: if it is no bundle, or damaged.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+        folder = bundle.resolve()
+        if bundle.is_file():
+            folder = Path(scratch)
+            unpack(bundle, folder)
+        manifest = read_manifest(folder)
+        verify(folder, manifest.files)
+        yield folder, manifest
 
 
 def _stays_inside(name: str) -> bool:

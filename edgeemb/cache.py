@@ -54,7 +54,7 @@ def locked(path: Path, error: type[EdgeembError]) -> Iterator[None]:
         yield
 
 
-def made_once(name: str, make: Callable[[Path], None], error: type[EdgeembError]) -> Path:
+def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembError]) -> Path:
     """A folder of the cache, made now if it was not made before.
 
     It is filled under another name and renamed when complete, so that one that exists is whole. Two processes that want it at once wait
@@ -79,7 +79,7 @@ def made_once(name: str, make: Callable[[Path], None], error: type[EdgeembError]
     return place
 
 
-def _fill(place: Path, make: Callable[[Path], None]) -> None:
+def _fill(place: Path, make: Callable[[Path], object]) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
         filled = scratch / "filled"

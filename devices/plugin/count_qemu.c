@@ -1,6 +1,10 @@
-/* A QEMU plugin that counts executed instructions, and at each execution of a marked address writes the count so far.
+/* A QEMU plugin that counts executed instructions, and at each mark writes the count so far.
  *
- *   -plugin count.so,mark=ADDRESS,limit=INSTRUCTIONS,out=FILE[,memory=on]
+ *   -plugin count.so,out=FILE[,mark=ADDRESS][,getpgid=NUMBER][,limit=INSTRUCTIONS][,memory=on][,cycles=3|4]
+ *
+ * A mark is an execution of an address, or, where QEMU runs a program of Linux for 64-bit Arm, its system call getpgid(NUMBER), which does
+ * nothing for a number that no process has. Each virtual CPU, which is a thread there, has a count of its own: a mark writes that of the
+ * thread that makes it.
  *
  * FILE gets a line "mark INSTRUCTIONS READ WRITTEN LOW HIGH" per mark, the bytes only with memory=on, the cycles only with cycles=3 or 4,
  * and at the end "end ..." or, past the limit, "limit PC": QEMU then exits with 9. Whole translation blocks are counted when they are
@@ -21,12 +25,17 @@ typedef uint32_t qemu_plugin_meminfo_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { CALLBACK_NO_REGISTERS = 0, MEMORY_READ_AND_WRITE = 3 };
+enum { GETPGID = 155 }; /* linux/include/uapi/asm-generic/unistd.h */
+enum { MOST_CPUS = 1024 };
 
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, void (*callback)(qemu_plugin_id_t, struct qemu_plugin_tb *));
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *block, void (*callback)(unsigned, void *), int flags, void *data);
 void qemu_plugin_register_vcpu_mem_cb(
     struct qemu_plugin_insn *instruction, void (*callback)(unsigned, qemu_plugin_meminfo_t, uint64_t, void *), int flags, int which,
     void *data);
+void qemu_plugin_register_vcpu_syscall_cb(
+    qemu_plugin_id_t id,
+    void (*callback)(qemu_plugin_id_t, unsigned, int64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t));
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*callback)(qemu_plugin_id_t, void *), void *data);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *block);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *block, size_t index);
@@ -46,7 +55,8 @@ typedef struct block {
     uint32_t low, high;
 } block;
 
-static uint64_t mark_address, limit = UINT64_MAX, executed, bytes_read, bytes_written, low, high;
+static uint64_t mark_address, marking_id, limit = UINT64_MAX, bytes_read, bytes_written, low, high;
+static uint64_t executed[MOST_CPUS];
 static int count_memory, core;
 static FILE *out;
 
@@ -59,18 +69,29 @@ static void write_line(const char *word, uint64_t instructions)
 static void on_block(unsigned cpu, void *data)
 {
     const block *entered = data;
+    uint64_t *const count = executed + cpu % MOST_CPUS;
 
-    (void)cpu;
     if (entered->marked != 0) {
-        write_line("mark", executed + entered->marked - 1);
+        write_line("mark", *count + entered->marked - 1);
     }
-    executed += entered->instructions;
+    *count += entered->instructions;
     low += entered->low;
     high += entered->high;
-    if (executed > limit) {
+    if (*count > limit) {
         fprintf(out, "limit %" PRIu64 "\n", entered->address);
         fclose(out);
         _exit(9);
+    }
+}
+
+static void on_system_call(
+    qemu_plugin_id_t id, unsigned cpu, int64_t number, uint64_t first, uint64_t second, uint64_t third, uint64_t fourth, uint64_t fifth,
+    uint64_t sixth, uint64_t seventh, uint64_t eighth)
+{
+    (void)id, (void)second, (void)third, (void)fourth, (void)fifth, (void)sixth, (void)seventh, (void)eighth;
+    if (number == GETPGID && first == marking_id) {
+        write_line("mark", executed[cpu % MOST_CPUS]);
+        fflush(out);
     }
 }
 
@@ -117,7 +138,7 @@ static void on_exit_of_qemu(qemu_plugin_id_t id, void *data)
 {
     (void)id;
     (void)data;
-    write_line("end", executed);
+    write_line("end", executed[0]);
     fclose(out);
 }
 
@@ -135,6 +156,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
         ++value;
         if (strncmp(argv[at], "mark=", 5) == 0) {
             mark_address = strtoull(value, NULL, 0);
+        } else if (strncmp(argv[at], "getpgid=", 8) == 0) {
+            marking_id = strtoull(value, NULL, 0);
         } else if (strncmp(argv[at], "limit=", 6) == 0) {
             limit = strtoull(value, NULL, 0);
         } else if (strncmp(argv[at], "memory=", 7) == 0) {
@@ -149,6 +172,9 @@ int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **
         return -1;
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+    if (marking_id != 0) {
+        qemu_plugin_register_vcpu_syscall_cb(id, on_system_call);
+    }
     qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
     return 0;
 }

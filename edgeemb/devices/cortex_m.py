@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeemb.bundle import GOLDEN, Manifest, read_manifest, unpack, verify
+from edgeemb.bundle import GOLDEN, Manifest, checked
 from edgeemb.devices import cortex_m_qemu, cortex_m_unicorn
 from edgeemb.devices.cortex_m_board import Board, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
@@ -56,13 +56,7 @@ def profile(
     name, _, asked = device.partition(":")
     board = find_board(name)
     engine = choose_engine(board, asked)
-    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
-        folder = bundle
-        if bundle.is_file():
-            folder = Path(scratch, "bundle")
-            unpack(bundle, folder)
-        manifest = read_manifest(folder)
-        verify(folder, manifest.files)
+    with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
         return _profile(folder, bundle.name, manifest, board, engine, plan, Path(scratch), progress, limit)
 
 
@@ -157,17 +151,7 @@ def _profile(
         device=board.name,
         kind="simulated",
         machine=Machine(board.core, 1, "none", (f"{engine}, {board.summary}",)),
-        bundle=Subject(
-            name,
-            manifest.source,
-            manifest.runtime,
-            manifest.ops,
-            "serial",
-            manifest.body,
-            {alias: table.spec for alias, table in manifest.tables.items()},
-            manifest.sizes,
-            manifest.parity,
-        ),
+        bundle=Subject.of(name, manifest, manifest.ops, "serial"),
         measurements=(
             *_memory(firmware, run, sizes["arena_bytes"]),
             *_costs(
@@ -213,9 +197,9 @@ def _costs(
             ("written_bytes", cost.written, uncounted),
             ("low_cycles", cost.cycles[0], untimed),
             ("high_cycles", cost.cycles[1], untimed),
-            ("p50_ms", 0, NO_TIME),
         ):
             measured.append(Measurement(name, None if reason else value, reason, length=length))
+        measured.append(Measurement("p50_ms", None, NO_TIME, length, threads=1))
     return measured
 
 

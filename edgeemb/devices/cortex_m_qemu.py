@@ -13,12 +13,12 @@ from edgeemb.devices.cortex_m_run import (
     FAULTED,
     LIMIT,
     Run,
-    counter,
     fault_error,
     hung_error,
     read_results,
     write_inputs,
 )
+from edgeemb.devices.counter import counter
 from edgeemb.errors import DeviceError
 
 PROGRAM = "qemu-system-arm"

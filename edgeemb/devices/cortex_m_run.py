@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import struct
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +13,7 @@ from numpy.typing import NDArray
 
 from edgeemb.devices.cortex_m_firmware import Firmware
 from edgeemb.errors import DeviceError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import STATUS, host_compiler, run_compiler
+from edgeemb.runtimes.micro import STATUS
 
 #: Executed instructions after which a firmware counts as hung, unless the caller says otherwise.
 LIMIT = 50_000_000_000
@@ -166,28 +161,3 @@ def hung_error(limit: int, where: str) -> DeviceError:
     return DeviceError(
         f"the firmware did not end within {limit} instructions, it was in {where}: it hangs, or the limit is too low"
     )
-
-
-def counter(name: str) -> Path:
-    """A compiled counter of ``devices/plugin``, kept between runs.
-
-    :param name: ``count_qemu`` or ``count_unicorn``.
-    :return: the shared library.
-    :raises NativeError: if there is no compiler, or it fails.
-    """
-    place = find_sources() / "devices" / "plugin"
-    texts = [path.read_bytes() for path in (place / f"{name}.c", place / "cycles.h")]
-    digest = hashlib.sha256(b"".join(texts)).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir(), f"edgeemb-counters-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        folder = Path(tempfile.mkdtemp(prefix="edgeemb-"))
-    library = folder / f"{name}-{digest}.so"
-    if not library.is_file():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            built = Path(scratch, library.name)
-            run_compiler(
-                [*host_compiler(), "-O2", "-shared", "-fPIC", str(place / f"{name}.c"), "-o", str(built)]
-            )
-            shutil.move(built, library)
-    return library

@@ -17,13 +17,13 @@ from edgeemb.devices.cortex_m_run import (
     FAULTED,
     LIMIT,
     Run,
-    counter,
     fault_error,
     hung_error,
     overflow_error,
     read_results,
     write_inputs,
 )
+from edgeemb.devices.counter import counter
 from edgeemb.errors import DeviceError
 
 _PAGE = 4096

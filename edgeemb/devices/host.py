@@ -265,20 +265,20 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
         worker = stack.enter_context(Worker(case.setting(ops_profile=str(Path(folder) / "ops"))))
         worker.ask("open")
         worker.ask("run", length=taken[0], runs=2 * PROFILED_RUNS)
-        path = worker.ask("end_profile")["path"]
-        if not path:
-            case.notes.append(f"The runtime {case.manifest.runtime} tells no cost by operator.")
+        answer = worker.ask("end_profile")
+        if not answer["path"]:
+            reason = answer["note"] or f"the runtime {case.manifest.runtime} tells none"
+            case.notes.append(f"No cost by operator: {reason}.")
             return ()
         case.notes.append(f"{OPERATOR_NOTE} It holds for {taken[0]} tokens.")
-        return read_operators(Path(path), case.manifest.tables, skip_runs=PROFILED_RUNS)
+        if answer["note"]:
+            case.notes.append(f"{answer['note']}.")
+        return read_operators(Path(answer["path"]), case.manifest.tables, skip_runs=PROFILED_RUNS)
 
 
 def _report(case: _Case) -> Report:
     manifest = case.manifest
-    subject = Subject(
-        case.name, manifest.source, manifest.runtime, case.used["ops"], case.used["kernel"], manifest.body,
-        {alias: table.spec for alias, table in manifest.tables.items()}, manifest.sizes, manifest.parity,
-    )  # fmt: skip
+    subject = Subject.of(case.name, manifest, case.used["ops"], case.used["kernel"])
     package = PACKAGES.get(manifest.runtime, manifest.runtime)
     versions = {"edgeemb": version_of("edgeemb"), package: version_of(package)}
     notes = (*NOTES, *case.notes)

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from edgeemb.bundle import Manifest
 from edgeemb.errors import InputError
 from edgeemb.files import read_json
 
@@ -127,6 +128,20 @@ class Subject:
     tables: dict[str, str]
     sizes: dict[str, int]
     parity: dict[str, float]
+
+    @classmethod
+    def of(cls, name: str, manifest: Manifest, ops: str, kernel: str) -> Subject:
+        """A bundle as its manifest describes it.
+
+        :param name: what it is called in tables.
+        :param manifest: its manifest.
+        :param ops: the lowering of the lookups in use.
+        :param kernel: variant of the native lookup kernel, or why none ran.
+        """
+        tables = {alias: table.spec for alias, table in manifest.tables.items()}
+        return cls(
+            name, manifest.source, manifest.runtime, ops, kernel, manifest.body, tables, manifest.sizes, manifest.parity
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -35,29 +36,54 @@ class Setting:
     ops_profile: str = ""
 
 
+@dataclass(frozen=True)
+class Launcher:
+    """How the fresh process is started.
+
+    :param command: the program with its arguments; the setting is put behind them.
+    :param environment: its environment.
+    :param deaths: what its end by a signal means, by the signal's number.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    deaths: Mapping[int, str] = field(default_factory=dict)
+
+
+def this_python() -> Launcher:
+    """The interpreter that runs this."""
+    package = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    return Launcher((sys.executable, "-m", "edgeemb.devices.worker"), environment)
+
+
 class Worker:
     """A fresh process with one bundle; it answers questions until it is closed.
 
     :param setting: what it opens, once it is asked to.
+    :param launcher: how it is started; by default with the interpreter that runs this.
     :param limit_s: seconds that one question may take.
     """
 
-    def __init__(self, setting: Setting, *, limit_s: float = LIMIT_S) -> None:
+    def __init__(
+        self, setting: Setting, *, launcher: Launcher | None = None, limit_s: float = LIMIT_S
+    ) -> None:
+        launcher = launcher or this_python()
+        self._deaths = launcher.deaths
         self._name = Path(setting.bundle).name
         self._limit_s = limit_s
         self._hung = False
         # An empty folder of its own: nothing that lies beside the user can shadow a module.
         self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-profile-")
         self._errors = (Path(self._folder.name) / "stderr").open("w+b")
-        package = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgeemb.devices.worker", json.dumps(asdict(setting))],
+            [*launcher.command, json.dumps(asdict(setting))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=self._folder.name,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+            env=launcher.environment,
             encoding="utf-8",
         )
 
@@ -113,6 +139,8 @@ class Worker:
         status = self._process.wait()
         if self._hung:
             return f"measuring {self._name} failed: the process did not answer within {self._limit_s:g} s"
+        if -status in self._deaths:
+            return f"measuring {self._name} failed: {self._deaths[-status]}"
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         how = f"signal {-status}" if status < 0 else f"status {status}"

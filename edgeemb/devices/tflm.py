@@ -6,7 +6,6 @@ of reference kernels that no microcontroller runs as they are. None are given.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import GOLDEN, Manifest, read_manifest, unpack, verify
+from edgeemb.bundle import GOLDEN, Manifest, checked
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
@@ -45,13 +44,7 @@ def profile(bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
     :raises DeviceError: if the bundle is for another runtime, or TFLM lacks one of its ops.
     :raises NativeError: if the wheel is missing or of another version.
     """
-    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
-        folder = bundle
-        if bundle.is_file():
-            folder = Path(scratch)
-            unpack(bundle, folder)
-        manifest = read_manifest(folder)
-        verify(folder, manifest.files)
+    with checked(bundle) as (folder, manifest):
         if manifest.runtime not in RUNTIMES:
             raise DeviceError(
                 f"{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with --target tflm"
@@ -81,12 +74,9 @@ def _report(
         Measurement("arena_persistent_bytes", arena.persistent, length=length),
         Measurement("arena_transient_bytes", arena.transient, length=length),
         *([Measurement("model_bytes", model.bytes)] if model is not None else []),
-        *(Measurement("p50_ms", None, NO_TIME, asked) for asked in plan.lengths),
+        *(Measurement("p50_ms", None, NO_TIME, asked, threads=1) for asked in plan.lengths),
     ]
-    subject = Subject(
-        name, manifest.source, "tflm", engine.ops, engine.ops, manifest.body,
-        {alias: table.spec for alias, table in manifest.tables.items()}, manifest.sizes, manifest.parity,
-    )  # fmt: skip
+    subject = replace(Subject.of(name, manifest, engine.ops, engine.ops), runtime="tflm")
     golden = (
         "Golden vectors: none fits."
         if agreement is None

@@ -69,8 +69,27 @@ class Bench:
             case "used":
                 return self._used()
             case "end_profile":
-                return {"path": self._end_profile()}
+                return self._end_profile()
         raise DeviceError(f"the measuring process knows no '{ask}'")
+
+    @property
+    def session(self) -> Session:
+        """The open bundle.
+
+        :raises DeviceError: if it is not open.
+        """
+        if self._session is None:
+            raise DeviceError("the bundle is not open")
+        return self._session
+
+    def feeds(self, length: int) -> dict[str, NDArray[Any]]:
+        """Inputs of a sequence length, made once.
+
+        :param length: tokens.
+        """
+        if length not in self._feeds:
+            self._feeds[length] = make_feeds(self.session.manifest, length)
+        return self._feeds[length]
 
     def _runtime(self) -> dict[str, Any]:
         """Import what any bundle of this runtime needs, so that memory from here on is the bundle's own."""
@@ -94,18 +113,15 @@ class Bench:
         ops = "builtin" if self._session is None else self._session.engine.ops
         return {"ops": ops, "kernel": variants()[0] if ops == "custom" else ""}
 
-    def _end_profile(self) -> str:
-        """The file of the runtime's own profile; empty if it writes none."""
+    def _end_profile(self) -> dict[str, str]:
+        """The file of the runtime's own profile; empty if it writes none; and what the runtime says of it."""
         engine = None if self._session is None else self._session.engine
         end = getattr(engine, "end_profile", None)
-        return str(end()) if end else ""
+        path = end() if end else None
+        return {"path": str(path or ""), "note": getattr(engine, "profile_note", "")}
 
     def _run(self, length: int, runs: int) -> dict[str, Any]:
-        if self._session is None:
-            raise DeviceError("the bundle is not open")
-        if length not in self._feeds:
-            self._feeds[length] = make_feeds(self._session.manifest, length)
-        feeds, run = self._feeds[length], self._session.run
+        feeds, run = self.feeds(length), self.session.run
         times = []
         gc.disable()
         for _ in range(runs):
