@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.devices.host import profile
+from edgeemb.devices.plan import Plan
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
 from edgeemb.export.parity import sentences
 from edgeemb.export.tflite import check_ops
@@ -130,6 +132,25 @@ def test_refuses_inputs_longer_than_the_longest_signature(bundle: Path) -> None:
     ids = np.ones((1, 41), np.int64)
     with edgeemb.open(bundle) as session, pytest.raises(InputError, match=r"41 tokens, the bundle takes 40"):
         session.run({"input_ids": ids, "attention_mask": ids})
+
+
+def test_tells_the_cost_by_operator(builtin: Path) -> None:
+    report = profile(builtin, Plan(lengths=(40,), runs=2, ops_profile=True))
+    calls = {operator.name: operator.calls for operator in report.operators}
+    assert calls["lookup of word"] >= 2
+    assert sum(count for name, count in calls.items() if name.startswith("XNNPACK Fully Connected")) >= 6
+    assert any("whole microseconds" in note for note in report.notes)
+
+
+def test_computes_the_same_while_profiled(builtin: Path, tmp_path: Path) -> None:
+    with edgeemb.open(builtin) as plain, edgeemb.open(builtin, ops_profile=tmp_path / "profile") as profiled:
+        np.testing.assert_allclose(profiled.encode(["the cat"]), plain.encode(["the cat"]), atol=1e-6)
+
+
+def test_says_why_custom_ops_have_no_cost_by_operator(bundle: Path) -> None:
+    report = profile(bundle, Plan(lengths=(16,), runs=2, ops_profile=True))
+    assert not report.operators
+    assert any("No cost by operator" in note and "--ops builtin" in note for note in report.notes)
 
 
 def test_cuts_texts_at_the_longest_signature(tiny: Model, bundle: Path) -> None:

@@ -80,7 +80,7 @@ def open_folder(
         case "tflite" | "tflite-runtime":
             from edgeemb.runtimes.tflite import TfliteEngine
 
-            engine = TfliteEngine(folder, manifest, ops, threads)
+            engine = TfliteEngine(folder, manifest, ops, threads, ops_profile)
         case "tflm":
             from edgeemb.runtimes.tflm import TflmEngine
 

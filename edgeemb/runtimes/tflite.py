@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from edgeemb.bundle import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
 from edgeemb.native import find_library
+from edgeemb.runtimes.litert_profile import ProfiledModel
 from edgeemb.runtimes.session import Feeds
 
 MODEL = "model.tflite"
@@ -35,12 +36,20 @@ class TfliteEngine:
     :param manifest: its manifest.
     :param ops: ``custom`` and ``builtin`` must be what the bundle was exported with; ``auto`` takes what it is.
     :param threads: threads within an op; 0 leaves the choice to the runtime.
+    :param ops_profile: prefix of a file for the per-op profile, or None.
     :raises SpecError: if the bundle was exported with other lookups.
     :raises NativeError: if the library of lookups is missing or does not load.
     :raises BundleError: if no interpreter is installed, or it cannot load the model.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto", threads: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: Manifest,
+        ops: str = "auto",
+        threads: int = 0,
+        ops_profile: Path | None = None,
+    ) -> None:
         if ops not in ("auto", manifest.ops):
             raise SpecError(
                 f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}"
@@ -61,7 +70,7 @@ class TfliteEngine:
             self._interpreter: Any = module.Interpreter(
                 model_path=str(path), num_threads=threads or None, experimental_delegates=delegates
             )
-            self._runners = {
+            self._runners: dict[str, Any] = {
                 key: self._interpreter.get_signature_runner(key)
                 for key in self._interpreter.get_signature_list()
             }
@@ -69,6 +78,11 @@ class TfliteEngine:
             raise BundleError(
                 f"{path}: {self._package} cannot load it ({_one_line(error)}): export it for this runtime"
             ) from None
+        self._profiled: ProfiledModel | None = None
+        self._profile = ops_profile
+        if ops_profile is not None and self._package == "ai-edge-litert" and self.ops == "builtin":
+            self._profiled = ProfiledModel(path, threads)
+            self._runners = self._profiled.runners()
         # A finished model keeps the signature that it had.
         self._only = next(iter(self._runners), "main")
         wanted = [f"length_{length}" for length in self.lengths] or [self._only]
@@ -111,10 +125,34 @@ class TfliteEngine:
             for parts, info in zip(zip(*rows, strict=True), self._manifest.outputs, strict=True)
         ]
 
+    @property
+    def profile_note(self) -> str:
+        """What is to be said of the cost by operator, or why there is none."""
+        if self._package != "ai-edge-litert":
+            return f"{self._package} has no profiler: profile with ai-edge-litert"
+        if self.ops == "custom":
+            return "LiteRT's profiler takes no delegate of ours: export with --ops builtin for the cost by operator"
+        return (
+            "LiteRT counts whole microseconds: a shorter operator counts as nothing; "
+            "what XNNPACK takes of a lookup is under its own operators"
+        )
+
+    def end_profile(self) -> Path | None:
+        """Finish the per-op profile and give the file that holds it; None where there is none (see `profile_note`).
+
+        :raises SpecError: if the session was opened without one.
+        """
+        if self._profile is None:
+            raise SpecError("this session keeps no profile: open it with ops_profile")
+        return None if self._profiled is None else self._profiled.write(Path(f"{self._profile}.json"))
+
     def close(self) -> None:
         """Drop the interpreter."""
         self._runners = {}
         self._interpreter = None
+        if self._profiled is not None:
+            self._profiled.close()
+            self._profiled = None
 
     def _invoke(self, runner: Any, feeds: Feeds) -> list[NDArray[Any]]:
         details = runner.get_input_details()
