@@ -30,17 +30,18 @@ def token_bytes(tokenizer_json: str, rows: int) -> list[bytes]:
     """
     described = json.loads(tokenizer_json)
     special = {token["id"] for token in described["added_tokens"] if token["special"]}
-    read = _reader(described)
+    vocabulary = Tokenizer.from_str(tokenizer_json).get_vocab(with_added_tokens=True)
+    read = _reader(described, any(text.startswith(_METASPACE) for text in vocabulary))
     found = [b""] * rows
-    for text, number in Tokenizer.from_str(tokenizer_json).get_vocab(with_added_tokens=True).items():
+    for text, number in vocabulary.items():
         if 0 <= number < rows:
             # A zero byte ends a token in the byte form.
             found[number] = (text.encode() if number in special else read(text)).replace(b"\0", b"")
     return found
 
 
-def _reader(described: dict[str, Any]) -> Callable[[str], bytes]:
-    """How the tokenizer writes its pieces."""
+def _reader(described: dict[str, Any], marks_spaces: bool) -> Callable[[str], bytes]:
+    """How the tokenizer writes its pieces; where it marks neither beginnings nor continuations, each piece begins a word."""
     model = described["model"]
     prefix, suffix = model.get("continuing_subword_prefix"), model.get("end_of_word_suffix") or ""
 
@@ -58,7 +59,7 @@ def _reader(described: dict[str, Any]) -> Callable[[str], bytes]:
     def spaced(piece: str) -> bytes:
         if is_byte_piece(piece):
             return CONTINUES + bytes([int(piece[3:5], 16)])
-        marker = BEGINS if piece.startswith(_METASPACE) else CONTINUES
+        marker = BEGINS if piece.startswith(_METASPACE) or not marks_spaces else CONTINUES
         return marker + piece.removeprefix(_METASPACE).removesuffix(suffix).encode()
 
     if prefix:

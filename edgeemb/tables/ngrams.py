@@ -145,6 +145,8 @@ def ngram_rows(
     hashes = np.zeros((count, width, lanes), np.int32)
     rows = np.zeros((count, dim), np.float32)
     filled = np.flatnonzero(lengths > 0)
+    if not len(filled):
+        return rows
     for size, (low, high) in enumerate(parts_of(n, lanes, dim), start=1):
         # Byte `size - 1` of the n-gram that begins at each place; past the token's end a shorter one stays as it is.
         last = places + size - 1
@@ -155,7 +157,7 @@ def ngram_rows(
         grams = counted.sum(axis=1)[filled]
         spread = seeds[low:high].astype(np.int32).reshape(-1, lanes)
         centred = _modulo(hashes[counted][:, None, :] * spread) - CENTRE
-        total = np.add.reduceat(centred, np.cumsum(grams) - grams) if len(filled) else centred
+        total = np.add.reduceat(centred, np.cumsum(grams) - grams)
         scale = np.float32(1) / (CENTRE * grams).astype(np.float32)
         rows[filled, low:high] = total.reshape(len(filled), -1).astype(np.float32) * scale[:, None]
     return rows
