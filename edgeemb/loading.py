@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.errors import ModelError
+from edgeemb.fitted import INDEX
 from edgeemb.model_info import LoadedModel
 
 
@@ -23,7 +24,7 @@ def load(
 ) -> LoadedModel:
     """Load a model for export.
 
-    :param source: a Hugging Face, sentence-transformers or model2vec folder, a name on the Hugging Face hub, a
+    :param source: a Hugging Face, sentence-transformers or model2vec folder, one that `edgeemb distill` made, a name on the Hugging Face hub, a
         finished ``.onnx`` or ``.tflite`` file, or a torch module that holds ``nn.Embedding`` layers.
     :param example_inputs: for a torch module: what its ``forward`` takes, by position or by name.
     :param axes: for a torch module: per input a name for each axis whose size may vary, a number for each that
@@ -102,6 +103,11 @@ def _load_folder(
     name = name or path.resolve().name
     if is_static(path):
         return load_static(path, source=source, name=name, max_length=max_length)
+    if (path / INDEX).is_file():
+        from edgeemb.words_model import is_words_folder, load_words_folder
+
+        if is_words_folder(path):
+            return load_words_folder(path, source=source, name=name, max_length=max_length)
     # transformers takes seconds to import and the others do not need it.
     from edgeemb.huggingface import find_folder, load_folder
 

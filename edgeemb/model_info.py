@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError, SpecError
+from edgeemb.tables import Table
 
 if TYPE_CHECKING:
     from edgeemb.model import Model
@@ -69,12 +70,14 @@ class LoadedModel(ABC):
     :param inputs: what goes in; of a model that takes text, the ids first and the mask second.
     :param outputs: what comes out.
     :param tables: its embedding tables, the largest first.
-    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``.
+    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``, and where `tokenizer` says how.
+    :param tokenizer: ``words`` where the first input holds the bytes of words (`edgeemb.words`); else empty.
     :param max_length: tokens of the longest text, special tokens included; 0 for a ``module``.
     :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
     :param normalize: whether the vectors have length 1.
     :param labels: names of the classes, in the order of the logits.
     :param prompt: what the model expects in front of each text, often empty.
+    :param fitted: tables by alias that were trained inside the model: an export takes them as they are.
     """
 
     name: str
@@ -84,11 +87,13 @@ class LoadedModel(ABC):
     outputs: tuple[TensorInfo, ...]
     tables: tuple[TableInfo, ...]
     tokenizer_json: str | None = field(default=None, repr=False)
+    tokenizer: str = ""
     max_length: int = 0
     pooling: str | None = None
     normalize: bool = False
     labels: tuple[str, ...] = ()
     prompt: str = ""
+    fitted: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     @property
     def word_table(self) -> TableInfo:

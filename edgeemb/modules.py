@@ -98,12 +98,12 @@ class SentenceEncoder(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embed a batch of texts.
 
-        :param input_ids: int64[batch, length].
+        :param input_ids: int64[batch, length]; or rows, see `body_inputs`.
         :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
         :return: float32[batch, dim].
         """
         mask = attention_mask.to(torch.float32)
-        output = self.body(**_body_inputs(input_ids, mask, self.takes_types))
+        output = self.body(**body_inputs(input_ids, mask, self.takes_types))
         vectors: Tensor = self.head(self.pooling(output.last_hidden_state, mask))
         return vectors
 
@@ -123,21 +123,29 @@ class SequenceClassifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Classify a batch of texts.
 
-        :param input_ids: int64[batch, length].
+        :param input_ids: int64[batch, length]; or rows, see `body_inputs`.
         :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
         :return: float32[batch, classes], before any softmax.
         """
         mask = attention_mask.to(torch.float32)
-        logits: Tensor = self.body(**_body_inputs(input_ids, mask, self.takes_types)).logits
+        logits: Tensor = self.body(**body_inputs(input_ids, mask, self.takes_types)).logits
         return logits
 
 
-def _body_inputs(input_ids: Tensor, mask: Tensor, takes_types: bool) -> dict[str, Tensor]:
+def body_inputs(input_ids: Tensor, mask: Tensor, takes_types: bool) -> dict[str, Tensor]:
+    """What a transformers body is called with.
+
+    :param input_ids: int64[batch, length]; or float32[batch, length, dim], rows that were looked up before.
+    :param mask: float32[batch, length], 1 for a token and 0 for padding.
+    :param takes_types: whether the body has a table of token types.
+    """
     # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length]
     # scores.
-    inputs = {"input_ids": input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
+    given = "input_ids" if input_ids.dim() == 2 else "inputs_embeds"
+    inputs = {given: input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
     if takes_types:
         # One type row per text is broadcast over its tokens; its id depends on the input so that exporters
         # keep the lookup instead of folding the table away.
-        inputs["token_type_ids"] = torch.zeros_like(input_ids[:, :1])
+        like = input_ids if input_ids.dim() == 2 else mask
+        inputs["token_type_ids"] = torch.zeros_like(like[:, :1], dtype=torch.int64)
     return inputs
