@@ -204,6 +204,16 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
     "--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]"
 )
 @click.option("--ops-profile", is_flag=True, help="Also show the cost by operator.")
+@click.option(
+    "--cores",
+    type=click.Choice(["all", "big", "little"]),
+    default="all",
+    show_default=True,
+    help="Cores of a phone to run on: those with the highest or the lowest clock.",
+)
+@click.option(
+    "--runtime-lib", type=_FOLDER, help="Shared library of the runtime for a phone, e.g. libonnxruntime.so."
+)
 @click.option("--html", type=_FOLDER, help="Also write a page to this file.")
 @_ops
 @_json
@@ -214,6 +224,8 @@ def profile(
     threads: str,
     runs: int | None,
     ops_profile: bool,
+    cores: str,
+    runtime_lib: Path | None,
     html: Path | None,
     ops: str,
     as_json: bool,
@@ -224,7 +236,8 @@ def profile(
     from edgeemb.devices.plan import Plan
     from edgeemb.report import print_profile, write_page
 
-    plan = Plan(_numbers(lengths, "--lengths"), _numbers(threads, "--threads"), runs, ops, ops_profile)
+    numbers = _numbers(lengths, "--lengths"), _numbers(threads, "--threads")
+    plan = Plan(*numbers, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
     with show.steps(quiet=as_json) as progress:
         report = profile_on(device, bundle, plan, lambda done, total: progress("measure", done, total))
     if html is not None:
@@ -331,9 +344,10 @@ def targets(as_json: bool) -> None:
 @_json
 def devices(as_json: bool) -> None:
     """List what a bundle can be measured on."""
+    from edgeemb.devices import attached
     from edgeemb.devices import devices as all_devices
 
-    known = all_devices()
+    known = [*all_devices(), *attached()]
     _print(
         as_json,
         lambda: [vars(device) for device in known],

@@ -25,7 +25,7 @@ SCHEMA = 1
 MAX_BYTES = 16 * 2**20
 
 #: Units of measurements. A name ends in its unit, so that a number is never without one.
-UNITS = ("ms", "bytes", "instructions", "cycles", "percent")
+UNITS = ("ms", "bytes", "instructions", "cycles", "percent", "mhz", "celsius")
 
 #: Kinds of devices.
 KINDS = ("host", "phone", "emulated", "simulated")

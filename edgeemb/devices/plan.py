@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgeemb.errors import InputError
 
@@ -18,6 +19,8 @@ class Plan:
     :param ops: ``auto``, ``builtin`` or ``custom`` lookups.
     :param ops_profile: also measure the cost by operator, at the first length that the bundle takes.
     :param budget_s: seconds for each latency.
+    :param cores: ``all``, or the ``big`` or ``little`` ones of a phone.
+    :param runtime_lib: the runtime's shared library for a phone, or None.
     :raises InputError: if a number makes no sense.
     """
 
@@ -27,6 +30,8 @@ class Plan:
     ops: str = "auto"
     ops_profile: bool = False
     budget_s: float = 1.0
+    cores: str = "all"
+    runtime_lib: Path | None = None
 
     def __post_init__(self) -> None:
         runs = (1 if self.runs is None else self.runs,)

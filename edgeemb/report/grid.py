@@ -10,7 +10,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.report.values import LABELS, PARTS, group_of, label_of, show
 
 #: The order of the groups of rows.
-GROUPS = ("Bundle", "Size", "Parity", "Quality", "Time", "Memory", "Cost")
+GROUPS = ("Bundle", "Size", "Parity", "Quality", "Time", "Memory", "Cost", "Conditions")
 
 _TIMELESS = {
     "emulated": "an emulator's time is not the device's",

@@ -18,7 +18,14 @@ LABELS = {
     "load_file_bytes": "after load, mapped files",
     "steady_anonymous_bytes": "steady, anonymous",
     "steady_file_bytes": "steady, mapped files",
+    "cold_load_ms": "load, cold",
+    "lookup_ms": "table lookup",
+    "clock_before_mhz": "clock before",
+    "clock_after_mhz": "clock after",
+    "temperature_before_celsius": "temperature before",
+    "temperature_after_celsius": "temperature after",
     "peak_rss_bytes": "peak",
+    "pss_bytes": "process, shared pages divided",
     "baseline_rss_bytes": "process before the bundle",
     "flash_bytes": "flash",
     "ram_bytes": "RAM",
@@ -26,7 +33,14 @@ LABELS = {
     "lookup_instructions": "lookup",
 }
 
-_GROUPS = {"ms": "Time", "percent": "Quality", "bytes": "Memory", "instructions": "Cost"}
+_GROUPS = {
+    "ms": "Time",
+    "percent": "Quality",
+    "bytes": "Memory",
+    "instructions": "Cost",
+    "mhz": "Conditions",
+    "celsius": "Conditions",
+}
 
 _SCALES = {
     "bytes": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")),
@@ -37,6 +51,8 @@ _SCALES = {
         (1, "instructions"),
     ),
     "ms": ((1e3, "s"), (1, "ms"), (1e-3, "µs")),
+    "mhz": ((1e3, "GHz"), (1, "MHz")),
+    "celsius": ((1, "°C"),),
 }
 
 
