@@ -20,7 +20,7 @@ from edgeemb.errors import InputError, NativeError
 
 _SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
 _PREFIX = "" if sys.platform == "win32" else "lib"
-_ABI_VERSION = 2
+_ABI_VERSION = 3
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
 _STATUS = {
@@ -195,6 +195,104 @@ def codebook_lookup(
     return out
 
 
+def ngram_lookup(
+    ids: NDArray[Any],
+    tokens: NDArray[np.uint8],
+    starts: NDArray[np.int32],
+    seeds: NDArray[np.int16],
+    bases: NDArray[np.int16],
+    n: int,
+    variant: str | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Rows computed from the bytes of tokens by the native kernel, as `edgeemb.tables.ngrams.rows_of_tokens` defines them.
+
+    :param ids: int32 or int64[N], each in [0, V).
+    :param tokens: uint8[total]; need not be aligned, as all that follow.
+    :param starts: int32[V + 1]: token i is ``tokens[starts[i]:starts[i + 1]]``, at most 32 bytes.
+    :param seeds: int16[dim], each in [1, 4093).
+    :param bases: int16[lanes], each in [1, 4093).
+    :param n: longest n-gram.
+    :param variant: a name of `variants`, or None for the fastest.
+    :param out: float32[N, dim] that is written and returned; need not be aligned.
+    :return: float32[N, dim].
+    :raises InputError: if an id is out of range, the bounds of a token are, or the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the constants.
+    """
+    rows = max(len(starts) - 1, 0)
+    if out is None:
+        out = np.empty((len(ids), len(seeds)), np.float32)
+    _check(
+        ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
+        ("tokens", tokens, (np.dtype(np.uint8),), (len(tokens),)),
+        ("starts", starts, (np.dtype(np.int32),), (rows + 1,)),
+        ("seeds", seeds, (np.dtype(np.int16),), (len(seeds),)),
+        ("bases", bases, (np.dtype(np.int16),), (len(bases),)),
+        ("out", out, (np.dtype(np.float32),), (len(ids), len(seeds))),
+    )
+    position = ctypes.c_int64(-1)
+    status = _kernels().edgeemb_ngram_lookup(
+        variant.encode() if variant is not None else None,
+        tokens.ctypes.data,
+        len(tokens),
+        starts.ctypes.data,
+        rows,
+        *(seeds.ctypes.data, len(seeds), bases.ctypes.data, len(bases), n),
+        ids.ctypes.data,
+        _ID_TYPES[ids.dtype],
+        len(ids),
+        out.ctypes.data,
+        ctypes.byref(position),
+    )
+    if status == _CODE_OUT_OF_RANGE:
+        row = ids[position.value]
+        raise InputError(
+            f"token {row} (id at position {position.value}) spans bytes {starts[row]} to {starts[row + 1]}: not 0 to 32 of the {len(tokens)}"
+        )
+    asked = f"n={n} lanes={len(bases)} dim={len(seeds)} variant={variant}"
+    _raise_for(status, ids, position.value, rows, asked)
+    return out
+
+
+def ngram_bytes(
+    padded: NDArray[np.uint8],
+    seeds: NDArray[np.int16],
+    bases: NDArray[np.int16],
+    n: int,
+    variant: str | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Rows of tokens that come as their bytes, by the native kernel.
+
+    :param padded: uint8[N, L]: the bytes of a token, then zeros; 32 bytes count; need not be aligned, as all that follow.
+    :param seeds: int16[dim], each in [1, 4093).
+    :param bases: int16[lanes], each in [1, 4093).
+    :param n: longest n-gram.
+    :param variant: a name of `variants`, or None for the fastest.
+    :param out: float32[N, dim] that is written and returned; need not be aligned.
+    :return: float32[N, dim].
+    :raises InputError: if the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the constants.
+    """
+    count, width = padded.shape
+    if out is None:
+        out = np.empty((count, len(seeds)), np.float32)
+    _check(
+        ("padded", padded, (np.dtype(np.uint8),), (count, width)),
+        ("seeds", seeds, (np.dtype(np.int16),), (len(seeds),)),
+        ("bases", bases, (np.dtype(np.int16),), (len(bases),)),
+        ("out", out, (np.dtype(np.float32),), (count, len(seeds))),
+    )
+    status = _kernels().edgeemb_ngram_bytes(
+        variant.encode() if variant is not None else None,
+        *(seeds.ctypes.data, len(seeds), bases.ctypes.data, len(bases), n),
+        *(padded.ctypes.data, count, width, out.ctypes.data),
+    )
+    asked = f"n={n} lanes={len(bases)} dim={len(seeds)} width={width} variant={variant}"
+    _raise_for(status, seeds, 0, 0, asked)
+    return out
+
+
 def _check(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tuple[int, ...]]) -> None:
     """Refuse arrays that are not contiguous, or of another dtype or shape; each with its name, dtypes and shape."""
     for name, array, dtypes, shape in wanted:
@@ -239,4 +337,13 @@ def _kernels() -> ctypes.CDLL:
     ]
     kernels.edgeemb_codebook_lookup.restype = int32
     kernels.edgeemb_codebook_lookup.argtypes = kernels.edgeemb_quantized_lookup.argtypes
+    constants = (pointer, int32, pointer, int32, int32)
+    kernels.edgeemb_ngram_lookup.restype = int32
+    kernels.edgeemb_ngram_lookup.argtypes = [
+        ctypes.c_char_p,
+        *(pointer, int64, pointer, int64, *constants),
+        *(pointer, int32, int64, pointer, pointer),
+    ]
+    kernels.edgeemb_ngram_bytes.restype = int32
+    kernels.edgeemb_ngram_bytes.argtypes = [ctypes.c_char_p, *constants, pointer, int64, int64, pointer]
     return kernels

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "codebook.h"
+#include "ngram.h"
 #include "quantized.h"
 
 #if defined(_WIN32)
@@ -18,11 +19,17 @@ EDGEEMB_EXPORT int32_t edgeemb_quantized_lookup(
 EDGEEMB_EXPORT int32_t edgeemb_codebook_lookup(
     const char *variant, const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries,
     int32_t part, int32_t additive, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
+EDGEEMB_EXPORT int32_t edgeemb_ngram_lookup(
+    const char *variant, const void *tokens, int64_t total, const void *starts, int64_t rows, const void *seeds, int32_t dim,
+    const void *bases, int32_t lanes, int32_t n, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
+EDGEEMB_EXPORT int32_t edgeemb_ngram_bytes(
+    const char *variant, const void *seeds, int32_t dim, const void *bases, int32_t lanes, int32_t n, const void *bytes, int64_t count,
+    int64_t width, void *output);
 
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 2;
+    return 3;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
@@ -128,4 +135,63 @@ int32_t edgeemb_codebook_lookup(
         *position = (int64_t)at;
     }
     return status;
+}
+
+/* eeb_ngram_lookup of ngram.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE and EEB_CODE_OUT_OF_RANGE
+ * only. */
+int32_t edgeemb_ngram_lookup(
+    const char *variant, const void *tokens, int64_t total, const void *starts, int64_t rows, const void *seeds, int32_t dim,
+    const void *bases, int32_t lanes, int32_t n, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position)
+{
+    const eeb_variant chosen = find_variant(variant);
+    eeb_ngram_table table;
+    eeb_ids all;
+    size_t at = 0;
+    eeb_status status;
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    if (count < 0) {
+        return EEB_BAD_SHAPE;
+    }
+    table.tokens = tokens;
+    table.starts = starts;
+    table.seeds = seeds;
+    table.bases = bases;
+    table.rows = rows;
+    table.total = total;
+    table.n = n;
+    table.lanes = lanes;
+    table.dim = dim;
+    all.data = ids;
+    all.count = (size_t)count;
+    all.type = id_type;
+    status = eeb_ngram_variant(chosen).lookup(&table, &all, output, &at);
+    if ((status == EEB_ID_OUT_OF_RANGE || status == EEB_CODE_OUT_OF_RANGE) && position != NULL) {
+        *position = (int64_t)at;
+    }
+    return status;
+}
+
+/* eeb_ngram_bytes of ngram.h, by a variant's name (NULL: the fastest). */
+int32_t edgeemb_ngram_bytes(
+    const char *variant, const void *seeds, int32_t dim, const void *bases, int32_t lanes, int32_t n, const void *bytes, int64_t count,
+    int64_t width, void *output)
+{
+    const eeb_variant chosen = find_variant(variant);
+    eeb_ngram_table table = {0};
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    if (count < 0 || width < 0) {
+        return EEB_BAD_SHAPE;
+    }
+    table.seeds = seeds;
+    table.bases = bases;
+    table.n = n;
+    table.lanes = lanes;
+    table.dim = dim;
+    return eeb_ngram_variant(chosen).bytes(&table, bytes, (size_t)count, (size_t)width, output);
 }
