@@ -66,9 +66,11 @@ static OrtStatus *codebook_table(const CodebookKernel *kernel, const OrtKernelCo
     return NULL;
 }
 
-static eeb_status codebook_rows(const void *table, const eeb_ids *ids, void *output, size_t *position)
+static eeb_status codebook_rows(const Lookup *lookup, size_t first, size_t count, void *output, size_t *position)
 {
-    return eeb_codebook_lookup((const eeb_codebook_table *)table, ids, output, position);
+    const eeb_ids ids = eeb_ids_part(&lookup->ids, first, count);
+
+    return eeb_codebook_lookup((const eeb_codebook_table *)lookup->table, &ids, output, position);
 }
 
 static OrtStatus *codebook_run(void *opaque, OrtKernelContext *context)

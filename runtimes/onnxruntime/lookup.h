@@ -27,7 +27,9 @@ typedef struct Op {
     OrtCustomOp ort;
     const char *name;
     int32_t detail; /* what the name implies; each op says what it is */
-    int parallel;   /* whether the runtime that it is registered with has ParallelFor */
+    size_t inputs;
+    size_t bytes; /* the input that must be uint8 */
+    int parallel; /* whether the runtime that it is registered with has ParallelFor */
 } Op;
 
 /* ONNX Runtime hands an op back by the address of its first member. */
@@ -189,7 +191,10 @@ static void destroy_kernel(void *kernel)
     free(kernel);
 }
 
-typedef eeb_status (*LookupRows)(const void *table, const eeb_ids *ids, void *output, size_t *position);
+struct Lookup;
+
+/* Writes `count` rows from the `first` one on. */
+typedef eeb_status (*LookupRows)(const struct Lookup *lookup, size_t first, size_t count, void *output, size_t *position);
 
 /* One call, cut into parts that run at the same time. */
 typedef struct Lookup {
@@ -197,7 +202,8 @@ typedef struct Lookup {
     const void *table;
     int64_t table_rows;
     size_t dim;
-    eeb_ids ids;
+    size_t count; /* rows to write */
+    eeb_ids ids;  /* as many, where rows are asked for by id */
     uint8_t *output;
     size_t part_rows;
     size_t position; /* of an id whose row the kernel refused; set before the status */
@@ -208,10 +214,10 @@ static void lookup_part(void *data, size_t index)
 {
     Lookup *lookup = (Lookup *)data;
     const size_t first = index * lookup->part_rows;
-    const size_t left = lookup->ids.count - first;
-    const eeb_ids ids = eeb_ids_part(&lookup->ids, first, left < lookup->part_rows ? left : lookup->part_rows);
+    const size_t left = lookup->count - first;
+    const size_t count = left < lookup->part_rows ? left : lookup->part_rows;
     size_t position = 0;
-    const eeb_status status = lookup->rows(lookup->table, &ids, lookup->output + first * lookup->dim * 4, &position);
+    const eeb_status status = lookup->rows(lookup, first, count, lookup->output + first * lookup->dim * 4, &position);
 
     if (status != EEB_OK) {
         __atomic_store_n(&lookup->position, first + position, __ATOMIC_RELAXED);
@@ -219,23 +225,20 @@ static void lookup_part(void *data, size_t index)
     }
 }
 
-/* Checks the ids, makes the output and fills it. A status of the kernel is left in `lookup`, for the op to word. */
-static OrtStatus *run_lookup(const Kernel *kernel, OrtKernelContext *context, const Tensor *ids, Lookup *lookup)
+/* Makes the output, a row for each element of `asked`, and fills it. A status of the kernel is left in `lookup`, for the op to word. */
+static OrtStatus *run_rows(const Kernel *kernel, OrtKernelContext *context, const Tensor *asked, Lookup *lookup)
 {
     const size_t row_bytes = lookup->dim * 4;
     void *output = NULL;
     size_t parts, part;
-    OrtStatus *status = check_ids(kernel->api, kernel->name, &lookup->ids, lookup->table_rows);
+    OrtStatus *status = make_output(kernel->api, context, asked, (int64_t)lookup->dim, &output);
 
-    if (status == NULL) {
-        status = make_output(kernel->api, context, ids, (int64_t)lookup->dim, &output);
-    }
-    if (status != NULL || lookup->ids.count == 0) {
+    if (status != NULL || lookup->count == 0) {
         return status;
     }
     lookup->output = (uint8_t *)output;
     lookup->part_rows = row_bytes < PART_BYTES ? PART_BYTES / row_bytes : 1;
-    parts = (lookup->ids.count + lookup->part_rows - 1) / lookup->part_rows;
+    parts = (lookup->count + lookup->part_rows - 1) / lookup->part_rows;
     if (kernel->parallel && parts > 1) {
         return ((OrtParallelFor)kernel->api[SLOT_PARALLEL_FOR])(context, lookup_part, parts, 0, lookup);
     }
@@ -243,6 +246,15 @@ static OrtStatus *run_lookup(const Kernel *kernel, OrtKernelContext *context, co
         lookup_part(lookup, part);
     }
     return NULL;
+}
+
+/* The same for rows asked for by id, which are checked first. */
+static OrtStatus *run_lookup(const Kernel *kernel, OrtKernelContext *context, const Tensor *ids, Lookup *lookup)
+{
+    OrtStatus *status = check_ids(kernel->api, kernel->name, &lookup->ids, lookup->table_rows);
+
+    lookup->count = lookup->ids.count;
+    return status != NULL ? status : run_rows(kernel, context, ids, lookup);
 }
 
 /* The error for a kernel's status that has no words of its own. */
@@ -265,17 +277,15 @@ static const char *cpu_provider(const OrtCustomOp *op)
     return NULL;
 }
 
-/* The ids, the codes, and scales or codebooks; ids and floats come in two types each, which the kernel checks. */
+/* Inputs that come in two types each are checked by the kernel. */
 static int input_type(const OrtCustomOp *op, size_t index)
 {
-    (void)op;
-    return index == 1 ? ORT_UINT8 : ORT_ANY;
+    return index == whole_op(op)->bytes ? ORT_UINT8 : ORT_ANY;
 }
 
-static size_t three_inputs(const OrtCustomOp *op)
+static size_t input_count(const OrtCustomOp *op)
 {
-    (void)op;
-    return 3;
+    return whole_op(op)->inputs;
 }
 
 static size_t one_output(const OrtCustomOp *op)
@@ -311,12 +321,14 @@ static int not_variadic(const OrtCustomOp *op)
     return 1;
 }
 
-/* An op: its functions, name and detail. */
-#define OP(prefix, name, detail, parallel)                                                                                                 \
-    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, input_type, three_inputs, float_output, one_output, NULL, destroy_kernel, required,    \
+/* An op: its functions, name, detail, number of inputs, and which of them holds bytes. */
+#define OP(prefix, name, detail, inputs, bytes, parallel)                                                                                  \
+    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, input_type, input_count, float_output, one_output, NULL, destroy_kernel, required,     \
       required, default_memory, not_variadic, not_variadic, not_variadic, not_variadic, prefix##_create, prefix##_run},                    \
      name,                                                                                                                                 \
      detail,                                                                                                                               \
+     inputs,                                                                                                                               \
+     bytes,                                                                                                                                \
      parallel}
 
 #endif

@@ -81,9 +81,11 @@ static OrtStatus *quantized_table(const QuantizedKernel *kernel, const OrtKernel
     return NULL;
 }
 
-static eeb_status quantized_rows(const void *table, const eeb_ids *ids, void *output, size_t *position)
+static eeb_status quantized_rows(const Lookup *lookup, size_t first, size_t count, void *output, size_t *position)
 {
-    return eeb_quantized_lookup((const eeb_quantized_table *)table, ids, output, position);
+    const eeb_ids ids = eeb_ids_part(&lookup->ids, first, count);
+
+    return eeb_quantized_lookup((const eeb_quantized_table *)lookup->table, &ids, output, position);
 }
 
 static OrtStatus *quantized_run(void *opaque, OrtKernelContext *context)
