@@ -267,7 +267,7 @@ static int64_t count_resident(int file, size_t bytes, size_t page)
 
 void drop_files(const char *paths, int64_t *pages, int64_t *resident)
 {
-    const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    const size_t page = (size_t)getpagesize();
     char path[512];
 
     *pages = *resident = 0;

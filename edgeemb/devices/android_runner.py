@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +16,35 @@ from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import FLAGS, run_compiler, sources, symbol_prefix
 
-#: Processors that a runner is built for: by Android's name, Clang's name and ELF's number (e_machine).
-ABIS = {"arm64-v8a": ("aarch64", 183), "x86_64": ("x86_64", 62)}
+#: Processors that a runner is built for: by Android's name and Clang's.
+ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 
 _COMMON = ("runner.c", "feeds.c", "system.c")
-_WARNINGS = ("-D_GNU_SOURCE", "-Wall", "-Wextra", "-s")
+_FLAGS = ("-D_GNU_SOURCE", "-Wall", "-Wextra", "-g0")
+_ANDROID_FLAGS = ("-fPIE", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
+#: A program that any Android from 7 on loads, on pages of 4 and of 16 KB.
+_ANDROID_LINK = (
+    *(
+        "-pie",
+        "--dynamic-linker",
+        "/system/bin/linker64",
+        "--strip-all",
+        "--no-undefined",
+        "--hash-style=both",
+    ),
+    *(
+        "-z",
+        "max-page-size=16384",
+        "-z",
+        "common-page-size=16384",
+        "-z",
+        "relro",
+        "-z",
+        "now",
+        "-z",
+        "noexecstack",
+    ),
+)
 #: Oldest glibc that a runner is linked against.
 _GLIBC = "2.28"
 
@@ -49,7 +74,7 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     """
     prefix = symbol_prefix(name)
     own = ["-static", "-DEEM_MARKS", f"-DRUNNER_PREFIX={prefix}", f"-I{folder}", *map(str, sources(folder))]
-    return _build("engine_c.c", f"{ABIS[abi][0]}-linux-musl", own, out)
+    return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 
 def build_dynamic(library: Library, out: Path) -> Path:
@@ -59,7 +84,10 @@ def build_dynamic(library: Library, out: Path) -> Path:
     :param out: an existing folder for it.
     :raises NativeError: if there is no compiler, or it fails.
     """
-    return _build("engine_onnxruntime.c", f"{ABIS[library.abi][0]}-linux-gnu.{_GLIBC}", ["-ldl"], out)
+    processor = ABIS[library.abi]
+    if library.libc == "glibc":
+        return _build("engine_onnxruntime.c", f"{processor}-linux-gnu.{_GLIBC}", ["-ldl"], out)
+    return _build_for_android("engine_onnxruntime.c", processor, out)
 
 
 def read_library(path: Path, abi: str) -> Library:
@@ -98,15 +126,39 @@ def read_library(path: Path, abi: str) -> Library:
 
 
 def _build(engine: str, target: str, own: list[str], out: Path) -> Path:
-    room = find_sources() / "devices" / "runner"
-    files = [str(room / name) for name in (*_COMMON, engine)]
+    room = _room()
     place = out / "runner"
-    flags = (*FLAGS, *_WARNINGS, f"-I{room}")
-    run_compiler([*_compiler(), "-target", target, *flags, *files, *own, "-o", str(place)])
+    files = [str(room / name) for name in (*_COMMON, engine)]
+    run_compiler([*_zig("cc"), "-target", target, *FLAGS, *_FLAGS, "-s", *files, *own, "-o", str(place)])
     return place
 
 
-def _compiler() -> list[str]:
+def _build_for_android(engine: str, processor: str, out: Path) -> Path:
+    """Without Android's own headers and libraries: musl's headers, whose types are the kernel's and so bionic's, and stand-ins to link."""
+    room, place = _room(), out / "runner"
+    with tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
+        scratch = Path(name)
+        compiler = [*_zig("cc"), "-target", f"{processor}-linux-musl", *FLAGS, *_FLAGS, *_ANDROID_FLAGS]
+        stubs = []
+        for stub in ("libc", "libdl"):
+            source, code = room / "bionic" / f"{stub}.c", scratch / f"{stub}.o"
+            run_compiler([*compiler, "-fno-builtin", "-w", "-c", str(source), "-o", str(code)])
+            stubs.append(str(scratch / f"{stub}.so"))
+            run_compiler([*_zig("ld.lld"), "-shared", "-soname", f"{stub}.so", str(code), "-o", stubs[-1]])
+        objects = []
+        for source in (*(room / item for item in (*_COMMON, engine)), room / "bionic" / "start.c"):
+            objects.append(str(scratch / f"{source.stem}.o"))
+            run_compiler([*compiler, "-c", str(source), "-o", objects[-1]])
+        run_compiler([*_zig("ld.lld"), *_ANDROID_LINK, *objects, *stubs, "-o", str(place)])
+    place.chmod(0o755)
+    return place
+
+
+def _room() -> Path:
+    return find_sources() / "devices" / "runner"
+
+
+def _zig(tool: str) -> list[str]:
     if importlib.util.find_spec("ziglang") is None:
         raise NativeError("no compiler for phones: pip install 'edgeemb[android]'")
-    return [sys.executable, "-m", "ziglang", "cc"]
+    return [sys.executable, "-m", "ziglang", tool]
