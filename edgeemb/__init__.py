@@ -13,12 +13,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from edgeemb.adapt import adapt
 from edgeemb.errors import EdgeembError
 from edgeemb.export import export
 from edgeemb.runtimes import Session
 from edgeemb.runtimes import open_bundle as open
 
-__all__ = ["EdgeembError", "Session", "__version__", "export", "load", "open"]
+__all__ = ["EdgeembError", "Session", "__version__", "adapt", "export", "load", "open"]
 
 try:
     __version__ = version("edgeemb")

@@ -31,5 +31,9 @@ class NativeError(EdgeembError):
     """A native library or a compiler that is missing or does not work."""
 
 
+class TrainingError(EdgeembError):
+    """A training that was interrupted or diverged, or a checkpoint that does not belong to it."""
+
+
 class DeviceError(EdgeembError):
     """A device that is not there, is unknown, or failed while it was measured."""

@@ -7,7 +7,7 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config
+from edgeemb.fitted import read_fitted
 from edgeemb.model import Model, check_finite, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
@@ -146,7 +147,7 @@ def load_folder(
             f"{root}: the tokenizer gives ids up to {largest}, the word table has {rows} rows: mend either"
         )
     axes = ("batch", "length")
-    return Model(
+    model = Model(
         name=name,
         source=source,
         module=module,
@@ -165,6 +166,7 @@ def load_folder(
         labels=labels,
         prompt=read_prompt(folder, stages[1][1]) if stages[1:] else "",
     )
+    return replace(model, fitted=read_fitted(folder, model))
 
 
 def _family(config: dict[str, Any], root: Path) -> Family:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeemb.bundle import FileEntry, file_entry
+from edgeemb.bundle import MANIFEST, FileEntry, file_entry
 from edgeemb.errors import ExportError
 
 
 @contextmanager
-def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[Path]:
+def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = MANIFEST) -> Iterator[Path]:
     """A temporary folder that takes the place of `out` when the block ends well, and vanishes when it does not.
 
     What stood at `out` is untouched until then, and stays if the block fails or is interrupted.
@@ -22,6 +22,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[P
     :param out: where the result goes.
     :param force: replace what stands there.
     :param as_zip: make one zip file of it.
+    :param mark: a file that every folder of the kind has; what lacks it is not replaced.
     :raises ExportError: if `out` exists and `force` is not set, or the disk is full.
     """
     if out.exists() and not force:
@@ -30,7 +31,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False) -> Iterator[P
         out.exists()
         and out.is_dir()
         and not as_zip
-        and not (out / "manifest.json").is_file()
+        and not (out / mark).is_file()
         and any(out.iterdir())
     ):
         raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")

@@ -30,8 +30,8 @@ def choose_specs(
     """The spec of every table of a model.
 
     A bare spec is for the word table, or for every table of a model that has none known as such; ``name=spec`` is for one table. Position and
-    type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that was trained inside the model keeps
-    its spec until another is asked for.
+    type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that
+    was trained inside the model keeps its spec until another is asked for.
 
     :param model: a loaded model.
     :param wanted: one spec, a list of specs and ``name=spec`` entries, or a mapping from table to spec.
@@ -40,7 +40,7 @@ def choose_specs(
     :raises SpecError: if a spec does not parse, or two bare specs are given.
     :raises ModelError: if a table is named that the model has not.
     """
-    named, bare = _read(wanted)
+    named, bare = read_specs(wanted)
     for alias in named:
         model.table(alias)
     trained = {
@@ -49,6 +49,11 @@ def choose_specs(
         if bare is None or model.table(alias).role in ("position", "type")
     }
     named = trained | named
+    if bare is not None and model.words is not None:
+        raise SpecError(
+            f"{model.name} computes the rows of its words, there is no table for '{bare}': leave --table out, or name a table of "
+            f"{', '.join(table.alias for table in model.tables)}"
+        )
     bare = bare or parse_spec(default)
     by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
     if not any(table.role == "word" for table in model.tables):
@@ -66,13 +71,18 @@ def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
     :param wanted: as in `choose_specs`.
     :raises SpecError: if a spec does not parse, its codec or an option is unknown, or two bare specs are given.
     """
-    named, bare = _read(wanted)
+    named, bare = read_specs(wanted)
     for spec in [*named.values(), *([bare] if bare else [])]:
         codec_of(spec)
 
 
-def _read(wanted: str | Sequence[str] | Mapping[str, str]) -> tuple[dict[str, Spec], Spec | None]:
-    """Specs by the name of their table, and the spec without one."""
+def read_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> tuple[dict[str, Spec], Spec | None]:
+    """Read ``--table`` values.
+
+    :param wanted: as in `choose_specs`.
+    :return: specs by the name of their table, and the spec that has none.
+    :raises SpecError: if a spec does not parse, or two bare specs are given.
+    """
     if isinstance(wanted, Mapping):
         return {alias: parse_spec(text) for alias, text in wanted.items()}, None
     named: dict[str, Spec] = {}
