@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
-import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 import edgeemb
-from edgeemb import show
+from edgeemb import cli_training, show
+from edgeemb.cli_common import FOLDER as _FOLDER
+from edgeemb.cli_common import command_line as _command
+from edgeemb.cli_common import json_option as _json
+from edgeemb.cli_common import print_result as _print
 from edgeemb.errors import EdgeembError, InputError, SpecError
 
-_FOLDER = click.Path(path_type=Path)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _ops = click.option(
     "--ops",
     type=click.Choice(["auto", "builtin", "custom"]),
@@ -355,18 +353,6 @@ def devices(as_json: bool) -> None:
     )
 
 
-def _print(as_json: bool, values: Callable[[], Any], draw: Callable[[Console], None]) -> None:
-    if as_json:
-        click.echo(json.dumps(values(), indent=2, ensure_ascii=False, default=_plain))
-    else:
-        draw(Console())
-
-
-def _plain(value: object) -> Any:
-    """JSON for what json does not know: dataclasses, tuples in them, paths."""
-    return vars(value) if hasattr(value, "__dict__") else str(value)
-
-
 def _numbers(text: str | None, option: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
@@ -376,9 +362,7 @@ def _numbers(text: str | None, option: str) -> tuple[int, ...]:
         ) from None
 
 
-def _command() -> str:
-    """The command line as typed, for the manifest; the program's own path says nothing to others."""
-    return shlex.join(["edgeemb", *sys.argv[1:]])
+main.add_command(cli_training.adapt)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 #: Values of a vector that are printed.
 _SHOWN_VALUES = 6
-_STEPS = {
+#: What the steps of long work are called.
+STEPS = {
     "load": "Loading the model",
     "prune": "Shrinking the vocabulary",
     "fit": "Fitting the tables",
@@ -69,7 +70,7 @@ def steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
             if step not in tasks:
                 for task in tasks.values():
                     progress.stop_task(task)
-                tasks[step] = progress.add_task(_STEPS.get(step, step), total=None)
+                tasks[step] = progress.add_task(STEPS.get(step, step), total=None)
             progress.update(tasks[step], completed=done, total=total or None)
 
         yield show

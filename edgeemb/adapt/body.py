@@ -104,5 +104,5 @@ def free_body(module: nn.Module, part: str) -> None:
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:
-    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList) and len(part) > 0]
-    return list(max(lists, key=len)) if lists else []
+    lists = [list(part) for part in module.modules() if isinstance(part, nn.ModuleList)]
+    return max(lists, key=lambda layers: len(layers), default=[])

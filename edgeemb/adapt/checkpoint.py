@@ -1,6 +1,6 @@
 """Checkpoints of a training: tensors as safetensors, everything else as JSON; nothing that could run code.
 
-A checkpoint is a folder with ``checkpoint.json`` and the file of tensors that it names. The tensors are written first and the JSON is
+A checkpoint is a folder with ``checkpoint.json`` and a file of tensors that bears the step's number. The tensors are written first and the JSON is
 renamed into place last, so that a training that dies while it writes leaves the checkpoint before.
 """
 
@@ -48,7 +48,7 @@ def write_checkpoint(folder: Path, state: State, identity: Mapping[str, str]) ->
     :param identity: what the training is of; a checkpoint is only taken up for the same.
     :raises TrainingError: if it cannot be written.
     """
-    name = f"state-{state.step:08d}.safetensors"
+    name = _tensors_name(state.step)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({key: value.contiguous() for key, value in state.tensors.items()}, folder / f"{name}.new")
@@ -56,7 +56,6 @@ def write_checkpoint(folder: Path, state: State, identity: Mapping[str, str]) ->
         held = {
             "schema": _SCHEMA,
             "step": state.step,
-            "tensors": name,
             "best": state.best,
             "identity": dict(identity),
             "history": state.history,
@@ -85,15 +84,19 @@ def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
     except ModelError as error:
         raise TrainingError(str(error)) from None
     _check_identity(folder, held, identity)
-    step, name, best, history = (held.get(key) for key in ("step", "tensors", "best", "history"))
-    fine = isinstance(step, int) and step >= 0 and isinstance(best, dict) and isinstance(history, list)
-    if not fine or name != f"state-{step:08d}.safetensors":
+    step, best, history = held.get("step"), held.get("best"), held.get("history")
+    if not (isinstance(step, int) and step >= 0 and isinstance(best, dict) and isinstance(history, list)):
         raise TrainingError(f"{index} is damaged: delete the folder and train again")
+    path = folder / _tensors_name(step)
     try:
-        tensors = load_file(folder / str(name))
+        tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise TrainingError(f"{folder / str(name)} is missing or damaged ({error}): train again") from error
+        raise TrainingError(f"{path} is missing or damaged ({error}): train again") from error
     return State(step, tensors, best, history)
+
+
+def _tensors_name(step: int) -> str:
+    return f"state-{step:08d}.safetensors"
 
 
 def _check_identity(folder: Path, held: Mapping[str, Any], identity: Mapping[str, str]) -> None:

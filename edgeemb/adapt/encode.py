@@ -43,7 +43,7 @@ class States(nn.Module):
 def multiplies_bf16(device: torch.device) -> bool:
     """Whether a device multiplies matrices of bfloat16 faster than of float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
 

@@ -26,6 +26,7 @@ from edgeemb.tables.program import (
     CodebookLookup,
     Gather,
     Ids,
+    Lookup,
     MatMul,
     NgramLookup,
     QuantizedLookup,
@@ -193,7 +194,7 @@ class TrainableTable(nn.Module):
         self.num_embeddings, self.embedding_dim = table.shape
         made: dict[str, nn.Module] = {}
 
-        def lookups(_: Table, node: QuantizedLookup | CodebookLookup | NgramLookup) -> nn.Module:
+        def lookups(_: Table, node: Lookup) -> nn.Module:
             # Two lookups may read the same arrays by different indices: they learn as one.
             first = node.starts if isinstance(node, NgramLookup) else node.codes
             if first not in made:
@@ -240,7 +241,7 @@ class TrainableTable(nn.Module):
 
 def _lookup(
     table: Table,
-    node: QuantizedLookup | CodebookLookup | NgramLookup,
+    node: Lookup,
     weight: NDArray[np.float32] | None,
 ) -> nn.Module:
     if isinstance(node, QuantizedLookup):
