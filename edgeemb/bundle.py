@@ -80,6 +80,8 @@ class Manifest:
     :param outputs: outputs of the model.
     :param lengths: sequence lengths with a signature of their own; empty where the length is free.
     :param max_length: tokens of the longest text, special tokens included; 0 without a tokenizer.
+    :param tokenizer: ``words`` where the first input holds the bytes of words (see `edgeemb.words`), as wide as its last axis; empty where
+        ``tokenizer.json`` turns texts into ids, or the model takes no text.
     :param pooling: how token vectors become one, or None.
     :param normalize: whether vectors have length 1.
     :param labels: names of the classes.
@@ -116,6 +118,7 @@ class Manifest:
     lengths: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     prompt: str = ""
+    tokenizer: str = ""
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.tables import Table
+from edgeemb.words import RowForm
 
 if TYPE_CHECKING:
     from edgeemb.model import Model
@@ -70,8 +71,8 @@ class LoadedModel(ABC):
     :param inputs: what goes in; of a model that takes text, the ids first and the mask second.
     :param outputs: what comes out.
     :param tables: its embedding tables, the largest first.
-    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``, and where `tokenizer` says how.
-    :param tokenizer: ``words`` where the first input holds the bytes of words (`edgeemb.words`); else empty.
+    :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``, and where there are `words`.
+    :param words: how rows are computed from words, where there is no vocabulary and the first input holds the bytes of words.
     :param max_length: tokens of the longest text, special tokens included; 0 for a ``module``.
     :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
     :param normalize: whether the vectors have length 1.
@@ -87,13 +88,18 @@ class LoadedModel(ABC):
     outputs: tuple[TensorInfo, ...]
     tables: tuple[TableInfo, ...]
     tokenizer_json: str | None = field(default=None, repr=False)
-    tokenizer: str = ""
+    words: RowForm | None = None
     max_length: int = 0
     pooling: str | None = None
     normalize: bool = False
     labels: tuple[str, ...] = ()
     prompt: str = ""
     fitted: Mapping[str, Table] = field(default_factory=dict, repr=False)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether texts go in, by a vocabulary or without one."""
+        return self.tokenizer_json is not None or self.words is not None
 
     @property
     def word_table(self) -> TableInfo:

@@ -7,8 +7,13 @@ text are, it has tokens.
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
+from typing import Any
 
-from edgeemb.tables.ngrams import BEGINS, MAX_TOKEN_BYTES
+from numpy.typing import NDArray
+
+from edgeemb.errors import SpecError
+from edgeemb.tables.ngrams import BEGINS, MAX_TOKEN_BYTES, check_form, draw_seeds
 from edgeemb.words_table import DROP, ISOLATE, LOWER_EVERY_OTHER, RANGES, SPACE
 
 #: What `Manifest.tokenizer` and a model's settings call it.
@@ -22,6 +27,41 @@ MAX_WIDTH = MAX_TOKEN_BYTES
 DEFAULT_WIDTH = 16
 #: The shortest limit: the special tokens and a word.
 MIN_TOKENS = 3
+
+
+@dataclass(frozen=True)
+class RowForm:
+    """How rows are computed from words.
+
+    :param width: bytes of a token, its marker included.
+    :param n: longest n-gram.
+    :param lanes: hashes with bases of their own.
+    :param dim: elements of a row.
+    :param seed: where the constants are drawn from.
+    :raises SpecError: if no implementation takes it.
+    """
+
+    width: int = DEFAULT_WIDTH
+    n: int = 3
+    lanes: int = 8
+    dim: int = 128
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not MIN_WIDTH <= self.width <= MAX_WIDTH:
+            raise SpecError(f"width={self.width} is out of range: use {MIN_WIDTH} to {MAX_WIDTH} bytes")
+        check_form(self.n, self.lanes, self.dim)
+
+    @property
+    def spec(self) -> str:
+        """What a manifest calls it."""
+        return f"ngram:n={self.n},lanes={self.lanes},dim={self.dim}"
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that is stored of a table: ``seeds: int16[dim]`` and ``bases: int16[lanes]``."""
+        seeds, bases = draw_seeds(self.lanes, self.dim, self.seed)
+        return {"seeds": seeds, "bases": bases}
+
 
 _STARTS = [first for first, *_ in RANGES]
 

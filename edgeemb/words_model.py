@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +28,11 @@ from edgeemb.model_info import TensorInfo
 from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
-from edgeemb.tables.ngrams import check_form, draw_seeds
+from edgeemb.words import RowForm
 
 _SCHEMA = 1
 _CLASSIFIER = "BertForSequenceClassification"
 _ENCODER = "BertModel"
-
-
-@dataclass(frozen=True)
-class RowForm:
-    """How rows are computed from words.
-
-    :param width: bytes of a token, its marker included.
-    :param n: longest n-gram.
-    :param lanes: hashes with bases of their own.
-    :param dim: elements of a row.
-    :param seed: where the constants are drawn from.
-    :raises SpecError: if no implementation takes it.
-    """
-
-    width: int = words.DEFAULT_WIDTH
-    n: int = 3
-    lanes: int = 8
-    dim: int = 128
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not words.MIN_WIDTH <= self.width <= words.MAX_WIDTH:
-            raise SpecError(
-                f"width={self.width} is out of range: use {words.MIN_WIDTH} to {words.MAX_WIDTH} bytes"
-            )
-        check_form(self.n, self.lanes, self.dim)
 
 
 class WordRows(nn.Module):
@@ -75,9 +49,8 @@ class WordRows(nn.Module):
     def __init__(self, form: RowForm) -> None:
         super().__init__()
         self.form = form
-        seeds, bases = draw_seeds(form.lanes, form.dim, form.seed)
-        self.register_buffer("seeds", torch.from_numpy(seeds), persistent=False)
-        self.register_buffer("bases", torch.from_numpy(bases), persistent=False)
+        for name, array in form.arrays().items():
+            self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def forward(self, token_bytes: Tensor) -> Tensor:
         """:param token_bytes: uint8[..., width], zeros behind each token. :return: float32[..., dim]."""
@@ -222,7 +195,7 @@ def load_words_folder(folder: Path, *, source: str, name: str, max_length: int |
         ),
         tables=find_tables(module, known=True),
         example_inputs=_example_inputs(width),
-        tokenizer=words.NAME,
+        words=module.rows.form,
         max_length=length,
         pooling="+".join(pooled.pooling.modes) if pooled else None,
         normalize=pooled is not None and len(pooled.head) > 0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ from tokenizers import Tokenizer
 
 from edgeemb.evaluate import cosine
 from edgeemb.model_info import LoadedModel
-from edgeemb.runtimes.session import Session
-from edgeemb.runtimes.text import text_feeds
+from edgeemb.runtimes.session import Session, Tokens
+from edgeemb.runtimes.text import WordsInput, pad, pad_words, text_feeds
 from edgeemb.sentences import sentences
 
 #: Sentences that go into ``golden.json``.
@@ -30,36 +31,48 @@ def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dic
     :param session: the exported model.
     :return: ``sentences``, ``cosine_mean``, ``cosine_min`` over the outputs as vectors; and the content of ``golden.json``.
     """
-    if model.tokenizer_json is None:
+    if not model.takes_text:
         return _compare_examples(model, session)
     texts = sentences()
-    ids = [session.tokenize([text])[0][0].tolist() for text in texts]
-    outputs = np.concatenate([session.run(session.feeds([tokens])) for tokens in ids])
-    originals = np.concatenate(
-        [
-            model.reference(_feeds(model, tokens))
-            for tokens in _original_ids(model, model.tokenizer_json, texts)
-        ]
-    )
+    tokens = [session.tokens([text])[0] for text in texts]
+    outputs = np.concatenate([session.run(session.feeds([row])) for row in tokens])
+    originals = np.concatenate([model.reference(feeds) for feeds in _original_feeds(model, texts)])
     golden = {
         "sentences": texts[:GOLDEN_SENTENCES],
-        "ids": ids[:GOLDEN_SENTENCES],
+        **_golden_tokens(tokens[:GOLDEN_SENTENCES]),
         "output": [[float(value) for value in row] for row in outputs[:GOLDEN_SENTENCES]],
     }
     return _figures(cosine(originals, outputs), "sentences"), golden
 
 
-def _original_ids(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
-    """Ids by the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
-    tokenizer = Tokenizer.from_str(tokenizer_json)
+def _golden_tokens(texts: Sequence[Tokens]) -> dict[str, Any]:
+    """Ids, or the bytes of words in hexadecimal."""
+    if any(isinstance(token, bytes) for token in texts[0]):
+        return {"tokens": [[bytes(token).hex() for token in tokens] for tokens in texts]}
+    return {"ids": [list(tokens) for tokens in texts]}
+
+
+def _original_feeds(model: LoadedModel, texts: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
+    """Inputs by the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
+    names = [info.name for info in model.inputs]
+    types = {info.name: info.dtype for info in model.inputs}
+    for values, mask in _original_tokens(model, texts):
+        feeds = text_feeds(names, values, mask)
+        yield {name: feeds[name].astype(kind) for name, kind in types.items()}
+
+
+def _original_tokens(
+    model: LoadedModel, texts: list[str]
+) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+    if model.words is not None:
+        reader = WordsInput(model.words.width, model.max_length, model.prompt)
+        for tokens in reader.tokenize(texts):
+            yield pad_words([tokens], model.words.width)
+        return
+    tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
     tokenizer.enable_truncation(model.max_length)
-    return [encoding.ids for encoding in tokenizer.encode_batch([model.prompt + text for text in texts])]
-
-
-def _feeds(model: LoadedModel, ids: list[int]) -> dict[str, NDArray[Any]]:
-    row = np.array([ids], np.int64)
-    feeds = text_feeds([info.name for info in model.inputs], row, np.ones_like(row))
-    return {info.name: feeds[info.name].astype(info.dtype) for info in model.inputs}
+    for encoding in tokenizer.encode_batch([model.prompt + text for text in texts]):
+        yield pad([encoding.ids])
 
 
 def _compare_examples(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:

@@ -11,12 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import TOKENIZER, Manifest
-from edgeemb.errors import InputError
-from edgeemb.runtimes.text import TextInput, pad, text_feeds
+from edgeemb import words
+from edgeemb.bundle import TOKENIZER, Manifest, TensorEntry
+from edgeemb.errors import BundleError, InputError
+from edgeemb.runtimes.text import TextInput, WordsInput, pad, pad_words, text_feeds
 from edgeemb.tables import check_ids
 
 Feeds = Mapping[str, NDArray[Any]]
+#: Tokens of a text: ids, or without a vocabulary the bytes of words.
+Tokens = Sequence[int] | Sequence[bytes]
 
 
 class Engine(Protocol):
@@ -52,7 +55,7 @@ class Session:
         self.engine = engine
         #: What must live as long as the session: the folder of an unpacked bundle.
         self.keep: TemporaryDirectory[str] | None = None
-        self._text: TextInput | None = None
+        self._text: TextInput | WordsInput | None = None
 
     def encode(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
         """One row per text: its embedding, or the logits of a classifier.
@@ -64,38 +67,53 @@ class Session:
         :return: float32[len(texts), D].
         :raises InputError: if a text is empty, or the bundle takes no text.
         """
-        ids = self._text_input().tokenize(texts)
-        order = sorted(range(len(ids)), key=lambda number: len(ids[number]))
-        rows = np.empty((len(ids), int(self.manifest.outputs[0].axes[-1])), np.float32)
+        tokens = self.tokens(texts)
+        order = sorted(range(len(tokens)), key=lambda number: len(tokens[number]))
+        rows = np.empty((len(tokens), int(self.manifest.outputs[0].axes[-1])), np.float32)
         for low in range(0, len(order), batch_size):
             batch = order[low : low + batch_size]
-            rows[batch] = self.run(self.feeds([ids[number] for number in batch]))
+            rows[batch] = self.run(self.feeds([tokens[number] for number in batch]))
         return rows
 
-    def tokenize(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Ids and mask of some texts as the model takes them.
+    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens of some texts, special tokens included: ids, or without a vocabulary the bytes of words.
 
         :param texts: the texts.
-        :return: ids int64[B, S] and mask int64[B, S].
         :raises InputError: if a text is empty, or the bundle takes no text.
         """
-        return pad(self._text_input().tokenize(texts))
+        return list(self._text_input().tokenize(texts))
 
-    def feeds(self, ids: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
-        """Inputs of the model for the ids of some texts, padded to a length that the engine takes.
+    def tokenize(self, texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Ids (or the bytes of words) and mask of some texts as the model takes them.
 
-        :param ids: ids of each text.
+        :param texts: the texts.
+        :return: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S].
+        :raises InputError: if a text is empty, or the bundle takes no text.
+        """
+        return self._pad(self.tokens(texts))
+
+    def feeds(self, tokens: Sequence[Tokens]) -> dict[str, NDArray[Any]]:
+        """Inputs of the model for the tokens of some texts, padded to a length that the engine takes.
+
+        :param tokens: of each text, as `tokens` gives them.
         :raises InputError: if a text is longer than the engine's longest sequence.
         """
-        longest = max((len(row) for row in ids), default=0)
+        longest = max((len(row) for row in tokens), default=0)
         fitting = [length for length in self.engine.lengths if length >= longest]
         if self.engine.lengths and not fitting:
             limit = self.engine.lengths[-1]
             raise InputError(
                 f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer --lengths"
             )
-        filled, mask = pad(ids, length=fitting[0] if fitting else None)
+        filled, mask = self._pad(tokens, fitting[0] if fitting else None)
         return text_feeds([info.name for info in self.manifest.inputs], filled, mask)
+
+    def _pad(
+        self, tokens: Sequence[Any], length: int | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        if self.manifest.tokenizer == words.NAME:
+            return pad_words(tokens, _width(self.manifest), length)
+        return pad(tokens, length=length)
 
     def run(self, feeds: Feeds) -> NDArray[Any]:
         """The first output for raw inputs.
@@ -115,7 +133,7 @@ class Session:
                 raise InputError(f"input '{info.name}' is missing: the model takes {wanted}")
             value = np.asarray(feeds[info.name])
             if info.rows is not None:
-                value = check_ids(value, info.rows, info.name)
+                value = check_ids(_whole(value, info), info.rows, info.name)
             checked[info.name] = np.ascontiguousarray(value, info.dtype)
         return self.engine.run(checked)
 
@@ -134,10 +152,37 @@ class Session:
     ) -> None:
         self.close()
 
-    def _text_input(self) -> TextInput:
+    def _text_input(self) -> TextInput | WordsInput:
         if self.manifest.max_length == 0:
             names = ", ".join(info.name for info in self.manifest.inputs)
             raise InputError(f"{self.path} takes no text, only the inputs {names}: use session.run")
         if self._text is None:
-            self._text = TextInput(self.path / TOKENIZER, self.manifest.max_length, self.manifest.prompt)
+            limit, prompt = self.manifest.max_length, self.manifest.prompt
+            self._text = (
+                WordsInput(_width(self.manifest), limit, prompt)
+                if self.manifest.tokenizer == words.NAME
+                else TextInput(self.path / TOKENIZER, limit, prompt)
+            )
         return self._text
+
+
+def _width(manifest: Manifest) -> int:
+    """Bytes of a token of a bundle without a vocabulary."""
+    axes = manifest.inputs[0].axes
+    width = axes[-1]
+    if len(axes) != 3 or not isinstance(width, int) or not words.MIN_WIDTH <= width <= words.MAX_WIDTH:
+        raise BundleError(
+            f"the manifest of {manifest.name} gives token bytes the shape {axes}: export the bundle again"
+        )
+    return width
+
+
+def _whole(value: NDArray[Any], info: TensorEntry) -> NDArray[Any]:
+    """Ids as integers, where a finished model takes them as floats."""
+    if not np.issubdtype(np.dtype(info.dtype), np.floating) or np.issubdtype(value.dtype, np.integer):
+        return value
+    if not np.array_equal(value, np.trunc(value)):
+        raise InputError(
+            f"ids for the {info.name} are not whole numbers: pass ids, as {info.dtype} or integers"
+        )
+    return value.astype(np.int64)
