@@ -2,7 +2,7 @@
 
 A runtime without our library inlines the body and needs nothing but standard ops of opset 18; a runtime that has the library registered
 runs the native kernel instead. ONNX identifies a function by domain and name alone (overloads need IR 10), so the bit width is part of
-the op's name: ``QuantizedLookup4`` is ``QuantizedLookup`` at 4 bits.
+the op's name: ``QuantizedLookup4`` is ``QuantizedLookup`` at 4 bits, and ``NgramLookup3`` is ``NgramLookup`` with n-grams of up to 3 bytes.
 
 The bodies never dequantise a table: they gather packed rows and scales, then unpack. `DequantizeLinear` subtracts and multiplies in one
 pass; at 1 and 2 bits, whose zero points are not integers, codes are doubled and scales halved, which is exact.
@@ -13,38 +13,69 @@ from __future__ import annotations
 import onnx
 import onnx.parser
 
-from edgeemb.tables.program import CodebookLookup, QuantizedLookup
+from edgeemb.export import onnx_ngrams
+from edgeemb.tables.program import CodebookLookup, NgramLookup, QuantizedLookup
 
 #: Domain and version of the ops.
 DOMAIN = "edgeemb"
 VERSION = 1
 
+#: A lookup that one op computes.
+FusedLookup = QuantizedLookup | CodebookLookup | NgramLookup
+
 _ZERO_CODE = {8: 128, 4: 8, 2: 3, 1: 1}
 
 
-def op_name(node: QuantizedLookup | CodebookLookup) -> str:
+def op_name(node: FusedLookup) -> str:
     """Name of the ONNX op that computes a fused lookup.
 
     :param node: the lookup.
     """
-    if isinstance(node, QuantizedLookup):
-        return f"QuantizedLookup{node.bits}"
-    return "CodebookSumLookup" if node.additive else "CodebookLookup"
+    match node:
+        case QuantizedLookup():
+            return f"QuantizedLookup{node.bits}"
+        case CodebookLookup():
+            return "CodebookSumLookup" if node.additive else "CodebookLookup"
+        case NgramLookup():
+            return f"NgramLookup{node.n}"
 
 
-def function_for(nodes: list[QuantizedLookup | CodebookLookup]) -> onnx.FunctionProto:
+def function_for(nodes: list[FusedLookup]) -> onnx.FunctionProto:
     """The body that serves all of some lookups with the same `op_name`.
 
     :param nodes: the lookups of one model that share a name, at least one.
     """
     first = nodes[0]
-    if isinstance(first, CodebookLookup):
-        text = _codebook(op_name(first), first.additive)
-    else:
-        quantized = [node for node in nodes if isinstance(node, QuantizedLookup)]
-        planes = any(node.planes > 1 for node in quantized)
-        padded = any(node.dim % (8 // node.bits) for node in quantized)
-        text = _quantized(op_name(first), first.bits, planes=planes, padded=padded)
+    name = op_name(first)
+    match first:
+        case CodebookLookup():
+            return _parsed(_codebook(name, first.additive))
+        case NgramLookup():
+            return _parsed(onnx_ngrams.lookup_text(name, first.n, _INDEX, _SHAPED))
+        case QuantizedLookup():
+            quantized = [node for node in nodes if isinstance(node, QuantizedLookup)]
+            planes = any(node.planes > 1 for node in quantized)
+            padded = any(node.dim % (8 // node.bits) for node in quantized)
+            return _parsed(_quantized(name, first.bits, planes=planes, padded=padded))
+
+
+def bytes_op_name(n: int) -> str:
+    """Name of the op that computes rows of tokens that come as their bytes.
+
+    :param n: longest n-gram.
+    """
+    return f"NgramBytes{n}"
+
+
+def bytes_function(n: int) -> onnx.FunctionProto:
+    """The body of `bytes_op_name`.
+
+    :param n: longest n-gram.
+    """
+    return _parsed(onnx_ngrams.bytes_text(bytes_op_name(n), n))
+
+
+def _parsed(text: str) -> onnx.FunctionProto:
     function = onnx.parser.parse_function(f'<opset_import: ["" : 18], domain: "{DOMAIN}">\n{text}')
     for place, node in enumerate(function.node):
         # Named nodes keep their origin when a runtime inlines them, and a per-op profile can tell whose they are.

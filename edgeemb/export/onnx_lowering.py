@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ExportError
-from edgeemb.export.onnx_functions import DOMAIN, VERSION, function_for, op_name
+from edgeemb.export.onnx_functions import DOMAIN, VERSION, FusedLookup, function_for, op_name
 from edgeemb.onnx_file import inner_graphs
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
@@ -26,6 +26,7 @@ from edgeemb.tables.program import (
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     Node,
     QuantizedLookup,
     Rows,
@@ -88,6 +89,10 @@ class Lowering:
                 dim = books[2] if node.additive else books[0] * books[2]
                 inputs = [self.lower(node.index), self.arrays[node.codes], self.arrays[node.codebooks]]
                 return self._op(op_name(node), inputs, domain=DOMAIN, dim=dim)
+            case NgramLookup():
+                names = [node.tokens, node.starts, node.seeds, node.bases]
+                inputs = [self.lower(node.index), *(self.arrays[name] for name in names)]
+                return self._op(op_name(node), inputs, domain=DOMAIN, n=node.n)
             case Add(left, right):
                 return self._op("Add", [self.lower(left), self.lower(right)])
             case Multiply(left, right):
@@ -158,12 +163,15 @@ def _checks_ids(table: Table) -> bool:
     """Whether the ids themselves enter a fused lookup over all V rows, which refuses those out of bounds."""
     rows = table.shape[0]
     for node in walk(table.program):
-        if (
-            isinstance(node, QuantizedLookup | CodebookLookup)
-            and isinstance(node.index, Ids)
-            and len(table.arrays[node.codes]) == rows
-        ):
-            return True
+        match node:
+            case QuantizedLookup(index=Ids(), codes=codes) | CodebookLookup(index=Ids(), codes=codes):
+                if len(table.arrays[codes]) == rows:
+                    return True
+            case NgramLookup(index=Ids(), starts=starts):
+                if len(table.arrays[starts]) == rows + 1:
+                    return True
+            case _:
+                continue
     return False
 
 
@@ -253,10 +261,10 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
     :param model: the model, whose tables are already in place.
     :param tables: those tables.
     """
-    by_name: dict[str, list[QuantizedLookup | CodebookLookup]] = {}
+    by_name: dict[str, list[FusedLookup]] = {}
     for table in tables:
         for node in walk(table.program):
-            if isinstance(node, QuantizedLookup | CodebookLookup):
+            if isinstance(node, FusedLookup):
                 by_name.setdefault(op_name(node), []).append(node)
     model.functions.extend(function_for(nodes) for nodes in by_name.values())
     if by_name:
