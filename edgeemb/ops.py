@@ -28,6 +28,7 @@ from edgeemb.tables.program import (
     Divide,
     Gather,
     Ids,
+    Lookup,
     MatMul,
     Modulo,
     Multiply,
@@ -243,8 +244,6 @@ class NgramRows(nn.Module):
         return rows
 
 
-#: A lookup that one op of ours can serve.
-Lookup = QuantizedLookup | CodebookLookup | NgramLookup
 #: Makes the module of a fused lookup: how a runtime brings ops of its own.
 Lookups = Callable[[Table, Lookup], nn.Module]
 

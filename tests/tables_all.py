@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from edgeemb.export.support import sample_tokens
 from edgeemb.tables import CODECS, Table, encode
 
 ROWS = 300
@@ -32,6 +33,8 @@ SPECS = (
     "tt:rank=8",
     "cluster:k=4,rank=16+int4",
     "mixed:20=int8,100=int4:block=32,*=pq:m=24",
+    "ngram:n=3",
+    "mixed:20=int8,*=ngram:n=2,lanes=4,dim=48",
 )
 
 
@@ -39,7 +42,8 @@ SPECS = (
 def table_of(spec: str) -> Table:
     """The table of a spec, fitted to the same random weights."""
     weight = np.random.default_rng(5).standard_normal((ROWS, DIM)).astype(np.float32)
-    return encode(weight, spec, frequency=np.arange(ROWS, 0, -1).astype(np.float64))
+    frequency = np.arange(ROWS, 0, -1).astype(np.float64)
+    return encode(weight, spec, frequency=frequency, tokens=sample_tokens(ROWS))
 
 
 def uncovered() -> set[str]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
-from edgeemb.export.support import SPECS
+from edgeemb.export.support import SPECS, sample_tokens
 from edgeemb.export.tflite_flatbuffer import pack_tflite, parse_tflite
 from edgeemb.export.tflite_graph import Constants
 from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
@@ -35,7 +35,12 @@ def _weight(rows: int = ROWS, dim: int = DIM) -> NDArray[np.float32]:
 
 def _table(spec: str, rows: int = ROWS, dim: int = DIM) -> Table:
     shuffled = 1.0 / (1 + np.random.default_rng(1).permutation(rows))
-    return encode(_weight(rows, dim), spec, frequency=shuffled if spec.startswith("mixed") else None)
+    return encode(
+        _weight(rows, dim),
+        spec,
+        frequency=shuffled if spec.startswith("mixed") else None,
+        tokens=sample_tokens(rows),
+    )
 
 
 def _model(
@@ -83,6 +88,25 @@ def test_computes_the_same_bits_with_the_custom_op(codec: str) -> None:
         np.testing.assert_allclose(rows.reshape(6, DIM), table.rows(IDS), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("custom", [False, True])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "ngram:n=3,lanes=4",
+        "ngram:n=1,lanes=1",
+        "ngram:n=5,lanes=2",
+        "ngram:n=2,lanes=8",
+        "mixed:20=int4,*=ngram:n=3,lanes=4",
+    ],
+)
+def test_computes_rows_from_bytes(spec: str, runtime: str, custom: bool) -> None:
+    table = _table(spec)
+    ids = np.arange(ROWS)
+    rows = _run(_model(table, runtime, custom=custom, shape=(ROWS,)), ids, custom=custom)
+    np.testing.assert_array_equal(rows.view(np.uint32), table.rows(ids).view(np.uint32))
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     bits=st.sampled_from(["int8", "int4", "int2", "binary", "binary:planes=3"]),
@@ -122,7 +146,7 @@ def test_puts_rows_together_from_any_codebooks(
     np.testing.assert_array_equal(_run(_model(table, custom=custom), ids, custom=custom), table.rows(ids))
 
 
-@pytest.mark.parametrize("spec", ["int4", "pq:m=8", "rvq:m=3,k=16"])
+@pytest.mark.parametrize("spec", ["int4", "pq:m=8", "rvq:m=3,k=16", "ngram:lanes=4"])
 def test_names_the_id_that_the_custom_op_refuses(spec: str) -> None:
     content = _model(_table(spec), custom=True)
     with pytest.raises(RuntimeError, match=r"id 300 at position 2 is outside \[0, 300\)"):
@@ -135,6 +159,15 @@ def test_names_the_row_whose_code_has_no_entry() -> None:
     codes[77, 3] = 16
     broken = dataclasses.replace(table, arrays=dict(table.arrays) | {"codes": codes})
     with pytest.raises(RuntimeError, match=r"CodebookLookup: row 77 holds a code that its codebook"):
+        _run(_model(broken, custom=True), IDS, custom=True)
+
+
+def test_names_the_row_whose_token_is_none() -> None:
+    table = _table("ngram:lanes=4")
+    starts = table.arrays["starts"].copy()
+    starts[78] = len(table.arrays["tokens"]) + 1
+    broken = dataclasses.replace(table, arrays=dict(table.arrays) | {"starts": starts})
+    with pytest.raises(RuntimeError, match=r"NgramLookup: row 77 has no token: its bounds are none"):
         _run(_model(broken, custom=True), IDS, custom=True)
 
 

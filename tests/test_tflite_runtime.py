@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.export.support import sample_tokens
 from edgeemb.export.tflite_flatbuffer import write_tflite
 from edgeemb.model import Model
 from edgeemb.tables import Table, encode
@@ -25,11 +26,13 @@ pytestmark = needs_tflm_wheel
 ENVIRONMENT = Path(os.environ.get("EDGEEMB_TFLITE_ENVIRONMENT", ROOT / ".venv-tflite"))
 
 
-FUSED_SPECS = ("int4:block=16", "pq:m=8", "rvq:m=3,k=16")
+NGRAMS = "ngram:lanes=4"
+FUSED_SPECS = ("int4:block=16", "pq:m=8", "rvq:m=3,k=16", NGRAMS)
 
 
 def _table(spec: str) -> Table:
-    return encode(np.random.default_rng(0).standard_normal((300, 32)).astype(np.float32), spec)
+    weight = np.random.default_rng(0).standard_normal((300, 32)).astype(np.float32)
+    return encode(weight, spec, tokens=sample_tokens(300))
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +46,11 @@ def answers(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for spec in FUSED_SPECS:
         model = table_model(_table(spec), "tflite-runtime", custom=True)
         write_tflite(model, folder / f"{spec}.tflite")
+    write_tflite(table_model(_table(NGRAMS), "tflite-runtime", custom=False), folder / "builtin.tflite")
     python = ENVIRONMENT / "bin" / "python"
     assert python.is_file(), f"{ENVIRONMENT} is missing: make test makes it (docs/tflite.md)"
     bundles = [str(folder / name) for name in ("builtin", "custom", "int8")]
-    bundles += [str(folder / f"{spec}.tflite") for spec in FUSED_SPECS]
+    bundles += [str(folder / f"{spec}.tflite") for spec in (*FUSED_SPECS, "builtin")]
     script = str(ROOT / "tests" / "tflite_runtime_check.py")
     done = subprocess.run([python, script, *bundles], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
@@ -71,6 +75,10 @@ def test_gives_the_vectors_of_litert(answers: dict[str, Any], ops: str) -> None:
 @pytest.mark.parametrize("spec", FUSED_SPECS)
 def test_computes_the_bits_of_the_reference_with_the_custom_op(answers: dict[str, Any], spec: str) -> None:
     np.testing.assert_array_equal(np.array(answers["rows"][spec], np.float32), _table(spec).rows(IDS))
+
+
+def test_computes_rows_from_bytes_with_builtin_ops(answers: dict[str, Any]) -> None:
+    np.testing.assert_array_equal(np.array(answers["rows"]["builtin"], np.float32), _table(NGRAMS).rows(IDS))
 
 
 @pytest.mark.parametrize("ops", ["builtin", "custom"])

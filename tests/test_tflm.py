@@ -13,6 +13,7 @@ import pytest
 
 import edgeemb
 from edgeemb.errors import BundleError, InputError, NativeError
+from edgeemb.export.support import sample_tokens
 from edgeemb.export.tflite_flatbuffer import write_tflite
 from edgeemb.export.tflite_graph import opcode_index
 from edgeemb.model import Model
@@ -59,12 +60,15 @@ def _engine(folder: Path, bundle: Path, table: Table, *, custom: bool) -> TflmEn
         "qr:rows=64+int8",
         "pq:m=3",
         "rvq:m=2,k=16",
+        "ngram:n=2,lanes=4",
+        "mixed:40=int4,*=ngram:n=2,lanes=2",
     ],
 )
 def test_computes_the_same_bits_as_the_reference(
     spec: str, custom: bool, bundle: Path, tmp_path: Path
 ) -> None:
-    table = encode(np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32), spec)
+    weight = np.random.default_rng(0).standard_normal((ROWS, DIM)).astype(np.float32)
+    table = encode(weight, spec, tokens=sample_tokens(ROWS))
     engine = _engine(tmp_path, bundle, table, custom=custom)
     ids = np.array([[1, 299, 0, 4, 4, 77]])
     np.testing.assert_array_equal(engine.run({"ids": ids})[0], table.rows(ids))

@@ -15,9 +15,11 @@ from edgeemb.tables.program import (
     Divide,
     Gather,
     Ids,
+    Lookup,
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     Node,
     QuantizedLookup,
     Select,
@@ -61,6 +63,9 @@ POLICY: dict[str, Policy] = {
     ),
     "quantized1": Policy("quantized, 1 bit", "portable", "fused", "ExecuTorch has no op for it"),
     "codebook": Policy("codebooks", "portable", "fused", "ExecuTorch has no op for it"),
+    "ngram": Policy(
+        "n-grams of bytes", "portable", "fused", "ExecuTorch has no op for it; int32 arithmetic is exact"
+    ),
 }
 
 #: Precisions of the body: torchao's recipe and the delegate that runs it.
@@ -81,6 +86,7 @@ FORMS: dict[type[Node], str] = {
     Gather: "embedding, to float32",
     QuantizedLookup: "as the lookups above; plain: embedding, bitwise_right_shift, bitwise_and, cat, sub, mul",
     CodebookLookup: "as the lookups above; plain: embedding of codes, add, embedding of codewords",
+    NgramLookup: "embedding of starts and bytes; mul, add, remainder, where, sum in int32; reciprocal, mul in float32",
     Add: "add by XNNPACK",
     Multiply: "mul by XNNPACK",
     MatMul: "linear by XNNPACK, within rounding",
@@ -101,20 +107,30 @@ def status(table: Table, ops: str) -> str:
     if missing:
         return f"impossible: no form for {missing[0]}"
     rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
-    lookups = [node for node in nodes if isinstance(node, QuantizedLookup | CodebookLookup)]
+    lookups = [node for node in nodes if isinstance(node, Lookup)]
     if any(lookup_policy(node, ops) == "fused" for node in lookups):
         return "kernel, rounded" if rounded else "kernel"
     return "rounded" if rounded else "exact"
 
 
-def lookup_policy(node: QuantizedLookup | CodebookLookup, ops: str) -> Lowering:
+def lookup_policy(node: Lookup, ops: str) -> Lowering:
     """How a lookup is lowered.
 
     :param node: the lookup.
     :param ops: ``builtin`` or ``custom``.
     """
-    policy = POLICY[f"quantized{node.bits}" if isinstance(node, QuantizedLookup) else "codebook"]
+    policy = POLICY[_kind(node)]
     if ops == "custom":
         return policy.custom
     odd = isinstance(node, QuantizedLookup) and node.bits == 4 and node.dim % 2
     return "portable" if odd else policy.builtin
+
+
+def _kind(node: Lookup) -> str:
+    match node:
+        case QuantizedLookup(bits=bits):
+            return f"quantized{bits}"
+        case CodebookLookup():
+            return "codebook"
+        case NgramLookup():
+            return "ngram"

@@ -17,7 +17,7 @@ from edgeemb.export.executorch_policy import lookup_policy
 from edgeemb.model import Model
 from edgeemb.ops import Lookups, TableModule, fused, portable
 from edgeemb.tables import Table
-from edgeemb.tables.program import CodebookLookup, QuantizedLookup, unpack_codes
+from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
 
 #: Begins the name of a sealed table.
 SEAL = "content_"
@@ -76,7 +76,7 @@ def lookups_for(ops: str) -> Lookups:
     :param ops: ``builtin`` or ``custom``.
     """
 
-    def lower(table: Table, node: QuantizedLookup | CodebookLookup) -> nn.Module:
+    def lower(table: Table, node: Lookup) -> nn.Module:
         match lookup_policy(node, ops):
             case "stock":
                 assert isinstance(node, QuantizedLookup)

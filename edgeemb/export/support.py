@@ -10,7 +10,8 @@ import numpy as np
 from edgeemb.export import executorch_policy
 from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
 from edgeemb.tables import CODECS, Table, encode
-from edgeemb.tables.program import BatchMatMul, CodebookLookup, MatMul, QuantizedLookup, walk
+from edgeemb.tables.ngrams import MAX_TOKEN_BYTES
+from edgeemb.tables.program import BatchMatMul, Lookup, MatMul, walk
 
 #: A spec of every codec that fits a table of `SAMPLE` rows and columns.
 SPECS = {
@@ -29,6 +30,7 @@ SPECS = {
     "tt": "tt:rank=4",
     "cluster": "cluster:k=4,rank=8+int4",
     "mixed": "mixed:40=int8,*=int4:block=16",
+    "ngram": "ngram:n=3,lanes=4",
 }
 SAMPLE = (300, 32)
 
@@ -80,7 +82,7 @@ def lookup_status(table: Table, *, fused: bool) -> str:
     """
     nodes = list(walk(table.program))
     rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
-    if fused and any(isinstance(node, QuantizedLookup | CodebookLookup) for node in nodes):
+    if fused and any(isinstance(node, Lookup) for node in nodes):
         return "kernel, rounded" if rounded else "kernel"
     return "rounded" if rounded else "exact"
 
@@ -105,6 +107,17 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
+def sample_tokens(rows: int) -> list[bytes]:
+    """Tokens of all lengths that count: one without bytes, one of each other length, then those again with other bytes.
+
+    :param rows: how many.
+    """
+    return [
+        bytes(1 + (row + 31 * place) % 255 for place in range(row % (MAX_TOKEN_BYTES + 1)))
+        for row in range(rows)
+    ]
+
+
 def sample_table(codec: str) -> Table:
     """A small table of a codec, for looking at its program.
 
@@ -112,7 +125,8 @@ def sample_table(codec: str) -> Table:
     """
     rng = np.random.default_rng(0)
     frequency = 1.0 / (1 + rng.permutation(SAMPLE[0])) if codec == "mixed" else None
-    return encode(rng.standard_normal(SAMPLE).astype(np.float32), SPECS[codec], frequency=frequency)
+    weight = rng.standard_normal(SAMPLE).astype(np.float32)
+    return encode(weight, SPECS[codec], frequency=frequency, tokens=sample_tokens(SAMPLE[0]))
 
 
 def support_page() -> str:

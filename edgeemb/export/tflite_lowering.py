@@ -15,6 +15,7 @@ from edgeemb.errors import ExportError
 from edgeemb.export.tflite_arrays import Arrays
 from edgeemb.export.tflite_forms import Forms
 from edgeemb.export.tflite_graph import Graph
+from edgeemb.export.tflite_ngrams import Ngrams
 from edgeemb.export.tflite_policy import FUSED, MAX_ROWS, TfliteRuntime
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
@@ -27,9 +28,11 @@ from edgeemb.tables.program import (
     Gather,
     Ids,
     Index,
+    Lookup,
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     QuantizedLookup,
     Rows,
     Select,
@@ -83,6 +86,11 @@ class Lowering:
                 return (self._fused_quantized(node) if self.custom else self._quantized(node)), node.dim
             case CodebookLookup():
                 return self._fused_codebook(node) if self.custom else self._codebook(node)
+            case NgramLookup():
+                dim = len(self.arrays.table.arrays[node.seeds])
+                if self.custom:
+                    return self._fused_ngram(node, dim), dim
+                return Ngrams(self.forms, node).rows(self.index(node.index)), dim
             case Add(left, right):
                 return self._binary("ADD", left, right)
             case Multiply(left, right):
@@ -170,9 +178,12 @@ class Lowering:
         dim = part if node.additive else count * part
         return self._fused(node, (node.codes, node.codebooks), (dim, int(node.additive)), dim), dim
 
+    def _fused_ngram(self, node: NgramLookup, dim: int) -> int:
+        return self._fused(node, (node.tokens, node.starts, node.seeds, node.bases), (node.n, dim), dim)
+
     def _fused(
         self,
-        node: QuantizedLookup | CodebookLookup,
+        node: Lookup,
         arrays: tuple[str, ...],
         options: tuple[int, ...],
         dim: int,
@@ -332,6 +343,9 @@ def _gathers_by_ids(table: Table) -> bool:
                 | CodebookLookup(Ids(), array)
             ):
                 if len(table.arrays[array]) == table.shape[0]:
+                    return True
+            case NgramLookup(Ids(), starts=starts):
+                if len(table.arrays[starts]) == table.shape[0] + 1:
                     return True
             case _:
                 pass

@@ -21,6 +21,7 @@ from edgeemb.tables.program import (
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     Node,
     QuantizedLookup,
     Select,
@@ -107,6 +108,7 @@ FORMS: dict[type[Node], str] = {
     Gather: "GATHER; float16 as 16-bit integers and BITCAST, or as bytes",
     QuantizedLookup: "GATHER int8, CAST, FLOOR by powers of two (1 bit: GATHER from 256 x 8 levels), CONCATENATION, MUL by GATHER of scales",
     CodebookLookup: "GATHER of codes, GATHER of codewords; additive ones by ADD in order",
+    NgramLookup: "GATHER of starts and bytes; hashes by MUL, ADD and the remainder DIV, FLOOR, MUL, SUB in float32; BATCH_MATMUL sums",
     Add: "ADD",
     Multiply: "MUL",
     MatMul: "FULLY_CONNECTED, within rounding",
@@ -119,6 +121,7 @@ FORMS: dict[type[Node], str] = {
 FUSED: dict[type[Node], str] = {
     QuantizedLookup: "edgeemb.QuantizedLookup",
     CodebookLookup: "edgeemb.CodebookLookup",
+    NgramLookup: "edgeemb.NgramLookup",
 }
 
 

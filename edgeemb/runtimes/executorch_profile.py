@@ -14,7 +14,11 @@ from edgeemb.errors import NativeError
 _EXECUTE = "Method::execute"
 _DELEGATE = "DELEGATE_CALL"
 _PREFIX = "native_call_"
-_OURS = {"quantized_lookup": "QuantizedLookup", "codebook_lookup": "CodebookLookup"}
+_OURS = {
+    "quantized_lookup": "QuantizedLookup",
+    "codebook_lookup": "CodebookLookup",
+    "ngram_lookup": "NgramLookup",
+}
 _RUN_MICROSECONDS = 1e9
 
 

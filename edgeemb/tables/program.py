@@ -188,6 +188,8 @@ Rows = Union[
     Gather, QuantizedLookup, CodebookLookup, NgramLookup, Add, Multiply, MatMul, BatchMatMul, Concat, Select
 ]
 Node = Union[Index, Rows]
+#: A lookup that one op of ours can serve.
+Lookup = QuantizedLookup | CodebookLookup | NgramLookup
 
 
 def walk(node: Node) -> Iterator[Node]:

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "../kernels/codebook.h"
+#include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
 
 namespace edgeemb
@@ -54,6 +55,30 @@ bool resize_output(const Tensor &ids, int64_t dim, Tensor &out)
     return resize_tensor(out, ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) == Error::Ok;
 }
 
+/* The rows of the ids, by a kernel over a table that has been checked. */
+template <typename Table>
+Tensor &look_up(
+    KernelRuntimeContext &context, const char *name, eeb_status (*lookup)(const Table *, const eeb_ids *, void *, size_t *),
+    const Table &table, int64_t dim, const Tensor &ids, Tensor &out)
+{
+    const eeb_ids all = {ids.const_data_ptr(), static_cast<size_t>(ids.numel()), kernel_type(ids.scalar_type())};
+    size_t position = 0;
+
+    ET_KERNEL_CHECK_MSG(
+        context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "%s: the ids must be int32 or int64", name);
+    ET_KERNEL_CHECK_MSG(
+        context, out.scalar_type() == ScalarType::Float && resize_output(ids, dim, out), InvalidArgument, out,
+        "%s: the output cannot hold the rows of these ids", name);
+    const eeb_status status = lookup(&table, &all, out.mutable_data_ptr(), &position);
+    ET_KERNEL_CHECK_MSG(
+        context, status != EEB_ID_OUT_OF_RANGE, InvalidArgument, out,
+        "%s: id %" PRId64 " at position %zu is outside [0, %" PRId64 "), the rows of the table", name, eeb_id_at(&all, position), position,
+        table.rows);
+    ET_KERNEL_CHECK_MSG(
+        context, status == EEB_OK, Internal, out, "%s: the kernel refused the call with status %d", name, static_cast<int>(status));
+    return out;
+}
+
 bool is_table(const Tensor &tensor, uint64_t columns)
 {
     return tensor.dim() == 2 && static_cast<uint64_t>(tensor.size(1)) == columns;
@@ -84,26 +109,12 @@ Tensor &quantized_lookup_out(
     int64_t planes, Tensor &out)
 {
     eeb_quantized_table table;
-    size_t position = 0;
 
     ET_KERNEL_CHECK_MSG(
         context, quantized_table(codes, scales, bits, dim, block, planes, &table), InvalidArgument, out,
         "QuantizedLookup: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together",
         bits, dim, block, planes);
-    const eeb_ids all = {ids.const_data_ptr(), static_cast<size_t>(ids.numel()), kernel_type(ids.scalar_type())};
-    ET_KERNEL_CHECK_MSG(
-        context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "QuantizedLookup: the ids must be int32 or int64");
-    ET_KERNEL_CHECK_MSG(
-        context, out.scalar_type() == ScalarType::Float && resize_output(ids, dim, out), InvalidArgument, out,
-        "QuantizedLookup: the output cannot hold the rows of these ids");
-    const eeb_status status = eeb_quantized_lookup(&table, &all, out.mutable_data_ptr(), &position);
-    ET_KERNEL_CHECK_MSG(
-        context, status != EEB_ID_OUT_OF_RANGE, InvalidArgument, out,
-        "QuantizedLookup: id %" PRId64 " at position %zu is outside [0, %" PRId64 "), the rows of the table", eeb_id_at(&all, position),
-        position, table.rows);
-    ET_KERNEL_CHECK_MSG(
-        context, status == EEB_OK, Internal, out, "QuantizedLookup: the kernel refused the call with status %d", static_cast<int>(status));
-    return out;
+    return look_up(context, "QuantizedLookup", eeb_quantized_lookup, table, dim, ids, out);
 }
 
 /* Describes the table of a codebook lookup; false if the arguments do not fit together. */
@@ -127,52 +138,72 @@ Tensor &codebook_lookup_out(
     KernelRuntimeContext &context, const Tensor &ids, const Tensor &codes, const Tensor &codebooks, bool additive, Tensor &out)
 {
     eeb_codebook_table table;
-    size_t position = 0;
 
     ET_KERNEL_CHECK_MSG(
         context, codebook_table(codes, codebooks, additive, &table), InvalidArgument, out,
         "CodebookLookup: codes and codebooks do not fit together");
-    const eeb_ids all = {ids.const_data_ptr(), static_cast<size_t>(ids.numel()), kernel_type(ids.scalar_type())};
+    return look_up(context, "CodebookLookup", eeb_codebook_lookup, table, static_cast<int64_t>(eeb_codebook_dim(&table)), ids, out);
+}
+
+bool is_array(const Tensor &tensor, ScalarType type)
+{
+    return tensor.dim() == 1 && tensor.scalar_type() == type;
+}
+
+/* Describes the constants of an n-gram lookup; false if the arguments do not fit together. */
+bool ngram_table(const Tensor &tokens, const Tensor &starts, const Tensor &seeds, const Tensor &bases, int64_t n, eeb_ngram_table *table)
+{
+    if (!is_array(tokens, ScalarType::Byte) || !is_array(starts, ScalarType::Int) || !is_array(seeds, ScalarType::Short) ||
+        !is_array(bases, ScalarType::Short) || starts.size(0) < 1 || n < 1 || n > EEB_NGRAM_MOST) {
+        return false;
+    }
+    table->tokens = tokens.const_data_ptr();
+    table->starts = starts.const_data_ptr();
+    table->seeds = seeds.const_data_ptr();
+    table->bases = bases.const_data_ptr();
+    table->rows = starts.size(0) - 1;
+    table->total = tokens.size(0);
+    table->n = static_cast<int32_t>(n);
+    table->lanes = static_cast<int32_t>(bases.size(0));
+    table->dim = static_cast<int32_t>(seeds.size(0));
+    return eeb_ngram_check(table, 0) == EEB_OK;
+}
+
+/* `longest` is for the portable form: the kernel reads how long tokens are. */
+Tensor &ngram_lookup_out(
+    KernelRuntimeContext &context, const Tensor &ids, const Tensor &tokens, const Tensor &starts, const Tensor &seeds, const Tensor &bases,
+    int64_t n, [[maybe_unused]] int64_t longest, Tensor &out)
+{
+    eeb_ngram_table table;
+
     ET_KERNEL_CHECK_MSG(
-        context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "CodebookLookup: the ids must be int32 or int64");
-    ET_KERNEL_CHECK_MSG(
-        context, out.scalar_type() == ScalarType::Float && resize_output(ids, static_cast<int64_t>(eeb_codebook_dim(&table)), out),
-        InvalidArgument, out, "CodebookLookup: the output cannot hold the rows of these ids");
-    const eeb_status status = eeb_codebook_lookup(&table, &all, out.mutable_data_ptr(), &position);
-    ET_KERNEL_CHECK_MSG(
-        context, status != EEB_ID_OUT_OF_RANGE, InvalidArgument, out,
-        "CodebookLookup: id %" PRId64 " at position %zu is outside [0, %" PRId64 "), the rows of the table", eeb_id_at(&all, position),
-        position, table.rows);
-    ET_KERNEL_CHECK_MSG(
-        context, status == EEB_OK, Internal, out, "CodebookLookup: the kernel refused the call with status %d", static_cast<int>(status));
-    return out;
+        context, ngram_table(tokens, starts, seeds, bases, n, &table), InvalidArgument, out,
+        "NgramLookup: tokens, starts, seeds, bases, n %" PRId64 " do not fit together", n);
+    return look_up(context, "NgramLookup", eeb_ngram_lookup, table, table.dim, ids, out);
 }
 
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
+constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
 
-bool is_registered(const char *name)
+/* A second registration of a name aborts the process: a copy of this file that comes later leaves the first one in place. */
+bool add(const executorch::runtime::Kernel &added)
 {
     for (const executorch::runtime::Kernel &kernel : executorch::runtime::get_registered_kernels()) {
-        if (std::strcmp(kernel.name_, name) == 0) {
+        if (std::strcmp(kernel.name_, added.name_) == 0) {
             return true;
         }
     }
-    return false;
+    return executorch::runtime::register_kernel(added) == Error::Ok;
 }
 
-/* A second registration of a name aborts the process: a copy of this file that comes later leaves the first one in place. */
 bool register_ops()
 {
     using executorch::extension::make_boxed_kernel;
-    using executorch::runtime::register_kernel;
 
-    return (is_registered(quantized_lookup_name) ||
-            register_kernel(make_boxed_kernel(quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) ==
-                Error::Ok) &&
-           (is_registered(codebook_lookup_name) ||
-            register_kernel(make_boxed_kernel(codebook_lookup_name, EXECUTORCH_FN(codebook_lookup_out, codebook_lookup_name))) ==
-                Error::Ok);
+    return add(make_boxed_kernel(quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) &&
+           add(make_boxed_kernel(codebook_lookup_name, EXECUTORCH_FN(codebook_lookup_out, codebook_lookup_name))) &&
+           add(make_boxed_kernel(ngram_lookup_name, EXECUTORCH_FN(ngram_lookup_out, ngram_lookup_name)));
 }
 
 const bool registered = register_ops();

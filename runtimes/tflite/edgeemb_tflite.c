@@ -167,7 +167,7 @@ static int run_lookup(TflContext *context, Lookup *lookup)
     } else if (result.status == EEB_ID_OUT_OF_RANGE) {
         context->report_error(context, EDGEEMB_SAYS_ID(PRId64), name, result.id, (int64_t)result.position, result.size.rows);
     } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
-        context->report_error(context, EDGEEMB_SAYS_CODE(PRId64), name, result.id);
+        context->report_error(context, EDGEEMB_SAYS_ROW(PRId64), name, result.id, lookup->op->broken);
     } else if (result.status != EEB_OK) {
         context->report_error(context, EDGEEMB_SAYS_STATUS, name, (int)result.status);
     }

@@ -13,7 +13,7 @@
 #define EDGEEMB_MOST_INPUTS 8
 
 /* What both runtimes call their element types (TfLiteType). */
-enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_FLOAT16 = 10 };
+enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_INT16 = 7, TFL_FLOAT16 = 10 };
 
 /* A tensor as its runtime shows it; without data until the runtime has put it somewhere. */
 typedef struct edgeemb_tensor {
@@ -34,6 +34,8 @@ typedef struct edgeemb_op {
     int inputs;
     /* Reads `count` options behind the version into a table. */
     int options;
+    /* What is wrong with a row that its arrays cannot make: EEB_CODE_OUT_OF_RANGE in words. */
+    const char *broken;
     eeb_status (*read)(const int32_t *options, void *table);
     /* Completes a table with all inputs, of which the first is the ids. A table whose options do not fit its tensors is refused. */
     eeb_status (*bind)(const edgeemb_tensor *inputs, void *table, edgeemb_size *size);
@@ -46,7 +48,7 @@ typedef struct edgeemb_op {
 #define EDGEEMB_SAYS_VERSION "%s: its inputs or options are of another version: update edgeemb"
 #define EDGEEMB_SAYS_INPUTS "%s: types, shapes and options of its inputs do not fit together"
 #define EDGEEMB_SAYS_ID(number) "%s: id %" number " at position %" number " is outside [0, %" number "), the rows of the table"
-#define EDGEEMB_SAYS_CODE(number) "%s: row %" number " holds a code that its codebook does not have"
+#define EDGEEMB_SAYS_ROW(number) "%s: row %" number " %s"
 #define EDGEEMB_SAYS_STATUS "%s: the kernel refused the call with status %d"
 
 /* Reads an op's options into a table without data; EEB_BAD_SHAPE if they are of another version or do not fit together. */

@@ -6,15 +6,17 @@
 
 #include "codebook_op.h"
 #include "lookup_op.h"
+#include "ngram_op.h"
 #include "quantized_op.h"
 
 /* name in lower case, name of the op */
-#define EDGEEMB_LOOKUPS(lookup) lookup(quantized, QuantizedLookup) lookup(codebook, CodebookLookup)
+#define EDGEEMB_LOOKUPS(lookup) lookup(quantized, QuantizedLookup) lookup(codebook, CodebookLookup) lookup(ngram, NgramLookup)
 
 /* Room for the table of any op. */
 typedef union edgeemb_table {
     eeb_quantized_table quantized;
     edgeemb_codebook codebook;
+    eeb_ngram_table ngram;
 } edgeemb_table;
 
 /* What a call came to; the adapters word it. */

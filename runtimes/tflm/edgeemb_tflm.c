@@ -41,7 +41,7 @@ static int lookup_invoke(TflmContext *context, const TflmNode *node, const edgee
     } else if (result.status == EEB_ID_OUT_OF_RANGE) {
         print(EDGEEMB_SAYS_ID("d"), op->name, (int)result.id, (int)result.position, (int)result.size.rows);
     } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
-        print(EDGEEMB_SAYS_CODE("d"), op->name, (int)result.id);
+        print(EDGEEMB_SAYS_ROW("d"), op->name, (int)result.id, op->broken);
     } else if (result.status != EEB_OK) {
         print(EDGEEMB_SAYS_STATUS, op->name, (int)result.status);
     }

@@ -21,7 +21,7 @@ namespace
 static_assert(
     TFL_FLOAT32 == static_cast<int>(kTfLiteFloat32) && TFL_INT32 == static_cast<int>(kTfLiteInt32) &&
         TFL_UINT8 == static_cast<int>(kTfLiteUInt8) && TFL_INT64 == static_cast<int>(kTfLiteInt64) &&
-        TFL_FLOAT16 == static_cast<int>(kTfLiteFloat16),
+        TFL_INT16 == static_cast<int>(kTfLiteInt16) && TFL_FLOAT16 == static_cast<int>(kTfLiteFloat16),
     "the numbers of TensorFlow Lite's types have changed");
 
 template <const edgeemb_op &op> void *Init(TfLiteContext *context, const char *buffer, size_t length)
@@ -57,7 +57,7 @@ template <const edgeemb_op &op> TfLiteStatus Invoke(TfLiteContext *context, TfLi
             EDGEEMB_SAYS_ID("d"), op.name, static_cast<int>(result.id), static_cast<int>(result.position),
             static_cast<int>(result.size.rows));
     } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
-        MicroPrintf(EDGEEMB_SAYS_CODE("d"), op.name, static_cast<int>(result.id));
+        MicroPrintf(EDGEEMB_SAYS_ROW("d"), op.name, static_cast<int>(result.id), op.broken);
     } else if (result.status != EEB_OK) {
         MicroPrintf(EDGEEMB_SAYS_STATUS, op.name, static_cast<int>(result.status));
     }

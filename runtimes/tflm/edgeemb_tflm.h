@@ -9,12 +9,17 @@ namespace edgeemb
 
 const TFLMRegistration *RegisterQuantizedLookup();
 const TFLMRegistration *RegisterCodebookLookup();
+const TFLMRegistration *RegisterNgramLookup();
 
 // Adds all of them to a resolver that has room; name those that a model needs instead to save flash.
 template <typename Resolver> TfLiteStatus AddLookups(Resolver &resolver)
 {
-    const TfLiteStatus status = resolver.AddCustom("edgeemb.QuantizedLookup", RegisterQuantizedLookup());
-    return status == kTfLiteOk ? resolver.AddCustom("edgeemb.CodebookLookup", RegisterCodebookLookup()) : status;
+    TfLiteStatus status = resolver.AddCustom("edgeemb.QuantizedLookup", RegisterQuantizedLookup());
+
+    if (status == kTfLiteOk) {
+        status = resolver.AddCustom("edgeemb.CodebookLookup", RegisterCodebookLookup());
+    }
+    return status == kTfLiteOk ? resolver.AddCustom("edgeemb.NgramLookup", RegisterNgramLookup()) : status;
 }
 
 } // namespace edgeemb
