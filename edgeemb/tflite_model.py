@@ -162,8 +162,7 @@ def _info(graph: Any, place: int, name: str, rows: int | None) -> TensorInfo:
     shape = tensor.shape if signature is None or not len(signature) else signature
     named = ["batch" if axis == 0 else f"axis_{axis}" for axis in range(len(shape))]
     axes = tuple(int(size) if size >= 0 else label for size, label in zip(shape, named, strict=True))
-    dtype = NUMPY_TYPES[tensor.type]
-    return TensorInfo(name, dtype, axes, rows=rows if dtype in ("int32", "int64") else None)
+    return TensorInfo(name, NUMPY_TYPES[tensor.type], axes, rows=rows)
 
 
 def _bounds(model: Any, graph: Any, found: list[FoundTable]) -> dict[int, int]:

@@ -104,6 +104,20 @@ def test_holds_no_float_table(bundle: Path, tiny: Model) -> None:
     assert "edgeemb.QuantizedLookup" in {opcode_name(code) for code in model.operatorCodes}
 
 
+def test_counts_what_the_file_holds(bundle: Path, builtin: Path) -> None:
+    for folder in (bundle, builtin):
+        manifest = _manifest(folder)
+        position, word = manifest["tables"]["position"], manifest["tables"]["word"]
+        assert (position["bytes"], position["arrays"]) == (0, {})
+        assert manifest["sizes"]["tables"] == word["bytes"] + sum(
+            table["bytes"] for alias, table in manifest["tables"].items() if alias != "word"
+        )
+        assert any("position" in note and "float32" in note for note in manifest["notes"])
+    codes = _manifest(bundle)["tables"]["word"]["arrays"].values()
+    stored = sum(int(np.prod(array["shape"])) * np.dtype(array["dtype"]).itemsize for array in codes)
+    assert 0 <= _manifest(bundle)["tables"]["word"]["bytes"] - stored < 100
+
+
 def test_leaves_constants_aligned(bundle: Path) -> None:
     content = (bundle / "model.tflite").read_bytes()
     model = parse_tflite(content, "bundle")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import edgeemb
 from edgeemb.devices import profile_on
 from edgeemb.devices.plan import Plan
-from edgeemb.errors import DeviceError, ExportError, ModelError
+from edgeemb.errors import DeviceError, ExportError, InputError, ModelError
 from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import Constants, Graph
 from tests.requirements import needs_tflm_wheel
@@ -58,6 +58,29 @@ def test_replaces_the_table(finished: Path, tmp_path: Path, ops: str, runtime: s
         assert session.manifest.parity["cosine_min"] > 0.999
         np.testing.assert_allclose(session.run({"ids": ids})[0], _weight()[ids[0]], atol=0.03)
     assert (bundle / "model.tflite").stat().st_size < _weight().nbytes * 0.6
+
+
+def test_takes_ids_as_floats(tmp_path: Path) -> None:
+    model = lookup_model(_weight(), (1, 6))
+    graph = Graph(Constants(model), model.subgraphs[0], "ids")
+    ids = model.subgraphs[0].inputs[0]
+    floats = graph.tensor((1, 6), "float32", "floats", 0)
+    options = {"inDataType": schema.TensorType.FLOAT32, "outDataType": schema.TensorType.INT32}
+    graph.op("CAST", [floats], (1, 6), "int32", **options)
+    graph.operators[0].outputs = [ids]
+    model.subgraphs[0].operators[:0] = graph.operators
+    model.subgraphs[0].inputs, model.signatureDefs[0].inputs[0].tensorIndex = [floats], floats
+    path = _save(model, tmp_path / "floats.tflite")
+    bundle = edgeemb.export(path, tmp_path / "out", table="int8", ops="builtin", runtime="tflite")
+    report = profile_on("host", bundle, Plan(lengths=(6,), runs=3))
+    assert all(item.value is not None for item in report.measurements if item.name == "p50_ms")
+    with edgeemb.open(bundle) as session:
+        rows = session.run({"ids": np.array([[1, 199, 0, 4, 4, 77]], np.float32)})
+        np.testing.assert_allclose(rows[0], _weight()[[1, 199, 0, 4, 4, 77]], atol=0.03)
+        with pytest.raises(InputError, match="200"):
+            session.run({"ids": np.full((1, 6), 200.0, np.float32)})
+        with pytest.raises(InputError, match="whole numbers"):
+            session.run({"ids": np.full((1, 6), 0.5, np.float32)})
 
 
 def test_keeps_metadata_and_associated_files(finished: Path, tmp_path: Path) -> None:

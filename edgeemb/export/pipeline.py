@@ -202,7 +202,7 @@ def _manifest(
         target=target.name,
         opset=written.opset,
         body=body,
-        tables={alias: _table_entry(table) for alias, table in tables.items()},
+        tables={alias: _table_entry(table, written.stored.get(alias)) for alias, table in tables.items()},
         inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
         outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
         max_length=written.max_length or model.max_length,
@@ -249,11 +249,15 @@ def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
     }
 
 
-def _table_entry(table: Table) -> TableEntry:
+def _table_entry(table: Table, stored: int | None) -> TableEntry:
+    """A table of the manifest; one of which nothing is stored has no arrays."""
     arrays = {
-        name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in table.arrays.items()
+        name: {"dtype": str(array.dtype), "shape": list(array.shape)}
+        for name, array in table.arrays.items()
+        if stored != 0
     }
-    return TableEntry(str(table.spec), table.shape[0], table.shape[1], table.nbytes, arrays)
+    size = table.nbytes if stored is None else stored
+    return TableEntry(str(table.spec), table.shape[0], table.shape[1], size, arrays)
 
 
 def _versions() -> dict[str, str]:

@@ -52,6 +52,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     converted = convert_body(converted, request.body, runtime)
     constants = Constants(converted)
     notes = []
+    stored: dict[str, int] = {}
     found = find_tables(converted)
     for alias, table in request.tables.items():
         expected = weights[alias] if alias in weights else model.table_weight(alias)
@@ -60,13 +61,15 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             for entry in found
             if entry.weight.shape == expected.shape and np.array_equal(entry.weight, expected)
         ]
+        before = constants.nbytes
         for entry in own:
             replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
+        stored[alias] = constants.nbytes - before
         if own and _still_used(converted, own):
             notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
         if not own and alias in small:
             notes.append(
-                f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32"
+                f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32, and count as body"
             )
         elif not own:
             raise ExportError(
@@ -78,7 +81,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     check_ops(converted, runtime)
     write_tflite(converted, folder / MODEL)
     longest = lengths[-1] if lengths and model.max_length else 0
-    return Written(opset=SCHEMA_VERSION, lengths=lengths, notes=tuple(notes), max_length=longest)
+    return Written(SCHEMA_VERSION, lengths, tuple(notes), longest, stored=stored)
 
 
 def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
@@ -93,18 +96,21 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     if runtime.wraps_ids:
         _refuse_miscomputed(finished, model.path)
     constants = Constants(finished)
+    stored: dict[str, int] = {}
     for info, found in zip(model.tables, find_tables(finished), strict=True):
         if info.alias in request.tables:
             table = request.tables[info.alias]
+            before = constants.nbytes
             replace_table(
                 finished, constants, found, table, info.alias, runtime, custom=request.ops == "custom"
             )
+            stored[info.alias] = constants.nbytes - before
     expand_ops(finished, constants, runtime)
     add_signature(finished)
     tidy(finished)
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)
-    return Written(opset=SCHEMA_VERSION)
+    return Written(SCHEMA_VERSION, stored=stored)
 
 
 def _refuse_miscomputed(model: Any, path: Path) -> None:

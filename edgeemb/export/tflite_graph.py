@@ -47,6 +47,8 @@ class Constants:
         self.model = model
         self._buffers: dict[tuple[str, int, bytes], int] = {}
         self._kept: list[NDArray[Any]] = []
+        #: Bytes of what was added.
+        self.nbytes = 0
 
     def buffer(self, array: NDArray[Any]) -> int:
         """Index of a buffer that holds an array.
@@ -64,6 +66,7 @@ class Constants:
             made = schema.BufferT()
             made.data = data
             self._kept.append(array)
+            self.nbytes += data.nbytes
             self.model.buffers.append(made)
             self._buffers[key] = len(self.model.buffers) - 1
         return self._buffers[key]
