@@ -14,7 +14,6 @@ import numpy as np
 from edgeemb.errors import ExportError
 from edgeemb.export.c_arena import Buffer, Plan, plan_arena
 from edgeemb.export.c_encoder import Encoder, read_encoder
-from edgeemb.export.c_kit import write_kit
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import Arrays, header_text, model_text, padded
 from edgeemb.export.c_weights import write_weights
@@ -79,7 +78,6 @@ def write(request: Request, folder: Path) -> Written:
         header_text(prefix, model.name, sizes, text_input=pieces is not None), "utf-8"
     )
     _copy_headers(folder)
-    write_kit(model, folder, tokens)
     tables = sum(map(len, arrays.tables))
     vocabulary = 0 if pieces is None else len(pieces.blob)
     stored = {"tables": tables, "body": flash - tables - vocabulary, "tokenizer": vocabulary, "total": flash}

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 
-from edgeemb.export.parity import GOLDEN_SENTENCES
-from edgeemb.model import Model
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import MicroEngine, symbol_prefix
-from edgeemb.sentences import sentences
-from edgeemb.tokenizer import parse_tokenizer
+from edgeemb.export.kits import Kit
+from edgeemb.runtimes.micro import symbol_prefix
 
 _PER_LINE = 12
 
 
-def write_kit(model: Model, folder: Path, tokens: int) -> None:
+def write(kit: Kit) -> tuple[str, ...]:
     """Write ``kit/``: the CMake project and ``golden.h``, whose results are those of this machine.
 
-    :param model: the model, with its tokenizer.
-    :param folder: the bundle, whose sources are complete.
-    :param tokens: tokens of the longest text.
+    :param kit: what it is made of.
+    :return: no notes.
     """
-    kit = folder / "kit"
-    shutil.copytree(find_sources() / "export" / "micro", kit)
-    ids = _golden_ids(model, tokens)
-    engine = MicroEngine(folder, model.name, ("-O1",))
-    try:
-        outputs = np.zeros((len(ids), engine.outputs), np.float32)
-        for row, tokens_of_text in zip(outputs, ids, strict=True):
-            engine.run_ids(np.array(tokens_of_text), row)
-    finally:
-        engine.close()
-    prefix = symbol_prefix(model.name)
+    shutil.copytree(kit.source("micro"), kit.folder)
+    (kit.folder / "golden.h").write_text(golden_header(kit), "utf-8")
+    return ()
+
+
+def golden_header(kit: Kit) -> str:
+    """The text of ``golden.h``: texts as ids, and what the model gives for them.
+
+    :param kit: the kit, whose model runs in C.
+    """
+    ids: list[list[int]] = kit.golden.get("ids", [])
+    outputs = np.asarray(kit.golden["output"] if ids else [], np.float32)
+    prefix = symbol_prefix(kit.manifest.name)
     upper = prefix.upper()
     flat = [str(value) for text in ids for value in text]
     values = [f"{float(value).hex()}f" for value in outputs.reshape(-1)]
@@ -51,18 +47,7 @@ def write_kit(model: Model, folder: Path, tokens: int) -> None:
         f"static const int32_t golden_ids[] = {{\n{_wrapped(flat)}}};",
         f"static const float golden_outputs[] = {{\n{_wrapped(values)}}};",
     ]
-    (kit / "golden.h").write_text("\n".join(lines) + "\n", "utf-8")
-
-
-def _golden_ids(model: Model, tokens: int) -> list[list[int]]:
-    """Ids of the first sentences that every bundle is compared on."""
-    if model.tokenizer_json is None:
-        return []
-    tokenizer = parse_tokenizer(model.tokenizer_json, "the model's tokenizer")
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(tokens)
-    texts = [model.prompt + text for text in sentences()[:GOLDEN_SENTENCES]]
-    return [list(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+    return "\n".join(lines) + "\n"
 
 
 def _wrapped(items: list[str]) -> str:

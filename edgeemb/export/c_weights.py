@@ -80,15 +80,22 @@ def _write_included(prefix: str, blobs: dict[str, bytes], folder: Path) -> None:
         for name, blob in blobs.items():
             symbol = f"{prefix}_{name}"
             lines += [
+                "#if defined(__APPLE__)",
+                "    .section __TEXT,__const",
+                f"    .globl _{symbol}",
+                "    .balign 16",
+                f"_{symbol}:",
+                "#else",
                 f'    .section .rodata.{symbol},"a",%progbits',
                 f"    .global {symbol}",
                 f"    .type {symbol}, %object",
+                f"    .size {symbol}, {len(blob)}",
                 "    .balign 16",
                 f"{symbol}:",
+                "#endif",
                 f'    .incbin "weights.bin", {offset}, {len(blob)}',
-                f"    .size {symbol}, {len(blob)}",
             ]
             file.write(blob)
             offset += len(blob)
-    lines.append('    .section .note.GNU-stack,"",%progbits')
+    lines += ["#if !defined(__APPLE__)", '    .section .note.GNU-stack,"",%progbits', "#endif"]
     (folder / "weights.S").write_text("\n".join(lines) + "\n", "utf-8")

@@ -15,6 +15,7 @@ from edgeemb.errors import SpecError
 from edgeemb.export import Steps, android_library
 from edgeemb.export.bundle import atomic_folder, file_entries
 from edgeemb.export.choices import check_specs, choose_specs, fit_tables
+from edgeemb.export.kits import Kit, write_kit
 from edgeemb.export.parity import compare, golden_text
 from edgeemb.export.planner import plan, take_goal
 from edgeemb.export.pruning import prune_model
@@ -221,11 +222,13 @@ def _manifest(
     with open_folder(folder, manifest) as session:
         parity, golden = compare(original, session)
     (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
+    remarks = () if target.kit is None else write_kit(target.kit, Kit(model, manifest, golden, folder))
     files = file_entries(folder)
     values = {
         **vars(manifest),
         "parity": parity,
         "files": files,
+        "notes": [*manifest.notes, *remarks],
         "sizes": {**_sizes(manifest, {name: entry.bytes for name, entry in files.items()}), **written.sizes},
     }
     return Manifest(**values)

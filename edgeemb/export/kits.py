@@ -1,0 +1,82 @@
+"""The integration code that a bundle carries in ``kit/``, filled in for its model. Adding a kit means adding a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edgeemb.bundle import Manifest
+from edgeemb.errors import ExportError
+from edgeemb.model_info import LoadedModel
+from edgeemb.native import find_sources
+
+FOLDER = "kit"
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What a kit is made of.
+
+    :param model: the exported model.
+    :param manifest: its manifest, without sizes and files.
+    :param golden: content of ``golden.json``.
+    :param bundle: the bundle's folder, with everything but the kit and the manifest.
+    """
+
+    model: LoadedModel
+    manifest: Manifest
+    golden: Mapping[str, Any]
+    bundle: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the kit goes."""
+        return self.bundle / FOLDER
+
+    def source(self, name: str) -> Path:
+        """A folder of templates.
+
+        :param name: name of the kit.
+        """
+        return find_sources() / "export" / name
+
+
+#: Writes a kit, and gives notes for the user.
+Writer = Callable[[Kit], tuple[str, ...]]
+
+#: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
+KITS = {
+    "android": "edgeemb.export.android_kit",
+    "ios": "edgeemb.export.ios_kit",
+    "micro": "edgeemb.export.c_kit",
+}
+
+
+def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
+    """Write a kit.
+
+    :param name: a key of `KITS`.
+    :param kit: what it is made of.
+    :return: notes for the user.
+    """
+    write: Writer = import_module(KITS[name]).write
+    return write(kit)
+
+
+def fill(text: str, values: Mapping[str, str], where: str) -> str:
+    """A template with its names filled in.
+
+    :param text: the template; what stands between two @ is a name.
+    :param values: text by name.
+    :param where: what to call the template in an error.
+    :raises ExportError: if a name is left over.
+    """
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    left = next((line for line in text.splitlines() if line.count("@") > 1), None)
+    if left is not None:
+        raise ExportError(f"{where}: nothing is known for '{left.strip()}': install edgeemb again")
+    return text

@@ -1,0 +1,48 @@
+package edgeemb;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+
+/** Texts with the ids and vectors that the export got for them: {@code golden.bin}. */
+public final class Golden {
+    private static final int MAGIC = 0x47424545; // "EEBG"
+    private static final int VERSION = 1;
+
+    /** The texts. */
+    public final String[] texts;
+    /** Ids of each text. */
+    public final int[][] ids;
+    /** Vector or logits of each text. */
+    public final float[][] outputs;
+
+    /**
+     * Reads the file: 'EEBG', version, texts, elements of a vector; for each text its bytes and UTF-8, its ids, its vector. Little-endian.
+     *
+     * @param file the whole file.
+     */
+    public Golden(ByteBuffer file) {
+        ByteBuffer words = file.duplicate().order(ByteOrder.LITTLE_ENDIAN);
+        words.rewind();
+        if (words.limit() < 16 || words.getInt() != MAGIC || words.getInt() != VERSION) {
+            throw new IllegalArgumentException("golden.bin is damaged, or newer than this kit: take both from the same export");
+        }
+        int count = words.getInt();
+        int dim = words.getInt();
+        texts = new String[count];
+        ids = new int[count][];
+        outputs = new float[count][dim];
+        for (int number = 0; number < count; ++number) {
+            byte[] text = new byte[words.getInt()];
+            words.get(text);
+            texts[number] = new String(text, StandardCharsets.UTF_8);
+            ids[number] = new int[words.getInt()];
+            for (int place = 0; place < ids[number].length; ++place) {
+                ids[number][place] = words.getInt();
+            }
+            for (int column = 0; column < dim; ++column) {
+                outputs[number][column] = words.getFloat();
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+package edgeemb;
+
+import java.io.IOException;
+import java.io.Reader;
+import java.util.Arrays;
+import java.util.Properties;
+
+/** What a bundle says of its model: {@code model.properties}. */
+public final class ModelInfo {
+    /** Name of the model. */
+    public final String name;
+    /** Stands for the content of the bundle: another one is another model. */
+    public final String version;
+    /** Files of the model. */
+    public final String[] files;
+    /** Platforms whose native lookups the bundle carries; empty where it needs none. */
+    public final String[] abis;
+    /** Inputs of the model: ids, mask, then others. */
+    public final String[] inputs;
+    /** Element types of the inputs, as numpy calls them. */
+    public final String[] types;
+    /** The output. */
+    public final String output;
+    /** Elements of a vector, or classes. */
+    public final int dim;
+    /** Ids of the longest text. */
+    public final int maxLength;
+    /** The only lengths that the model takes, rising; empty where any will do. */
+    public final int[] lengths;
+    /** What the model expects in front of each text. */
+    public final String prompt;
+    /** Names of the classes; empty for vectors. */
+    public final String[] labels;
+    /** Why the kit has no tokenizer; empty where it has one. */
+    public final String noTokenizer;
+
+    /**
+     * Reads the file.
+     *
+     * @param text its text.
+     * @throws IOException if it cannot be read.
+     */
+    public ModelInfo(Reader text) throws IOException {
+        Properties values = new Properties();
+        values.load(text);
+        name = value(values, "name");
+        version = value(values, "version");
+        files = list(values, "file");
+        abis = list(values, "abi");
+        inputs = list(values, "input");
+        types = list(values, "type");
+        output = value(values, "output");
+        dim = Integer.parseInt(value(values, "dim"));
+        maxLength = Integer.parseInt(value(values, "max_length"));
+        String[] numbers = list(values, "length");
+        lengths = new int[numbers.length];
+        for (int number = 0; number < numbers.length; ++number) {
+            lengths[number] = Integer.parseInt(numbers[number]);
+        }
+        prompt = value(values, "prompt");
+        labels = list(values, "label");
+        noTokenizer = value(values, "no_tokenizer");
+    }
+
+    /**
+     * Refuses a phone that the bundle has no native lookups for.
+     *
+     * @param supported platforms of the phone, the best first.
+     */
+    public void requireAbi(String[] supported) {
+        for (String abi : supported) {
+            if (abis.length == 0 || Arrays.asList(abis).contains(abi)) {
+                return;
+            }
+        }
+        throw new IllegalStateException(
+                "the bundle " + name + " has native lookups for " + String.join(", ", abis) + ", this phone is " + String.join(", ", supported)
+                        + ": export it with --ops builtin");
+    }
+
+    /** Length that a text of so many ids is padded to. */
+    int lengthFor(int ids) {
+        for (int length : lengths) {
+            if (length >= ids) {
+                return length;
+            }
+        }
+        if (ids > maxLength || lengths.length > 0) {
+            int most = lengths.length > 0 ? lengths[lengths.length - 1] : maxLength;
+            throw new IllegalArgumentException("a text has " + ids + " ids, the model takes " + most);
+        }
+        return ids;
+    }
+
+    private static String value(Properties values, String key) {
+        String value = values.getProperty(key);
+        if (value == null) {
+            throw new IllegalArgumentException("model.properties has no '" + key + "': take it and the kit from the same export");
+        }
+        return value;
+    }
+
+    /** Values of key.0, key.1 and so on. */
+    private static String[] list(Properties values, String key) {
+        int count = 0;
+        while (values.getProperty(key + "." + count) != null) {
+            ++count;
+        }
+        String[] items = new String[count];
+        for (int number = 0; number < count; ++number) {
+            items[number] = values.getProperty(key + "." + number);
+        }
+        return items;
+    }
+}

@@ -1,0 +1,65 @@
+package edgeemb;
+
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
+import org.tensorflow.lite.DataType;
+import org.tensorflow.lite.Interpreter;
+
+/** LiteRT's interpreter. The model is mapped out of the app; each length that it takes is a signature of its own. */
+final class RuntimeEngine implements Engine {
+    private final Interpreter interpreter;
+    private final LookupDelegate delegate;
+    private final ModelInfo info;
+
+    private RuntimeEngine(Interpreter interpreter, LookupDelegate delegate, ModelInfo info) {
+        this.interpreter = interpreter;
+        this.delegate = delegate;
+        this.info = info;
+    }
+
+    static Engine open(Assets assets, ModelInfo info) throws IOException {
+        LookupDelegate delegate = info.abis.length > 0 ? new LookupDelegate() : null;
+        Interpreter.Options options = new Interpreter.Options();
+        if (delegate != null) {
+            options.addDelegate(delegate);
+        }
+        try {
+            return new RuntimeEngine(new Interpreter(assets.map("model.tflite"), options), delegate, info);
+        } catch (IllegalArgumentException error) {
+            throw new IOException("LiteRT cannot load " + info.name + " (" + error.getMessage() + ")", error);
+        }
+    }
+
+    @Override
+    public float[] run(long[][] inputs) {
+        String signature = info.lengths.length > 0 ? "length_" + inputs[0].length : interpreter.getSignatureKeys()[0];
+        Map<String, Object> feeds = new HashMap<>();
+        for (int number = 0; number < inputs.length; ++number) {
+            String input = info.inputs[number];
+            boolean wide = interpreter.getInputTensorFromSignature(input, signature).dataType() == DataType.INT64;
+            feeds.put(input, wide ? (Object) new long[][] {inputs[number]} : (Object) new int[][] {narrow(inputs[number])});
+        }
+        float[][] output = new float[1][info.dim];
+        Map<String, Object> outputs = new HashMap<>();
+        outputs.put(info.output, output);
+        interpreter.runSignature(feeds, outputs, signature);
+        return output[0];
+    }
+
+    private static int[] narrow(long[] values) {
+        int[] narrow = new int[values.length];
+        for (int place = 0; place < values.length; ++place) {
+            narrow[place] = (int) values[place];
+        }
+        return narrow;
+    }
+
+    @Override
+    public void close() {
+        interpreter.close();
+        if (delegate != null) {
+            delegate.close();
+        }
+    }
+}

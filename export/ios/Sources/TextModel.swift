@@ -1,0 +1,53 @@
+// @name@: filled in by edgeemb export.
+import C@module@
+
+/// Why the model refused; see micro/platform.h.
+public struct ModelError: Error, CustomStringConvertible {
+    public let status: Int32
+
+    public var description: String {
+        switch status {
+@statuses@
+        default: return "the model refused with status \(status)"
+        }
+    }
+}
+
+/// The model with its working memory. Use one from one thread at a time; several may run at once.
+public final class TextModel {
+    /// Elements of a result.
+    public static let outputs = Int(@prefix@_sizes.outputs)
+    /// Ids of the longest text.
+    public static let tokens = Int(@prefix@_sizes.tokens)
+    /// Names of the classes; empty for vectors.
+    public static let labels: [String] = [@labels@]
+
+    private let arenaBytes = Int(@prefix@_sizes.arena_bytes)
+    private let arena: UnsafeMutableRawPointer
+
+    public init() {
+        arena = UnsafeMutableRawPointer.allocate(byteCount: arenaBytes, alignment: 16)
+    }
+
+    deinit {
+        arena.deallocate()
+    }
+
+    /// Vector or logits of a text that is given by its ids, those around it included.
+    public func encode(ids: [Int32]) throws -> [Float] {
+        var output = [Float](repeating: 0, count: TextModel.outputs)
+        try check(@prefix@_run(arena, arenaBytes, ids, ids.count, &output))
+        return output
+    }
+@text@
+    /// How many of the bundle's golden texts give another result here than where it was exported: 0, bit for bit.
+    public func mismatches() -> Int {
+        return Int(@prefix@_mismatches(arena))
+    }
+
+    private func check(_ status: Int32) throws {
+        if status != 0 {
+            throw ModelError(status: status)
+        }
+    }
+}
