@@ -160,6 +160,26 @@ def test_gives_the_bits_of_the_host_without_fpu_and_with_every_instruction_set(
 
 
 @QEMU
+def test_computes_rows_from_bytes_to_the_bit_as_the_host(tmp_path: Path) -> None:
+    save_plain(tmp_path / "tiny", hidden_size=32, num_hidden_layers=LAYERS)
+    spec = "mixed:50=int4,*=ngram:n=3,lanes=4"
+    bundle = edgeemb.export(
+        str(tmp_path / "tiny"), tmp_path / "bundle", target="cortex-m4", table=f"word={spec}"
+    )
+    texts = sentences()[0][:8]
+    with edgeemb.open(bundle) as session:
+        ids = [session.tokenize([text])[0][0].tolist() for text in texts]
+        host = session.encode(texts)
+    assert max(map(max, ids)) >= 50
+    for board in ("mps2-an385", "mps2-an386", "mps3-an547"):
+        place = tmp_path / board
+        place.mkdir()
+        firmware = build(bundle, "tiny", find_board(board), place)
+        found = simulate("qemu", firmware, find_board(board), ids, host.shape[1], LAYERS, place)
+        assert outputs(found).tobytes() == host.tobytes()
+
+
+@QEMU
 @pytest.mark.parametrize(
     ("board", "most"), [("mps2-an386", 1.2), ("mps2-an505", 1.2), ("mps3-an547", 0.2), ("mps2-an385", 3)]
 )

@@ -21,6 +21,7 @@ from edgeemb.tables.program import (
     MatMul,
     Modulo,
     Multiply,
+    NgramLookup,
     QuantizedLookup,
     Rows,
     Select,
@@ -93,6 +94,8 @@ class Lowering:
                 return node.dim
             case CodebookLookup():
                 return self._codebook(node, to)
+            case NgramLookup():
+                return self._ngram(node, to)
             case Add(left, right) | Multiply(left, right):
                 return self._pairwise(
                     "eem_rows_add" if isinstance(node, Add) else "eem_rows_multiply", left, right, to
@@ -147,6 +150,19 @@ class Lowering:
             f"{parts}, {entries}, {width}, {int(node.additive)}, {to});"
         )
         return width if node.additive else parts * width
+
+    def _ngram(self, node: NgramLookup, to: str) -> int:
+        arrays, at = self.table.arrays, self.addresses
+        rows, total = len(arrays[node.starts]) - 1, len(arrays[node.tokens])
+        lanes, dim = len(arrays[node.bases]), len(arrays[node.seeds])
+        self._line("{")
+        self._line(
+            f"    const eeb_ngram_table table = {{{at[node.tokens]}, {at[node.starts]}, {at[node.seeds]}, {at[node.bases]}, {rows}, "
+            f"{total}, {node.n}, {lanes}, {dim}}};"
+        )
+        self._line(f"    eem_ngram_row(&table, {self.index(node.index)}, {to});")
+        self._line("}")
+        return dim
 
     def _pairwise(self, function: str, left: Rows, right: Rows, to: str) -> int:
         first, first_width = self._temporary(left)

@@ -4,6 +4,7 @@
 #ifndef EEM_LOOKUP_H
 #define EEM_LOOKUP_H
 
+#include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
 #include "platform.h"
 
@@ -48,6 +49,14 @@ EEM_INLINE void eem_quantized_row(eeb_quantized_function lookup, const eeb_quant
     const eeb_ids one = {&index, 1, EEB_INT32};
 
     (void)lookup(table, &one, row, NULL); /* the index and the table were checked: it cannot fail */
+}
+
+EEM_INLINE void eem_ngram_row(const eeb_ngram_table *table, int32_t index, float *row)
+{
+    size_t start = 0, length = 0;
+
+    (void)eeb_ngram_token(table, index, &start, &length); /* the table was checked when it was written: it cannot fail */
+    eeb_ngram_row_serial(table, (const uint8_t *)table->tokens + start, length, row);
 }
 
 /* codes uint8[R][parts]; codebooks [parts][entries][width]; parts side by side, or added up. */
