@@ -192,9 +192,9 @@ class _Run:
         if score > course.best:
             course.best, course.best_step, course.stale = score, course.step, 0
             course.kept = {name: value.detach().clone() for name, value in self.learning.items()}
-        entry = {"step": course.step, "score": round(score, 4)}
+        entry = {"step": course.step, "score": score}
         if not math.isnan(loss):
-            entry |= {"loss": round(loss, 6), "tokens_per_second": round(rate)}
+            entry |= {"loss": loss, "tokens_per_second": round(rate)}
         course.history.append(entry)
         return score
 

@@ -43,8 +43,12 @@ def save_model(model: Model, folder: Path) -> None:
     if model.labels:
         body.config.id2label = dict(enumerate(model.labels))
         body.config.label2id = {label: number for number, label in enumerate(model.labels)}
+    body.config.architectures = [type(body).__name__]
+    body.config.save_pretrained(folder)
+    # Not save_pretrained of the whole: it draws progress bars.
+    weights = {name: value.detach().contiguous() for name, value in body.state_dict().items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with quiet():
-        body.save_pretrained(folder)
         _save_tokenizer(model, folder)
     if isinstance(module, SentenceEncoder):
         _save_stages(model, module, folder)
