@@ -9,6 +9,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgeemb.errors import ExportError
+from edgeemb.export.onnx_functions import DOMAIN
 from edgeemb.quiet import quiet
 
 #: Weights that share a scale in a 4-bit body.
@@ -66,13 +67,17 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
 
 
 def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelProto:
-    """Convert with the lookups taken out, as if their rows came from outside: the converter would halve the tables too."""
+    """Convert with the lookups taken out, as if their rows came from outside: the converter would halve tables and what our ops give."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
     graph = model.graph
-    lookups = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
-    names = {node.input[0] for node in lookups}
+    lookups = [
+        node
+        for node in graph.node
+        if (node.op_type == "Gather" and node.input[0] in tables) or node.domain == DOMAIN
+    ]
+    names = {node.input[0] for node in lookups} & set(tables)
     held = [item for item in graph.initializer if item.name in names]
     for node in lookups:
         graph.node.remove(node)

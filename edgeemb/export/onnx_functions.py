@@ -23,6 +23,7 @@ VERSION = 1
 #: A lookup that one op computes.
 FusedLookup = QuantizedLookup | CodebookLookup | NgramLookup
 
+_BYTES_OP = "NgramBytes"
 _ZERO_CODE = {8: 128, 4: 8, 2: 3, 1: 1}
 
 
@@ -64,7 +65,17 @@ def bytes_op_name(n: int) -> str:
 
     :param n: longest n-gram.
     """
-    return f"NgramBytes{n}"
+    return f"{_BYTES_OP}{n}"
+
+
+def bytes_op_size(name: str) -> int | None:
+    """The inverse of `bytes_op_name`.
+
+    :param name: name of an op of the domain.
+    :return: the longest n-gram; None for another op.
+    """
+    size = name.removeprefix(_BYTES_OP)
+    return int(size) if size != name and size.isdigit() else None
 
 
 def bytes_function(n: int) -> onnx.FunctionProto:

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ExportError
-from edgeemb.export.onnx_functions import DOMAIN, VERSION, FusedLookup, function_for, op_name
+from edgeemb.export.onnx_functions import (
+    DOMAIN,
+    VERSION,
+    FusedLookup,
+    bytes_function,
+    bytes_op_size,
+    function_for,
+    op_name,
+)
 from edgeemb.onnx_file import inner_graphs
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
@@ -256,7 +264,7 @@ def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:
 
 
 def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
-    """Add the portable bodies of the fused ops that some tables use, and the op set that they live in.
+    """Add the portable bodies of the fused ops that a model uses, and the op set that they live in.
 
     :param model: the model, whose tables are already in place.
     :param tables: those tables.
@@ -267,5 +275,8 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
             if isinstance(node, FusedLookup):
                 by_name.setdefault(op_name(node), []).append(node)
     model.functions.extend(function_for(nodes) for nodes in by_name.values())
-    if by_name:
+    ours = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    sizes = sorted(filter(None, map(bytes_op_size, ours)))
+    model.functions.extend(bytes_function(size) for size in sizes)
+    if ours and all(opset.domain != DOMAIN for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))

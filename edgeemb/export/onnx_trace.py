@@ -6,9 +6,13 @@ from pathlib import Path
 
 import onnx
 import torch
+from onnx.defs import OpSchema
+from onnxscript.values import Op, Opset
 
 from edgeemb.errors import ExportError
+from edgeemb.export.onnx_functions import DOMAIN, VERSION, bytes_op_name
 from edgeemb.model import Model
+from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
 
 #: IR 8 with opset 18 is read by every ONNX Runtime since 1.14.
@@ -16,6 +20,24 @@ OPSET = 18
 IR_VERSION = 8
 #: Keeps the names of outputs apart from those that the exporter gives to inner tensors, such as "embedding".
 _OUTPUT = "edgeemb.output."
+
+
+def _ngram_bytes(padded: object, seeds: object, bases: object, n: int) -> object:
+    """The torch op of rows from bytes as one node; its portable body is added with those of the tables."""
+    given = [("padded", "uint8"), ("seeds", "int16"), ("bases", "int16")]
+    schema = OpSchema(
+        bytes_op_name(n),
+        DOMAIN,
+        VERSION,
+        inputs=[OpSchema.FormalParameter(name, f"tensor({dtype})") for name, dtype in given],
+        outputs=[OpSchema.FormalParameter("rows", "tensor(float)")],
+        attributes=[OpSchema.Attribute("n", OpSchema.AttrType.INT)],
+    )
+    return Op(Opset(DOMAIN, VERSION), schema.name, schema)(padded, seeds, bases, n=n)
+
+
+#: What PyTorch's exporter has no translation for.
+TRANSLATIONS = {getattr(torch.ops, LIBRARY.ns).ngram_bytes.default: _ngram_bytes}
 
 
 def trace(model: Model, folder: Path) -> onnx.ModelProto:
@@ -38,6 +60,7 @@ def trace(model: Model, folder: Path) -> onnx.ModelProto:
                 dynamic_shapes=model.dynamic_shapes(),
                 input_names=[info.name for info in model.inputs],
                 output_names=[f"{_OUTPUT}{info.name}" for info in model.outputs],
+                custom_translation_table=TRANSLATIONS,
             )
         except torch.onnx.OnnxExporterError as error:
             raise ExportError(f"{model.name} cannot be exported to ONNX: {_reason(error)}") from error
