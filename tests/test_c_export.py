@@ -366,9 +366,8 @@ def test_writes_the_rows_of_every_codec_to_the_bit(tmp_path: Path) -> None:
         found = np.empty_like(expected)
         for at in range(40):
             getattr(rows, f"row_{number}")(ctypes.c_int32(at), ctypes.c_void_p(found[at].ctypes.data))
-        if (
-            spec.startswith(("lowrank", "tt")) or "dim=" in spec
-        ):  # numpy sums a product of matrices in an order of its own
+        if spec.startswith(("lowrank", "tt")) or "dim=" in spec:
+            # numpy sums a product of matrices in an order of its own.
             assert np.allclose(found, expected, rtol=1e-5, atol=1e-6), spec
         else:
             assert np.array_equal(found, expected), spec
