@@ -1,0 +1,140 @@
+package edgeemb;
+
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.File;
+import java.io.IOException;
+import java.io.Reader;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+
+/** Drives the part of the kit that is not Android's own; the tests talk to it over its standard input and output. */
+public final class Driver {
+    private static final DataInputStream IN = new DataInputStream(System.in);
+    private static final DataOutputStream OUT = new DataOutputStream(System.out);
+
+    /** {@code tokenize}, {@code vectors}, {@code check} or {@code abi}, the kit's folder of assets, and what the command needs. */
+    public static void main(String[] arguments) throws IOException {
+        File assets = new File(arguments[1]);
+        try {
+            switch (arguments[0]) {
+                case "tokenize":
+                    tokenize(Tokenizer.open(read(assets, "tokenizer.bin")), Integer.parseInt(arguments[2]));
+                    break;
+                case "vectors":
+                    vectors(Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
+                    break;
+                case "check":
+                    check(assets);
+                    break;
+                case "encode":
+                    encode(assets, arguments[2]);
+                    break;
+                default:
+                    info(assets).requireAbi(arguments[2].split(","));
+            }
+        } catch (RuntimeException error) {
+            System.err.println(error.getMessage());
+            System.exit(1);
+        }
+        OUT.flush();
+    }
+
+    private static ByteBuffer read(File assets, String name) throws IOException {
+        return ByteBuffer.wrap(Files.readAllBytes(new File(assets, name).toPath()));
+    }
+
+    private static ModelInfo info(File assets) throws IOException {
+        try (Reader text = Files.newBufferedReader(new File(assets, "model.properties").toPath(), StandardCharsets.UTF_8)) {
+            return new ModelInfo(text);
+        }
+    }
+
+    /** Texts come as a length in bytes and UTF-8; -1 ends them. Ids go as a count and the ids. */
+    private static void tokenize(Tokenizer tokenizer, int limit) throws IOException {
+        for (int size = IN.readInt(); size >= 0; size = IN.readInt()) {
+            byte[] text = new byte[size];
+            IN.readFully(text);
+            int[] ids = tokenizer.encode(new String(text, StandardCharsets.UTF_8), limit);
+            OUT.writeInt(ids.length);
+            for (int id : ids) {
+                OUT.writeInt(id);
+            }
+        }
+    }
+
+    /** Rows and a mask come; their mean, the mean at length 1, and the cosine of the two go. */
+    private static void vectors(int tokens, int dim) throws IOException {
+        float[] rows = new float[tokens * dim];
+        for (int place = 0; place < rows.length; ++place) {
+            rows[place] = IN.readFloat();
+        }
+        long[] mask = new long[tokens];
+        for (int token = 0; token < tokens; ++token) {
+            mask[token] = IN.readLong();
+        }
+        float[] mean = Vectors.mean(rows, mask, dim);
+        float[] normalized = Vectors.normalized(mean);
+        for (float[] vector : new float[][] {mean, normalized, {Vectors.cosine(mean, normalized)}}) {
+            for (float value : vector) {
+                OUT.writeFloat(value);
+            }
+        }
+    }
+
+    private static TextModel open(File assets) throws IOException {
+        ModelInfo info = info(assets);
+        return new TextModel(info, info.noTokenizer.isEmpty() ? Tokenizer.open(read(assets, "tokenizer.bin")) : null, new Remote(info));
+    }
+
+    /** The golden texts through the model, which the test runs; last goes the least cosine. */
+    private static void check(File assets) throws IOException {
+        try (TextModel model = open(assets)) {
+            float least = model.check(new Golden(read(assets, "golden.bin")));
+            OUT.writeInt(-1);
+            OUT.writeFloat(least);
+        }
+    }
+
+    private static void encode(File assets, String text) throws IOException {
+        try (TextModel model = open(assets)) {
+            model.encode(text);
+            OUT.writeInt(-1);
+        }
+    }
+
+    /** The runtime is on the other side: inputs go as their number, length and values; the output comes. */
+    private static final class Remote implements Engine {
+        private final ModelInfo info;
+
+        Remote(ModelInfo info) {
+            this.info = info;
+        }
+
+        @Override
+        public float[] run(long[][] inputs) {
+            try {
+                OUT.writeInt(inputs.length);
+                OUT.writeInt(inputs[0].length);
+                for (long[] input : inputs) {
+                    for (long value : input) {
+                        OUT.writeLong(value);
+                    }
+                }
+                OUT.flush();
+                float[] output = new float[info.dim];
+                for (int place = 0; place < output.length; ++place) {
+                    output[place] = IN.readFloat();
+                }
+                return output;
+            } catch (IOException error) {
+                throw new UncheckedIOException(error);
+            }
+        }
+
+        @Override
+        public void close() {}
+    }
+}

@@ -1,0 +1,22 @@
+package ai.onnxruntime;
+
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+
+public class OnnxTensor extends OnnxTensorLike {
+    public static OnnxTensor createTensor(OrtEnvironment environment, LongBuffer data, long[] shape) throws OrtException {
+        throw new UnsupportedOperationException();
+    }
+
+    public static OnnxTensor createTensor(OrtEnvironment environment, IntBuffer data, long[] shape) throws OrtException {
+        throw new UnsupportedOperationException();
+    }
+
+    public FloatBuffer getFloatBuffer() {
+        throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public void close() {}
+}

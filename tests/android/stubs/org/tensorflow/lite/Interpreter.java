@@ -1,0 +1,27 @@
+package org.tensorflow.lite;
+
+import java.nio.ByteBuffer;
+import java.util.Map;
+
+public class Interpreter implements AutoCloseable {
+    public Interpreter(ByteBuffer model, Options options) {}
+
+    public String[] getSignatureKeys() {
+        throw new UnsupportedOperationException();
+    }
+
+    public Tensor getInputTensorFromSignature(String input, String signature) {
+        throw new UnsupportedOperationException();
+    }
+
+    public void runSignature(Map<String, Object> inputs, Map<String, Object> outputs, String signature) {}
+
+    @Override
+    public void close() {}
+
+    public static class Options {
+        public Options addDelegate(Delegate delegate) {
+            return this;
+        }
+    }
+}
