@@ -1,6 +1,6 @@
 /* The measuring firmware: runs a model over the inputs in a file of the host and writes its results to another.
  *
- *   input.bin   per inference: uint32 count, int32 ids[count]
+ *   input.bin   per inference: uint32 count, int32 ids[count]; with -DFIRMWARE_TEXT uint32 bytes, and a text of so many
  *   output.bin  per inference: int32 status, float outputs[]
  *   stack.bin   at the end: uint32 bytes of stack that were ever used
  *
@@ -11,7 +11,6 @@
 
 #define JOIN_NOW(left, right) left##right
 #define JOIN(left, right) JOIN_NOW(left, right)
-#define FIRMWARE_RUN JOIN(FIRMWARE_PREFIX, _run)
 #define FIRMWARE_TOKENS JOIN(FIRMWARE_UPPER, _TOKENS)
 #define FIRMWARE_OUTPUTS JOIN(FIRMWARE_UPPER, _OUTPUTS)
 #define FIRMWARE_ARENA_BYTES JOIN(FIRMWARE_UPPER, _ARENA_BYTES)
@@ -19,7 +18,18 @@
 extern uint32_t stack_bottom[], stack_top[];
 
 __attribute__((aligned(16))) static uint8_t arena[FIRMWARE_ARENA_BYTES];
-static int32_t ids[FIRMWARE_TOKENS];
+
+#if defined(FIRMWARE_TEXT)
+/* Bytes of the longest text; cortex_m_run.py knows it too. */
+#define FIRMWARE_TEXT_BYTES 2048u
+#define FIRMWARE_RUN JOIN(FIRMWARE_PREFIX, _run_text)
+static char input_values[FIRMWARE_TEXT_BYTES];
+#else
+#define FIRMWARE_RUN JOIN(FIRMWARE_PREFIX, _run)
+static int32_t input_values[FIRMWARE_TOKENS];
+#endif
+#define FIRMWARE_MOST (sizeof input_values / sizeof input_values[0])
+
 static struct {
     int32_t status;
     float output[FIRMWARE_OUTPUTS];
@@ -48,10 +58,12 @@ int main(void)
     uint32_t count, used;
 
     while (semihosting_transfer(SEMIHOSTING_READ, input, &count, sizeof count) == 0) {
-        if (count > FIRMWARE_TOKENS || semihosting_transfer(SEMIHOSTING_READ, input, ids, count * sizeof ids[0]) != 0) {
+        const uint32_t bytes = count * sizeof input_values[0];
+
+        if (count > FIRMWARE_MOST || semihosting_transfer(SEMIHOSTING_READ, input, input_values, bytes) != 0) {
             return 2;
         }
-        result.status = FIRMWARE_RUN(arena, sizeof arena, ids, count, result.output);
+        result.status = FIRMWARE_RUN(arena, sizeof arena, input_values, count, result.output);
         if (semihosting_transfer(SEMIHOSTING_WRITE, output, &result, sizeof result) != 0) {
             return 3;
         }

@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from edgeemb.bundle import GOLDEN, Manifest, checked
+from edgeemb.bundle import Manifest, checked
 from edgeemb.devices import cortex_m_qemu, cortex_m_unicorn
 from edgeemb.devices.cortex_m_board import Board, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m_run import LIMIT, Count, Inference, Run, overflow_error
-from edgeemb.devices.feeds import make_feeds
+from edgeemb.devices.feeds import make_feeds, make_text
+from edgeemb.devices.golden import agreement, read_golden, read_golden_texts
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import Plan
@@ -87,14 +86,14 @@ def simulate(
     :param engine: one of `ENGINES`.
     :param firmware: what `build` gave.
     :param board: its board.
-    :param inputs: ids of each text.
+    :param inputs: ids of each text, or its bytes where the model has no vocabulary.
     :param outputs: floats of a result.
     :param layers: layers of the encoder.
     :param folder: an empty folder for the firmware's files.
     :param limit: executed instructions after which it counts as hung.
     :param memory: also count the bytes that are loaded and stored (QEMU only).
     """
-    stages = len(part_names(layers))
+    stages = len(part_names(layers, text=any(isinstance(given, bytes) for given in inputs)))
     if engine == "qemu":
         run = cortex_m_qemu.run(firmware, board, inputs, outputs, stages, folder, memory=memory, limit=limit)
     else:
@@ -104,13 +103,14 @@ def simulate(
     return run
 
 
-def part_names(layers: int) -> list[str]:
+def part_names(layers: int, *, text: bool = False) -> list[str]:
     """Names of the parts of an inference, in the order of the markers of a generated `model.c`.
 
     :param layers: layers of the encoder.
+    :param text: whether text goes in, which becomes tokens first.
     """
     inner = [f"layer {number} {part}" for number in range(layers) for part in ("attention", "mlp")]
-    return ["lookup word", "embedding sum", *inner, "pooling and head"]
+    return [*(["tokenizer"] if text else []), "lookup word", "embedding sum", *inner, "pooling and head"]
 
 
 def _profile(
@@ -135,17 +135,12 @@ def _profile(
     firmware = build(folder, manifest.name, board, scratch)
     progress(1, 2)
     lengths = [length for length in plan.lengths if length <= sizes["tokens"]]
-    golden = _golden(folder)[:GOLDEN_RUNS]
-    inputs = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
-    inputs += [ids for ids, _ in golden]
+    inputs, golden = _inputs(folder, manifest, lengths, text=sizes["width"] > 0)
     outputs, layers = sizes["outputs"], sizes["layers"]
     run = simulate(engine, firmware, board, inputs, outputs, layers, place, limit, memory=engine == "qemu")
     progress(2, 2)
-    same = sum(
-        np.array_equal(inference.output, np.asarray(expected, np.float32))
-        for inference, (_, expected) in zip(run.inferences[len(lengths) :], golden, strict=True)
-    )
-    notes = [*NOTES, f"{same} of {len(golden)} golden sentences gave the host's result to the bit."]
+    got = [inference.output.tolist() for inference in run.inferences[len(lengths) :]]
+    notes = [*NOTES, agreement([output for _, output in golden], got)]
     notes += [CYCLES_NOTE] if board.cycles and engine == "qemu" else []
     return Report(
         device=board.name,
@@ -158,15 +153,24 @@ def _profile(
                 plan.lengths, dict(zip(lengths, run.inferences, strict=False)), sizes["tokens"], engine, board
             ),
         ),
-        operators=_operators(run.inferences[0], layers) if plan.ops_profile and lengths else (),
+        operators=part_operators(run.inferences[0], layers) if plan.ops_profile and lengths else (),
         notes=tuple(notes),
         versions={"edgeemb": version_of("edgeemb")},
     )
 
 
-def _golden(folder: Path) -> list[tuple[list[int], list[float]]]:
-    values = json.loads((folder / GOLDEN).read_text("utf-8"))
-    return list(zip(values.get("ids", []), values.get("output", []), strict=True))
+def _inputs(
+    folder: Path, manifest: Manifest, lengths: Sequence[int], *, text: bool
+) -> tuple[list[Sequence[int]], list[tuple[Any, list[float]]]]:
+    """What is run: made-up inputs of each length, then the golden ones, which are given with their results too."""
+    made: list[Sequence[int]]
+    if text:
+        golden = read_golden_texts(folder)[:GOLDEN_RUNS]
+        made = [make_text(length).encode() for length in lengths]
+    else:
+        golden = read_golden(folder)[:GOLDEN_RUNS]
+        made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
+    return [*made, *(given for given, _ in golden)], golden
 
 
 def _memory(firmware: Firmware, run: Run, arena: int) -> list[Measurement]:
@@ -203,8 +207,15 @@ def _costs(
     return measured
 
 
-def _operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
+def part_operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
+    """The parts of an inference by their cost.
+
+    :param inference: what was counted.
+    :param layers: layers of the encoder.
+    :return: the parts, the dearest first.
+    """
     total = inference.total.instructions
+    names = part_names(layers, text=len(inference.parts) > len(part_names(layers)))
     operators = [
         Operator(
             name,
@@ -214,6 +225,6 @@ def _operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
             100 * part.instructions / total,
             name.startswith("lookup"),
         )
-        for name, part in zip(part_names(layers), inference.parts, strict=True)
+        for name, part in zip(names, inference.parts, strict=True)
     ]
     return tuple(sorted(operators, key=lambda operator: -operator.value))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.devices.cortex_m_board import Board, Region
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import run_compiler, sources, symbol_prefix
+from edgeemb.runtimes.micro import read_sizes, run_compiler, sources, symbol_prefix
 
 #: What is set aside for code when a bundle is held against a board before it is built, in bytes.
 CODE_BYTES = 16 * 1024
@@ -29,6 +30,7 @@ _FLAGS = (
     "-DEEM_MARKS",
 )
 # Helium flushes subnormals, and the loops over floats must agree with every other board.
+_GCC_FLAGS = ("-fno-tree-vectorize", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
 _CLANG_FLAGS = ("-fno-sanitize=all", "-fno-vectorize", "-fno-slp-vectorize", "-fno-unwind-tables")
 
 
@@ -60,7 +62,14 @@ class Firmware:
 
 
 def build(
-    folder: Path, name: str, board: Board, out: Path, *, extra: tuple[str, ...] = (), main: Path | None = None
+    folder: Path,
+    name: str,
+    board: Board,
+    out: Path,
+    *,
+    extra: tuple[str, ...] = (),
+    main: Path | None = None,
+    toolchain: str = "",
 ) -> Firmware:
     """Compile and link the measuring firmware of a C export.
 
@@ -70,6 +79,7 @@ def build(
     :param out: folder for the ELF file and what leads to it.
     :param extra: further flags for the compiler.
     :param main: another main program; by default the one that runs inputs of the host.
+    :param toolchain: a key of `TOOLCHAINS`; empty for the first that is installed.
     :raises NativeError: if there is no compiler, or it fails.
     :raises DeviceError: if the board's memory is too small.
     """
@@ -78,13 +88,14 @@ def build(
     script = out / "board.ld"
     script.write_text(_linker_script(place / "cortex-m.ld", board), "utf-8")
     elf = out / "firmware.elf"
-    cross, libraries = compiler(board)
+    cross, libraries = compiler(board, toolchain)
     command = [
         *cross,
         *_FLAGS,
         *extra,
         f"-DFIRMWARE_PREFIX={prefix}",
         f"-DFIRMWARE_UPPER={prefix.upper()}",
+        *(["-DFIRMWARE_TEXT"] if read_sizes(folder, name)["width"] else []),
         f"-I{folder}",
         f"-I{place}",
         str(place / "startup.c"),
@@ -109,27 +120,35 @@ def build(
     return read_elf(elf, prefix, board)
 
 
-def compiler(board: Board) -> tuple[list[str], list[str]]:
-    """Command of a cross compiler and what it links at the end: ziglang's, else arm-none-eabi-gcc.
+def compiler(board: Board, toolchain: str = "") -> tuple[list[str], list[str]]:
+    """Command of a cross compiler and what it links at the end.
 
-    :raises NativeError: if there is neither.
+    :param board: what it compiles for.
+    :param toolchain: a key of `TOOLCHAINS`; empty for the first that is installed.
+    :raises NativeError: if there is none.
     """
-    if importlib.util.find_spec("ziglang"):
-        return [
-            sys.executable,
-            "-m",
-            "ziglang",
-            "cc",
-            "-target",
-            board.target,
-            f"-mcpu={board.cpu}",
-            *_CLANG_FLAGS,
-        ], ["-lcompiler_rt"]
-    if found := shutil.which("arm-none-eabi-gcc"):
-        return [found, "-mthumb", *board.gcc, "-Wl,--no-warn-rwx-segments"], ["-lgcc"]
+    for name in [toolchain] if toolchain else TOOLCHAINS:
+        if found := TOOLCHAINS[name](board):
+            return found
     raise NativeError(
         f"no compiler for {board.core}: pip install 'edgeemb[micro]', or apt-get install gcc-arm-none-eabi"
     )
+
+
+def _zig(board: Board) -> tuple[list[str], list[str]] | None:
+    if not importlib.util.find_spec("ziglang"):
+        return None
+    target = ["-target", board.target, f"-mcpu={board.cpu}"]
+    return [sys.executable, "-m", "ziglang", "cc", *target, *_CLANG_FLAGS], ["-lcompiler_rt"]
+
+
+def _gcc(board: Board) -> tuple[list[str], list[str]] | None:
+    found = shutil.which("arm-none-eabi-gcc")
+    return ([found, "-mthumb", *board.gcc, *_GCC_FLAGS], ["-lgcc"]) if found else None
+
+
+#: Toolchains in the order in which they are looked for: what gives a compiler for a board, or None where it is not installed.
+TOOLCHAINS: dict[str, Callable[[Board], tuple[list[str], list[str]] | None]] = {"zig": _zig, "gcc": _gcc}
 
 
 def _linker_script(template: Path, board: Board) -> str:

@@ -21,6 +21,9 @@ LIMIT = 50_000_000_000
 #: Files that the firmware reads and writes.
 INPUT, OUTPUT, STACK, FAULT = "input.bin", "output.bin", "stack.bin", "fault.bin"
 
+#: Bytes of the longest text that the firmware takes.
+TEXT_BYTES = 2048
+
 #: Exit status of the firmware after a fault.
 FAULTED = 70
 
@@ -76,14 +79,19 @@ class Run:
 
 
 def write_inputs(folder: Path, inputs: Sequence[Sequence[int]]) -> None:
-    """The ids of several texts as the firmware reads them.
+    """Several texts as the firmware reads them.
 
     :param folder: where the simulator runs.
-    :param inputs: ids of each text.
+    :param inputs: ids of each text, or its bytes where the model has no vocabulary.
+    :raises DeviceError: if a text is too long for the firmware.
     """
+    long = next((given for given in inputs if isinstance(given, bytes) and len(given) > TEXT_BYTES), None)
+    if long is not None:
+        raise DeviceError(f"a text has {len(long)} bytes, the firmware takes {TEXT_BYTES}: use shorter ones")
     with (folder / INPUT).open("wb") as file:
-        for ids in inputs:
-            file.write(struct.pack(f"<I{len(ids)}i", len(ids), *ids))
+        for given in inputs:
+            packed = bytes(given) if isinstance(given, bytes) else struct.pack(f"<{len(given)}i", *given)
+            file.write(struct.pack("<I", len(given)) + packed)
 
 
 def read_results(

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb import words
 from edgeemb.bundle import Manifest, TensorEntry
+from edgeemb.runtimes.text import pad_words, text_feeds
 
 _SEED = 20
 
@@ -20,8 +22,22 @@ def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
         an axis, the first.
     :return: an array per input.
     """
+    if manifest.tokenizer == words.NAME:
+        width = int(manifest.inputs[0].axes[-1])
+        values, mask = pad_words([words.tokenize(make_text(length), width, length)], width)
+        return text_feeds([info.name for info in manifest.inputs], values, mask)
     sequences = any(isinstance(axis, str) for info in manifest.inputs for axis in info.axes[1:])
     return {info.name: _values(info, _shape(info, length, sequences=sequences)) for info in manifest.inputs}
+
+
+def make_text(length: int) -> str:
+    """A text of different words of five letters, which is so many tokens by the tokenizer `words`, special ones included.
+
+    :param length: tokens, from 2 on.
+    """
+    random = np.random.default_rng(_SEED)
+    letters = random.integers(ord("a"), ord("z") + 1, (max(length - 2, 0), 5)).astype(np.uint8)
+    return " ".join(word.tobytes().decode("ascii") for word in letters)
 
 
 def refusal(manifest: Manifest, length: int) -> str:

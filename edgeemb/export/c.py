@@ -13,11 +13,13 @@ import numpy as np
 
 from edgeemb.errors import ExportError
 from edgeemb.export.c_arena import Buffer, Plan, plan_arena
-from edgeemb.export.c_encoder import Encoder, read_encoder
+from edgeemb.export.c_encoder import Encoder, Words, read_encoder
+from edgeemb.export.c_input import Input, ids_input
 from edgeemb.export.c_lookup import Lowering, array_bytes
 from edgeemb.export.c_source import Arrays, header_text, model_text, padded
 from edgeemb.export.c_weights import write_weights
-from edgeemb.export.c_wordpiece import read_wordpiece, refusal
+from edgeemb.export.c_wordpiece import WordPiece, read_wordpiece, refusal
+from edgeemb.export.c_words import scratch_floats, word_function, words_input
 from edgeemb.export.writers import Request, Written
 from edgeemb.model import Model
 from edgeemb.native import find_sources
@@ -47,40 +49,39 @@ def write(request: Request, folder: Path) -> Written:
         raise ExportError(f"body {request.body}: the C runtime computes in int8; use --body int8")
     encoder = read_encoder(model)
     tokens = _tokens(request)
-    word = _table(request, model, encoder.word)
-    position = _table(request, model, encoder.position)
+    tables = _tables(request, model, encoder)
     prefix = symbol_prefix(model.name)
     arrays = Arrays(prefix)
     functions, scratch = [], 0
-    for symbol, table in (("word_row", word), ("position_row", position)):
+    if isinstance(encoder.word, Words):
+        functions.append(word_function(encoder.word, arrays))
+        scratch = scratch_floats(encoder.word)
+    for symbol, table in tables.items():
         lowering = Lowering(
             table, symbol, {name: f"({arrays.add_table(array_bytes(table, name))})" for name in table.arrays}
         )
         functions.append(lowering.function(symbol))
         scratch = max(scratch, lowering.scratch)
     plan = plan_arena(_buffers(encoder, tokens, scratch))
-    why_not = refusal(model.tokenizer_json)
-    pieces = None if why_not or model.tokenizer_json is None else read_wordpiece(model.tokenizer_json)
-    initializer = "" if pieces is None else pieces.initializer
-    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), initializer, model.prompt)
+    given, pieces, why_not = _input(model, encoder)
+    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
     flash = write_weights(arrays, folder, {} if pieces is None else {"vocabulary": pieces.blob})
     _check_budget(request, arrays, plan, flash)
     sizes = {
         "tokens": tokens,
-        "rows": word.shape[0],
+        "rows": tables["word_row"].shape[0] if "word_row" in tables else 0,
+        **({} if model.words is None else {"width": model.words.width}),
         "outputs": encoder.outputs,
         "layers": len(encoder.layers),
         "arena_bytes": plan.bytes,
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(
-        header_text(prefix, model.name, sizes, text_input=pieces is not None), "utf-8"
-    )
+    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given), "utf-8")
     _copy_headers(folder)
-    tables = sum(map(len, arrays.tables))
+    rows = sum(map(len, arrays.tables))
     vocabulary = 0 if pieces is None else len(pieces.blob)
-    stored = {"tables": tables, "body": flash - tables - vocabulary, "tokenizer": vocabulary, "total": flash}
+    stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
     ]
@@ -102,6 +103,25 @@ def _tokens(request: Request) -> int:
     return asked
 
 
+def _input(model: Model, encoder: Encoder) -> tuple[Input, WordPiece | None, str]:
+    """What goes in, the tables of a tokenizer with a vocabulary, and why no text can be taken."""
+    if isinstance(encoder.word, Words):
+        return words_input(), None, ""
+    why_not = refusal(model.tokenizer_json)
+    pieces = None if why_not or model.tokenizer_json is None else read_wordpiece(model.tokenizer_json)
+    return ids_input("" if pieces is None else pieces.initializer), pieces, why_not
+
+
+def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table]:
+    """The tables that are looked up, by the name of the C function that does it."""
+    weights = {"word_row": encoder.word, "position_row": encoder.position}
+    return {
+        symbol: _table(request, model, weight)
+        for symbol, weight in weights.items()
+        if isinstance(weight, str)
+    }
+
+
 def _table(request: Request, model: Model, weight: str) -> Table:
     """The compressed table of a weight, or the weight itself where the request leaves it alone."""
     alias = next(table.alias for table in model.tables if table.name == weight)
@@ -118,8 +138,10 @@ def _buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
         )
     wide = max((layer.up.weight.shape[0] for layer in encoder.layers), default=0)
     hidden = max((len(dense.linear.bias) for dense in encoder.head[:-1]), default=0)
+    words = isinstance(encoder.word, Words)
+    token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
     return [
-        Buffer("ids", 4 * tokens, 0, 0),
+        Buffer("ids", token_bytes * tokens, 0, 0),
         Buffer("rows", 4 * tokens * dim, 0, 5),
         Buffer("scratch", 4 * scratch, 0, 1),
         Buffer("other", 4 * dim, 1, 1),
@@ -130,7 +152,7 @@ def _buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
         Buffer("scores", 4 * 2 * capacity, 3, 3),
         Buffer("projected", 4 * 4 * dim, 2, 4),
         Buffer("wide", 4 * 2 * wide, 4, 4),
-        Buffer("pair", 4 * padded(inputs), 2, 6),
+        Buffer("pair", 4 * padded(inputs), 0 if words else 2, 6),
         Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
         Buffer("hidden", 4 * 2 * hidden, 6, 6),
     ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from torch import nn
 from edgeemb.errors import ExportError
 from edgeemb.model import Model
 from edgeemb.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.words import RowForm
+from edgeemb.words_model import WordsModel
 
 #: Enumerators of `runtimes/micro/layers.h`, by the class of the activation.
 ACTIVATIONS = {
@@ -87,10 +89,22 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Words:
+    """Rows that are computed from the bytes of words.
+
+    :param form: how.
+    :param projection: takes a row to the width of the encoder; None where it has it.
+    """
+
+    form: RowForm
+    projection: Linear | None
+
+
+@dataclass(frozen=True)
 class Encoder:
     """A whole model.
 
-    :param word: path of the word table's weight in the module.
+    :param word: path of the word table's weight in the module, or how rows come without one.
     :param position: path of the position table's weight.
     :param first_position: row of the position table that the first token takes.
     :param constant: float32[dim] that is added to every token: the row of the only token type. None without types.
@@ -103,7 +117,7 @@ class Encoder:
     :param unit: whether the result is scaled to length 1.
     """
 
-    word: str
+    word: str | Words
     position: str
     first_position: int
     constant: Floats | None
@@ -127,6 +141,8 @@ class Encoder:
 
     def linears(self) -> Iterator[Linear]:
         """Every linear layer, in the order in which they run."""
+        if isinstance(self.word, Words) and self.word.projection is not None:
+            yield self.word.projection
         for layer in self.layers:
             yield from (layer.key, layer.value, layer.query, layer.output, layer.up, layer.down)
         yield from (dense.linear for dense in self.head)
@@ -138,20 +154,28 @@ def read_encoder(model: Model) -> Encoder:
     :param model: a loaded model.
     :raises ExportError: naming the first module that the kernels cannot compute.
     """
-    module = model.module
+    module, prefix = model.module, ""
+    words = None
+    if isinstance(module, WordsModel):
+        layer = module.projection
+        words = Words(
+            module.rows.form, _linear(layer, "projection") if isinstance(layer, nn.Linear) else None
+        )
+        module, prefix = module.inner, "inner."
     if isinstance(module, SentenceEncoder):
-        body, path = module.body, "body"
+        body, path = module.body, f"{prefix}body"
         pooling = tuple(POOLINGS[mode] for mode in module.pooling.modes)
-        head, unit = _stages(module.head, "head")
+        head, unit = _stages(module.head, f"{prefix}head")
     elif isinstance(module, SequenceClassifier):
         whole: Any = module.body
-        prefix = str(whole.base_model_prefix)
-        body, path = getattr(whole, prefix), f"body.{prefix}"
+        base = str(whole.base_model_prefix)
+        body, path = getattr(whole, base), f"{prefix}body.{base}"
         pooling, unit = ("EEM_CLS",), False
         head = _classifier(whole)
     else:
         raise _refused(module, "")
-    return _encoder(body, path, pooling, head, unit)
+    encoder = _encoder(body, path, pooling, head, unit)
+    return encoder if words is None else replace(encoder, word=words)
 
 
 def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, ...], unit: bool) -> Encoder:
@@ -165,7 +189,7 @@ def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, 
     prefix = f"{path}.{'transformer' if distil else 'encoder'}.layer"
     layers = tuple(read(block, f"{prefix}.{number}") for number, block in enumerate(blocks))
     heads = int(body.config.num_attention_heads)
-    dim = int(sums.word_embeddings.embedding_dim)
+    dim = int(body.config.dim if distil else body.config.hidden_size)
     if dim % heads or dim // heads % 2:
         raise ExportError(
             f"{path}: heads of {dim / heads:g} elements are not supported by the C runtime: it takes an even number"

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeemb.export.c_arena import Plan
 from edgeemb.export.c_encoder import Dense, Encoder, Layer, Linear, Norm
-from edgeemb.export.c_template import HEADER, MODEL, TEXT, TEXT_API
+from edgeemb.export.c_input import Input
+from edgeemb.export.c_template import HEADER, MODEL, TEXT
 
 #: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
 BLOCK = 16
@@ -122,19 +123,23 @@ def layer_text(layer: Layer, arrays: Arrays) -> str:
     return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
 
 
-def header_text(prefix: str, name: str, sizes: Mapping[str, int], text_input: bool) -> str:
+def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input) -> str:
     """`model.h`.
 
     :param prefix: prefix of the symbols.
     :param name: name of the model.
-    :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``.
-    :param text_input: whether the model also takes text.
+    :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
+    :param given: what goes in.
     """
     upper = prefix.upper()
     return (
         HEADER.replace("@NAME@", name.replace("*/", ""))
+        .replace("@TEXT@", given.text_api)
+        .replace("@INPUT@", given.macros)
+        .replace("@WHAT@", given.what)
+        .replace("@TYPE@", given.type)
+        .replace("@TOKENS@", given.name)
         .replace("@UPPER@", upper)
-        .replace("@TEXT@", TEXT_API if text_input else "")
         .replace("@lower@", prefix)
         .replace(
             "@SIZES@", "\n".join(f"#define {upper}_{key.upper()} {value}u" for key, value in sizes.items())
@@ -149,7 +154,7 @@ def model_text(
     plan: Plan,
     functions: list[str],
     capacity: int,
-    wordpiece: str = "",
+    given: Input,
     prompt: str = "",
 ) -> str:
     """`model.c`.
@@ -160,19 +165,22 @@ def model_text(
     :param plan: the arena.
     :param functions: the two functions that write a row of the word and of the position table.
     :param capacity: tokens that the attention's memory holds.
-    :param wordpiece: initialiser of the tokenizer's tables; empty for a model that takes ids alone.
+    :param given: what goes in.
     :param prompt: what the model expects in front of each text.
     """
     layers = ",\n".join(layer_text(layer, arrays) for layer in encoder.layers)
     head = [linear_text(dense.linear, arrays) for dense in encoder.head]
     constant = "NULL" if encoder.constant is None else arrays.add_floats(encoder.constant)
-    vocabulary = (
-        f"extern const uint8_t {prefix}_vocabulary[];\nstatic const eem_wordpiece wordpiece = {wordpiece};\n"
-    )
     values = {
-        "include": '#include "micro/wordpiece.h"\n' if wordpiece else "",
-        "vocabulary": vocabulary.replace("@blob@", f"{prefix}_vocabulary") if wordpiece else "",
-        "text": TEXT if wordpiece else "",
+        "text": TEXT if given.tokenize else "",
+        "include": given.include,
+        "vocabulary": given.vocabulary,
+        "type": given.type,
+        "word": given.row,
+        "declare": given.declare,
+        "checks": given.checks,
+        "tokenize": given.tokenize,
+        "mark": given.mark,
         "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
         "prefix": prefix,
         "UPPER": prefix.upper(),

@@ -62,6 +62,10 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: notes for the user.
     """
+    if kit.model.words is not None and name != "micro":
+        return (
+            f"no kit: the code for {name} reads vocabularies, {kit.manifest.name} has none; docs/words.md says how its tokens are made",
+        )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
 

@@ -39,16 +39,17 @@ def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dic
     originals = np.concatenate([model.reference(feeds) for feeds in _original_feeds(model, texts)])
     golden = {
         "sentences": texts[:GOLDEN_SENTENCES],
-        **_golden_tokens(tokens[:GOLDEN_SENTENCES]),
+        **_golden_tokens(model, tokens[:GOLDEN_SENTENCES]),
         "output": [[float(value) for value in row] for row in outputs[:GOLDEN_SENTENCES]],
     }
     return _figures(cosine(originals, outputs), "sentences"), golden
 
 
-def _golden_tokens(texts: Sequence[Tokens]) -> dict[str, Any]:
-    """Ids, or the bytes of words in hexadecimal."""
-    if any(isinstance(token, bytes) for token in texts[0]):
-        return {"tokens": [[bytes(token).hex() for token in tokens] for tokens in texts]}
+def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any]:
+    """Ids, or the bytes of words in hexadecimal, each as wide as the model takes them."""
+    if model.words is not None:
+        rows = [pad_words([[bytes(token) for token in tokens]], model.words.width)[0] for tokens in texts]
+        return {"tokens": [[token.tobytes().hex() for token in row[0]] for row in rows]}
     return {"ids": [list(tokens) for tokens in texts]}
 
 

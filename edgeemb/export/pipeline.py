@@ -10,6 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
+from edgeemb import words
 from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, TensorEntry
 from edgeemb.errors import SpecError
 from edgeemb.export import Steps, android_library
@@ -203,7 +206,8 @@ def _manifest(
         target=target.name,
         opset=written.opset,
         body=body,
-        tables={alias: _table_entry(table, written.stored.get(alias)) for alias, table in tables.items()},
+        tables=_computed_rows(model)
+        | {alias: _table_entry(table, written.stored.get(alias)) for alias, table in tables.items()},
         inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
         outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
         max_length=written.max_length or model.max_length,
@@ -217,6 +221,7 @@ def _manifest(
         lengths=list(written.lengths),
         labels=list(model.labels),
         prompt=model.prompt,
+        tokenizer=words.NAME if model.words is not None else "",
         notes=list(written.notes),
     )
     with open_folder(folder, manifest) as session:
@@ -254,13 +259,22 @@ def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
 
 def _table_entry(table: Table, stored: int | None) -> TableEntry:
     """A table of the manifest; one of which nothing is stored has no arrays."""
-    arrays = {
-        name: {"dtype": str(array.dtype), "shape": list(array.shape)}
-        for name, array in table.arrays.items()
-        if stored != 0
-    }
     size = table.nbytes if stored is None else stored
+    arrays = {} if stored == 0 else _array_entries(table.arrays)
     return TableEntry(str(table.spec), table.shape[0], table.shape[1], size, arrays)
+
+
+def _computed_rows(model: LoadedModel) -> dict[str, TableEntry]:
+    """The entry of rows that are computed from words: no row is stored, only the constants of the hash."""
+    if model.words is None:
+        return {}
+    arrays = model.words.arrays()
+    stored = sum(array.nbytes for array in arrays.values())
+    return {"word": TableEntry(model.words.spec, 0, model.words.dim, stored, _array_entries(arrays))}
+
+
+def _array_entries(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
+    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()}
 
 
 def _versions() -> dict[str, str]:

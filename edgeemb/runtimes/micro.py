@@ -68,13 +68,14 @@ def read_sizes(folder: Path, name: str) -> dict[str, int]:
 
     :param folder: the bundle.
     :param name: name of the model, as in the manifest.
-    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``.
+    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``; and ``width``, the bytes of a token, 0 where ids
+        go in.
     :raises BundleError: if the header is missing or lacks one of them.
     """
     text = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
     found = dict(re.findall(rf"^#define {symbol_prefix(name).upper()}_(\w+) (\d+)u$", text, re.MULTILINE))
     try:
-        return {key: int(found[key.upper()]) for key in SIZES}
+        return {**{key: int(found[key.upper()]) for key in SIZES}, "width": int(found.get("WIDTH", 0))}
     except KeyError as error:
         raise BundleError(
             f"{folder / 'model.h'} does not define {error.args[0]}: export the bundle again"
@@ -173,27 +174,29 @@ class MicroEngine:
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The output, a sequence at a time; padding on the right is left out.
 
-        :param feeds: ids int64[B, S] and mask int64[B, S].
+        :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S].
         :raises InputError: with the status in words if the model refuses a sequence.
         """
-        ids, mask = list(feeds.values())[:2]
-        out = np.empty((len(ids), self.outputs), np.float32)
-        for number, (row, kept) in enumerate(zip(ids, mask, strict=True)):
-            self.run_ids(row[: int(kept.sum())], out[number])
+        given, mask = list(feeds.values())[:2]
+        out = np.empty((len(given), self.outputs), np.float32)
+        for number, (row, kept) in enumerate(zip(given, mask, strict=True)):
+            self.run_tokens(row[: int(kept.sum())], out[number])
         return [out]
 
-    def run_ids(self, ids: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def run_tokens(self, given: NDArray[Any], out: NDArray[np.float32]) -> None:
         """One sequence.
 
-        :param ids: integers[S].
+        :param given: ids integers[S], or token bytes uint8[S, width].
         :param out: float32[outputs] that is written.
         :raises InputError: with the status in words if the model refuses it.
         """
-        tokens = np.ascontiguousarray(ids, np.int32)
+        tokens = np.ascontiguousarray(given, np.uint8 if given.ndim == 2 else np.int32)
         arena = self._memory.ctypes.data + -self._memory.ctypes.data % 16
         status = self._run(arena, self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
         if status:
-            raise InputError(f"the model refused {len(tokens)} ids: {STATUS.get(status, f'status {status}')}")
+            raise InputError(
+                f"the model refused {len(tokens)} tokens: {STATUS.get(status, f'status {status}')}"
+            )
 
     def close(self) -> None:
         """Remove the compiled library; the code stays mapped until the process ends."""

@@ -11,7 +11,7 @@ uint32_t EDGEEMB_MISMATCHES(void *arena)
     uint32_t wrong = 0;
 
     for (number = 0; number < GOLDEN_COUNT; ++number) {
-        const int32_t status = GOLDEN_RUN(arena, GOLDEN_ARENA_BYTES, golden_ids + start, golden_lengths[number], output);
+        const int32_t status = GOLDEN_RUN(arena, GOLDEN_ARENA_BYTES, golden_inputs + start, golden_lengths[number], output);
 
         start += golden_lengths[number];
         wrong += status != 0 || memcmp(output, golden_outputs + number * GOLDEN_OUTPUTS, sizeof output) != 0;

@@ -17,7 +17,7 @@ int main(void)
     size_t number, start = 0, wrong = 0;
 
     for (number = 0; number < GOLDEN_COUNT; ++number) {
-        const int32_t status = GOLDEN_RUN(arena.bytes, sizeof arena.bytes, golden_ids + start, golden_lengths[number], output);
+        const int32_t status = GOLDEN_RUN(arena.bytes, sizeof arena.bytes, golden_inputs + start, golden_lengths[number], output);
 
         start += golden_lengths[number];
         if (status != 0 || memcmp(output, golden_outputs + number * GOLDEN_OUTPUTS, sizeof output) != 0) {

@@ -1,0 +1,80 @@
+"""The golden vectors of a bundle, and how near a device comes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemb.bundle import GOLDEN
+from edgeemb.errors import BundleError
+from edgeemb.evaluate import cosine
+from edgeemb.files import read_json
+
+MAX_BYTES = 64 * 2**20
+
+
+def read_golden(folder: Path) -> list[tuple[Any, list[float]]]:
+    """Inputs and what the bundle gave for them where it was exported: ids of texts, or raw inputs by name, as without a vocabulary.
+
+    :param folder: the bundle.
+    :return: pairs of input and flat output; none for a bundle without.
+    :raises BundleError: if the file cannot be read.
+    """
+    path = folder / GOLDEN
+    values = read_json(path, MAX_BYTES, BundleError) if path.is_file() else {}
+    try:
+        if "inputs" in values:
+            return [(values["inputs"], np.asarray(values["output"], np.float64).reshape(-1).tolist())]
+        if "tokens" in values:
+            return list(zip(map(_token_bytes, values["tokens"]), values["output"], strict=True))
+        return list(zip(values.get("ids", []), values.get("output", []), strict=True))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} holds no golden vectors ({error}): export the bundle again") from None
+
+
+def read_golden_texts(folder: Path) -> list[tuple[bytes, list[float]]]:
+    """The golden texts of a bundle as UTF-8, and what it gave for them where it was exported.
+
+    :param folder: the bundle.
+    :raises BundleError: if the file cannot be read.
+    """
+    path = folder / GOLDEN
+    values = read_json(path, MAX_BYTES, BundleError)
+    try:
+        return list(zip((text.encode() for text in values["sentences"]), values["output"], strict=True))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{path} holds no golden texts ({error}): export the bundle again") from None
+
+
+def _token_bytes(tokens: Sequence[str]) -> dict[str, Any]:
+    """Inputs of a model without a vocabulary from its tokens in hexadecimal, each as wide as the model takes them."""
+    return {
+        "token_bytes": [[list(bytes.fromhex(token)) for token in tokens]],
+        "attention_mask": [[1] * len(tokens)],
+    }
+
+
+def agreement(expected: Sequence[Sequence[float]], got: Sequence[Sequence[float]]) -> str:
+    """A sentence on how near results are to the golden ones.
+
+    :param expected: the golden results.
+    :param got: what the device gave.
+    :raises BundleError: if they have different sizes.
+    """
+    if not expected:
+        return "The bundle has no golden vectors to check the results against."
+    pairs = [
+        (np.asarray(a, np.float32), np.asarray(b, np.float32)) for a, b in zip(expected, got, strict=True)
+    ]
+    if any(want.shape != found.shape for want, found in pairs):
+        raise BundleError("the results have another size than the golden vectors: export the bundle again")
+    same = sum(want.tobytes() == found.tobytes() for want, found in pairs)
+    if same == len(pairs):
+        return f"{same} of {same} golden sentences gave the host's result to the bit."
+    least = min(float(cosine(want[None], found[None])[0]) for want, found in pairs)
+    return (
+        f"Golden sentences against the host: cosine {least:.6f} or more over {len(pairs)}, {same} to the bit."
+    )
