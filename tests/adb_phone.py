@@ -15,7 +15,7 @@ import stat
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
@@ -61,6 +61,7 @@ class FakePhone:
 
     :param folder: an empty folder, its whole file system.
     :param properties: system properties beside `PROPERTIES`.
+    :param emulator: command that runs its programs; by default, without any library but what is in the folder.
     :param authorised: whether it trusts the computer.
     :param runs_programs: whether it runs what was sent to it.
     :param free_bytes: room for files that are sent to it.
@@ -73,6 +74,7 @@ class FakePhone:
         folder: Path,
         *,
         properties: Mapping[str, str] | None = None,
+        emulator: Sequence[str] = (),
         authorised: bool = True,
         runs_programs: bool = True,
         free_bytes: int = 1 << 40,
@@ -81,6 +83,7 @@ class FakePhone:
     ) -> None:
         self.folder = folder
         self.files = folder / ROOT.lstrip("/")
+        self.emulator = emulator or ("qemu-aarch64", "-L", str(folder))
         self.authorised = authorised
         self.runs_programs = runs_programs
         self.free_bytes = free_bytes
@@ -108,7 +111,7 @@ class FakePhone:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._listener.close()
+        self._stop_listening()
         self.drop()
         for process in self.processes:
             if process.poll() is None:
@@ -130,13 +133,18 @@ class FakePhone:
     def lose(self) -> None:
         """Go away, as if the cable was pulled."""
         if not self.comes_back:
-            self._listener.close()
+            self._stop_listening()
         self.lost_after = None
         self.drop()
 
     def place(self, path: str) -> Path:
         """Where a path of the phone lies here."""
         return self.folder / path.lstrip("/")
+
+    def _stop_listening(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self._listener.close()
 
     def _accept(self) -> None:
         while True:
@@ -375,7 +383,7 @@ class Transfer:
             hidden = place.with_name(f".{place.name}")
             hidden.write_bytes(data)
             hidden.chmod(mode)
-            data = f'#!/bin/sh\nexec qemu-aarch64 -L {self._phone.folder} {hidden} "$@"\n'.encode()
+            data = f'#!/bin/sh\nexec {shlex.join([*self._phone.emulator, str(hidden)])} "$@"\n'.encode()
         place.write_bytes(data)
         place.chmod(mode if self._phone.runs_programs else mode & ~0o111)
 

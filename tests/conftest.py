@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-from collections.abc import Callable
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,3 +78,23 @@ def tiny_bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return edgeemb.export(
         tiny, tmp_path_factory.mktemp("bundle") / "tiny", table="int4", body="fp32", ops="builtin"
     )
+
+
+@pytest.fixture(scope="session")
+def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A server of the real adb with a port and a home of its own, which everything in this process and its children talks to; its program."""
+    import adbutils
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    program = Path(adbutils.adb_path())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", port)
+        patch.delenv("ANDROID_SERIAL", raising=False)
+        # No looking for emulators on this machine.
+        own = {"HOME": str(tmp_path_factory.mktemp("adb")), "ADB_LOCAL_TRANSPORT_MAX_PORT": "5553"}
+        subprocess.run([program, "start-server"], env={**os.environ, **own}, check=True, capture_output=True)
+        try:
+            yield program
+        finally:
+            subprocess.run([program, "kill-server"], check=False, capture_output=True)

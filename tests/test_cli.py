@@ -150,6 +150,7 @@ def test_export_runs_from_the_command_line(tmp_path: Path) -> None:
     assert "exists: choose another output, or replace it with --force" in again
 
 
+@pytest.mark.usefixtures("adb_server")
 def test_targets_and_devices_are_listed() -> None:
     assert "linux-x64" in edgeemb_command("targets").stdout
     assert "host" in edgeemb_command("devices").stdout

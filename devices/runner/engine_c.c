@@ -1,4 +1,5 @@
-/* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX and RUNNER_UPPER are the prefix of its symbols.
+/* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX is the prefix of its symbols; RUNNER_WIDTH, where the
+ * model takes the bytes of its tokens, how many each has.
  *
  * There is no runtime and nothing to parse. What stands for opening the model is reading every page of the program, in which its weights
  * lie, once: what an app pays before the first inference can be as fast as the next. */
@@ -32,6 +33,13 @@ void eem_mark(void)
 {
     if (marks != NULL && marked < MOST_PARTS) {
         marks[marked++] = now();
+    }
+}
+
+static void check(int32_t status, size_t count)
+{
+    if (status != 0) {
+        fail("the model refused %u tokens with status %d", (unsigned)count, (int)status);
     }
 }
 
@@ -76,12 +84,27 @@ void engine_open(const runner_options *options)
     munmap((void *)(uintptr_t)bytes, (size_t)status.st_size);
 }
 
+#if defined(RUNNER_WIDTH)
+
+/* The model takes the bytes of its tokens, RUNNER_WIDTH each. */
+void engine_run(const runner_feed *feed)
+{
+    const runner_tensor *tensor = &feed->tensors[0];
+    const size_t count = tensor->bytes / RUNNER_WIDTH;
+
+    if (feed->count == 0 || tensor->type != TYPE_UINT8 || count > SIZES.tokens) {
+        fail("the model takes the bytes of up to %u tokens", SIZES.tokens);
+    }
+    check(RUN(arena, SIZES.arena_bytes, tensor->data, count, output), count);
+}
+
+#else
+
 void engine_run(const runner_feed *feed)
 {
     const runner_tensor *tensor = &feed->tensors[0];
     const size_t size = tensor->type == TYPE_INT64 ? 8 : 4, count = tensor->bytes / size;
     size_t at;
-    int32_t status;
 
     if (feed->count == 0 || (tensor->type != TYPE_INT32 && tensor->type != TYPE_INT64) || count > SIZES.tokens) {
         fail("the model takes up to %u ids", SIZES.tokens);
@@ -89,11 +112,10 @@ void engine_run(const runner_feed *feed)
     for (at = 0; at < count; ++at) {
         ids[at] = size == 8 ? (int32_t)((const int64_t *)tensor->data)[at] : ((const int32_t *)tensor->data)[at];
     }
-    status = RUN(arena, SIZES.arena_bytes, ids, count, output);
-    if (status != 0) {
-        fail("the model refused %u ids with status %d", (unsigned)count, (int)status);
-    }
+    check(RUN(arena, SIZES.arena_bytes, ids, count, output), count);
 }
+
+#endif
 
 const float *engine_output(size_t *count)
 {

@@ -22,7 +22,7 @@
 enum { MOST_DIMENSIONS = 8, MOST_TENSORS = 8, MOST_FEEDS = 64, MOST_NAME = 128, MOST_PARTS = 512, MOST_CPUS = 256 };
 
 /* Element types, as ONNX Runtime numbers them. */
-enum { TYPE_FLOAT = 1, TYPE_INT32 = 6, TYPE_INT64 = 7 };
+enum { TYPE_FLOAT = 1, TYPE_UINT8 = 2, TYPE_INT32 = 6, TYPE_INT64 = 7 };
 
 typedef struct runner_tensor {
     char name[MOST_NAME];

@@ -80,7 +80,7 @@ def profile(
         parts = _parts(folder, bundle.name, manifest, identity.abi, plan, scratch)
         lengths = tuple(length for length in plan.lengths if not refusal(manifest, length))
         write_feeds(scratch / FEEDS, [(length, make_feeds(manifest, length)) for length in lengths])
-        golden = [pair for pair in read_golden(folder) if isinstance(pair[0], list)][:GOLDEN_RUNS]
+        golden = [pair for pair in read_golden(folder) if _is_text(pair[0])][:GOLDEN_RUNS]
         write_feeds(scratch / GOLDEN_FEEDS, golden_feeds(manifest, [ids for ids, _ in golden]))
         expected = [result for _, result in golden]
         case = Case(bundle.name, folder, manifest, parts.ops, parts.model, lengths, expected)
@@ -89,6 +89,11 @@ def profile(
             phone.push([*parts.files, scratch / FEEDS, scratch / GOLDEN_FEEDS], place)
             options = (*parts.options, f"cores={plan.cores}")
             return measure(Job(phone, place, options, limit_s, progress), identity, case, plan)
+
+
+def _is_text(given: object) -> bool:
+    """Whether a golden input is the ids of a text."""
+    return isinstance(given, list) and all(isinstance(item, int) for item in given)
 
 
 def identify(phone: Phone) -> Identity:

@@ -19,7 +19,7 @@ _MAGIC = b"EEBFEED1"
 MOST_FEEDS = 64
 MOST_AXES = 8
 #: Numbers of element types.
-_TYPES = {"float32": 1, "int32": 6, "int64": 7}
+_TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7}
 
 
 def write_feeds(path: Path, feeds: Sequence[tuple[int, Mapping[str, NDArray[Any]]]]) -> None:

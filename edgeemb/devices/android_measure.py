@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class Job:
     :param options: what every call of it is given.
     :param limit_s: seconds after which a call counts as hung.
     :param progress: called with (calls done, calls in all).
-    :param total: calls in all.
+    :param total: calls in all; 0 while that is not known.
     :param done: calls so far.
     """
 
@@ -106,8 +106,9 @@ class Job:
         answer = run_in(self.phone, self.folder, arguments, limit + 3)
         if answer.status:
             raise DeviceError(self._failure(answer.status, answer.words))
-        self.done += 1
-        self.progress(self.done, self.total)
+        if self.total:
+            self.done += 1
+            self.progress(self.done, self.total)
         return parse_report(self.phone.pull(f"{self.folder}/report.json"))
 
     def _failure(self, status: int, words: str) -> str:
@@ -115,7 +116,7 @@ class Job:
         if status in (126, 127):
             return f"{serial} does not run programs in {self.folder.rpartition('/')[0]} ({words}): use a phone or a system image that does"
         if signal == _ALARM:
-            return f"the runner hung on {serial}: it was ended after {self.limit_s:g} s"
+            return f"the runner hung on {serial}: it was ended after {self.limit_s:.0f} s"
         if signal > 0:
             return f"the runner crashed on {serial}: {_SIGNALS.get(signal, 'it was ended')} (signal {signal})"
         return f"the runner failed on {serial}: {words.removeprefix('runner: ')}"
@@ -131,16 +132,18 @@ def measure(job: Job, identity: Identity, case: Case, plan: Plan) -> Report:
     :raises DeviceError: if the runner fails.
     """
     in_c = case.manifest.runtime == "c"
-    job.total = 2 + bool(case.expected) + 2 * LOADS + len(plan.threads) + in_c
     feeds = f"feeds={FEEDS}"
     look = job.run("look")
+    reasons = {count: _no_threads(case.manifest.runtime, count, len(look["used"])) for count in plan.threads}
+    timed = sum(not reason for reason in reasons.values())
+    job.total = bool(case.expected) + 1 + 2 * LOADS + bool(case.lengths) * (timed + in_c)
     near = _agreement(job, case.expected)
     measurements = report_of.memory(job.run("memory", feeds))
     cold = [job.run("load", feeds, f"drop={','.join(case.model)}") for _ in range(LOADS)]
     warm = [job.run("load", feeds) for _ in range(LOADS)]
     first = case.lengths[0] if case.lengths else None
     measurements += report_of.loads(cold, warm, first)
-    measurements += _latencies(job, case, plan, len(look["used"]))
+    measurements += _latencies(job, case, plan, reasons)
     operators: tuple[Operator, ...] = ()
     if in_c and case.lengths:
         names = part_names(read_sizes(case.folder, case.manifest.name)["layers"])
@@ -170,13 +173,12 @@ def _agreement(job: Job, expected: Sequence[Sequence[float]]) -> str:
     return agreement(expected, [row.tolist() for row in given])
 
 
-def _latencies(job: Job, case: Case, plan: Plan, cores: int) -> list[Measurement]:
-    """Latency at each length and thread count, and the clocks and temperatures around it."""
+def _latencies(job: Job, case: Case, plan: Plan, reasons: Mapping[int, str]) -> list[Measurement]:
+    """Latency at each length and thread count, unless there is a reason against it, and the clocks and temperatures around it."""
     found: list[Measurement] = []
     taken: list[dict[str, Any]] = []
     runs = f"runs={plan.runs or 0}"
-    for threads in plan.threads:
-        reason = _no_threads(case.manifest.runtime, threads, cores)
+    for threads, reason in reasons.items():
         if not reason and case.lengths:
             budget = f"budget_ms={round(1000 * plan.budget_s)}"
             taken.append(job.run("time", f"feeds={FEEDS}", f"threads={threads}", runs, budget))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import FLAGS, run_compiler, sources, symbol_prefix
+from edgeemb.runtimes.micro import FLAGS, read_sizes, run_compiler, sources, symbol_prefix
 
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
@@ -73,7 +73,9 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     :raises NativeError: if there is no compiler, or it fails.
     """
     prefix = symbol_prefix(name)
+    width = read_sizes(folder, name).get("width", 0)
     own = ["-static", "-DEEM_MARKS", f"-DRUNNER_PREFIX={prefix}", f"-I{folder}", *map(str, sources(folder))]
+    own += [f"-DRUNNER_WIDTH={width}"] if width else []
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 
