@@ -46,22 +46,24 @@ def write(request: Request, folder: Path) -> Written:
         graph = trace(model, Path(scratch))
         names = {alias: model.table(alias).name for alias in request.tables}
         graph = convert_body(graph, request.body, set(names.values()), Path(scratch))
-    notes = []
+    notes, stored = [], {}
     ids_types = {
         info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
     }
     for alias, table in request.tables.items():
-        replace_table(graph, names[alias], table, alias, ids_types)
+        stored[alias] = replace_table(
+            graph, names[alias], table, alias, ids_types, int8=request.body == "int8"
+        )
         if any(names[alias] == item.name for item in graph.graph.initializer):
             notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
     add_functions(graph, request.tables.values())
     save(graph, folder)
-    return Written(opset=OPSET, notes=tuple(notes))
+    return Written(opset=OPSET, notes=tuple(notes), stored=stored)
 
 
 def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:
     """Replace the tables of a finished model; everything else stays."""
-    graph, notes = with_tables(model, request.tables, request.body, folder)
+    graph, notes, stored = with_tables(model, request.tables, request.body, folder)
     opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
     save(graph, folder)
     length = model.inputs[0].axes[1:2] if model.max_length else ()
@@ -69,6 +71,7 @@ def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written
         opset=opset,
         lengths=tuple(axis for axis in length if isinstance(axis, int)),
         notes=tuple(notes),
+        stored=stored,
     )
 
 

@@ -29,19 +29,20 @@ MIN_IR = 8
 
 def with_tables(
     model: OnnxModel, tables: Mapping[str, Table], body: str, folder: Path
-) -> tuple[onnx.ModelProto, list[str]]:
+) -> tuple[onnx.ModelProto, list[str], dict[str, int]]:
     """A copy of a finished model that looks its rows up in compressed tables.
 
     :param model: the model.
     :param tables: tables by alias.
     :param body: ``keep``, or a precision that ONNX Runtime's own tools convert the other weights to.
     :param folder: an existing folder for intermediate files.
-    :return: the graph, and remarks for the user.
+    :return: the graph, remarks for the user, and bytes of the tables in it by alias.
     :raises ExportError: if the op set cannot be raised, or the body not converted.
     """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     notes: list[str] = []
+    stored: dict[str, int] = {}
     proto = _raised(proto, model.source, notes)
     found = {table.info.alias: table for table in model.found if table.info.alias in tables}
     types = element_types(proto)
@@ -52,10 +53,12 @@ def with_tables(
             proto = convert_body(proto, body, {table.info.name for table in found.values()}, Path(scratch))
     for alias, table in found.items():
         prefix = _free_prefix(proto.graph, alias)
-        replace_table(proto, table.info.name, tables[alias], prefix, types)
+        stored[alias] = replace_table(
+            proto, table.info.name, tables[alias], prefix, types, int8=body == "int8"
+        )
         notes.extend(_tied(proto.graph, table))
     add_functions(proto, [tables[alias] for alias in found])
-    return proto, notes
+    return proto, notes, stored
 
 
 def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.ModelProto:
