@@ -1,0 +1,81 @@
+"""all-MiniLM-L6-v2 with less than 0.45 MB of embedding table: two ways, each trained.
+
+    python examples/minilm_small_table.py --way codebook --corpus DIR --sts dev.tsv
+    python examples/minilm_small_table.py --way mixed --corpus DIR --sts dev.tsv
+
+codebook: the 8000 tokens whose loss costs least are kept, and their rows come from 32 codebooks.
+mixed: the 1000 most frequent tokens have rows of 4 bits, all others are computed from their bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import recipe
+
+import edgeemb
+
+STEPS = {"codebook": 350, "mixed": 500}
+
+
+def ways(corpus: Path) -> dict[str, dict[str, Any]]:
+    """Arguments of `edgeemb.adapt` for each way.
+
+    :param corpus: the text that ranks the tokens.
+    """
+    return {
+        "codebook": {"table": "pq:m=32,k=192", "vocab": [f"top:8000:{corpus}"], "lr": 1e-4},
+        "mixed": {"table": "mixed:1000=int4,*=ngram:n=4,dim=192", "lr": 2e-4},
+    }
+
+
+@click.command()
+@click.option(
+    "--way", type=click.Choice(list(STEPS)), default="codebook", show_default=True, help="Which table."
+)
+@recipe.options
+def main(
+    way: str,
+    corpus: tuple[Path, ...],
+    sts: Path | None,
+    out: Path,
+    steps: int | None,
+    device: str,
+    seed: int,
+    resume: bool,
+) -> None:
+    begun = time.time()
+    name = f"minilm-small-table-{way}"
+    chosen = ways(corpus[0])[way]
+    out.mkdir(parents=True, exist_ok=True)
+    trained = edgeemb.adapt(
+        "all-MiniLM-L6-v2",
+        out / name,
+        corpus=corpus,
+        steps=steps or STEPS[way],
+        batch=128,
+        length=40,
+        table_lr=3e-4,
+        warmup=0.1,
+        evaluate_every=50,
+        checkpoint_every=50,
+        device=device,
+        seed=seed,
+        resume=resume,
+        force=True,
+        watch=recipe.printed,
+        **chosen,
+    )
+    after = recipe.bundle_figures(trained.path, out / f"{name}-bundle", sts, body="int8")
+    start = {option: value for option, value in chosen.items() if option != "lr"}
+    before = recipe.bundle_figures(
+        Path("all-MiniLM-L6-v2"), out / f"{name}-untrained", sts, body="int8", frequency=corpus[0], **start
+    )
+    recipe.finish(name, out, begun, {"training": trained.to_json(), "trained": after, "untrained": before})
+
+
+if __name__ == "__main__":
+    main()
