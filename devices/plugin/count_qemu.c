@@ -2,9 +2,8 @@
  *
  *   -plugin count.so,out=FILE[,mark=ADDRESS][,getpgid=NUMBER][,limit=INSTRUCTIONS][,memory=on][,cycles=3|4]
  *
- * A mark is an execution of an address, or, where QEMU runs a program of Linux for 64-bit Arm, its system call getpgid(NUMBER), which does
- * nothing for a number that no process has. Each virtual CPU, which is a thread there, has a count of its own: a mark writes that of the
- * thread that makes it.
+ * A mark is an execution of an address, or, where QEMU runs a program of Linux for 64-bit Arm, its system call getpgid(NUMBER), which
+ * changes nothing. Each virtual CPU, which is a thread there, has a count of its own: a mark writes that of the thread that makes it.
  *
  * FILE gets a line "mark INSTRUCTIONS READ WRITTEN LOW HIGH" per mark, the bytes only with memory=on, the cycles only with cycles=3 or 4,
  * and at the end "end ..." or, past the limit, "limit PC": QEMU then exits with 9. Whole translation blocks are counted when they are

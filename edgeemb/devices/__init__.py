@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeemb.errors import SpecError
+from edgeemb.errors import DeviceError, SpecError
 from edgeemb.tables.codec import Progress, silent
 
 if TYPE_CHECKING:
@@ -25,13 +25,31 @@ class DeviceInfo:
 
 def devices() -> list[DeviceInfo]:
     """Every device there is."""
+    from edgeemb.devices.arm64_phone import phones
     from edgeemb.devices.cortex_m_board import boards
 
     return [
         DeviceInfo("host", "host", "this machine, a fresh process per measurement"),
+        DeviceInfo(
+            "android",
+            "phone",
+            "the phone on adb, by a runner that is sent to it; android:SERIAL where there are several",
+        ),
         DeviceInfo("tflm", "simulated", "TensorFlow Lite Micro's interpreter: arena, missing ops, parity"),
+        *(DeviceInfo(name, "emulated", phone.summary) for name, phone in phones().items()),
         *(DeviceInfo(name, "simulated", board.summary) for name, board in boards().items()),
     ]
+
+
+def attached() -> list[DeviceInfo]:
+    """The phones on adb, ready or not; empty where there is no adb."""
+    from edgeemb.devices import adb
+
+    try:
+        phones = adb.attached()
+    except DeviceError:
+        return []
+    return [DeviceInfo(f"android:{phone.serial}", "phone", phone.trouble or phone.model) for phone in phones]
 
 
 def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silent) -> Report:
@@ -41,11 +59,18 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
     :param bundle: the bundle's folder.
     :param plan: what to measure.
     :param progress: called with (steps done, steps in all).
-    :raises SpecError: if there is no such device.
+    :raises SpecError: if there is no such device, or it has no cores to choose and takes no library.
     :raises DeviceError: if the measurement fails.
     """
+    from edgeemb.devices.arm64_phone import phones
     from edgeemb.devices.cortex_m_board import boards
 
+    if device.partition(":")[0] == "android":
+        from edgeemb.devices.android import profile as profile_phone
+
+        return profile_phone(device, bundle, plan, progress=progress)
+    if plan.cores != "all" or plan.runtime_lib is not None:
+        raise SpecError(f"--cores and --runtime-lib are for phones, not for {device}: use --device android")
     if device == "host":
         from edgeemb.devices.host import profile
 
@@ -54,6 +79,10 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
         from edgeemb.devices.tflm import profile as profile_tflm
 
         return profile_tflm(bundle, plan, progress=progress)
+    if device in phones():
+        from edgeemb.devices.arm64 import profile as profile_emulated
+
+        return profile_emulated(device, bundle, plan, progress=progress)
     if device.partition(":")[0] in boards():
         from edgeemb.devices.cortex_m import profile as profile_board
 

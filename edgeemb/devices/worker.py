@@ -148,13 +148,16 @@ def serve(bench: Bench, questions: IO[str], answers: IO[str]) -> None:
         answers.flush()
 
 
-def main() -> None:
-    """Serve the parent that started this process."""
+def start(kind: type[Bench]) -> None:
+    """Serve the parent that started this process.
+
+    :param kind: class of what answers.
+    """
     # Libraries print to file descriptor 1; the answers go where only this function writes.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        serve(Bench(Setting(**json.loads(sys.argv[1]))), sys.stdin, answers)
+        serve(kind(Setting(**json.loads(sys.argv[1]))), sys.stdin, answers)
 
 
 if __name__ == "__main__":
-    main()
+    start(Bench)
