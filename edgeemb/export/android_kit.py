@@ -57,11 +57,10 @@ def write(kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: a note where the kit lacks something.
     """
-    tokenizer_json = kit.model.tokenizer_json
-    if tokenizer_json is None:
+    if kit.tokenizer_json is None:
         return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
     runtime = RUNTIMES[kit.manifest.runtime]
-    reason = why_not(tokenizer_json)
+    reason = why_not(kit.tokenizer_json)
     source = kit.source("android")
     shutil.copytree(source / "src", kit.folder / "src")
     code = kit.folder / "src" / "main" / "java" / "edgeemb"
@@ -70,7 +69,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     assets = kit.folder / "assets"
     assets.mkdir()
     if not reason:
-        (assets / FILE).write_bytes(tokenizer_bytes(tokenizer_json))
+        (assets / FILE).write_bytes(tokenizer_bytes(kit.tokenizer_json))
     (assets / GOLDEN_FILE).write_bytes(golden_bytes(kit.golden))
     files = sorted(path.name for path in kit.bundle.glob("model.*"))
     (assets / INFO_FILE).write_text(_info(kit, files, reason), "utf-8")

@@ -29,7 +29,7 @@ def golden_header(kit: Kit) -> str:
 
     :param kit: the kit, whose model runs in C.
     """
-    whole = kit.model.words is not None
+    whole = bool(kit.manifest.tokenizer)
     texts: list[Sequence[int]] = (
         [text.encode("utf-8") for text in kit.golden["sentences"]] if whole else kit.golden.get("ids", [])
     )

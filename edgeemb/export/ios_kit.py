@@ -44,7 +44,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     """
     prefix = symbol_prefix(kit.manifest.name)
     sizes = read_sizes(kit.bundle, kit.manifest.name)
-    reason = refusal(kit.model.tokenizer_json)
+    reason = refusal(kit.tokenizer_json)
     weights = sources(kit.bundle)[1].name
     values = {
         "text": _TEXT if not reason else "",

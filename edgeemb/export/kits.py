@@ -10,7 +10,6 @@ from typing import Any
 
 from edgeemb.bundle import Manifest
 from edgeemb.errors import ExportError
-from edgeemb.model_info import LoadedModel
 from edgeemb.native import find_sources
 
 FOLDER = "kit"
@@ -20,13 +19,13 @@ FOLDER = "kit"
 class Kit:
     """What a kit is made of.
 
-    :param model: the exported model.
+    :param tokenizer_json: text of the model's ``tokenizer.json``, or None.
     :param manifest: its manifest, without sizes and files.
     :param golden: content of ``golden.json``.
     :param bundle: the bundle's folder, with everything but the kit and the manifest.
     """
 
-    model: LoadedModel
+    tokenizer_json: str | None
     manifest: Manifest
     golden: Mapping[str, Any]
     bundle: Path
@@ -62,7 +61,7 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: notes for the user.
     """
-    if kit.model.words is not None and name != "micro":
+    if kit.manifest.tokenizer and name != "micro":
         return (
             f"no kit: the code for {name} reads vocabularies, {kit.manifest.name} has none; docs/words.md says how its tokens are made",
         )

@@ -227,7 +227,11 @@ def _manifest(
     with open_folder(folder, manifest) as session:
         parity, golden = compare(original, session)
     (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
-    remarks = () if target.kit is None else write_kit(target.kit, Kit(model, manifest, golden, folder))
+    remarks = (
+        ()
+        if target.kit is None
+        else write_kit(target.kit, Kit(model.tokenizer_json, manifest, golden, folder))
+    )
     files = file_entries(folder)
     values = {
         **vars(manifest),

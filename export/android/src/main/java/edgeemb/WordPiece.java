@@ -24,6 +24,7 @@ final class WordPiece extends Tokenizer {
     private final ByteBuffer file;
     private final Pieces first;
     private final Pieces later;
+    private final int letters;
     private final int ranges;
     private final int rangeCount;
     private final int maps;
@@ -50,12 +51,13 @@ final class WordPiece extends Tokenizer {
         }
     }
 
-    private final int letters;
-
     /** The fields stand one after another in the order in which they are read here; offsets count from the field after the last. */
     WordPiece(ByteBuffer file, int at) {
         this.file = file;
         int[] head = new int[18];
+        if (file.limit() < at + 4 * head.length || file.limit() != at + 4 * head.length + file.getInt(at + 4 * head.length - 4)) {
+            throw new IllegalArgumentException("tokenizer.bin is cut off: copy it again");
+        }
         for (int field = 0; field < head.length; ++field) {
             head[field] = file.getInt(at + 4 * field);
         }
@@ -86,9 +88,6 @@ final class WordPiece extends Tokenizer {
             }
             specials[number] = new String(name, StandardCharsets.UTF_8);
             next += 8 + name.length;
-        }
-        if (next != base + head[17] || next != file.limit()) {
-            throw new IllegalArgumentException("tokenizer.bin is cut off: copy it again");
         }
     }
 
