@@ -21,11 +21,13 @@ def lookup_model(
     ids_type: int = TensorProto.INT64,
     ids_shape: tuple[str | int, ...] = ("n", "m"),
     function: onnx.FunctionProto | None = None,
+    rows_shape: tuple[str | int, ...] | None = None,
 ) -> bytes:
     """A model from "ids" to "rows": one op of domain `edgeemb`, which takes the ids and the arrays in order."""
+    shape = (*ids_shape, attributes["dim"]) if rows_shape is None else rows_shape
     node = helper.make_node(op, ["ids", *arrays], ["rows"], domain="edgeemb")
     node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
-    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [*ids_shape, attributes["dim"]])
+    rows = helper.make_tensor_value_info("rows", TensorProto.FLOAT, list(shape))
     ids = helper.make_tensor_value_info("ids", ids_type, list(ids_shape))
     stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("edgeemb", 1)]
@@ -37,12 +39,17 @@ def lookup_model(
     return bytes(made.SerializeToString())
 
 
-def session(serialized: bytes, threads: int = 1, *, library: bool = True) -> onnxruntime.InferenceSession:
+def options_of(threads: int, *, library: bool) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     if library:
         options.register_custom_ops_library(str(native.find_library("edgeemb_onnxruntime")))
+    return options
+
+
+def session(serialized: bytes, threads: int = 1, *, library: bool = True) -> onnxruntime.InferenceSession:
+    options = options_of(threads, library=library)
     return onnxruntime.InferenceSession(serialized, options, providers=["CPUExecutionProvider"])
 
 
