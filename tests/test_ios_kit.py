@@ -1,0 +1,126 @@
+"""The Swift package: its C compiles, for Apple's object format too, and gives the golden vectors; Swift itself was not at hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgeemb
+from edgeemb.export import c_weights
+from edgeemb.export.c_source import Arrays
+from edgeemb.export.ios_kit import PACKAGE, module_name
+from edgeemb.export.kits import FOLDER
+from edgeemb.model import Model
+from edgeemb.runtimes import describe
+from edgeemb.runtimes.micro import host_compiler
+
+STRICT = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
+MACOS = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos")
+
+_MAIN = """
+#include <stdint.h>
+#include <stdio.h>
+#include "kit/include/edgeemb_model.h"
+
+static union {
+    unsigned char bytes[TINY_ARENA_BYTES];
+    long double alignment;
+} arena;
+
+int main(void)
+{
+    printf("%u\\n", (unsigned)tiny_mismatches(arena.bytes));
+    return 0;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return edgeemb.export(tiny, tmp_path_factory.mktemp("ios") / "tiny", target="ios", table="int4:block=8")
+
+
+def package_sources(bundle: Path) -> list[str]:
+    """The sources that the package gives to its C target."""
+    found = re.search(r"sources: \[(.*)\]", (bundle / PACKAGE).read_text())
+    assert found is not None
+    return re.findall(r'"([^"]+)"', found.group(1))
+
+
+def test_its_c_gives_the_golden_vectors(bundle: Path, tmp_path: Path) -> None:
+    main = tmp_path / "main.c"
+    main.write_text(_MAIN)
+    program = tmp_path / "main"
+    sources = [str(bundle / name) for name in package_sources(bundle)]
+    subprocess.run(
+        [*host_compiler(), *STRICT, f"-I{bundle}", str(main), *sources, "-o", str(program)], check=True
+    )
+    assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def test_its_c_compiles_for_apple(bundle: Path, tmp_path: Path) -> None:
+    for name in package_sources(bundle):
+        output = tmp_path / "object.o"
+        subprocess.run(
+            [*MACOS, *STRICT, f"-I{bundle}", "-c", str(bundle / name), "-o", str(output)], check=True
+        )
+        assert output.read_bytes()[:4] == b"\xcf\xfa\xed\xfe"
+
+
+def test_weights_that_are_included_have_the_names_of_both_object_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(c_weights, "MAX_TEXT_BYTES", 0)
+    arrays = Arrays("tiny")
+    arrays.add_weights(np.ones(4, np.int8))
+    arrays.add_floats(np.ones(4, np.float32))
+    arrays.add_table(b"12345678")
+    c_weights.write_weights(arrays, tmp_path)
+    names = []
+    for command in ((*MACOS,), (*host_compiler(),)):
+        output = tmp_path / "weights.o"
+        subprocess.run(
+            [*command, f"-I{tmp_path}", "-c", str(tmp_path / "weights.S"), "-o", str(output)], check=True
+        )
+        content = output.read_bytes()
+        assert b"12345678" in content
+        names.append(set(re.findall(rb"\0(_?tiny_\w+)", content)))
+    apple, other = names
+    assert apple == {b"_tiny_weights", b"_tiny_floats", b"_tiny_tables"}
+    assert other >= {b"tiny_weights", b"tiny_floats", b"tiny_tables"}
+
+
+def test_the_package_names_what_is_there(bundle: Path) -> None:
+    text = (bundle / PACKAGE).read_text()
+    excluded = re.search(r"exclude: \[(.*)\]", text)
+    assert excluded is not None
+    for name in [*package_sources(bundle), *re.findall(r'"([^"]+)"', excluded.group(1))]:
+        assert (bundle / name).is_file(), name
+    assert 'name: "Tiny"' in text
+    assert "module CTiny {" in (bundle / FOLDER / "include" / "module.modulemap").read_text()
+    assert describe(bundle).runtime == "c"
+
+
+def test_swift_calls_the_functions_that_the_header_declares(bundle: Path) -> None:
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    declared = (bundle / "model.h").read_text() + (
+        bundle / FOLDER / "include" / "edgeemb_model.h"
+    ).read_text()
+    called = set(re.findall(r"\btiny_\w+(?=\()", swift))
+    assert called == {"tiny_run", "tiny_run_text", "tiny_tokenize", "tiny_mismatches"}
+    assert all(f"{name}(" in declared for name in called)
+    assert swift.count("{") == swift.count("}")
+    assert "import CTiny" in swift
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("all-MiniLM-L6-v2", "AllMinilmL6V2"), ("tiny", "Tiny"), ("4bit", "Model4bit")],
+)
+def test_a_module_is_named_after_its_model(name: str, module: str) -> None:
+    assert module_name(name) == module
