@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ai_edge_litert
 import onnxruntime
 import pytest
 from elftools.elf.dynamic import DynamicSection
@@ -26,7 +27,7 @@ import edgeemb
 from edgeemb.bundle import MANIFEST, file_entry, read_manifest
 from edgeemb.devices import adb, arm64_system, attached, profile_on
 from edgeemb.devices.android import profile
-from edgeemb.devices.android_runner import Library, build_dynamic, read_library
+from edgeemb.devices.android_runner import ENGINES, Library, build_dynamic, read_library
 from edgeemb.devices.arm64_phone import phones
 from edgeemb.devices.arm64_qemu import machine
 from edgeemb.devices.measurement import Report, report_from_json
@@ -61,6 +62,13 @@ def plugged_in(adb_server: Path, folder: Path, **options: Any) -> Iterator[FakeP
 def bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The tiny encoder as C."""
     return cached("phone-c", lambda path: edgeemb.export(tiny, path, target="cortex-m4", table="int4"))
+
+
+@pytest.fixture(scope="module")
+def tflite_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The tiny encoder for LiteRT, with standard ops."""
+    options: dict[str, Any] = {"runtime": "tflite", "ops": "builtin", "body": "fp32", "lengths": (40,)}
+    return cached("phone-tflite", lambda path: edgeemb.export(tiny, path, table="int4", **options))
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +243,19 @@ def test_runs_an_onnx_bundle_in_the_runtime_that_is_given(
     assert any("golden sentences" in note for note in report.notes)
 
 
+def test_runs_a_tflite_bundle_in_the_litert_that_is_given(
+    adb_server: Path, tflite_bundle: Path, tmp_path: Path
+) -> None:
+    library = Path(ai_edge_litert.__file__).parent / "libLiteRt.so"
+    plan = Plan((5, 40), (1,), 2, budget_s=0.01, runtime_lib=library)
+    with plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone:
+        report = profile_on("android", tflite_bundle, plan)
+        assert phone.left() == []
+    assert (value(report, "p50_ms", 40, 1) or 0) > 0
+    assert value(report, "p50_ms", 5, 1) is None
+    assert any("golden sentences" in note.lower() for note in report.notes)
+
+
 def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
     adb_server: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
@@ -257,8 +278,9 @@ def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
     assert any("golden sentences" in note.lower() for note in report.notes)
 
 
-def test_links_for_android_without_its_ndk(tmp_path: Path) -> None:
-    place = build_dynamic(Library(tmp_path / "libonnxruntime.so", "arm64-v8a", "bionic"), tmp_path)
+@pytest.mark.parametrize("runtime", ENGINES)
+def test_links_for_android_without_its_ndk(runtime: str, tmp_path: Path) -> None:
+    place = build_dynamic(Library(tmp_path / "lib.so", "arm64-v8a", "bionic"), tmp_path, runtime)
     with place.open("rb") as file:
         elf = ELFFile(file)
         loads = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
@@ -340,13 +362,17 @@ def test_refuses_a_bundle_whose_lookups_are_for_another_processor(
     assert phone.left() == []
 
 
-def test_says_what_a_bundle_of_another_runtime_needs(tiny_bundle: Path, bundle: Path, tmp_path: Path) -> None:
+def test_says_what_a_bundle_of_another_runtime_needs(
+    tiny_bundle: Path, tflite_bundle: Path, bundle: Path, tmp_path: Path
+) -> None:
     with pytest.raises(
         DeviceError, match="needs ONNX Runtime on the phone: name its library with --runtime-lib"
     ):
         profile_on("android", tiny_bundle, QUICK)
     with pytest.raises(DeviceError, match="leave --runtime-lib out"):
         profile_on("android", bundle, Plan((5,), runtime_lib=host_library()))
+    with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with --runtime-lib"):
+        profile_on("android", tflite_bundle, QUICK)
     folder = tmp_path / "pte"
     shutil.copytree(tiny_bundle, folder)
     text = (folder / MANIFEST).read_text("utf-8").replace('"runtime": "onnx"', '"runtime": "executorch"')

@@ -10,8 +10,8 @@
  * RESULT     a JSON file, which takes its name only when it is complete; exit status 0. A failure is one line on standard error and status
  *            1. A process that hangs is ended by its own alarm, so that a phone that was unplugged is not left busy.
  *
- * An engine is what runs the model: engine_c.c (the sources of a C export, linked in) or engine_onnxruntime.c (a shared library that is
- * opened at run time). */
+ * An engine is what runs the model: engine_c.c (the sources of a C export, linked in), engine_onnxruntime.c or engine_litert.c (a shared
+ * library that is opened at run time). */
 #ifndef EDGEEMB_RUNNER_H
 #define EDGEEMB_RUNNER_H
 

@@ -15,7 +15,7 @@ from edgeemb.devices.adb import Phone, find_phone, workspace
 from edgeemb.devices.android_feeds import golden_feeds, write_feeds
 from edgeemb.devices.android_measure import FEEDS, GOLDEN_FEEDS, RUNNER, Case, Job, measure, model_files
 from edgeemb.devices.android_report import Identity
-from edgeemb.devices.android_runner import ABIS, build_dynamic, build_static, read_library
+from edgeemb.devices.android_runner import ABIS, ENGINES, build_dynamic, build_static, read_library
 from edgeemb.devices.feeds import make_feeds, refusal
 from edgeemb.devices.golden import read_golden
 from edgeemb.devices.measurement import Report
@@ -36,11 +36,12 @@ _PROPERTIES = (
     "ro.build.version.release",
     "ro.build.version.sdk",
 )
-_REASONS = {
-    "tflite": "the runner has no TensorFlow Lite",
-    "tflite-runtime": "the runner has no TensorFlow Lite",
-    "executorch": "ExecuTorch has no C interface that a runner could open",
+#: What is asked for with --runtime-lib, and where it lies in the packages for Android.
+_LIBRARIES = {
+    "onnx": "ONNX Runtime on the phone: name its library with --runtime-lib (jni/arm64-v8a/libonnxruntime.so of onnxruntime-android)",
+    "tflite": "LiteRT on the phone: name its library with --runtime-lib (jni/arm64-v8a/libLiteRt.so of com.google.ai.edge.litert:litert)",
 }
+_REASONS = {"executorch": "ExecuTorch has no C interface that a runner could open"}
 
 
 @dataclass(frozen=True)
@@ -122,13 +123,14 @@ def _check_runtime(name: str, manifest: Manifest, plan: Plan) -> None:
     if manifest.runtime == "c":
         if plan.runtime_lib is not None:
             raise DeviceError(f"{name} is a C export, which brings its own code: leave --runtime-lib out")
-    elif manifest.runtime != "onnx":
+    elif manifest.runtime not in ENGINES:
         reason = _REASONS.get(manifest.runtime, f"the runner has no {manifest.runtime}")
-        raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for onnx or c")
+        raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for onnx, tflite or c")
     elif plan.runtime_lib is None:
+        raise DeviceError(f"{name} needs {_LIBRARIES[manifest.runtime]}")
+    elif manifest.runtime == "tflite" and "custom" in (manifest.ops, plan.ops):
         raise DeviceError(
-            f"{name} needs ONNX Runtime on the phone: name its library with --runtime-lib (jni/arm64-v8a/libonnxruntime.so of the "
-            "package onnxruntime-android)"
+            f"{name} has native lookups, which the runner cannot give LiteRT: export it with --ops builtin"
         )
 
 
@@ -139,8 +141,9 @@ def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: Plan, sc
     library = read_library(plan.runtime_lib, abi)
     ops = _custom_ops(folder, name, manifest, abi, plan.ops)
     model = model_files(list(manifest.files))
-    files = [build_dynamic(library, scratch), library.path, *(folder / item for item in model)]
-    options = ["model=model.onnx", f"library=./{library.path.name}"]
+    runner = build_dynamic(library, scratch, manifest.runtime)
+    files = [runner, library.path, *(folder / item for item in model)]
+    options = [f"model={model[0]}", f"library=./{library.path.name}"]
     if ops is not None:
         files.append(ops)
         options.append(f"ops=./{ops.name}")

@@ -44,9 +44,13 @@ NOTES = (
     "Clock and temperature are those right before and right after the latencies: the fastest core in use, the hottest zone of the CPU.",
     "Memory is what the bundle adds to the runner's process; pss is the whole process, shared pages divided among their users.",
 )
+_LOAD_NOTE = (
+    "Load is that of the runtime opening the model; cold is after its files were dropped from memory."
+)
 _LOAD_NOTES = {
     "c": "Load of a C export is reading each page of the program, in which the weights lie; cold is after they were dropped from memory.",
-    "onnx": "Load is that of the runtime opening the model; cold is after its files were dropped from memory.",
+    "onnx": _LOAD_NOTE,
+    "tflite": _LOAD_NOTE,
 }
 
 
@@ -207,8 +211,8 @@ def _subject(case: Case) -> Subject:
 
 
 def model_files(names: Sequence[str]) -> tuple[str, ...]:
-    """The files that the runtime opens among those of an ONNX bundle.
+    """The files that the runtime opens among those of a bundle, the model first.
 
     :param names: the bundle's files.
     """
-    return tuple(name for name in names if name in ("model.onnx", "model.data"))
+    return tuple(name for name in ("model.onnx", "model.tflite", "model.data") if name in names)

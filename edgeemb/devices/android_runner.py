@@ -19,6 +19,9 @@ from edgeemb.runtimes.micro import FLAGS, read_sizes, run_compiler, sources, sym
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
 
+#: What runs each format's models in its runtime's shared library.
+ENGINES = {"onnx": "engine_onnxruntime.c", "tflite": "engine_litert.c"}
+
 _COMMON = ("runner.c", "feeds.c", "system.c")
 _FLAGS = ("-D_GNU_SOURCE", "-Wall", "-Wextra", "-g0")
 _ANDROID_FLAGS = ("-fPIE", "-fno-stack-protector", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables")
@@ -79,17 +82,18 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 
-def build_dynamic(library: Library, out: Path) -> Path:
+def build_dynamic(library: Library, out: Path, runtime: str = "onnx") -> Path:
     """The runner for a runtime's shared library.
 
     :param library: the library, which it opens when it runs.
+    :param runtime: a key of `ENGINES`.
     :param out: an existing folder for it.
     :raises NativeError: if there is no compiler, or it fails.
     """
     processor = ABIS[library.abi]
     if library.libc == "glibc":
-        return _build("engine_onnxruntime.c", f"{processor}-linux-gnu.{_GLIBC}", ["-ldl"], out)
-    return _build_for_android("engine_onnxruntime.c", processor, out)
+        return _build(ENGINES[runtime], f"{processor}-linux-gnu.{_GLIBC}", ["-ldl"], out)
+    return _build_for_android(ENGINES[runtime], processor, out)
 
 
 def read_library(path: Path, abi: str) -> Library:
@@ -116,10 +120,10 @@ def read_library(path: Path, abi: str) -> Library:
             needed = [tag.needed for part in sections for tag in part.iter_tags("DT_NEEDED")]
     except OSError as error:
         raise DeviceError(
-            f"{path} cannot be read ({error.strerror}): name ONNX Runtime's shared library"
+            f"{path} cannot be read ({error.strerror}): name the runtime's shared library"
         ) from None
     except (ELFError, ValueError, UnicodeDecodeError):
-        raise DeviceError(f"{path} is no shared library for Android or Linux: name ONNX Runtime's") from None
+        raise DeviceError(f"{path} is no shared library for Android or Linux: name the runtime's") from None
     names = {"EM_AARCH64": "arm64-v8a", "EM_X86_64": "x86_64", "EM_ARM": "armeabi-v7a", "EM_386": "x86"}
     found = names.get(str(machine), str(machine))
     if found != abi:
