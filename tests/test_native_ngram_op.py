@@ -49,7 +49,7 @@ def by_id(
     axes: tuple[str, ...] = ("n", "m"),
 ) -> bytes:
     node = lookup(n)
-    shape = (*axes, len(stored["seeds"]))
+    shape: tuple[str | int, ...] = (*axes, len(stored["seeds"]))
     return lookup_model(op_name(node), stored, {"n": n}, ids_type, axes, function_for([node]), shape)
 
 
