@@ -10,20 +10,14 @@ from typing import Any
 import click
 
 import edgeemb
-from edgeemb import cli_training, show
+from edgeemb import cli_measuring, cli_training, show
 from edgeemb.cli_common import FOLDER as _FOLDER
 from edgeemb.cli_common import command_line as _command
 from edgeemb.cli_common import json_option as _json
+from edgeemb.cli_common import numbers, ops_option
 from edgeemb.cli_common import print_result as _print
 from edgeemb.errors import EdgeembError, InputError, SpecError
 
-_ops = click.option(
-    "--ops",
-    type=click.Choice(["auto", "builtin", "custom"]),
-    default="auto",
-    show_default=True,
-    help="Lookup to use.",
-)
 _BUNDLE = click.argument("bundle", type=_FOLDER)
 
 
@@ -121,7 +115,7 @@ def export(
             model,
             output,
             table=tables,
-            lengths=_numbers(lengths, "--lengths"),
+            lengths=numbers(lengths, "--lengths"),
             tables_apart=tables_in_ptd,
             load={"allow_pickle": allow_pickle, "max_length": max_length, "tokenizer": tokenizer},
             command=_command(),
@@ -145,7 +139,7 @@ def export(
 @click.option(
     "--threads", type=click.IntRange(min=0), default=0, help="Threads; 0 leaves the choice to the runtime."
 )
-@_ops
+@ops_option
 @_json
 def run(
     bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool
@@ -194,65 +188,13 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 @main.command()
 @_BUNDLE
 @click.option(
-    "--device", default="host", show_default=True, help="What to measure on; 'edgeemb devices' lists them."
-)
-@click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
-@click.option("--threads", default="1", show_default=True, help="Thread counts.")
-@click.option(
-    "--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]"
-)
-@click.option("--ops-profile", is_flag=True, help="Also show the cost by operator.")
-@click.option(
-    "--cores",
-    type=click.Choice(["all", "big", "little"]),
-    default="all",
-    show_default=True,
-    help="Cores of a phone to run on: those with the highest or the lowest clock.",
-)
-@click.option(
-    "--runtime-lib", type=_FOLDER, help="Shared library of the runtime for a phone, e.g. libonnxruntime.so."
-)
-@click.option("--html", type=_FOLDER, help="Also write a page to this file.")
-@_ops
-@_json
-def profile(
-    bundle: Path,
-    device: str,
-    lengths: str,
-    threads: str,
-    runs: int | None,
-    ops_profile: bool,
-    cores: str,
-    runtime_lib: Path | None,
-    html: Path | None,
-    ops: str,
-    as_json: bool,
-) -> None:
-    """Measure a bundle: size, load time, latency and memory."""
-    from edgeemb.compare import Comparison
-    from edgeemb.devices import profile_on
-    from edgeemb.devices.plan import Plan
-    from edgeemb.report import print_profile, write_page
-
-    numbers = _numbers(lengths, "--lengths"), _numbers(threads, "--threads")
-    plan = Plan(*numbers, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
-    with show.steps(quiet=as_json) as progress:
-        report = profile_on(device, bundle, plan, lambda done, total: progress("measure", done, total))
-    if html is not None:
-        write_page(html, Comparison((report,)), f"{report.bundle.name} on {report.device}")
-    _print(as_json, report.to_json, lambda console: print_profile(console, report))
-
-
-@main.command()
-@_BUNDLE
-@click.option(
     "--sts", type=_FOLDER, help="Scored sentence pairs: score, sentence, sentence; separated by tabs."
 )
 @click.option(
     "--train", type=_FOLDER, help="Labelled texts to train a classifier on: text, label; separated by a tab."
 )
 @click.option("--test", "test_path", type=_FOLDER, help="Labelled texts to test it on.")
-@_ops
+@ops_option
 @_json
 def evaluate(
     bundle: Path, sts: Path | None, train: Path | None, test_path: Path | None, ops: str, as_json: bool
@@ -279,49 +221,6 @@ def evaluate(
         lambda: {name: result.to_json() for name, result in results.items()},
         lambda console: show.print_quality(console, results.get("sts"), results.get("classes")),
     )
-
-
-@main.command()
-@click.argument("bundles", nargs=-1, required=True, type=_FOLDER)
-@click.option("--sts", type=_FOLDER, help="Scored sentence pairs to evaluate each bundle on.")
-@click.option("--train", type=_FOLDER, help="Labelled texts to train a classifier on.")
-@click.option("--test", "test_path", type=_FOLDER, help="Labelled texts to test it on.")
-@click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
-@click.option("--threads", default="1", show_default=True, help="Thread counts.")
-@click.option("--html", type=_FOLDER, help="Also write a page to this file.")
-@_ops
-@_json
-def compare(
-    bundles: tuple[Path, ...],
-    sts: Path | None,
-    train: Path | None,
-    test_path: Path | None,
-    lengths: str,
-    threads: str,
-    html: Path | None,
-    ops: str,
-    as_json: bool,
-) -> None:
-    """Put bundles side by side; their latencies are measured in turns, as ratios to the first."""
-    from edgeemb.compare import compare as compare_bundles
-    from edgeemb.devices.plan import Plan
-    from edgeemb.report import print_comparison, write_page
-
-    if (train is None) != (test_path is None):
-        raise click.UsageError("--train and --test belong together")
-    classes = None if train is None or test_path is None else (train, test_path)
-    plan = Plan(_numbers(lengths, "--lengths"), _numbers(threads, "--threads"), ops=ops)
-    with show.steps(quiet=as_json) as progress:
-        result = compare_bundles(
-            bundles,
-            plan,
-            sts=sts,
-            classes=classes,
-            progress=lambda done, total: progress("measure", done, total),
-        )
-    if html is not None:
-        write_page(html, result)
-    _print(as_json, result.to_json, lambda console: print_comparison(console, result))
 
 
 @main.command()
@@ -353,15 +252,8 @@ def devices(as_json: bool) -> None:
     )
 
 
-def _numbers(text: str | None, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise click.UsageError(
-            f"{option} {text}: write whole numbers with commas between, such as 16,128"
-        ) from None
-
-
+for _measuring in (cli_measuring.profile, cli_measuring.compare, cli_measuring.report):
+    main.add_command(_measuring)
 main.add_command(cli_training.adapt)
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeemb.devices.host import Ratio, side_by_side
-from edgeemb.devices.measurement import SCHEMA, Measurement, Report
+from edgeemb.bundle import checked
+from edgeemb.devices import find_device, profile_on
+from edgeemb.devices.host import Ratio, names, side_by_side
+from edgeemb.devices.machine import version_of
+from edgeemb.devices.measurement import (
+    MAX_BYTES,
+    SCHEMA,
+    Machine,
+    Measurement,
+    Report,
+    Subject,
+    report_from_json,
+)
 from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError, EdgeembError, InputError, NativeError
 from edgeemb.evaluate import evaluate_classes, evaluate_sts
+from edgeemb.files import read_json, write_text
 from edgeemb.runtimes import open_bundle
 from edgeemb.tables.codec import Progress, silent
 
@@ -63,6 +77,93 @@ def compare(
         ),
         ratios,
     )
+
+
+def profile_on_all(
+    bundle: Path, devices: Sequence[str], plan: Plan, *, progress: Progress = silent
+) -> Comparison:
+    """Measure a bundle on devices, one after the other.
+
+    Of several devices, one that cannot be used gets a report without values, with the reason; of a single one, that is an error.
+
+    :param bundle: the bundle's folder or zip file.
+    :param devices: names of the devices.
+    :param plan: what to measure.
+    :param progress: called with (steps done, steps in all) of each device.
+    :return: a report per device.
+    :raises SpecError: if there is no such device.
+    :raises EdgeembError: if no device could be used.
+    """
+    reports: list[Report] = []
+    failures: list[EdgeembError] = []
+    for device in devices:
+        try:
+            reports.append(profile_on(device, bundle, plan, progress))
+        except (DeviceError, NativeError) as error:
+            failures.append(error)
+            reports.append(_unmeasured(device, bundle, plan, str(error)))
+    if len(failures) == len(reports):
+        raise failures[0]
+    return Comparison(tuple(reports))
+
+
+def _unmeasured(device: str, bundle: Path, plan: Plan, reason: str) -> Report:
+    """A report of what could not be measured at all: everything in it is absent, for one reason."""
+    info = find_device(device)
+    found = [Measurement("steady_anonymous_bytes", None, reason)]
+    for length in plan.lengths:
+        found.append(Measurement("inference_instructions", None, reason, length))
+        found += [Measurement("p50_ms", None, reason, length, threads) for threads in plan.threads]
+    with checked(bundle) as (_, manifest):
+        subject = Subject.of(names([bundle])[0], manifest, manifest.ops, "")
+    machine = Machine(info.summary, None, "", ("not measured",))
+    return Report(
+        device, info.kind, machine, subject, tuple(found), versions={"edgeemb": version_of("edgeemb")}
+    )
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Read what ``edgeemb profile``, ``compare`` or ``report`` saved as JSON.
+
+    :param path: the file.
+    :raises InputError: if it cannot be read, holds no report, or one of a newer version.
+    """
+    values = read_json(path, MAX_BYTES, InputError)
+    if not isinstance(values, dict) or not isinstance(values.get("reports"), list):
+        return Comparison((report_from_json(values, str(path)),))
+    reports = tuple(
+        report_from_json(item, f"report {place} of {path}") for place, item in enumerate(values["reports"], 1)
+    )
+    if not reports:
+        raise InputError(f"{path} holds no report: make one with `edgeemb profile -o {path.name}`")
+    try:
+        ratios = tuple(
+            Ratio(int(item["bundle"]), int(item["length"]), int(item["threads"]), float(item["value"]))
+            for item in values.get("ratios", [])
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} holds ratios of another form ({error}): make it again") from None
+    return Comparison(reports, ratios)
+
+
+def join(comparisons: Sequence[Comparison]) -> Comparison:
+    """One comparison of the reports of several, in order. Ratios are kept of the first, whose first report they refer to.
+
+    :param comparisons: at least one.
+    """
+    reports = tuple(report for comparison in comparisons for report in comparison.reports)
+    return Comparison(reports, comparisons[0].ratios)
+
+
+def write_comparison(path: Path, comparison: Comparison) -> None:
+    """Save a comparison as JSON; a file that stands there is replaced only by a complete one.
+
+    :param path: where to.
+    :param comparison: what to save.
+    :raises EdgeembError: if it cannot be written.
+    """
+    text = json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def quality(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,27 @@ def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
         raise error(f"cannot read {path}: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not UTF-8 text (byte {problem.start}): convert it") from problem
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file; one that stands there is replaced only by a complete one.
+
+    :param path: where to.
+    :param text: what to write.
+    :raises EdgeembError: if it cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise EdgeembError(f"cannot write {path}: {error.strerror}") from error
 
 
 def read_json(path: Path, max_bytes: int, error: type[EdgeembError]) -> Any:

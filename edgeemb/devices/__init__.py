@@ -52,6 +52,19 @@ def attached() -> list[DeviceInfo]:
     return [DeviceInfo(f"android:{phone.serial}", "phone", phone.trouble or phone.model) for phone in phones]
 
 
+def find_device(name: str) -> DeviceInfo:
+    """A device by what is given to ``--device``.
+
+    :param name: its name, perhaps with something behind a colon.
+    :raises SpecError: if there is no such device.
+    """
+    known = devices()
+    for info in known:
+        if info.name == name.partition(":")[0]:
+            return info
+    raise SpecError(f"device '{name}' is not known: use {', '.join(info.name for info in known)}")
+
+
 def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silent) -> Report:
     """Measure a bundle on a device.
 
@@ -87,5 +100,4 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
         from edgeemb.devices.cortex_m import profile as profile_board
 
         return profile_board(device, bundle, plan, progress=progress)
-    names = ", ".join(info.name for info in devices())
-    raise SpecError(f"device '{device}' is not known: use {names}")
+    raise SpecError(f"device '{device}' is not known: use {', '.join(info.name for info in devices())}")

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from edgeemb.compare import Comparison
 from edgeemb.devices.measurement import Report
-from edgeemb.errors import EdgeembError
+from edgeemb.files import write_text
 from edgeemb.report.grid import Grid, grid_of, heads
 from edgeemb.report.plots import Point, Segment, bar, scatter
 from edgeemb.report.style import STYLE
@@ -45,18 +43,7 @@ def write_page(path: Path, comparison: Comparison, title: str = "edgeemb report"
     :param title: its title.
     :raises EdgeembError: if it cannot be written.
     """
-    try:
-        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(render_page(comparison, title))
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-    except OSError as error:
-        raise EdgeembError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, render_page(comparison, title))
 
 
 def render_page(comparison: Comparison, title: str = "edgeemb report") -> str:
