@@ -137,7 +137,7 @@ class Lowering:
             f"{node.bits}, {node.dim}, {block}, {node.planes}, {_FLOATS[str(scales.dtype)]}}};"
         )
         self._line(
-            f"    eem_quantized_row(eeb_quantized_lookup_b{node.bits}_serial, &table, {self.index(node.index)}, {to});"
+            f"    eem_quantized_row(EEM_QUANTIZED({node.bits}), &table, {self.index(node.index)}, {to});"
         )
         self._line("}")
 

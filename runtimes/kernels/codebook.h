@@ -1,7 +1,7 @@
 /* CodebookLookup: rows put together from codebooks, by one byte of code for each book, as float32.
  *
  * CONTENTS   eeb_codebook_lookup(table, ids, output, position)          the best variant for this processor
- *            eeb_codebook_lookup_{serial,neon,avx2,avx512}              one instruction set
+ *            eeb_codebook_lookup_{serial,neon,mve,avx2,avx512}              one instruction set
  *            eeb_codebook_variant(variant)                              the same, as a pointer
  *            eeb_codebook_check, eeb_codebook_dim
  *
@@ -32,6 +32,7 @@
  *
  * VARIANTS   serial   any processor with 8-bit bytes, little-endian; the reference
  *            neon     AArch64, chosen at compile time
+ *            mve      Armv8.1-M with Helium and floats, chosen at compile time
  *            avx2     with F16C;           chosen at run time
  *            avx512   F, BW, VL and DQ;    chosen at run time; tails are masked
  *            All but the serial one have loops of their own for float16 entries of 2, 4 and 8 values.
@@ -107,6 +108,9 @@ EEB_INLINE void eeb_codebook_fetch(const uint8_t *codes, size_t books)
 #if EEB_HAS_NEON
 #include "codebook_neon.h"
 #endif
+#if EEB_HAS_MVE
+#include "codebook_mve.h"
+#endif
 #if EEB_HAS_X86
 #include "codebook_avx2.h"
 #include "codebook_avx512.h"
@@ -122,6 +126,9 @@ EEB_FUNCTION eeb_codebook_function eeb_codebook_variant(eeb_variant variant)
     case EEB_SERIAL: return eeb_codebook_lookup_serial;
 #if EEB_HAS_NEON
     case EEB_NEON: return eeb_codebook_lookup_neon;
+#endif
+#if EEB_HAS_MVE
+    case EEB_MVE: return eeb_codebook_lookup_mve;
 #endif
 #if EEB_HAS_X86
     case EEB_AVX2: return eeb_codebook_lookup_avx2;

@@ -23,6 +23,13 @@
 #define EEB_HAS_NEON 0
 #endif
 
+/* -DEEB_PLAIN leaves Helium out, as -DEEM_PLAIN does for the inference kernels. */
+#if defined(__ARM_FEATURE_MVE) && !defined(EEB_PLAIN)
+#define EEB_HAS_MVE (__ARM_FEATURE_MVE >> 1 & 1)
+#else
+#define EEB_HAS_MVE 0
+#endif
+
 typedef int32_t eeb_variant;
 
 enum {
@@ -30,7 +37,8 @@ enum {
     EEB_NEON = 1,   /* AArch64 */
     EEB_AVX2 = 2,   /* with F16C */
     EEB_AVX512 = 3, /* F, BW, VL and DQ, with all of EEB_AVX2 */
-    EEB_VARIANTS = 4
+    EEB_MVE = 4,    /* Armv8.1-M with floats */
+    EEB_VARIANTS = 5
 };
 
 EEB_FUNCTION const char *eeb_variant_name(eeb_variant variant)
@@ -40,6 +48,7 @@ EEB_FUNCTION const char *eeb_variant_name(eeb_variant variant)
     case EEB_NEON: return "neon";
     case EEB_AVX2: return "avx2";
     case EEB_AVX512: return "avx512";
+    case EEB_MVE: return "mve";
     default: return "";
     }
 }
@@ -50,6 +59,9 @@ EEB_FUNCTION unsigned eeb_cpu_ask(void)
     unsigned can = 1u << EEB_SERIAL;
 #if EEB_HAS_NEON
     can |= 1u << EEB_NEON;
+#endif
+#if EEB_HAS_MVE
+    can |= 1u << EEB_MVE;
 #endif
 #if EEB_HAS_X86
     {

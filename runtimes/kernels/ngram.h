@@ -227,6 +227,7 @@ EEB_FUNCTION eeb_ngram_functions eeb_ngram_variant(eeb_variant variant)
     }
     switch (variant) {
     case EEB_SERIAL:
+    case EEB_MVE: /* has none of its own */
         found.lookup = eeb_ngram_lookup_serial;
         found.bytes = eeb_ngram_bytes_serial;
         break;

@@ -1,7 +1,7 @@
 /* QuantizedLookup: rows of a table of 8, 4, 2 or 1 bit codes with a scale per row or per block, as float32.
  *
  * CONTENTS   eeb_quantized_lookup(table, ids, output, position)          the best variant for this processor
- *            eeb_quantized_lookup_b{8,4,2,1}_{serial,neon,avx2,avx512}   one bit width, one instruction set
+ *            eeb_quantized_lookup_b{8,4,2,1}_{serial,neon,mve,avx2,avx512}   one bit width, one instruction set
  *            eeb_quantized_variant(bits, variant)                        the same, as a pointer
  *            eeb_quantized_check, eeb_quantized_row_bytes, eeb_quantized_row_scales
  *
@@ -33,6 +33,7 @@
  *
  * VARIANTS   serial   any processor with 8-bit bytes, little-endian; the reference
  *            neon     AArch64, chosen at compile time
+ *            mve      Armv8.1-M with Helium and floats, chosen at compile time
  *            avx2     with F16C;           chosen at run time; codes of 1 and 2 bits index the levels in a register (vpermps)
  *            avx512   F, BW, VL and DQ;    chosen at run time; so do codes of 4 bits; tails are masked
  */
@@ -134,6 +135,9 @@ EEB_INLINE int eeb_quantized_chunks_to_block(size_t block, size_t blocks, size_t
 #if EEB_HAS_NEON
 #include "quantized_neon.h"
 #endif
+#if EEB_HAS_MVE
+#include "quantized_mve.h"
+#endif
 #if EEB_HAS_X86
 #include "quantized_avx2.h"
 #include "quantized_avx512.h"
@@ -149,6 +153,9 @@ EEB_FUNCTION eeb_quantized_function eeb_quantized_variant(int32_t bits, eeb_vari
     case EEB_SERIAL: return eeb_quantized_choose_serial(bits);
 #if EEB_HAS_NEON
     case EEB_NEON: return eeb_quantized_choose_neon(bits);
+#endif
+#if EEB_HAS_MVE
+    case EEB_MVE: return eeb_quantized_choose_mve(bits);
 #endif
 #if EEB_HAS_X86
     case EEB_AVX2: return eeb_quantized_choose_avx2(bits);

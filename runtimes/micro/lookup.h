@@ -4,9 +4,20 @@
 #ifndef EEM_LOOKUP_H
 #define EEM_LOOKUP_H
 
+#include "platform.h"
+
+#include "../kernels/codebook.h"
 #include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
-#include "platform.h"
+
+/* The kernels that suit the compiler's target; the linker drops the others. */
+#if EEB_HAS_MVE
+#define EEM_QUANTIZED(bits) eeb_quantized_lookup_b##bits##_mve
+#define EEM_CODEBOOK eeb_codebook_rows_mve
+#else
+#define EEM_QUANTIZED(bits) eeb_quantized_lookup_b##bits##_serial
+#define EEM_CODEBOOK eeb_codebook_rows_serial
+#endif
 
 EEM_INLINE int32_t eem_uint8_at(const uint8_t *array, int32_t index)
 {
@@ -64,21 +75,12 @@ EEM_FUNCTION void eem_codebook(
     const uint8_t *codes, const uint8_t *books, eeb_type type, int32_t index, uint32_t parts, uint32_t entries, uint32_t width,
     int additive, float *row)
 {
-    uint32_t part, at;
+    const eeb_codebook_table table = {
+        codes, books, (int64_t)index + 1, (int32_t)parts, (int32_t)entries, (int32_t)width, additive, type,
+    };
+    const eeb_ids one = {&index, 1, EEB_INT32};
 
-    for (part = 0; part < parts; ++part) {
-        const size_t entry = ((size_t)part * entries + codes[(size_t)index * parts + part]) * width;
-
-        for (at = 0; at < width; ++at) {
-            const float value = eeb_float_at(books, type, entry + at);
-
-            if (!additive) {
-                row[part * width + at] = value;
-            } else {
-                row[at] = part == 0 ? value : row[at] + value;
-            }
-        }
-    }
+    EEM_CODEBOOK(&table, &one, (uint8_t *)(void *)row, type, width, additive); /* codes were checked when they were written */
 }
 
 /* A row of one element stands for a whole row of it. */

@@ -13,6 +13,11 @@
 #ifndef EEM_PLATFORM_H
 #define EEM_PLATFORM_H
 
+#if defined(EEM_PLAIN)
+#define EEB_PLAIN
+#endif
+
+#include "../kernels/cpu.h"
 #include "../kernels/status.h"
 
 #if defined(__clang__)
