@@ -6,7 +6,8 @@
     python bench/micro.py lengths                RAM at 16, 64, 128 and 256 tokens
     python bench/micro.py minilm                 all-MiniLM-L6-v2 on a Cortex-M55: cosine to fp32 on 10 sentences
     python bench/micro.py banking FOLDER         a classifier trained on FOLDER/train.tsv, FOLDER/test.tsv (text, tab, label)
-                                                 on a Cortex-M4F and M7, against this machine
+                                                 on a Cortex-M4F and M7, against this machine; without a vocabulary,
+                                                 or with --pieces; --model takes one that edgeemb distill trained
 
 Counts are exact and the same on every machine; there is no time in them.
 """
@@ -223,22 +224,36 @@ def minilm() -> None:
 @main.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--sentences", default=500, help="Test sentences to classify.")
-def banking(folder: Path, sentences: int) -> None:
+@click.option("--pieces", is_flag=True, help="Train the classifier with a vocabulary.")
+@click.option(
+    "--model", "trained", type=click.Path(exists=True, path_type=Path), help="A trained classifier."
+)
+def banking(folder: Path, sentences: int, pieces: bool, trained: Path | None) -> None:
     """A trained text classifier."""
-    from micro_training import train
+    from micro_training import train, train_words
 
     texts, labels = read_pairs(folder / "test.tsv")
     with tempfile.TemporaryDirectory() as scratch:
-        names = train(*read_pairs(folder / "train.tsv"), Path(scratch, "banking"))
-        source = edgeemb.load(str(Path(scratch, "banking")), max_length=64)
-        bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m4", table="int4:block=32")
+        place = trained or Path(scratch, "banking")
+        if trained is None:
+            (train if pieces else train_words)(*read_pairs(folder / "train.tsv"), place)
+        source = edgeemb.load(str(place), max_length=64)
+        table = () if source.words else "int4:block=32"
+        bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m4", table=table)
         order = np.random.default_rng(0).permutation(len(texts))[:sentences]
+        chosen = [texts[at] for at in order]
         with edgeemb.open(bundle) as session:
-            ids = [session.tokenize([texts[at]])[0][0].tolist() for at in order]
-            host = session.encode([texts[at] for at in order])
-        right = np.mean(
-            [names[at] == labels[where] for at, where in zip(host.argmax(axis=1), order, strict=True)]
-        )
+            # Without a vocabulary the board makes the tokens itself.
+            inputs = (
+                [text.encode() for text in chosen]
+                if source.words
+                else [session.tokenize([text])[0][0].tolist() for text in chosen]
+            )
+            host = session.encode(chosen)
+            stored = session.manifest.sizes["total"]
+        found_labels = [source.labels[at] for at in host.argmax(axis=1)]
+        right = np.mean([label == labels[where] for label, where in zip(found_labels, order, strict=True)])
+        click.echo(f"{source.name}: {stored} bytes of weights, tables and vocabulary")
         head(
             "board",
             "engine",
@@ -252,10 +267,10 @@ def banking(folder: Path, sentences: int) -> None:
         )
         for board in ("mps2-an386", "mps2-an500"):
             for engine in ("qemu", "unicorn"):
-                firmware, run = measure(bundle, source.name, board, ids, engine)
+                firmware, run = measure(bundle, source.name, board, inputs, engine)
                 found = np.stack([inference.output for inference in run.inferences])
                 row(
-                    board, engine, len(ids), f"{right:.3f}", int((found.argmax(axis=1) == host.argmax(axis=1)).sum()),
+                    board, engine, len(inputs), f"{right:.3f}", int((found.argmax(axis=1) == host.argmax(axis=1)).sum()),
                     int((found.view(np.uint32) == host.view(np.uint32)).all(axis=1).sum()), sum(firmware.flash.values()),
                     firmware.static + run.stack, int(np.mean([i.total.instructions for i in run.inferences])),
                 )  # fmt: skip

@@ -100,7 +100,7 @@ def _place(node: fx.Node) -> str | None:
 
 def _inputs(model: Model, lengths: tuple[int, ...]) -> tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...]]:
     """Example inputs, and per input the axes that may vary with their bounds."""
-    text = model.tokenizer_json is not None
+    text = model.tokenizer_json is not None or model.words is not None
     longest = max(lengths, default=model.max_length or LONGEST)
     if model.max_length and longest > model.max_length:
         raise ExportError(f"--lengths {longest}: {model.name} takes at most {model.max_length} tokens")

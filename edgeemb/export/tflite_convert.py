@@ -95,7 +95,7 @@ def _examples(model: Model, length: int) -> tuple[torch.Tensor, ...]:
     for info, example in zip(model.inputs, model.example_inputs, strict=True):
         named = {"batch": 1, "length": length}
         shape = [named.get(str(axis), size) for axis, size in zip(info.axes, example.shape, strict=True)]
-        narrow = info.dtype == "int64" and (info.rows is not None or model.tokenizer_json is not None)
+        narrow = info.dtype == "int64" and (info.rows is not None or model.takes_text)
         flat = example.flatten()
         count = int(np.prod(shape))
         filled = flat.repeat(-(-count // max(1, len(flat))))[:count].reshape(shape)
