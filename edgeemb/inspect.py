@@ -61,4 +61,16 @@ def inspect_model(model: LoadedModel) -> ModelSummary:
         )
         for table in model.tables
     )
-    return ModelSummary(model.name, model.kind, total, tables)
+    return ModelSummary(model.name, model.kind, total, (*_computed_rows(model, total), *tables))
+
+
+def _computed_rows(model: LoadedModel, total: int) -> tuple[TableSummary, ...]:
+    """What stands in the place of a word table where rows are computed from words: a few constants, which are no weights."""
+    if model.words is None:
+        return ()
+    stored = sum(array.nbytes for array in model.words.arrays().values())
+    return (
+        TableSummary(
+            "word", model.words.spec, "word", 0, model.words.dim, stored, stored / total, tied=False
+        ),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import re
 import struct
@@ -103,6 +104,10 @@ def test_gives_tokens_that_begin_with_a_marker_and_fit(text: str, width: int, li
 def test_gives_the_same_words_for_its_own_words(text: str) -> None:
     found = words.split_words(text)
     assert words.split_words(" ".join(found)) == found
+
+
+def test_gives_what_the_page_says() -> None:
+    assert doctest.testfile(str(HERE.parent / "docs/words.md"), module_relative=False).failed == 0
 
 
 def test_takes_a_lone_surrogate_as_bytes_that_are_not_utf8() -> None:

@@ -25,6 +25,7 @@ from edgeemb.model import Model
 from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import symbol_prefix
 from edgeemb.tables import Table, encode
+from edgeemb.words import MIN_TOKENS
 
 #: Version of the generated interface.
 VERSION = 1
@@ -96,9 +97,10 @@ def _tokens(request: Request) -> int:
             f"lengths {', '.join(map(str, request.lengths))}: the C runtime takes every length up to one limit; give one"
         )
     asked = request.lengths[0] if request.lengths else min(request.model.max_length, DEFAULT_TOKENS)
-    if not 1 <= asked <= min(request.model.max_length, _MAX_WIDTH):
+    least = MIN_TOKENS if request.model.words is not None else 1
+    if not least <= asked <= min(request.model.max_length, _MAX_WIDTH):
         raise ExportError(
-            f"length {asked} is outside of [1, {request.model.max_length}], what the model has positions for"
+            f"length {asked} is outside of [{least}, {request.model.max_length}], what the model has positions for"
         )
     return asked
 

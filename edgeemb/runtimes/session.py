@@ -132,6 +132,8 @@ class Session:
                 wanted = ", ".join(f"{item.name} {item.dtype}{item.axes}" for item in self.manifest.inputs)
                 raise InputError(f"input '{info.name}' is missing: the model takes {wanted}")
             value = np.asarray(feeds[info.name])
+            if self.manifest.tokenizer == words.NAME and info is self.manifest.inputs[0]:
+                _check_bytes(value, _width(self.manifest))
             if info.rows is not None:
                 value = check_ids(_whole(value, info), info.rows, info.name)
             checked[info.name] = np.ascontiguousarray(value, info.dtype)
@@ -175,6 +177,13 @@ def _width(manifest: Manifest) -> int:
             f"the manifest of {manifest.name} gives token bytes the shape {axes}: export the bundle again"
         )
     return width
+
+
+def _check_bytes(value: NDArray[Any], width: int) -> None:
+    if value.ndim != 3 or value.shape[2] != width or value.dtype != np.uint8:
+        raise InputError(
+            f"token bytes are uint8[batch, length, {width}], not {value.dtype}{list(value.shape)}: use session.tokenize"
+        )
 
 
 def _whole(value: NDArray[Any], info: TensorEntry) -> NDArray[Any]:
