@@ -355,6 +355,15 @@ def test_a_phone_without_the_native_lookups_is_refused(classes: Path, bundle: Pa
     assert java(classes, "abi", bundle / FOLDER / "assets", "armeabi-v7a").returncode == 0
 
 
+def test_tables_apart_get_no_kit(bundle: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "copy")
+    (copied / "tables.ptd").write_bytes(b"")
+    manifest = replace(describe(bundle), runtime="executorch")
+    (note,) = kit_for(own(bundle), manifest, copied, tmp_path / "bundle")
+    assert "loads a program alone" in note
+    assert not (tmp_path / "bundle" / FOLDER).exists()
+
+
 def test_refuses_native_lookups_for_executorch(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="takes no further ops; use --ops builtin"):
         edgeemb.export("any", tmp_path / "no", target="android", runtime="executorch", ops="custom")

@@ -17,6 +17,8 @@ from edgeemb.runtimes.micro import symbol_prefix
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35
+#: Tables beside the program, as ``--tables-in-ptd`` puts them.
+TABLES_APART = "tables.ptd"
 GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"
 _GOLDEN_VERSION = 1
@@ -59,6 +61,8 @@ def write(kit: Kit) -> tuple[str, ...]:
     """
     if kit.tokenizer_json is None:
         return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
+    if (kit.bundle / TABLES_APART).exists():
+        return (f"no kit: ExecuTorch's class for Android loads a program alone, without {TABLES_APART}",)
     runtime = RUNTIMES[kit.manifest.runtime]
     reason = why_not(kit.tokenizer_json)
     source = kit.source("android")
