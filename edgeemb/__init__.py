@@ -13,13 +13,13 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edgeemb.adapt import adapt
+from edgeemb.adapt import adapt, distill
 from edgeemb.errors import EdgeembError
 from edgeemb.export import export
 from edgeemb.runtimes import Session
 from edgeemb.runtimes import open_bundle as open
 
-__all__ = ["EdgeembError", "Session", "__version__", "adapt", "export", "load", "open"]
+__all__ = ["EdgeembError", "Session", "__version__", "adapt", "distill", "export", "load", "open"]
 
 try:
     __version__ = version("edgeemb")

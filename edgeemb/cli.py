@@ -255,6 +255,7 @@ def devices(as_json: bool) -> None:
 for _measuring in (cli_measuring.profile, cli_measuring.compare, cli_measuring.report):
     main.add_command(_measuring)
 main.add_command(cli_training.adapt)
+main.add_command(cli_training.distill)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands that train: `edgeemb adapt`."""
+"""The commands that train: `edgeemb adapt` and `edgeemb distill`."""
 
 from __future__ import annotations
 
@@ -125,3 +125,50 @@ def adapt(
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value is not None}
+
+
+@click.command()
+@click.argument("teacher")
+@click.option("-o", "--output", type=FOLDER, required=True, help="Folder of the student.")
+@click.option(
+    "--corpus", type=FOLDER, multiple=True, help="Plain text to learn from: files, or folders of *.txt."
+)
+@click.option("--layers", default=2, show_default=True, help="Transformer layers.")
+@click.option("--hidden", default=0, help="Elements of a token state. [default: the teacher's]")
+@click.option("--heads", default=0, help="Attention heads. [default: one per 32 elements]")
+@click.option(
+    "--init", default="fresh", show_default=True, help="Begin with the teacher's first layers, or fresh."
+)
+@click.option(
+    "--tokenizer",
+    default="teacher",
+    show_default=True,
+    help="teacher, or words for no vocabulary at all.",
+)
+@click.option("--width", default=16, show_default=True, help="Bytes of a word at most, with words.")
+@click.option("--max-length", default=128, show_default=True, help="Tokens of the longest text.")
+@click.option("--table", metavar="SPEC", help="Word table, e.g. int4, or ngram:n=3,dim=256 with words.")
+@click.option("--classes", type=FOLDER, help="Labelled texts for a classifier head: text, tab, label.")
+@click.option("--test", type=FOLDER, help="Labelled texts to test it on.")
+@click.option("--class-steps", default=1000, show_default=True, help="Updates of the classifier.")
+@click.option("--class-lr", default=5e-4, show_default=True, help="Its peak learning rate.")
+@click.option("--body", default="fp32", show_default=True, help="Train for an export in fp32, int8 or int4.")
+@_training_options
+@json_option
+def distill(teacher: str, output: Path, corpus: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Make a small student of TEACHER, and a classifier of it if labelled texts are given.
+
+    The student learns the teacher's sentence embeddings on plain text; with --classes it then learns the labels, end to end. The result
+    is a folder for `edgeemb export`.
+    """
+    with show_training.training(quiet=as_json) as (progress, watch):
+        result = edgeemb.distill(
+            teacher,
+            output,
+            corpus=corpus,
+            command=command_line(),
+            progress=progress,
+            watch=watch,
+            **_given(options),
+        )
+    print_result(as_json, result.to_json, lambda console: show_training.print_trained(console, result))

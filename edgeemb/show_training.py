@@ -69,6 +69,8 @@ def print_trained(console: Console, result: Trained) -> None:
             f" at step {result.best_step} of {result.steps} ({result.texts} texts)",
         )
     )
+    if result.accuracy is not None:
+        console.print(f"Test: {result.accuracy:.2f}% of the texts right")
     for alias, size in result.tables.items():
         console.print(f"Table {alias}: {size / 1e6:.3g} MB")
     console.print(Text(f"Export it: edgeemb export {result.path}", style="dim"))

@@ -260,13 +260,13 @@ def test_it_trains_a_pruned_vocabulary_back_to_the_whole_one(
     tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     result = edgeemb.adapt(
-        tiny, tmp_path / "out", corpus=[corpus], table="pq:m=4,k=8", vocab=[f"top:20:{corpus}"], **QUICK
+        tiny, tmp_path / "out", corpus=[corpus], table="pq:m=4,k=8", vocab=[f"top:60:{corpus}"], **QUICK
     )
     model = edgeemb.load(result.path)
     assert model.word_table.rows < tiny.word_table.rows
     assert result.best >= result.start
     with pytest.raises(SpecError, match=r"trained table.*--vocab"):
-        edgeemb.export(model, tmp_path / "bundle", vocab=[f"top:20:{corpus}"])
+        edgeemb.export(model, tmp_path / "bundle", vocab=[f"top:60:{corpus}"])
 
 
 def test_a_trained_model_is_exported_and_run(healed: Trained, tmp_path: Path) -> None:
@@ -392,8 +392,19 @@ def test_the_command_trains_and_prints_json(corpus: Path, tmp_path: Path) -> Non
 
 def test_two_processes_train_as_one_does(corpus: Path, tmp_path: Path) -> None:
     model = save_sentence(tmp_path / "model")
-    options = ["--corpus", str(corpus), "--table", "int4:block=8", "--steps", "6", "--batch", "8"]
-    options += ["--lr", "1e-3", "--precision", "fp32", "--evaluate-every", "3", "--checkpoint-every", "3"]
+    options = ["--corpus", str(corpus), "--table", "pq:m=2,k=8", "--steps", "24", "--batch", "8"]
+    options += [
+        "--lr",
+        "1e-3",
+        "--table-lr",
+        "1e-2",
+        "--precision",
+        "fp32",
+        "--evaluate-every",
+        "24",
+        "--checkpoint-every",
+        "24",
+    ]
     # The other losses compare the texts of a process with each other; this one is a mean over all texts.
     options += ["--loss", "similarity=0,ranking=0,tokens=0"]
     alone = CliRunner().invoke(main, ["adapt", str(model), "-o", str(tmp_path / "one"), *options])

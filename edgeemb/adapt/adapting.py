@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from edgeemb.adapt.body import free_body, quantize_body, settle_body
-from edgeemb.adapt.distillation import Distillation, encoder_of
-from edgeemb.adapt.encode import find_device, multiplies_bf16
+from edgeemb.adapt.distillation import Distillation, check_losses, encoder_of, read_as
+from edgeemb.adapt.encode import States, find_device, in_half
 from edgeemb.adapt.group import Group, joined
 from edgeemb.adapt.loop import Outcome, train
 from edgeemb.adapt.saving import save_model
@@ -59,6 +59,7 @@ class Trained:
     :param best_step: the step that they come from.
     :param steps: steps made.
     :param tables: bytes of each trained table, by alias.
+    :param accuracy: test texts with the right label, in percent; None without a test.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class Trained:
     best_step: int
     steps: int
     tables: dict[str, int]
+    accuracy: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""
@@ -95,6 +97,7 @@ def run_adapt(source: Model | Any, plan: Plan, steps: Steps, watch: Watch = unwa
         pruned, _ = prune_model(student, selections, lambda done, total: steps("prune", done, total))
         student = pruned.torch_model()
     specs |= {} if bare is None else {student.word_table.alias: bare}
+    check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
     free_body(student.module, plan.learn)
     quantize_body(student.module, plan.body)
     learnt, held_out = split_held_out(texts, plan.settings.seed)
@@ -131,14 +134,20 @@ def _task(
     group: Group,
 ) -> tuple[Distillation, Settings]:
     device = group.device(find_device(plan.settings.device))
-    precision = plan.settings.precision
-    half = precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
+    half = in_half(plan.settings.precision, device)
     torch.manual_seed(plan.settings.seed)
     teacher = copied(teacher)
-    return (
-        Distillation(student, teacher, learnt, held_out, plan.losses, plan.settings.length, device, half),
-        replace(plan.settings, device=str(device)),
+    length = plan.settings.length
+    task = Distillation(
+        States(encoder_of(student)),
+        States(encoder_of(teacher)),
+        read_as(student, teacher, learnt, length),
+        read_as(student, teacher, held_out, length),
+        plan.losses,
+        device,
+        half,
     )
+    return task, replace(plan.settings, device=str(device))
 
 
 def checkpoint_folder(out: Path) -> Path:
@@ -179,9 +188,16 @@ def trained(out: Path, model: Model, outcome: Outcome, texts: int) -> Trained:
     :param outcome: how it ended.
     :param texts: texts that were learnt from.
     """
-    start = float(outcome.history[0]["score"]) if outcome.history else float("nan")
     sizes = {alias: table.nbytes for alias, table in model.fitted.items()}
-    return Trained(out, texts, start, outcome.best, outcome.best_step, outcome.steps, sizes)
+    return Trained(out, texts, start_of(outcome), outcome.best, outcome.best_step, outcome.steps, sizes)
+
+
+def start_of(outcome: Outcome) -> float:
+    """The held-out score before training; not a number in processes that do not look.
+
+    :param outcome: how a training ended.
+    """
+    return float(outcome.history[0]["score"]) if outcome.history else float("nan")
 
 
 def _identity(teacher: Model, texts: Iterable[str], plan: Plan) -> dict[str, str]:

@@ -92,17 +92,21 @@ def free_body(module: nn.Module, part: str) -> None:
     if part in ("all", "none"):
         module.requires_grad_(part == "all")
         return
-    layers = _layers(module)
+    layers = layers_of(module)
     if word != "last" or not number.isdigit() or not 1 <= int(number) <= len(layers):
         raise SpecError(f"train '{part}' is not possible: use all, none or last:1 to last:{len(layers)}")
     module.requires_grad_(False)
-    for layer in layers[-int(number) :]:
+    for layer in list(layers)[-int(number) :]:
         layer.requires_grad_(True)
     head = getattr(module, "head", None)
     if isinstance(head, nn.Module):
         head.requires_grad_(True)
 
 
-def _layers(module: nn.Module) -> list[nn.Module]:
-    lists = [list(part) for part in module.modules() if isinstance(part, nn.ModuleList)]
-    return max(lists, key=lambda layers: len(layers), default=[])
+def layers_of(module: nn.Module) -> nn.ModuleList:
+    """The transformer layers of a module: its longest list of modules.
+
+    :param module: a `SentenceEncoder` or `SequenceClassifier`.
+    """
+    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
+    return max(lists, key=lambda layers: len(layers), default=nn.ModuleList())

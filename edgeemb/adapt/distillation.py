@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,77 +24,76 @@ from edgeemb.modules import SentenceEncoder
 _HELD_BATCH = 64
 
 
-class Pairing:
+@dataclass(frozen=True)
+class Reading:
     """Texts as a student and its teacher read them.
+
+    :param student: the student's ids of each text.
+    :param teacher: the teacher's.
+    :param same: whether these are the same.
+    :param places: for each token of the student the teacher's token with the same characters, or -1; None where they are the same, or
+        not known.
+    """
+
+    student: list[Ids]
+    teacher: list[Ids]
+    same: bool
+    places: list[Ids] | None = None
+
+
+def read_as(student: Model, teacher: Model, texts: Sequence[str], length: int) -> Reading:
+    """Read texts with the tokenizers of two models.
 
     :param student: the student's model.
     :param teacher: the teacher's model.
     :param texts: the texts.
     :param length: tokens at most.
     """
-
-    def __init__(self, student: Model, teacher: Model, texts: Sequence[str], length: int) -> None:
-        own, other = (Tokenizer.from_str(model.tokenizer_json or "") for model in (student, teacher))
-        prompted = [teacher.prompt + text for text in texts]
-        self.places: list[Ids] | None = None
-        if student.tokenizer_json == teacher.tokenizer_json:
-            self.student = self.teacher = tokenize(own, prompted, length)
-        else:
-            self.student, self.teacher, self.places = matching_tokens(own, other, prompted, length)
+    own, other = (Tokenizer.from_str(model.tokenizer_json or "") for model in (student, teacher))
+    prompted = [teacher.prompt + text for text in texts]
+    length = min(length, student.max_length, teacher.max_length)
+    if student.tokenizer_json == teacher.tokenizer_json:
+        ids = tokenize(own, prompted, length)
+        return Reading(ids, ids, same=True)
+    mine, theirs, places = matching_tokens(own, other, prompted, length)
+    return Reading(mine, theirs, same=False, places=places)
 
 
 class Distillation:
     """A `edgeemb.adapt.task.Task`: the sentence embeddings and token states of a teacher.
 
-    :param student: what learns, as a model whose module is a `SentenceEncoder`.
-    :param teacher: what it learns from; a model like it.
+    :param student: what learns.
+    :param teacher: what it learns from.
     :param texts: texts to learn from.
     :param held_out: texts to judge by.
     :param weights: weights of the losses.
-    :param length: tokens of a text at most.
-    :param device: where the tensors live.
+    :param device: where the tensors live; the modules are moved there.
     :param half: multiply matrices in bfloat16.
-    :raises SpecError: if a loss compares what has different sizes.
     """
 
     def __init__(
         self,
-        student: Model,
-        teacher: Model,
-        texts: Sequence[str],
-        held_out: Sequence[str],
+        student: States,
+        teacher: States,
+        texts: Reading,
+        held_out: Reading,
         weights: Losses,
-        length: int,
         device: torch.device,
         half: bool,
     ) -> None:
         self.weights = weights
         self.device = device
         self.half = half
-        self.module: nn.Module = States(encoder_of(student)).to(device)
-        self._teacher = States(encoder_of(teacher)).to(device).requires_grad_(False)
-        self._texts = Pairing(student, teacher, texts, length)
-        self._held = Pairing(student, teacher, held_out, length)
-        self.lengths = np.array([len(ids) for ids in self._texts.student], np.int64)
-        self._wanted = self._encode(self._teacher, self._held.teacher)
-        self._check_sizes(student, teacher)
-
-    def _check_sizes(self, student: Model, teacher: Model) -> None:
-        mine, theirs = (int(model.outputs[0].axes[1]) for model in (student, teacher))
-        if self.weights.cosine and mine != theirs:
-            raise SpecError(
-                f"the student's embeddings have {mine} elements, the teacher's {theirs}: use --loss cosine=0"
-            )
-        widths = [int(encoder_of(model).body.config.hidden_size) for model in (student, teacher)]  # type: ignore[union-attr, arg-type]
-        if (self.weights.tokens or self.weights.layers) and widths[0] != widths[1]:
-            raise SpecError(
-                f"the student's token states have {widths[0]} elements, the teacher's {widths[1]}: use --loss tokens=0,layers=0"
-            )
-        depths = [int(encoder_of(model).body.config.num_hidden_layers) for model in (student, teacher)]  # type: ignore[union-attr, arg-type]
-        if self.weights.layers and depths[0] != depths[1]:
-            raise SpecError(
-                f"the student has {depths[0]} layers, the teacher {depths[1]}: use --loss layers=0"
-            )
+        self.module: nn.Module = student.to(device)
+        self._teacher = teacher.to(device).requires_grad_(False)
+        self._texts = texts
+        self._held = held_out
+        self.lengths = np.array([len(ids) for ids in texts.student], np.int64)
+        self._wanted = self._encode(self._teacher, held_out.teacher)
+        #: What the teacher said of each text before; filled in as texts come up, where only its vectors are asked for.
+        self._said: Tensor | None = None
+        if not (weights.tokens or weights.layers):
+            self._said = torch.full((len(texts.teacher), self._wanted.shape[1]), float("nan"))
 
     def loss(self, forward: Callable[..., Any], index: NDArray[np.int64]) -> Tensor:
         """The weighted sum of the losses.
@@ -104,11 +104,7 @@ class Distillation:
         texts = self._texts
         ids, mask = batch_of([texts.student[place] for place in index], self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            with torch.no_grad():
-                feeds = (ids, mask)
-                if texts.places is not None:
-                    feeds = batch_of([texts.teacher[place] for place in index], self.device)
-                wanted, wanted_states = self._teacher(*feeds)
+            wanted, wanted_states = self._ask(index)
             given, states = forward(ids, mask)
         weights = self.weights
         total = torch.zeros((), device=self.device)
@@ -132,6 +128,22 @@ class Distillation:
                 total = total + weights.layers * torch.stack(apart).mean()
         return total
 
+    @torch.no_grad()
+    def _ask(self, index: NDArray[np.int64]) -> tuple[Tensor, Sequence[Tensor]]:
+        """The teacher's vectors of some texts, and its states where they are needed."""
+        said = self._said
+        if said is None:
+            vectors, states = self._teacher(
+                *batch_of([self._texts.teacher[place] for place in index], self.device)
+            )
+            return vectors, states
+        unknown = index[said[index, 0].isnan().numpy()]
+        if len(unknown):
+            said[unknown] = self._encode(
+                self._teacher, [self._texts.teacher[place] for place in unknown]
+            ).cpu()
+        return said[index].to(self.device), ()
+
     def score(self) -> float:
         """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts."""
         vectors = self._encode(self.module, self._held.student)
@@ -148,6 +160,35 @@ class Distillation:
                 part = order[low : low + _HELD_BATCH]
                 chunks.append(module(*batch_of([texts[place] for place in part], self.device))[0].float())
         return torch.cat(chunks)[torch.from_numpy(np.argsort(order)).to(self.device)]
+
+
+def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEncoder) -> None:
+    """Refuse losses that compare what has different sizes.
+
+    :raises SpecError: naming the first.
+    """
+    mine, theirs = (_sizes(encoder) for encoder in (student, teacher))
+    if weights.cosine and mine["vector"] != theirs["vector"]:
+        raise SpecError(
+            f"the student's embeddings have {mine['vector']} elements, the teacher's {theirs['vector']}: use --loss cosine=0"
+        )
+    if (weights.tokens or weights.layers) and mine["hidden"] != theirs["hidden"]:
+        raise SpecError(
+            f"the student's token states have {mine['hidden']} elements, the teacher's {theirs['hidden']}: "
+            "use --loss tokens=0,layers=0"
+        )
+    if weights.layers and mine["layers"] != theirs["layers"]:
+        raise SpecError(
+            f"the student has {mine['layers']} layers, the teacher {theirs['layers']}: use --loss layers=0"
+        )
+
+
+def _sizes(encoder: SentenceEncoder) -> dict[str, int]:
+    config: Any = encoder.body.config
+    hidden = int(config.hidden_size)
+    widths = [layer.out_features for layer in encoder.head if isinstance(layer, nn.Linear)]
+    vector = widths[-1] if widths else hidden * len(encoder.pooling.modes)
+    return {"vector": vector, "hidden": hidden, "layers": int(config.num_hidden_layers)}
 
 
 def encoder_of(model: Model) -> SentenceEncoder:

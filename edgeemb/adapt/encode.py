@@ -18,11 +18,13 @@ class States(nn.Module):
     """A sentence encoder that also gives its token states.
 
     :param encoder: the encoder.
+    :param rows: what makes rows of ids in front of the encoder, where it has no word table of its own.
     """
 
-    def __init__(self, encoder: SentenceEncoder) -> None:
+    def __init__(self, encoder: SentenceEncoder, rows: nn.Module | None = None) -> None:
         super().__init__()
         self.encoder = encoder
+        self.rows = rows
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Encode a batch.
@@ -33,7 +35,7 @@ class States(nn.Module):
         """
         encoder = self.encoder
         weights = mask.to(torch.float32)
-        inputs = body_inputs(ids, weights, encoder.takes_types)
+        inputs = body_inputs(ids if self.rows is None else self.rows(ids), weights, encoder.takes_types)
         output = encoder.body(**inputs, output_hidden_states=True)
         with torch.autocast(ids.device.type, enabled=False):
             vectors: Tensor = encoder.head(encoder.pooling(output.last_hidden_state.float(), weights))
@@ -46,6 +48,15 @@ def multiplies_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported())
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def in_half(precision: str, device: torch.device) -> bool:
+    """Whether to multiply matrices in bfloat16.
+
+    :param precision: one of `edgeemb.adapt.settings.PRECISIONS`.
+    :param device: where.
+    """
+    return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
 
 
 def find_device(name: str) -> torch.device:

@@ -151,6 +151,8 @@ class _Run:
         for part in self.optimizer.param_groups:
             part["lr"] = part["peak"] * self.fraction(course.step + 1)
         index = self.group.share(self.order.at(course.step))
+        # What a task draws depends on the step alone, so that it is the same after a resume.
+        torch.manual_seed(self.settings.seed * 1_000_003 + course.step)
         loss = self.task.loss(forward, index)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.learning.values(), self.settings.clip)
@@ -188,9 +190,10 @@ class _Run:
         score = self.task.score()
         if math.isnan(score):
             raise TrainingError(f"the held-out score is not a number at step {course.step}: {self._kept()}")
-        course.stale += 1
-        if score > course.best:
-            course.best, course.best_step, course.stale = score, course.step, 0
+        course.stale = 0 if score > course.best else course.stale + 1
+        # Of equals the later one: it has seen more.
+        if score >= course.best:
+            course.best, course.best_step = score, course.step
             course.kept = {name: value.detach().clone() for name, value in self.learning.items()}
         entry = {"step": course.step, "score": score}
         if not math.isnan(loss):

@@ -36,6 +36,10 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
         case "fp16":
             return _to_float16(model, tables)
         case "int8":
+            # The quantiser turns the matrices of Gemm nodes and would stumble over the shapes that were noted for them.
+            weights = {item.name for item in model.graph.initializer}
+            for info in [info for info in model.graph.value_info if info.name in weights]:
+                model.graph.value_info.remove(info)
             with quiet():
                 from onnxruntime.quantization import QuantType, quantize_dynamic
 

@@ -1,0 +1,115 @@
+"""An intent classifier for a microcontroller: no vocabulary, no table, below 0.4 MB; trained from text to int8.
+
+    python examples/intents.py --train banking77/train.tsv --test banking77/test.tsv --name banking77
+
+UNO-sized, after EELBERT (Cohn et al. 2023, arXiv 2310.20144). The student learns the sentence embeddings of all-MiniLM-L6-v2 on the
+training texts (and on --corpus, if given), then their labels, with int8 weights in mind. Beside it, trained alike: the same student with
+the teacher's tokenizer and an ordinary float32 table, and that one with the table stored in int4.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import recipe
+
+import edgeemb
+from edgeemb.pairs import read_labelled
+from edgeemb.runtimes import describe
+
+#: The student: about 0.29 million weights without a table.
+STUDENT: dict[str, Any] = {"layers": 2, "hidden": 96, "heads": 4, "max_length": 64}
+WORDS: dict[str, Any] = {"tokenizer": "words", "table": "ngram:n=3,lanes=8,dim=384"}
+TABLE: dict[str, Any] = {"tokenizer": "teacher", "table": "fp32"}
+
+
+def accuracy(bundle: Path, test: Path) -> float:
+    """Test texts that a bundle's classifier gets right, in percent.
+
+    :param bundle: the bundle.
+    :param test: lines of text, tab, label.
+    """
+    labelled = read_labelled(test)
+    with edgeemb.open(bundle) as session:
+        names = np.array(session.manifest.labels)
+        found = names[session.encode(labelled.texts).argmax(axis=1)]
+    return float(100 * np.mean(found == np.array(labelled.labels)))
+
+
+def bundle_figures(model: Path, bundle: Path, test: Path, **export: Any) -> dict[str, Any]:
+    """Export a classifier with an int8 body, and measure it.
+
+    :param model: its folder.
+    :param bundle: the bundle's folder, replaced if it is there.
+    :param test: lines of text, tab, label.
+    :param export: options of `edgeemb.export`.
+    """
+    edgeemb.export(model, bundle, body="int8", ops="builtin", force=True, **export)
+    manifest = describe(bundle)
+    size = sum(manifest.files[name].bytes for name in ("model.onnx", "model.data"))
+    return {"accuracy": accuracy(bundle, test), "model_bytes": size, "sizes": dict(manifest.sizes)}
+
+
+@click.command()
+@click.option("--train", type=recipe.PATH, required=True, help="Labelled texts: text, tab, label.")
+@click.option("--test", type=recipe.PATH, required=True, help="Labelled texts to test on.")
+@click.option("--name", default="intents", show_default=True, help="What the results are called.")
+@click.option("--corpus", type=recipe.PATH, multiple=True, help="More plain text for the first part.")
+@click.option(
+    "--out", type=recipe.PATH, default=Path("build/examples"), show_default=True, help="Where results go."
+)
+@click.option("--steps", default=2000, show_default=True, help="Updates from the teacher.")
+@click.option("--class-steps", default=4000, show_default=True, help="Updates from the labels.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoints.")
+def main(
+    train: Path,
+    test: Path,
+    name: str,
+    corpus: tuple[Path, ...],
+    out: Path,
+    steps: int,
+    class_steps: int,
+    **options: Any,
+) -> None:
+    begun = time.time()
+    out.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = {}
+    for kind, student in (("words", WORDS), ("fp32", TABLE)):
+        folder = out / f"{name}-{kind}"
+        edgeemb.distill(
+            "all-MiniLM-L6-v2",
+            folder,
+            corpus=corpus,
+            classes=train,
+            test=test,
+            body="int8",
+            steps=steps,
+            class_steps=class_steps,
+            batch=64,
+            length=48,
+            lr=1e-3,
+            class_lr=1e-3,
+            evaluate_every=250,
+            checkpoint_every=1000,
+            force=True,
+            watch=recipe.printed,
+            **STUDENT,
+            **student,
+            **options,
+        )
+        figures[kind] = bundle_figures(folder, out / f"{name}-{kind}-bundle", test)
+    figures["int4"] = bundle_figures(
+        out / f"{name}-fp32", out / f"{name}-int4-bundle", test, table="int4:block=32"
+    )
+    figures["words_of_fp32"] = figures["words"]["accuracy"] / figures["fp32"]["accuracy"]
+    recipe.finish(f"intents-{name}", out, begun, figures)
+
+
+if __name__ == "__main__":
+    main()
