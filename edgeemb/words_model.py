@@ -26,6 +26,7 @@ from edgeemb.fitted import INDEX
 from edgeemb.model import Model, check_finite, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.ngram_torch import ngram_bytes
 from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
 from edgeemb.words import RowForm
@@ -49,12 +50,15 @@ class WordRows(nn.Module):
     def __init__(self, form: RowForm) -> None:
         super().__init__()
         self.form = form
+        #: Whether the rows stay one op, or become plain torch while the module is traced.
+        self.fused = True
         for name, array in form.arrays().items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def forward(self, token_bytes: Tensor) -> Tensor:
         """:param token_bytes: uint8[..., width], zeros behind each token. :return: float32[..., dim]."""
-        rows: Tensor = torch.ops.edgeemb.ngram_bytes(token_bytes, self.seeds, self.bases, self.form.n)
+        compute = torch.ops.edgeemb.ngram_bytes if self.fused else ngram_bytes
+        rows: Tensor = compute(token_bytes, self.seeds, self.bases, self.form.n)
         return rows
 
 
@@ -232,10 +236,11 @@ def _read_module(folder: Path) -> tuple[WordsModel, dict[str, Any]]:
         with torch.device("meta"):
             asked = make_words_model(body, form, pooling=modes, normalize=settings.get("normalize") is True)
         shapes = {name: tuple(tensor.shape) for name, tensor in asked.state_dict().items()}
-        wrong = sorted(set(shapes.items()) ^ {(key, tuple(tensor.shape)) for key, tensor in weights.items()})
+        held = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+        wrong = sorted({name for name, _ in shapes.items() ^ held.items()})
         if wrong:
             raise ModelError(
-                f"{folder}: config.json and weights do not fit together ({len(wrong)} differ, such as {wrong[0][0][:80]}): copy it again"
+                f"{folder}: config.json and weights do not fit together ({len(wrong)} differ, such as {wrong[0][:80]}): copy it again"
             )
         module = make_words_model(body, form, pooling=modes, normalize=settings.get("normalize") is True)
     except (SpecError, TypeError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:

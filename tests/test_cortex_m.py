@@ -17,7 +17,7 @@ from edgeemb.devices import devices, profile_on
 from edgeemb.devices.cortex_m import part_names, simulate
 from edgeemb.devices.cortex_m_board import boards, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m_run import Run
+from edgeemb.devices.cortex_m_run import Count, Run
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.export.c import write
@@ -28,6 +28,7 @@ from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import read_sizes
 from tests.models import save_plain
 from tests.requirements import requires_program
+from tests.words_models import save_words
 
 QEMU = requires_program("qemu-system-arm", "qemu-system-arm")
 HERE = Path(__file__).parent / "micro"
@@ -177,6 +178,28 @@ def test_computes_rows_from_bytes_to_the_bit_as_the_host(tmp_path: Path) -> None
         firmware = build(bundle, "tiny", find_board(board), place)
         found = simulate("qemu", firmware, find_board(board), ids, host.shape[1], LAYERS, place)
         assert outputs(found).tobytes() == host.tobytes()
+
+
+@QEMU
+def test_classifies_text_without_a_vocabulary_to_the_bit_as_the_host(tmp_path: Path) -> None:
+    bundle = edgeemb.export(str(save_words(tmp_path / "talk")), tmp_path / "bundle", target="cortex-m4")
+    texts = ["Caf\u00e9 \u4f60\u597d, it's ME!", "a", "and away " * 30, *sentences()[0][:9]]
+    given = [text.encode() for text in texts]
+    with edgeemb.open(bundle) as session:
+        host = session.encode(texts)
+    for board in ("mps2-an386", "mps2-an500"):
+        place = tmp_path / board
+        place.mkdir()
+        firmware = build(bundle, "talk", find_board(board), place)
+        qemu, unicorn = (
+            simulate(engine, firmware, find_board(board), given, host.shape[1], LAYERS, place)
+            for engine in ("qemu", "unicorn")
+        )
+        assert outputs(qemu).tobytes() == outputs(unicorn).tobytes() == host.tobytes()
+        assert [one.parts for one in unicorn.inferences] == [
+            tuple(Count(part.instructions) for part in one.parts) for one in qemu.inferences
+        ]
+        assert len(qemu.inferences[0].parts) == len(part_names(LAYERS, text=True))
 
 
 @QEMU

@@ -55,7 +55,7 @@ def test_computes_rows_as_the_definition_says() -> None:
 
 @pytest.mark.parametrize(
     ("form", "options"),
-    [(FORM, {}), (RowForm(dim=32), {"pooling": ["mean", "cls"], "normalize": True})],
+    [(FORM, {}), (RowForm(lanes=4, dim=32), {"pooling": ["mean", "cls"], "normalize": True})],
     ids=["classifier", "encoder"],
 )
 def test_loads_what_was_saved(form: RowForm, options: dict[str, Any], tmp_path: Path) -> None:
