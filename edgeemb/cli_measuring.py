@@ -50,6 +50,7 @@ _REPORTS = click.option(
 @click.option(
     "--runtime-lib", type=FOLDER, help="Shared library of the runtime for a phone, e.g. libonnxruntime.so."
 )
+@click.option("--allow-missing", is_flag=True, help="Report why a device cannot be used instead of failing.")
 @_OUTPUT
 @_HTML
 @ops_option
@@ -63,6 +64,7 @@ def profile(
     ops_profile: bool,
     cores: str,
     runtime_lib: Path | None,
+    allow_missing: bool,
     output: Path | None,
     html: Path | None,
     ops: str,
@@ -76,7 +78,11 @@ def profile(
     plan = Plan(*counts, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
     with show.steps(quiet=as_json) as progress:
         result = profile_on_all(
-            bundle, devices, plan, progress=lambda done, total: progress("measure", done, total)
+            bundle,
+            devices,
+            plan,
+            allow_missing=allow_missing,
+            progress=lambda done, total: progress("measure", done, total),
         )
     name = result.reports[0].bundle.name
     _give(result, f"{name} on {', '.join(devices)}", output, html, as_json=as_json)

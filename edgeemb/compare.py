@@ -22,7 +22,7 @@ from edgeemb.devices.measurement import (
     report_from_json,
 )
 from edgeemb.devices.plan import Plan
-from edgeemb.errors import DeviceError, EdgeembError, InputError, NativeError
+from edgeemb.errors import DeviceError, InputError, NativeError
 from edgeemb.evaluate import evaluate_classes, evaluate_sts
 from edgeemb.files import read_json, write_text
 from edgeemb.runtimes import open_bundle
@@ -80,30 +80,32 @@ def compare(
 
 
 def profile_on_all(
-    bundle: Path, devices: Sequence[str], plan: Plan, *, progress: Progress = silent
+    bundle: Path,
+    devices: Sequence[str],
+    plan: Plan,
+    *,
+    allow_missing: bool = False,
+    progress: Progress = silent,
 ) -> Comparison:
     """Measure a bundle on devices, one after the other.
-
-    Of several devices, one that cannot be used gets a report without values, with the reason; of a single one, that is an error.
 
     :param bundle: the bundle's folder or zip file.
     :param devices: names of the devices.
     :param plan: what to measure.
+    :param allow_missing: give a device that cannot be used a report without values, with the reason.
     :param progress: called with (steps done, steps in all) of each device.
     :return: a report per device.
     :raises SpecError: if there is no such device.
-    :raises EdgeembError: if no device could be used.
+    :raises EdgeembError: if a device cannot be used, unless that is allowed.
     """
-    reports: list[Report] = []
-    failures: list[EdgeembError] = []
+    reports = []
     for device in devices:
         try:
             reports.append(profile_on(device, bundle, plan, progress))
         except (DeviceError, NativeError) as error:
-            failures.append(error)
+            if not allow_missing:
+                raise
             reports.append(_unmeasured(device, bundle, plan, str(error)))
-    if len(failures) == len(reports):
-        raise failures[0]
     return Comparison(tuple(reports))
 
 

@@ -75,6 +75,7 @@ def guest(phone: Phone, runtime: str, module: str, *, ops: str = "auto") -> Iter
         "ORT_DISABLE_TELEMETRY": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
     }
     notes = []
     native: Path | None = None

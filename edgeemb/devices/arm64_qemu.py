@@ -44,7 +44,9 @@ class Machine:
         :raises NativeError: if the counter cannot be compiled.
         """
         plugin = f"{counter('count_qemu')},getpgid={MARK},out={self.counts}"
-        return [emulator(), "-cpu", self.phone.qemu, "-L", str(self.root), "-plugin", plugin]
+        # The seed is for the random bytes that a program starts with: it is the same program every time.
+        options = ["-cpu", self.phone.qemu, "-seed", "1", "-L", str(self.root), "-plugin", plugin]
+        return [emulator(), *options]
 
     def deaths(self) -> dict[int, str]:
         """What the end of a program by a signal means, by the signal's number."""
