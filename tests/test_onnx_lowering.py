@@ -15,9 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeemb import tables
 from edgeemb.errors import ExportError
 from edgeemb.export.onnx_lowering import add_functions, replace_table
+from edgeemb.export.support import sample_tokens
 from edgeemb.native import find_library
 from edgeemb.runtimes.onnxruntime import RUNTIME_ERRORS
 from edgeemb.tables import Table
+from edgeemb.tables.program import MatMul, walk
 
 ROWS = 40
 SPECS = (
@@ -36,11 +38,12 @@ SPECS = (
     "binary:planes=4",
     "pq:m=4,k=8",
     "rvq:m=2,k=8",
+    "ngram:n=2",
 )
 
 
 def lookup_model(
-    table: Table, ids_type: int = TensorProto.INT64, axes: list[Any] | None = None
+    table: Table, ids_type: int = TensorProto.INT64, axes: list[Any] | None = None, *, int8: bool = False
 ) -> onnx.ModelProto:
     """A model that is nothing but a Gather over a float table, with `table` put in its place."""
     shape = ["n"] if axes is None else axes
@@ -52,7 +55,7 @@ def lookup_model(
         [numpy_helper.from_array(np.zeros(table.shape, np.float32), "weight")],
     )
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
-    replace_table(model, "weight", table, "word", {"ids": ids_type})
+    replace_table(model, "weight", table, "word", {"ids": ids_type}, int8=int8)
     add_functions(model, [table])
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -70,7 +73,7 @@ def session_of(model: onnx.ModelProto, *, custom: bool) -> onnxruntime.Inference
 
 def random_table(spec: str, dim: int, seed: int = 0) -> Table:
     weight = np.random.default_rng(seed).standard_normal((ROWS, dim)).astype(np.float32)
-    return tables.encode(weight, spec)
+    return tables.encode(weight, spec, tokens=sample_tokens(ROWS))
 
 
 @pytest.mark.parametrize("custom", [False, True], ids=["builtin", "custom"])
@@ -149,6 +152,41 @@ def test_a_second_gather_over_the_table_is_replaced_too() -> None:
     result = session_of(model, custom=False).run(None, {"a": a, "b": b})[0]
     np.testing.assert_array_equal(result, table.rows(a) + table.rows(b))
     assert "weight" not in {item.name for item in model.graph.initializer}
+
+
+@pytest.mark.parametrize("int8", [False, True], ids=["fp32", "int8"])
+@pytest.mark.parametrize("custom", [False, True], ids=["builtin", "custom"])
+def test_rows_of_a_large_product_are_computed_once_for_each_distinct_id(custom: bool, int8: bool) -> None:
+    table = random_table("ngram:n=2,dim=512", 24)
+    for ids_type, dtype in ((TensorProto.INT64, np.int64), (TensorProto.INT32, np.int32)):
+        model = lookup_model(table, ids_type, ["batch", "length"], int8=int8)
+        assert [node.op_type for node in model.graph.node].count("Unique") == 1
+        session = session_of(model, custom=custom)
+        for shape in ((1, 1), (3, 40), (3, 0), (0, 2)):
+            ids = np.random.default_rng(1).integers(0, 9, shape).astype(dtype)
+            rows = session.run(None, {"ids": ids})[0]
+            assert rows.shape == (*shape, 24)
+            np.testing.assert_allclose(rows, table.rows(ids), rtol=1e-4, atol=0.1 if int8 else 1e-5)
+            np.testing.assert_array_equal(rows, session.run(None, {"ids": ids})[0])
+        with pytest.raises(RUNTIME_ERRORS, match=str(ROWS)):
+            session.run(None, {"ids": np.array([[0, ROWS]], dtype)})
+
+
+def test_rows_of_a_small_product_are_computed_for_every_id() -> None:
+    model = lookup_model(random_table("lowrank:rank=4", 24))
+    assert "Unique" not in {node.op_type for node in model.graph.node}
+
+
+@pytest.mark.parametrize("spec", ["lowrank:rank=4", "ngram:n=2,dim=96"])
+def test_products_are_stored_in_int8_with_an_int8_body(spec: str) -> None:
+    table = random_table(spec, 24)
+    stored = {item.name: item for item in lookup_model(table, int8=True).graph.initializer}
+    matrix = next(node.array for node in walk(table.program) if isinstance(node, MatMul))
+    assert stored[f"word.{matrix}"].data_type == TensorProto.INT8
+    assert stored[f"word.{matrix}.step"].dims == [24]
+    ids = np.arange(ROWS)
+    rows = session_of(lookup_model(table, int8=True), custom=False).run(None, {"ids": ids})[0]
+    assert np.abs(rows - table.rows(ids)).max() < 0.05 * np.abs(table.rows(ids)).max()
 
 
 def test_a_table_without_lookups_is_refused() -> None:
