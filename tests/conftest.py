@@ -98,3 +98,9 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             yield program
         finally:
             subprocess.run([program, "kill-server"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def phone_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The tiny encoder as C, for phones. Copy it before changing it."""
+    return cached("phone-c", lambda path: edgeemb.export(tiny, path, target="cortex-m4", table="int4"))

@@ -7,6 +7,7 @@ refuses one.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shlex
 import subprocess
@@ -79,7 +80,7 @@ class Answer:
     def words(self) -> str:
         """The last line that it wrote, for a message."""
         lines = (self.errors.strip() or self.output.strip()).splitlines()
-        return lines[-1].strip() if lines else f"exit status {self.status}"
+        return clean(lines[-1]) if lines else f"exit status {self.status}"
 
 
 class Phone:
@@ -164,6 +165,14 @@ class Phone:
         :param doing: what was going on, as in ``files were sent to it``.
         """
         return DeviceError(f"{self.serial} was lost while {doing}: check the cable, then run it again")
+
+
+def clean(text: str) -> str:
+    """What a phone says, for people: no control characters, and not too much.
+
+    :param text: a line of its.
+    """
+    return re.sub(r"[^\x20-\x7e]", "", text).strip()[:200]
 
 
 def attached() -> list[Attached]:

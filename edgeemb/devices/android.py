@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.bundle import Manifest, checked
-from edgeemb.devices.adb import Phone, find_phone, workspace
+from edgeemb.devices.adb import Phone, clean, find_phone, workspace
 from edgeemb.devices.android_feeds import golden_feeds, write_feeds
 from edgeemb.devices.android_measure import FEEDS, GOLDEN_FEEDS, RUNNER, Case, Job, measure, model_files
 from edgeemb.devices.android_report import Identity
@@ -104,18 +103,13 @@ def identify(phone: Phone) -> Identity:
     :raises DeviceError: if no runner can be built for it.
     """
     command = "; ".join([*(f"getprop {name}" for name in _PROPERTIES), "uname -r"])
-    lines = [_clean(line) for line in phone.shell(command).output.split("\n")]
+    lines = [clean(line) for line in phone.shell(command).output.split("\n")]
     maker, model, chip, abi, release, api, kernel = [*lines, *[""] * 7][:7]
     if abi not in ABIS:
         raise DeviceError(
             f"{phone.serial} runs {abi or 'an unknown processor'}: the runner is built for {' and '.join(ABIS)}"
         )
     return Identity(maker, model, chip, abi, f"Android {release} (API {api}), Linux {kernel}")
-
-
-def _clean(text: str) -> str:
-    """What a phone says, for a table: no control characters, and not too much."""
-    return re.sub(r"[^\x20-\x7e]", "", text).strip()[:80]
 
 
 def _check_runtime(name: str, manifest: Manifest, plan: Plan) -> None:

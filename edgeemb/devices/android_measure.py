@@ -113,7 +113,7 @@ class Job:
         if self.total:
             self.done += 1
             self.progress(self.done, self.total)
-        return parse_report(self.phone.pull(f"{self.folder}/report.json"))
+        return parse_report(self.phone.pull(f"{self.folder}/report.json"), mode)
 
     def _failure(self, status: int, words: str) -> str:
         serial, signal = self.phone.serial, status - 128

@@ -15,6 +15,16 @@ from edgeemb.errors import DeviceError
 #: Share of a file's pages that may have stayed in memory for a load to count as cold.
 _COLD_SHARE = 0.1
 
+#: What the runner tells in each mode, beside its engine.
+_KEYS = {
+    "look": ("cores", "used", "now"),
+    "check": ("checked",),
+    "memory": ("reset", "baseline", "load", "steady"),
+    "load": ("pages", "resident", "load_ns"),
+    "time": ("used", "before", "after", "feeds"),
+    "parts": ("feeds",),
+}
+
 _NO_MEMORY = "the phone does not tell a process's resident pages by kind"
 
 
@@ -36,18 +46,19 @@ class Identity:
     system: str
 
 
-def parse_report(data: bytes) -> dict[str, Any]:
-    """The report of a runner, checked for being an object.
+def parse_report(data: bytes, mode: str) -> dict[str, Any]:
+    """The report of a runner, checked for what its mode must tell.
 
     :param data: the file from the phone.
+    :param mode: the mode.
     :raises DeviceError: if it is damaged.
     """
     try:
         values = json.loads(data)
     except ValueError:
         values = None
-    if not isinstance(values, dict):
-        raise DeviceError("the runner's report is damaged: run it again")
+    if not isinstance(values, dict) or any(key not in values for key in ("engine", "version", *_KEYS[mode])):
+        raise DeviceError(f"the runner's report on {mode} is damaged: run it again")
     return values
 
 
