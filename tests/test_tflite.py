@@ -26,6 +26,7 @@ from edgeemb.export.tflite_policy import RUNTIMES
 from edgeemb.model import Model
 from edgeemb.runtimes import tflite
 from tests.tflite_models import lookup_model
+from tests.words_models import save_words
 
 Cached = Callable[[str, Callable[[Path], object]], Path]
 
@@ -44,6 +45,12 @@ def builtin(tiny: Model, cached: Cached) -> Path:
     return cached(
         "tflite-runtime", lambda path: edgeemb.export(tiny, path, runtime="tflite-runtime", **options)
     )
+
+
+def test_refuses_a_model_without_a_vocabulary(tmp_path: Path) -> None:
+    model = save_words(tmp_path / "model", pooling=["mean"])
+    with pytest.raises(ExportError, match="takes the bytes of words, for which TFLite has no form"):
+        edgeemb.export(str(model), tmp_path / "bundle", runtime="tflite")
 
 
 def _manifest(bundle: Path) -> dict[str, Any]:

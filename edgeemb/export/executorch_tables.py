@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from edgeemb.export.executorch_policy import lookup_policy
 from edgeemb.model import Model
+from edgeemb.ngram_torch import ngram_bytes
 from edgeemb.ops import Lookups, TableModule, fused, portable
 from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
+from edgeemb.words_model import WordRows
 
 #: Begins the name of a sealed table.
 SEAL = "content_"
@@ -89,6 +91,26 @@ def lookups_for(ops: str) -> Lookups:
     return lower
 
 
+class PlainWords(nn.Module):
+    """Rows of words by plain ops.
+
+    :param rows: the layer that computes them by our op.
+    """
+
+    seeds: Tensor
+    bases: Tensor
+
+    def __init__(self, rows: WordRows) -> None:
+        super().__init__()
+        self.n = rows.form.n
+        self.register_buffer("seeds", rows.seeds)
+        self.register_buffer("bases", rows.bases)
+
+    def forward(self, token_bytes: Tensor) -> Tensor:
+        """:param token_bytes: uint8[..., width], zeros behind each token. :return: float32[..., dim]."""
+        return ngram_bytes(token_bytes, self.seeds, self.bases, self.n)
+
+
 class Sealed(nn.Module):
     """A table whose constants carry a digest of its content in their names.
 
@@ -115,7 +137,7 @@ class Sealed(nn.Module):
 def with_tables(
     model: Model, tables: Mapping[str, Table], ops: str, *, sealed: bool = False
 ) -> tuple[nn.Module, list[str]]:
-    """A copy of a model's module with compressed tables in it.
+    """A copy of a model's module with compressed tables in it, and rows of words as the lowering has them.
 
     :param model: the loaded model, which is left as it is.
     :param tables: compressed tables by alias.
@@ -129,6 +151,11 @@ def with_tables(
         if isinstance(layer, nn.Embedding):
             # It matters in training only, and keeps the runtime's passes from recognising a lookup.
             layer.padding_idx = None
+    if ops == "builtin":
+        for parent in list(module.modules()):
+            for name, layer in list(parent.named_children()):
+                if isinstance(layer, WordRows):
+                    setattr(parent, name, PlainWords(layer))
     for alias, table in tables.items():
         info = model.table(alias)
         weight = module.get_parameter(info.name)

@@ -18,6 +18,7 @@ _OURS = {
     "quantized_lookup": "QuantizedLookup",
     "codebook_lookup": "CodebookLookup",
     "ngram_lookup": "NgramLookup",
+    "ngram_bytes": "NgramLookup",
 }
 _RUN_MICROSECONDS = 1e9
 

@@ -39,17 +39,16 @@ eeb_type kernel_type(ScalarType type)
     }
 }
 
-/* Gives the output the shape [ids..., dim]. */
-bool resize_output(const Tensor &ids, int64_t dim, Tensor &out)
+/* Gives the output the shape [the first axes of the input..., dim]. */
+bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor &out)
 {
     SizesType sizes[most_dimensions];
-    const ssize_t rank = ids.dim();
 
     if (rank >= most_dimensions) {
         return false;
     }
     for (ssize_t axis = 0; axis < rank; ++axis) {
-        sizes[axis] = ids.size(axis);
+        sizes[axis] = input.size(axis);
     }
     sizes[rank] = static_cast<SizesType>(dim);
     return resize_tensor(out, ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) == Error::Ok;
@@ -67,7 +66,7 @@ Tensor &look_up(
     ET_KERNEL_CHECK_MSG(
         context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "%s: the ids must be int32 or int64", name);
     ET_KERNEL_CHECK_MSG(
-        context, out.scalar_type() == ScalarType::Float && resize_output(ids, dim, out), InvalidArgument, out,
+        context, out.scalar_type() == ScalarType::Float && resize_output(ids, ids.dim(), dim, out), InvalidArgument, out,
         "%s: the output cannot hold the rows of these ids", name);
     const eeb_status status = lookup(&table, &all, out.mutable_data_ptr(), &position);
     ET_KERNEL_CHECK_MSG(
@@ -150,23 +149,33 @@ bool is_array(const Tensor &tensor, ScalarType type)
     return tensor.dim() == 1 && tensor.scalar_type() == type;
 }
 
-/* Describes the constants of an n-gram lookup; false if the arguments do not fit together. */
-bool ngram_table(const Tensor &tokens, const Tensor &starts, const Tensor &seeds, const Tensor &bases, int64_t n, eeb_ngram_table *table)
+/* Describes the constants of a hash, without tokens; false if they do not fit together. */
+bool ngram_hash(const Tensor &seeds, const Tensor &bases, int64_t n, eeb_ngram_table *table)
 {
-    if (!is_array(tokens, ScalarType::Byte) || !is_array(starts, ScalarType::Int) || !is_array(seeds, ScalarType::Short) ||
-        !is_array(bases, ScalarType::Short) || starts.size(0) < 1 || n < 1 || n > EEB_NGRAM_MOST) {
+    if (!is_array(seeds, ScalarType::Short) || !is_array(bases, ScalarType::Short) || n < 1 || n > EEB_NGRAM_MOST) {
         return false;
     }
-    table->tokens = tokens.const_data_ptr();
-    table->starts = starts.const_data_ptr();
+    *table = {};
     table->seeds = seeds.const_data_ptr();
     table->bases = bases.const_data_ptr();
-    table->rows = starts.size(0) - 1;
-    table->total = tokens.size(0);
     table->n = static_cast<int32_t>(n);
     table->lanes = static_cast<int32_t>(bases.size(0));
     table->dim = static_cast<int32_t>(seeds.size(0));
     return eeb_ngram_check(table, 0) == EEB_OK;
+}
+
+/* The same with tokens. */
+bool ngram_table(const Tensor &tokens, const Tensor &starts, const Tensor &seeds, const Tensor &bases, int64_t n, eeb_ngram_table *table)
+{
+    if (!is_array(tokens, ScalarType::Byte) || !is_array(starts, ScalarType::Int) || starts.size(0) < 1 ||
+        !ngram_hash(seeds, bases, n, table)) {
+        return false;
+    }
+    table->tokens = tokens.const_data_ptr();
+    table->starts = starts.const_data_ptr();
+    table->rows = starts.size(0) - 1;
+    table->total = tokens.size(0);
+    return true;
 }
 
 /* `longest` is for the portable form: the kernel reads how long tokens are. */
@@ -182,9 +191,32 @@ Tensor &ngram_lookup_out(
     return look_up(context, "NgramLookup", eeb_ngram_lookup, table, table.dim, ids, out);
 }
 
+Tensor &ngram_bytes_out(
+    KernelRuntimeContext &context, const Tensor &padded, const Tensor &seeds, const Tensor &bases, int64_t n, Tensor &out)
+{
+    eeb_ngram_table table;
+    const ssize_t last = padded.dim() - 1;
+
+    ET_KERNEL_CHECK_MSG(
+        context, ngram_hash(seeds, bases, n, &table), InvalidArgument, out, "NgramBytes: seeds, bases, n %" PRId64 " do not fit together",
+        n);
+    ET_KERNEL_CHECK_MSG(
+        context, last >= 0 && padded.scalar_type() == ScalarType::Byte && padded.size(last) > 0, InvalidArgument, out,
+        "NgramBytes: the tokens must be uint8 with at least one byte each");
+    ET_KERNEL_CHECK_MSG(
+        context, out.scalar_type() == ScalarType::Float && resize_output(padded, last, table.dim, out), InvalidArgument, out,
+        "NgramBytes: the output cannot hold the rows of these tokens");
+    const size_t width = static_cast<size_t>(padded.size(last)), count = static_cast<size_t>(padded.numel()) / width;
+    const eeb_status status = eeb_ngram_bytes(&table, padded.const_data_ptr(), count, width, out.mutable_data_ptr());
+    ET_KERNEL_CHECK_MSG(
+        context, status == EEB_OK, Internal, out, "NgramBytes: the kernel refused the call with status %d", static_cast<int>(status));
+    return out;
+}
+
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
+constexpr char ngram_bytes_name[] = "edgeemb::ngram_bytes.out";
 
 /* A second registration of a name aborts the process: a copy of this file that comes later leaves the first one in place. */
 bool add(const executorch::runtime::Kernel &added)
@@ -203,7 +235,8 @@ bool register_ops()
 
     return add(make_boxed_kernel(quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) &&
            add(make_boxed_kernel(codebook_lookup_name, EXECUTORCH_FN(codebook_lookup_out, codebook_lookup_name))) &&
-           add(make_boxed_kernel(ngram_lookup_name, EXECUTORCH_FN(ngram_lookup_out, ngram_lookup_name)));
+           add(make_boxed_kernel(ngram_lookup_name, EXECUTORCH_FN(ngram_lookup_out, ngram_lookup_name))) &&
+           add(make_boxed_kernel(ngram_bytes_name, EXECUTORCH_FN(ngram_bytes_out, ngram_bytes_name)));
 }
 
 const bool registered = register_ops();
