@@ -102,17 +102,6 @@ def _run_python(
     setting = Setting(str(folder), plan.ops, threads=1)
     with guest(phone, manifest.runtime, GUEST, ops=plan.ops) as emulated:
         progress(1, steps)
-        # A process of its own: what another question allocates would change what the allocator does in an inference.
-        with Worker(setting, launcher=emulated.launcher) as worker:
-            worker.ask("open")
-            instructions = {}
-            for place, length in enumerate(lengths):
-                before = len(emulated.machine.marks()) if place else 0
-                worker.ask("count", length=length, runs=COUNTED_RUNS, mark=MARK)
-                instructions[length] = between(emulated.machine.marks()[before:])
-                progress(2 + place, steps)
-            outputs = worker.ask("outputs", inputs=inputs)["outputs"]
-            used = worker.ask("used")
         with Worker(setting, launcher=emulated.launcher) as worker:
             worker.ask("runtime")
             baseline = guest_memory(**worker.ask("maps"))
@@ -121,7 +110,19 @@ def _run_python(
             for length in lengths:
                 worker.ask("run", length=length, runs=STEADY_RUNS)
             steady = guest_memory(**worker.ask("maps"))
-        progress(steps, steps)
+        progress(2, steps)
+        # A process of its own, behind one that has left every module compiled: what else it allocates would change what the allocator
+        # does in an inference.
+        with Worker(setting, launcher=emulated.launcher) as worker:
+            worker.ask("open")
+            instructions = {}
+            for place, length in enumerate(lengths):
+                before = len(emulated.machine.marks()) if place else 0
+                worker.ask("count", length=length, runs=COUNTED_RUNS, mark=MARK)
+                instructions[length] = between(emulated.machine.marks()[before:])
+                progress(3 + place, steps)
+            outputs = worker.ask("outputs", inputs=inputs)["outputs"]
+            used = worker.ask("used")
     notes = [PYTHON_NOTE, *emulated.notes, *([OPERATORS_NOTE] if plan.ops_profile else [])]
     return Findings(
         used["ops"], used["kernel"], instructions, outputs, (baseline, loaded, steady), notes=notes
