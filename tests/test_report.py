@@ -13,11 +13,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from edgeemb.compare import Comparison
+from edgeemb.cli import main
+from edgeemb.compare import Comparison, join, read_comparison, write_comparison
 from edgeemb.devices.host import Ratio
 from edgeemb.devices.measurement import (
     Machine,
@@ -304,11 +306,95 @@ def test_a_page_of_a_device_that_measured_nothing_is_still_a_page() -> None:
     assert "All values" in Elements(render_page(Comparison((empty,)))).text
 
 
+def emulated() -> Report:
+    """A report of an emulated phone: instructions and memory, no time."""
+    return replace(
+        board(),
+        device="arm64-a76",
+        kind="emulated",
+        machine=Machine("Cortex-A76", 1, "Linux", ("emulated by QEMU 7.2",)),
+        bundle=SUBJECT,
+        measurements=(
+            Measurement("steady_anonymous_bytes", 16_500_000),
+            Measurement("peak_rss_bytes", None, "one peak for both"),
+            Measurement("inference_instructions", 25_600_000, length=16),
+            Measurement("p50_ms", None, "no clock", length=16, threads=1),
+        ),
+    )
+
+
+def test_saved_reports_of_all_kinds_come_together_in_one_table_and_one_page(tmp_path: Path) -> None:
+    write_comparison(tmp_path / "host.json", Comparison((host("fp32", 4.0), host()), COMPARISON.ratios[:2]))
+    (tmp_path / "phone.json").write_text(dump(emulated()), "utf-8")
+    write_comparison(tmp_path / "board.json", Comparison((board(),)))
+    names = [str(tmp_path / f"{name}.json") for name in ("host", "phone", "board")]
+    done = CliRunner().invoke(main, ["report", *names, "--json", "--html", str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.output)
+    assert [report["kind"] for report in values["reports"]] == ["host", "host", "emulated", "simulated"]
+    assert values["ratios"][1]["value"] == 0.254
+    page = Elements((tmp_path / "page.html").read_text("utf-8"))
+    for expected in (
+        "fp32 on host",
+        "minilm-int4 on arm64-a76",
+        "25.6 M instructions",
+        "no clock",
+        "one peak",
+    ):
+        assert expected in page.text
+    joined = join([read_comparison(Path(name)) for name in names])
+    times = [row for row in grid_of(joined.reports).rows if row.label == "p50, 16 tokens"]
+    assert [cell.text != "" for cell in times[0].cells] == [True, True, False, False]
+    assert len(times) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"schema": 2, "reports": []}', "holds no report"),
+        (
+            '{"schema": 1, "reports": [{"schema": 2}]}',
+            r"report 1 of .*has schema 2, this version reads up to 1",
+        ),
+        ('{"schema": 1, "reports": [7]}', r"report 1 of .*is not a profile report"),
+        ("[1]", "is not a profile report"),
+        ("{", "is not valid JSON"),
+    ],
+)
+def test_a_saved_file_of_another_form_is_refused_with_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "saved.json"
+    path.write_text(text, "utf-8")
+    done = CliRunner().invoke(main, ["report", str(path)])
+    assert done.exit_code == 1
+    assert re.search(message, done.output)
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_a_device_that_cannot_be_used_is_a_column_with_the_reason_where_that_is_allowed(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    command = ["profile", str(tiny_bundle), "--device", "arm64-a76", "--lengths", "8"]
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert refused.output == "error: qemu-aarch64 is not installed: apt-get install qemu-user\n"
+    saved = tmp_path / "saved.json"
+    assert CliRunner().invoke(main, [*command, "--allow-missing", "-o", str(saved)]).exit_code == 0
+    (report,) = read_comparison(saved).reports
+    assert report.kind == "emulated"
+    reasons = {measurement.reason for measurement in report.measurements}
+    assert reasons == {"qemu-aarch64 is not installed: apt-get install qemu-user"}
+    assert "install qemu-user" in Elements(render_page(Comparison((host(), report)))).text
+
+
 @requires_program("chromium", "chromium")
 @pytest.mark.parametrize("width", [360, 1000])
 def test_a_browser_shows_the_page_without_sideways_scrolling(tmp_path: Path, width: int) -> None:
+    everything = Comparison((*COMPARISON.reports, emulated()), COMPARISON.ratios)
     frame = (
-        f'<iframe style="border: 0; width: {width}px" srcdoc="{escape(render_page(COMPARISON))}"></iframe>'
+        f'<iframe style="border: 0; width: {width}px" srcdoc="{escape(render_page(everything))}"></iframe>'
     )
     measure = "onload = () => { document.title = frames[0].document.documentElement.scrollWidth }"
     path = tmp_path / "wrapper.html"
