@@ -198,8 +198,8 @@ def encoder_of(model: Model) -> SentenceEncoder:
     """
     if not isinstance(model.module, SentenceEncoder):
         raise SpecError(
-            f"{model.name} is a {model.kind} model: training by distillation is for sentence encoders, "
-            "which edgeemb load gives the kind 'embedding'"
+            f"{model.name} is a {model.kind} model of class {type(model.module).__name__}: "
+            "training by distillation is for sentence encoders with a vocabulary"
         )
     return model.module
 
