@@ -26,7 +26,6 @@ from edgeemb.fitted import INDEX
 from edgeemb.model import Model, check_finite, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
-from edgeemb.ngram_torch import ngram_bytes
 from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
 from edgeemb.words import RowForm
@@ -50,15 +49,12 @@ class WordRows(nn.Module):
     def __init__(self, form: RowForm) -> None:
         super().__init__()
         self.form = form
-        #: Whether the rows stay one op, or become plain torch while the module is traced.
-        self.fused = True
         for name, array in form.arrays().items():
             self.register_buffer(name, torch.from_numpy(array), persistent=False)
 
     def forward(self, token_bytes: Tensor) -> Tensor:
         """:param token_bytes: uint8[..., width], zeros behind each token. :return: float32[..., dim]."""
-        compute = torch.ops.edgeemb.ngram_bytes if self.fused else ngram_bytes
-        rows: Tensor = compute(token_bytes, self.seeds, self.bases, self.form.n)
+        rows: Tensor = torch.ops.edgeemb.ngram_bytes(token_bytes, self.seeds, self.bases, self.form.n)
         return rows
 
 
