@@ -27,13 +27,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
     """
     if out.exists() and not force:
         raise ExportError(f"{out} exists: choose another output, or replace it with --force")
-    if (
-        out.exists()
-        and out.is_dir()
-        and not as_zip
-        and not (out / mark).is_file()
-        and any(out.iterdir())
-    ):
+    if out.exists() and out.is_dir() and not as_zip and not (out / mark).is_file() and any(out.iterdir()):
         raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
