@@ -131,7 +131,8 @@ def read_comparison(path: Path) -> Comparison:
     :raises InputError: if it cannot be read, holds no report, or one of a newer version.
     """
     values = read_json(path, MAX_BYTES, InputError)
-    if not isinstance(values, dict) or not isinstance(values.get("reports"), list):
+    known = isinstance(values, dict) and values.get("schema") == SCHEMA
+    if not known or not isinstance(values.get("reports"), list):
         return Comparison((report_from_json(values, str(path)),))
     reports = tuple(
         report_from_json(item, f"report {place} of {path}") for place, item in enumerate(values["reports"], 1)

@@ -351,7 +351,8 @@ def test_saved_reports_of_all_kinds_come_together_in_one_table_and_one_page(tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"schema": 2, "reports": []}', "holds no report"),
+        ('{"schema": 2, "reports": []}', r"saved\.json has schema 2, this version reads up to 1: update"),
+        ('{"schema": 1, "reports": []}', "holds no report"),
         (
             '{"schema": 1, "reports": [{"schema": 2}]}',
             r"report 1 of .*has schema 2, this version reads up to 1",
