@@ -186,7 +186,7 @@ EEB_FUNCTION eeb_status eeb_ngram_check_tokens(const eeb_ngram_table *table, con
 /* Bytes of a padded token that count, and a number that is likely to tell it from others. */
 EEB_INLINE size_t eeb_ngram_length(const uint8_t *token, size_t width, uint32_t *key)
 {
-    const size_t most = width < EEB_NGRAM_BYTES ? width : EEB_NGRAM_BYTES;
+    const size_t most = width < EEB_NGRAM_BYTES ? width : (size_t)EEB_NGRAM_BYTES;
     size_t length;
 
     *key = 0;

@@ -24,42 +24,42 @@ static_assert(
         TFL_INT16 == static_cast<int>(kTfLiteInt16) && TFL_FLOAT16 == static_cast<int>(kTfLiteFloat16),
     "the numbers of TensorFlow Lite's types have changed");
 
-template <const edgeemb_op &op> void *Init(TfLiteContext *context, const char *buffer, size_t length)
+template <const edgeemb_op *op> void *Init(TfLiteContext *context, const char *buffer, size_t length)
 {
     void *table = context->AllocatePersistentBuffer(context, sizeof(edgeemb_table));
-    return table != nullptr && edgeemb_read_options(&op, buffer, length, table) == EEB_OK ? table : nullptr;
+    return table != nullptr && edgeemb_read_options(op, buffer, length, table) == EEB_OK ? table : nullptr;
 }
 
-template <const edgeemb_op &op> TfLiteStatus Prepare(TfLiteContext *context, TfLiteNode *node)
+template <const edgeemb_op *op> TfLiteStatus Prepare(TfLiteContext *context, TfLiteNode *node)
 {
     (void)context;
-    if (node->user_data == nullptr || node->inputs->size != op.inputs || node->outputs->size != 1) {
-        MicroPrintf(EDGEEMB_SAYS_VERSION, op.name);
+    if (node->user_data == nullptr || node->inputs->size != op->inputs || node->outputs->size != 1) {
+        MicroPrintf(EDGEEMB_SAYS_VERSION, op->name);
         return kTfLiteError;
     }
     return kTfLiteOk;
 }
 
-template <const edgeemb_op &op> TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node)
+template <const edgeemb_op *op> TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node)
 {
     edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
 
-    for (int at = 0; at < op.inputs; ++at) {
+    for (int at = 0; at < op->inputs; ++at) {
         const TfLiteEvalTensor *tensor = tflite::micro::GetEvalInput(context, node, at);
         inputs[at] = {tensor->data.raw, tensor->dims->data, tensor->dims->size, static_cast<int>(tensor->type)};
     }
     TfLiteEvalTensor *output = tflite::micro::GetEvalOutput(context, node, 0);
-    const edgeemb_result result = edgeemb_run(&op, inputs, node->user_data, output->data.raw);
+    const edgeemb_result result = edgeemb_run(op, inputs, node->user_data, output->data.raw);
     if (!result.bound) {
-        MicroPrintf(EDGEEMB_SAYS_INPUTS, op.name);
+        MicroPrintf(EDGEEMB_SAYS_INPUTS, op->name);
     } else if (result.status == EEB_ID_OUT_OF_RANGE) {
         MicroPrintf(
-            EDGEEMB_SAYS_ID("d"), op.name, static_cast<int>(result.id), static_cast<int>(result.position),
+            EDGEEMB_SAYS_ID("d"), op->name, static_cast<int>(result.id), static_cast<int>(result.position),
             static_cast<int>(result.size.rows));
     } else if (result.status == EEB_CODE_OUT_OF_RANGE) {
-        MicroPrintf(EDGEEMB_SAYS_ROW("d"), op.name, static_cast<int>(result.id), op.broken);
+        MicroPrintf(EDGEEMB_SAYS_ROW("d"), op->name, static_cast<int>(result.id), op->broken);
     } else if (result.status != EEB_OK) {
-        MicroPrintf(EDGEEMB_SAYS_STATUS, op.name, static_cast<int>(result.status));
+        MicroPrintf(EDGEEMB_SAYS_STATUS, op->name, static_cast<int>(result.status));
     }
     return result.status == EEB_OK ? kTfLiteOk : kTfLiteError;
 }
@@ -70,7 +70,7 @@ template <const edgeemb_op &op> TfLiteStatus Invoke(TfLiteContext *context, TfLi
     const TFLMRegistration *Register##op()                                                                                                 \
     {                                                                                                                                      \
         static const TFLMRegistration registration =                                                                                       \
-            tflite::micro::RegisterOp(Init<edgeemb_##name##_op>, Prepare<edgeemb_##name##_op>, Invoke<edgeemb_##name##_op>);               \
+            tflite::micro::RegisterOp(Init<&edgeemb_##name##_op>, Prepare<&edgeemb_##name##_op>, Invoke<&edgeemb_##name##_op>);            \
         return &registration;                                                                                                              \
     }
 EDGEEMB_LOOKUPS(EDGEEMB_REGISTER)
