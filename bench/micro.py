@@ -4,6 +4,8 @@
     python bench/micro.py boards                 one encoder on every board
     python bench/micro.py codecs                 the same encoder with every codec, on a Cortex-M4F
     python bench/micro.py lengths                RAM at 16, 64, 128 and 256 tokens
+    python bench/micro.py lookups                lookup kernels against the serial ones, on a Cortex-M55
+    python bench/micro.py tflm                   the same encoder in TensorFlow Lite Micro: memory, and instructions by callgrind
     python bench/micro.py minilm                 all-MiniLM-L6-v2 on a Cortex-M55: cosine to fp32 on 10 sentences
     python bench/micro.py banking FOLDER         a classifier trained on FOLDER/train.tsv, FOLDER/test.tsv (text, tab, label)
                                                  on a Cortex-M4F and M7, against this machine; without a vocabulary,
@@ -15,6 +17,7 @@ Counts are exact and the same on every machine; there is no time in them.
 from __future__ import annotations
 
 import csv
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -188,6 +191,91 @@ def lengths() -> None:
             more = "" if before is None else f"{(used - before[1]) / (tokens - before[0]):.1f}"
             row(tokens, used, more, run.inferences[0].total.instructions)
             before = tokens, used
+
+
+@main.command()
+def lookups() -> None:
+    """The lookup kernels, and the serial ones."""
+    head("table of 128 columns", "serial, instructions a value", "Helium, instructions a value")
+    names = ("8 bits", "4 bits", "2 bits", "1 bit", "codebooks of 4 values", "codebooks of 16 values")
+    board, values = find_board("mps3-an547"), 7 * 128
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        bundle = export(source, Path(scratch, "bundle"), "int8", TOKENS)
+        place = Path(scratch, "run")
+        place.mkdir()
+        entry = find_sources() / "devices" / "firmware" / "lookup.c"
+        firmware = build(bundle, source.name, board, place, main=entry)
+        parts = cortex_m_qemu.run(firmware, board, [[1]], 2, 1 + 2 * len(names), place).inferences[0].parts
+        for at, name in enumerate(names):
+            serial, best = (parts[1 + 2 * at + side].instructions / values for side in (0, 1))
+            row(name, f"{serial:.1f}", f"{best:.1f}")
+
+
+@main.command()
+def tflm() -> None:
+    """The encoder in TensorFlow Lite Micro and as a C export, on this machine."""
+    from micro_tflm import count, quantise
+
+    from edgeemb.evaluate import cosine
+    from edgeemb.runtimes.micro import build_library, symbol_prefix
+    from edgeemb.runtimes.tflm import TflmEngine
+
+    rng = np.random.default_rng(2)
+    ids = rng.integers(5, ENCODER["vocab_size"], (16, TOKENS))
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    head(
+        "engine",
+        "body",
+        "cosine to fp32, mean",
+        "model file, bytes",
+        "RAM, bytes",
+        "of it for the interpreter",
+        "instructions on this machine",
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        source = model(Path(scratch, "model"))
+        expected = source.reference(feeds)
+        floats = edgeemb.export(
+            source, Path(scratch, "tflm"), target="tflm", table="int4:block=32", lengths=(TOKENS,)
+        )
+        bodies = {"fp32": floats, "int8 by fixed ranges": Path(scratch, "tflm8")}
+        shutil.copytree(floats, bodies["int8 by fixed ranges"])
+        quantise(floats / "model.tflite", bodies["int8 by fixed ranges"] / "model.tflite", f"length_{TOKENS}")
+        for body, bundle in bodies.items():
+            with edgeemb.open(bundle, verify_files=False) as session:
+                similar = cosine(expected, session.run(feeds)).mean()
+                engine = session.engine
+                assert isinstance(engine, TflmEngine)
+                arena = engine.arena()
+            size = (bundle / "model.tflite").stat().st_size
+            row(
+                "TFLM",
+                body,
+                f"{similar:.4f}",
+                size,
+                arena.total,
+                arena.persistent,
+                count("tflm", bundle / "model.tflite"),
+            )
+        ours = export(source, Path(scratch, "c"), "int4:block=32", TOKENS)
+        sizes, prefix = read_sizes(ours, source.name), symbol_prefix(source.name)
+        library = build_library(ours, Path(scratch, "model.so"))
+        _, run = measure(ours, source.name, "mps2-an500", [list(row_) for row_ in ids.tolist()])
+        similar = cosine(expected, np.stack([inference.output for inference in run.inferences])).mean()
+        row(
+            "C export",
+            "int8 by ranges of each token",
+            f"{similar:.4f}",
+            sizes["flash_bytes"],
+            sizes["arena_bytes"] + run.stack,
+            0,
+            count("c", library, prefix, sizes["outputs"], sizes["arena_bytes"]),
+        )
+    click.echo(
+        "\nNot equal: TFLM's interpreter is that of a 64-bit PC with its reference kernels, and its stack is not in its RAM; the C export's RAM is arena "
+        "and stack on a Cortex-M7, its instructions those of the plain C path. TFLM cannot find ranges while it runs, and only its FULLY_CONNECTED is int8."
+    )
 
 
 @main.command()
