@@ -17,9 +17,11 @@ import edgeemb
 from edgeemb import words
 from edgeemb.bundle import GOLDEN, TOKENIZER
 from edgeemb.cli import main
+from edgeemb.devices import profile_on
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.golden import read_golden
-from edgeemb.errors import ExportError, InputError, ModelError, SpecError
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, SpecError
 from edgeemb.inspect import inspect_model
 from edgeemb.runtimes.micro import build_library, host_compiler, run_compiler, symbol_prefix
 from edgeemb.sentences import sentences
@@ -213,3 +215,9 @@ def test_says_the_class_on_the_command_line(micro: Path) -> None:
     result = CliRunner().invoke(main, ["run", str(micro), "the cat sat on the mat"])
     assert result.exit_code == 0, result.output
     assert any(name in result.output for name in CLASSES)
+
+
+def test_says_which_devices_take_it_as_c(micro: Path) -> None:
+    for device in ("arm64-a53", "android"):
+        with pytest.raises(DeviceError, match="has no vocabulary, and this device gives ids to C exports"):
+            profile_on(device, micro, Plan(lengths=(16,)))

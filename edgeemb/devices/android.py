@@ -15,7 +15,7 @@ from edgeemb.devices.android_feeds import golden_feeds, write_feeds
 from edgeemb.devices.android_measure import FEEDS, GOLDEN_FEEDS, RUNNER, Case, Job, measure, model_files
 from edgeemb.devices.android_report import Identity
 from edgeemb.devices.android_runner import ABIS, ENGINES, build_dynamic, build_static, read_library
-from edgeemb.devices.feeds import make_feeds, refusal
+from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
 from edgeemb.devices.golden import read_golden
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
@@ -75,6 +75,7 @@ def profile(
     with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
         scratch = Path(name)
         _check_runtime(bundle.name, manifest, plan)
+        check_takes_ids(bundle.name, manifest)
         phone = find_phone(device.partition(":")[2])
         identity = identify(phone)
         parts = _parts(folder, bundle.name, manifest, identity.abi, plan, scratch)

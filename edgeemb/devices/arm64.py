@@ -15,7 +15,7 @@ from edgeemb.devices.arm64_memory import guest_memory
 from edgeemb.devices.arm64_phone import Phone, phones
 from edgeemb.devices.arm64_python import guest
 from edgeemb.devices.arm64_qemu import MARK, qemu_version
-from edgeemb.devices.feeds import refusal
+from edgeemb.devices.feeds import check_takes_ids, refusal
 from edgeemb.devices.findings import Findings
 from edgeemb.devices.golden import agreement, read_golden
 from edgeemb.devices.host import PACKAGES
@@ -68,6 +68,7 @@ def profile_phone(phone: Phone, bundle: Path, plan: Plan, *, progress: Progress 
     :param phone: the CPU.
     """
     with checked(bundle) as (folder, manifest):
+        check_takes_ids(bundle.name, manifest)
         lengths = [length for length in plan.lengths if not refusal(manifest, length)]
         golden = sorted(read_golden(folder), key=lambda pair: len(pair[0]))[:GOLDEN_RUNS]
         inputs = [given for given, _ in golden]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeemb import words
 from edgeemb.bundle import Manifest, TensorEntry
+from edgeemb.errors import DeviceError
 from edgeemb.runtimes.text import pad_words, text_feeds
 
 _SEED = 20
@@ -51,6 +52,20 @@ def refusal(manifest: Manifest, length: int) -> str:
     if manifest.max_length and length > manifest.max_length:
         return f"the bundle takes at most {manifest.max_length} tokens"
     return ""
+
+
+def check_takes_ids(name: str, manifest: Manifest) -> None:
+    """Refuse a C export that takes text, for a runner that gives ids to it.
+
+    :param name: what to call the bundle in the error.
+    :param manifest: its manifest.
+    :raises DeviceError: if it has no vocabulary.
+    """
+    if manifest.runtime == "c" and manifest.tokenizer == words.NAME:
+        raise DeviceError(
+            f"{name} has no vocabulary, and this device gives ids to C exports: profile it on a board, such as mps2-an386, "
+            "or export the model with --runtime onnx"
+        )
 
 
 def _shape(info: TensorEntry, length: int, *, sequences: bool) -> tuple[int, ...]:
