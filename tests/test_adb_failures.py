@@ -149,7 +149,12 @@ def test_leaves_nothing_when_it_is_interrupted(adb_server: Path, broken: Path, t
     command = [sys.executable, "-m", "edgeemb.cli", "profile", str(broken), "--device", "android"]
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         process = subprocess.Popen(
-            [*command, "--lengths", str(DEAF)], stderr=subprocess.PIPE, text=True, start_new_session=True
+            [*command, "--lengths", str(DEAF)],
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Whoever runs the tests in the background has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         until = time.monotonic() + 120
         while not any("mode=memory" in line for line in phone.commands):
