@@ -62,8 +62,9 @@ def bundle_figures(model: Path, bundle: Path, test: Path, **export: Any) -> dict
 @click.option(
     "--out", type=recipe.PATH, default=Path("build/examples"), show_default=True, help="Where results go."
 )
-@click.option("--steps", default=2000, show_default=True, help="Updates from the teacher.")
-@click.option("--class-steps", default=4000, show_default=True, help="Updates from the labels.")
+@click.option("--steps", default=2500, show_default=True, help="Updates from the teacher.")
+@click.option("--class-steps", default=6000, show_default=True, help="Updates from the labels.")
+@click.option("--class-lr", default=2e-3, show_default=True, help="Peak learning rate of the second part.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoints.")
@@ -94,7 +95,6 @@ def main(
             batch=64,
             length=48,
             lr=1e-3,
-            class_lr=1e-3,
             evaluate_every=250,
             checkpoint_every=1000,
             force=True,

@@ -17,7 +17,7 @@ import recipe
 import edgeemb
 
 TABLE = "pq:m=24"
-STEPS = 1500
+STEPS = 450
 
 
 @click.command()
