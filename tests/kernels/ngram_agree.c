@@ -1,8 +1,6 @@
 /* Runs every variant of NgramLookup over odd sizes, in buffers of exactly the size they need and at odd addresses, and compares each with a
  * plain evaluation of the contract, bit by bit. Prints the variants and the number of comparisons; exits with 1 at the first difference. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "agree.h"
 #include "ngram.h"
 
 enum { ROWS = 37, IDS = 53, WIDTH = 34 };
@@ -13,22 +11,6 @@ static uint32_t random_below(uint32_t bound)
 {
     seed = seed * 1664525u + 1013904223u;
     return (seed >> 16) % bound;
-}
-
-/* A block that ends where the memory that was asked for ends, `offset` bytes past the allocator's alignment. */
-static uint8_t *make(size_t size, size_t offset, uint8_t **start)
-{
-    *start = (uint8_t *)malloc(size + offset);
-    if (*start == NULL) {
-        exit(2);
-    }
-    return *start + offset;
-}
-
-static void refused(eeb_variant variant, const char *what)
-{
-    printf("%s: %s\n", eeb_variant_name(variant), what);
-    exit(1);
 }
 
 static uint32_t number(const void *array, size_t at)
@@ -70,17 +52,13 @@ static void plain(const eeb_ngram_table *table, const uint8_t *token, uint32_t l
 static void expect_failure(
     eeb_variant variant, const eeb_ngram_table *table, const eeb_ids *ids, uint8_t *output, size_t size, eeb_status want)
 {
-    size_t position = 0, at;
+    size_t position = 0;
 
-    memset(output, 0xa5, size);
+    mark(output, size);
     if (eeb_ngram_variant(variant).lookup(table, ids, output, &position) != want || position != 4) {
         refused(variant, "a wrong id or token is not reported");
     }
-    for (at = 0; at < size; ++at) {
-        if (output[at] != 0xa5) {
-            refused(variant, "the output was touched before a wrong id or token was found");
-        }
-    }
+    expect_marked(variant, output, size);
 }
 
 /* Each row of the output against the plain one of its token; the tokens begin at `starts`, which has one more number than there are. */
@@ -208,7 +186,6 @@ int main(void)
     static const int32_t forms[][3] = {{1, 1, 1},   {1, 16, 16},  {2, 1, 3},  {3, 8, 384}, {3, 4, 96},
                                        {3, 8, 48},  {3, 16, 272}, {8, 1, 36}, {8, 2, 74},  {5, 16, 256},
                                        {4, 8, 200}, {2, 16, 112}, {3, 2, 70}, {6, 4, 124}, {3, 16, 1008}};
-    eeb_variant variant;
     size_t form, offset;
     int done = 0;
 
@@ -217,11 +194,5 @@ int main(void)
             done += compare(forms[form][0], forms[form][1], forms[form][2], offset);
         }
     }
-    for (variant = 0; variant < EEB_VARIANTS; ++variant) {
-        if (eeb_cpu_can(variant)) {
-            printf("%s ", eeb_variant_name(variant));
-        }
-    }
-    printf("%d comparisons agree\n", done);
-    return 0;
+    return say_done(done);
 }

@@ -1,9 +1,7 @@
 /* Runs every variant of QuantizedLookup over odd sizes, in buffers of exactly the size they need and at odd addresses, and compares each
  * with a plain evaluation of the contract, bit by bit. Prints the variants and the number of comparisons; exits with 1 at the first
  * difference. */
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "agree.h"
 #include "quantized.h"
 
 enum { ROWS = 7, IDS = 9 };
@@ -14,17 +12,6 @@ static uint8_t random_byte(void)
 {
     seed = seed * 1664525u + 1013904223u;
     return (uint8_t)(seed >> 24);
-}
-
-/* A block that ends where the memory that was asked for ends, `offset` bytes past the allocator's alignment. */
-static uint8_t *make(size_t size, size_t offset, uint8_t **start)
-{
-    *start = (uint8_t *)malloc(size + offset + 1);
-    if (*start == NULL) {
-        exit(2);
-    }
-    *start = (uint8_t *)realloc(*start, size + offset == 0 ? 1 : size + offset);
-    return *start + offset;
 }
 
 /* Element `e` of a plane, from the layout: byte e % width, bits (e / width) * bits. */
@@ -125,23 +112,16 @@ static int compare(int32_t bits, int32_t dim, int32_t block, int32_t planes, eeb
             }
         }
         put_id(ids, id_type, 4, ROWS);
-        memset(output, 0xa5, out_size);
+        mark(output, out_size);
         position = 0;
         if (lookup(&table, &all, output, &position) != EEB_ID_OUT_OF_RANGE || position != 4) {
-            printf("%s: a wrong id is not reported\n", eeb_variant_name(variant));
-            exit(1);
+            refused(variant, "a wrong id is not reported");
         }
-        for (at = 0; at < out_size; ++at) {
-            if (output[at] != 0xa5) {
-                printf("%s: the output was touched before a wrong id was found\n", eeb_variant_name(variant));
-                exit(1);
-            }
-        }
+        expect_marked(variant, output, out_size);
         put_id(ids, id_type, 4, 3);
         all.count = 0;
         if (lookup(&table, &all, NULL, NULL) != EEB_OK) {
-            printf("%s: no ids at all are refused\n", eeb_variant_name(variant));
-            exit(1);
+            refused(variant, "no ids at all are refused");
         }
         all.count = IDS;
         ++done;
@@ -158,7 +138,6 @@ int main(void)
     static const int32_t shapes[][2] = {{1, 0},    {2, 1},    {3, 0},   {7, 7},   {9, 3},    {15, 5},   {17, 0},
                                         {31, 31},  {33, 11},  {48, 16}, {65, 13}, {96, 48},  {128, 16}, {130, 10},
                                         {192, 64}, {256, 32}, {384, 0}, {255, 1}, {384, 32}, {1152, 16}};
-    eeb_variant variant;
     size_t bits, shape;
     int32_t planes;
     int done = 0;
@@ -173,11 +152,5 @@ int main(void)
             }
         }
     }
-    for (variant = 0; variant < EEB_VARIANTS; ++variant) {
-        if (eeb_cpu_can(variant)) {
-            printf("%s ", eeb_variant_name(variant));
-        }
-    }
-    printf("%d comparisons agree\n", done);
-    return 0;
+    return say_done(done);
 }
