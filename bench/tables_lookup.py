@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import NativeError
@@ -25,12 +26,15 @@ class Timed:
 
     :param table: the table.
     :param library: the native library to register, or None for standard ops alone.
+    :param asked: ids to look up, int64[N]; None for random ones.
     """
 
-    def __init__(self, table: Table, library: Path | None) -> None:
+    def __init__(self, table: Table, library: Path | None, asked: NDArray[np.int64] | None = None) -> None:
         rows, dim = table.shape
-        ids = helper.make_tensor_value_info("ids", TensorProto.INT64, [IDS])
-        found = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [IDS, dim])
+        if asked is None:
+            asked = np.random.default_rng(0).integers(0, rows, IDS)
+        ids = helper.make_tensor_value_info("ids", TensorProto.INT64, list(asked.shape))
+        found = helper.make_tensor_value_info("rows", TensorProto.FLOAT, [*asked.shape, dim])
         weight = numpy_helper.from_array(np.zeros((1, dim), np.float32), "weight")
         gather = helper.make_node("Gather", ["weight", "ids"], ["rows"])
         graph = helper.make_graph([gather], "lookup", [ids], [found], [weight])
@@ -45,8 +49,8 @@ class Timed:
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self.binding = self.session.io_binding()
-        self.binding.bind_cpu_input("ids", np.random.default_rng(0).integers(0, rows, IDS))
-        self.output = onnxruntime.OrtValue.ortvalue_from_shape_and_type([IDS, dim], np.float32)
+        self.binding.bind_cpu_input("ids", asked)
+        self.output = onnxruntime.OrtValue.ortvalue_from_shape_and_type([*asked.shape, dim], np.float32)
         self.binding.bind_ortvalue_output("rows", self.output)
         self.repeats = max(1, int(TIMING_SECONDS / min(self.seconds(1) for _ in range(5))))
 
