@@ -99,9 +99,12 @@ def profile_on_all(
     :raises EdgeembError: if a device cannot be used, unless that is allowed.
     """
     reports = []
+    phones = [device for device in devices if find_device(device).kind == "phone"]
     for device in devices:
+        # What only phones have does not hinder the others beside one.
+        own = plan if device in phones or not phones else replace(plan, cores="all", runtime_lib=None)
         try:
-            reports.append(profile_on(device, bundle, plan, progress))
+            reports.append(profile_on(device, bundle, own, progress))
         except (DeviceError, NativeError) as error:
             if not allow_missing:
                 raise

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from edgeemb.bundle import MANIFEST, file_entry
+from edgeemb.compare import profile_on_all
 from edgeemb.devices import adb, profile_on
 from edgeemb.devices.android import profile
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
-from tests.adb_cases import QUICK, plugged_in
+from tests.adb_cases import QUICK, plugged_in, value
 from tests.adb_phone import FakePhone
 from tests.requirements import requires_program
 
@@ -62,6 +63,16 @@ def test_says_what_to_do_without_a_phone(adb_server: Path, phone_bundle: Path, t
         pytest.raises(DeviceError, match=f"no phone 'other' is attached: adb sees {phone.serial}"),
     ):
         profile_on("android:other", phone_bundle, QUICK)
+
+
+@pytest.mark.usefixtures("adb_server")
+def test_measures_the_other_devices_where_no_phone_is_attached(phone_bundle: Path) -> None:
+    plan = Plan((5,), runs=2, budget_s=0.01, cores="big")
+    host, phone = profile_on_all(phone_bundle, ("host", "android"), plan, allow_missing=True).reports
+    assert (value(host, "p50_ms", 5, 1) or 0) > 0
+    absent = phone.find("p50_ms", 5, 1)
+    assert absent is not None
+    assert absent.reason.startswith("no phone is attached")
 
 
 def test_says_what_to_install_without_adb(phone_bundle: Path) -> None:
