@@ -147,7 +147,13 @@ def test_it_goes_on_from_an_interruption_of_the_classifier(
     import os
     import signal
 
-    options = {"classes": labelled[0], "test": labelled[1], "layers": 1, "hidden": 48, "tokenizer": "words"}
+    options: dict[str, Any] = {
+        "classes": labelled[0],
+        "test": labelled[1],
+        "layers": 1,
+        "hidden": 48,
+        "tokenizer": "words",
+    }
     options |= {"class_steps": 12, "max_length": 20, **QUICK, "steps": 4}
     whole = edgeemb.distill(tiny, tmp_path / "whole", **options)
     seen: list[int] = []

@@ -22,6 +22,7 @@ from edgeemb.model import Model
 from edgeemb.modules import SentenceEncoder
 
 _HELD_BATCH = 64
+_BLOCK = 16
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Distillation:
         self._held = held_out
         self.lengths = np.array([len(ids) for ids in texts.student], np.int64)
         self._wanted = self._encode(self._teacher, held_out.teacher)
-        #: What the teacher said of each text before; filled in as texts come up, where only its vectors are asked for.
+        self._blocks = _Blocks([len(ids) for ids in texts.teacher])
+        #: What the teacher said of each text before, where only its vectors are asked for.
         self._said: Tensor | None = None
         if not (weights.tokens or weights.layers):
             self._said = torch.full((len(texts.teacher), self._wanted.shape[1]), float("nan"))
@@ -137,11 +139,8 @@ class Distillation:
                 *batch_of([self._texts.teacher[place] for place in index], self.device)
             )
             return vectors, states
-        unknown = index[said[index, 0].isnan().numpy()]
-        if len(unknown):
-            said[unknown] = self._encode(
-                self._teacher, [self._texts.teacher[place] for place in unknown]
-            ).cpu()
+        for block in self._blocks.of(index[said[index, 0].isnan().numpy()]):
+            said[block] = self._encode(self._teacher, [self._texts.teacher[place] for place in block]).cpu()
         return said[index].to(self.device), ()
 
     def score(self) -> float:
@@ -160,6 +159,26 @@ class Distillation:
                 part = order[low : low + _HELD_BATCH]
                 chunks.append(module(*batch_of([texts[place] for place in part], self.device))[0].float())
         return torch.cat(chunks)[torch.from_numpy(np.argsort(order)).to(self.device)]
+
+
+class _Blocks:
+    """Texts in blocks of similar length, which the teacher reads together.
+
+    A text's vector depends in its last bits on what shares its batch: blocks that are always the same keep a resumed training equal.
+
+    :param lengths: tokens of each text.
+    """
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self._order = np.argsort(np.asarray(lengths), kind="stable")
+        self._block = np.empty(len(lengths), np.int64)
+        self._block[self._order] = np.arange(len(lengths)) // _BLOCK
+
+    def of(self, places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The blocks that hold some texts, each as int64[n]."""
+        return [
+            self._order[number * _BLOCK : (number + 1) * _BLOCK] for number in np.unique(self._block[places])
+        ]
 
 
 def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEncoder) -> None:

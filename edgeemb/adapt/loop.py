@@ -130,7 +130,7 @@ class _Run:
                 score = self._look(mean, rate)
                 tokens, spent, losses, counted = 0.0, 0.0, 0.0, 0
             watch(Report(course.step, settings.steps, mean, rate, score, course.best))
-            if stop or course.step % settings.checkpoint_every == 0:
+            if stop or course.step % settings.checkpoint_every == 0 or course.step == settings.steps:
                 self._write()
             if stop and course.step < settings.steps:
                 where = (
