@@ -160,7 +160,7 @@ def measure(job: Job, identity: Identity, case: Case, plan: Plan) -> Report:
         device=f"android:{job.phone.serial}",
         kind="phone",
         machine=report_of.machine_of(identity, look, plan.cores),
-        bundle=_subject(case),
+        bundle=Subject.of(case.name, case.manifest, case.ops, "serial" if in_c else ""),
         measurements=tuple(measurements),
         operators=operators if plan.ops_profile else (),
         notes=(*NOTES, _LOAD_NOTES[case.manifest.runtime], near),
@@ -199,15 +199,6 @@ def _no_threads(runtime: str, threads: int, cores: int) -> str:
     if runtime == "c" and threads > 1:
         return "a C export runs on one thread"
     return f"the runner had {cores} cores" if threads > cores else ""
-
-
-def _subject(case: Case) -> Subject:
-    manifest = case.manifest
-    kernel = "serial" if manifest.runtime == "c" else ""
-    tables = {alias: table.spec for alias, table in manifest.tables.items()}
-    return Subject(
-        case.name, manifest.source, manifest.runtime, case.ops, kernel, manifest.body, tables, manifest.sizes, manifest.parity,
-    )  # fmt: skip
 
 
 def model_files(names: Sequence[str]) -> tuple[str, ...]:
