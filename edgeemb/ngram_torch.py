@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgeemb.tables.ngrams import CENTRE, MODULUS, parts_of
+from edgeemb.tables.ngrams import CENTRE, MAX_TOKEN_BYTES, MODULUS, parts_of
 
 
 def ngram_lookup(
@@ -35,12 +35,14 @@ def ngram_lookup(
 def ngram_bytes(padded: Tensor, seeds: Tensor, bases: Tensor, n: int) -> Tensor:
     """Rows of tokens that come as their bytes.
 
-    :param padded: uint8[..., L]: the bytes of a token, then zeros.
+    :param padded: uint8[..., L]: the bytes of a token, then zeros; those past `MAX_TOKEN_BYTES` do not count.
     :param seeds: int16[dim].
     :param bases: int16[lanes].
     :param n: longest n-gram.
     :return: float32[..., dim].
     """
+    if padded.shape[-1] > MAX_TOKEN_BYTES:
+        padded = padded[..., :MAX_TOKEN_BYTES]
     places = torch.arange(1, padded.shape[-1] + 1, dtype=torch.int32, device=padded.device)
     ends = torch.where(padded == 0, 0, 1).to(torch.int32)
     # The first zero ends the token, whatever follows it.

@@ -86,6 +86,14 @@ def test_ends_a_padded_token_at_its_first_zero() -> None:
     assert torch.equal(ngram_bytes(ended, seeds, bases, 3), ngram_bytes(followed, seeds, bases, 3))
 
 
+def test_cuts_padded_tokens_at_the_limit() -> None:
+    seeds, bases = (torch.from_numpy(array) for array in draw_seeds(4, 24, 0))
+    long = torch.full((1, MAX_TOKEN_BYTES + 8), 97, dtype=torch.uint8)
+    assert torch.equal(
+        ngram_bytes(long, seeds, bases, 3), ngram_bytes(long[:, :MAX_TOKEN_BYTES], seeds, bases, 3)
+    )
+
+
 def test_reproduces_the_golden_vectors() -> None:
     golden = json.loads(GOLDEN.read_text())
     for form in golden["forms"]:
