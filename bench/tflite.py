@@ -2,17 +2,16 @@
 
     python bench/tflite.py                 # everything, as markdown
     python bench/tflite.py --runs 300      # more runs for each latency
+    python bench/tflite.py memory          # resident memory alone
 
 The peer is ai-edge-quantizer on the same converted model: dynamic int8 for FULLY_CONNECTED and dynamic int4 for EMBEDDING_LOOKUP (and
-int2 for the last comparison). Latencies alternate in one process, one thread; memory is that of a fresh process for each model.
+int2 for the last comparison). Latencies alternate in one process, one thread. Memory is the median of fresh processes, in turns: anonymous
+pages; pages of the model's own file, of which as many come with a page fault as the page cache holds together; and the runtime's code.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,40 +21,41 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tflite_process import LENGTHS, interpreter, resident, runner
 
 import edgeemb
-from edgeemb.devices.memory import read_memory
 from edgeemb.evaluate import cosine
-from edgeemb.export.parity import sentences
 from edgeemb.export.tflite_body import convert_body, expand_ops
 from edgeemb.export.tflite_convert import convert
 from edgeemb.export.tflite_flatbuffer import pack_tflite, parse_tflite, write_tflite
 from edgeemb.export.tflite_graph import Constants, Graph, add_signature
 from edgeemb.export.tflite_policy import RUNTIMES
 from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
-from edgeemb.runtimes.tflite import find_interpreter, load_delegate
+from edgeemb.sentences import sentences
 from edgeemb.tables import encode
 
-LENGTHS = (16, 128)
 IDS = 128
+PROCESSES = 5
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", nargs="?", choices=("all", "memory"), default="all")
     parser.add_argument("--runs", type=int, default=100, help="runs for each latency")
-    parser.add_argument("--memory", nargs=2, metavar=("MODEL", "OPS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.memory:
-        print(json.dumps(_memory(Path(options.memory[0]), options.memory[1])))
-        return
     with tempfile.TemporaryDirectory() as scratch:
-        _models(Path(scratch), options.runs)
-        _lookups(Path(scratch), 10 * options.runs)
+        model = edgeemb.load("all-MiniLM-L6-v2")
+        paths = _write_models(model, Path(scratch))
+        if options.what == "all":
+            _compare(model, paths, options.runs)
+        _resident(paths)
+        if options.what == "all":
+            _lookups(Path(scratch), 10 * options.runs)
 
 
-def _models(folder: Path, runs: int) -> None:
-    model = edgeemb.load("all-MiniLM-L6-v2")
+def _write_models(model: Any, folder: Path) -> dict[str, tuple[Path, str]]:
+    """Model files, and the kind of their ops, by what is printed for them; the first is the peer."""
     converted = pack_tflite(convert(model, LENGTHS, {}))
     weight = model.table_weight("word")
     paths: dict[str, tuple[Path, str]] = {}
@@ -75,6 +75,10 @@ def _models(folder: Path, runs: int) -> None:
             path = folder / f"{spec.replace(':', '_')}_{ops}.tflite"
             write_tflite(changed, path)
             paths[f"{spec}, {ops}"] = (path, ops)
+    return paths
+
+
+def _compare(model: Any, paths: dict[str, tuple[Path, str]], runs: int) -> None:
     texts = sentences()
     ids = [row.tolist() for row in _tokens(model.tokenizer_json, texts)]
     expected = np.concatenate(
@@ -87,26 +91,44 @@ def _models(folder: Path, runs: int) -> None:
     )
     names = list(paths)
     latency = {
-        length: _alternate([_runner(*paths[name], length) for name in names], runs) for length in LENGTHS
+        length: _alternate([runner(interpreter(*paths[name]), length) for name in names], length, runs)
+        for length in LENGTHS
     }
     print(
         f"all-MiniLM-L6-v2, int8 body, {len(texts)} sentences, one thread, medians of {runs} alternating runs\n"
     )
-    print(
-        "| model | MB | cosine mean / least | ms at 16 / 128 | ratio to the peer | MB resident: anonymous, mapped |"
-    )
-    print("|---|---|---|---|---|---|")
+    print("| model | MB | cosine mean / least | ms at 16 / 128 | ratio to the peer |")
+    print("|---|---|---|---|---|")
     for place, name in enumerate(names):
         path, ops = paths[name]
-        similarity = cosine(expected, np.concatenate([_vector(_runner(path, ops, 16), row) for row in ids]))
+        run = runner(interpreter(path, ops), 16)
+        similarity = cosine(expected, np.concatenate([_vector(run, row) for row in ids]))
         times = [latency[length][place] for length in LENGTHS]
         ratios = [latency[length][place] / latency[length][0] for length in LENGTHS]
-        memory = _asked(path, ops)
         print(
             f"| {name} | {path.stat().st_size / 1e6:.2f} | {similarity.mean():.4f} / {similarity.min():.4f} "
-            f"| {times[0]:.2f} / {times[1]:.2f} | {ratios[0]:.3f} / {ratios[1]:.3f} "
-            f"| {memory['anonymous'] / 1e6:.1f}, {memory['file'] / 1e6:.1f} |"
+            f"| {times[0]:.2f} / {times[1]:.2f} | {ratios[0]:.3f} / {ratios[1]:.3f} |"
         )
+    print()
+
+
+def _resident(paths: dict[str, tuple[Path, str]]) -> None:
+    """What each model adds to a process, in MB."""
+    found: dict[str, list[dict[str, int]]] = {name: [] for name in paths}
+    for _ in range(PROCESSES):
+        for name, (path, ops) in paths.items():
+            found[name].append(resident(path, ops))
+    print(
+        f"Resident memory after runs at {LENGTHS} tokens, MB, medians of {PROCESSES} processes (least to most)\n"
+    )
+    print("| model | anonymous | its own file | runtime code |")
+    print("|---|---|---|---|")
+    for name, values in found.items():
+        cells = []
+        for kind in ("anonymous", "model", "code"):
+            own = sorted(value[kind] / 1e6 for value in values)
+            cells.append(f"{median(own):.1f} ({own[0]:.1f} to {own[-1]:.1f})")
+        print(f"| {name} | {' | '.join(cells)} |")
     print()
 
 
@@ -130,63 +152,22 @@ def _peer(converted: bytes, bits: int, path: Path) -> Path:
     return path
 
 
-def _interpreter(path: Path, ops: str) -> Any:
-    module = find_interpreter()
-    delegates = [load_delegate(module)] if ops == "custom" else []
-    return module.Interpreter(model_path=str(path), num_threads=1, experimental_delegates=delegates)
-
-
-def _runner(path: Path, ops: str, length: int) -> Any:
-    runner = _interpreter(path, ops).get_signature_runner(f"length_{length}")
-
-    def run(ids: Sequence[int]) -> NDArray[np.float32]:
-        filled, mask = np.zeros((1, length), np.int32), np.zeros((1, length), np.int32)
-        filled[0, : len(ids)], mask[0, : len(ids)] = ids, 1
-        return np.asarray(next(iter(runner(input_ids=filled, attention_mask=mask).values())))
-
-    run.length = length  # type: ignore[attr-defined]
-    return run
-
-
 def _vector(run: Any, ids: Sequence[int]) -> NDArray[np.float32]:
     return np.asarray(run(ids), np.float32)
 
 
-def _alternate(runs_of: Sequence[Any], runs: int) -> list[float]:
+def _alternate(runs_of: Sequence[Any], length: int, runs: int) -> list[float]:
     """Median milliseconds of each, taken in turns whose order is shuffled: a fixed one may keep step with other work."""
     times: list[list[float]] = [[] for _ in runs_of]
     random = np.random.default_rng(0)
     for number in range(runs + 5):
-        ids = random.integers(1000, 30000, runs_of[0].length)
+        ids = random.integers(1000, 30000, length)
         for place in random.permutation(len(runs_of)):
             begin = time.perf_counter()
             runs_of[place](ids)
             if number >= 5:
                 times[place].append(1e3 * (time.perf_counter() - begin))
     return [median(own) for own in times]
-
-
-def _asked(path: Path, ops: str) -> dict[str, int]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--memory", str(path), ops], capture_output=True, text=True, check=True
-    )
-    values: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    return values
-
-
-def _memory(path: Path, ops: str) -> dict[str, int]:
-    """What opening a model and running it at every length adds to a process that has imported the interpreter."""
-    find_interpreter()
-    before = read_memory()
-    runs = [_runner(path, ops, length) for length in LENGTHS]
-    for run in runs:
-        for _ in range(3):
-            run(list(range(1000, 1000 + run.length)))
-    after = read_memory()
-    return {
-        "anonymous": (after.anonymous_bytes or 0) - (before.anonymous_bytes or 0),
-        "file": (after.file_bytes or 0) - (before.file_bytes or 0),
-    }
 
 
 def _lookups(folder: Path, runs: int) -> None:
@@ -214,13 +195,13 @@ def _lookups(folder: Path, runs: int) -> None:
             paths[f"{spec}, {ops}"] = (path, ops)
     runners = []
     for path, ops in paths.values():
-        interpreter = _interpreter(path, ops)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(
-            interpreter.get_input_details()[0]["index"],
+        opened = interpreter(path, ops)
+        opened.allocate_tensors()
+        opened.set_tensor(
+            opened.get_input_details()[0]["index"],
             np.random.default_rng(1).integers(0, 30522, IDS).astype(np.int32),
         )
-        runners.append(interpreter)
+        runners.append(opened)
     times: list[list[float]] = [[] for _ in runners]
     random = np.random.default_rng(0)
     for number in range(runs + 20):
