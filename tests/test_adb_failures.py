@@ -167,12 +167,17 @@ def test_leaves_nothing_when_it_is_interrupted(adb_server: Path, broken: Path, t
             # Whoever runs the tests in the background has it ignored.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        until = time.monotonic() + 120
-        while not any("mode=memory" in line for line in phone.commands):
-            assert process.poll() is None and time.monotonic() < until
-            time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            until = time.monotonic() + 120
+            while not any("mode=memory" in line for line in phone.commands):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.wait()
         assert process.returncode == 1
         assert errors == "interrupted: nothing was left behind\n"
         assert phone.left() == []
