@@ -141,6 +141,10 @@ def test_a_package_that_pip_finds_no_wheel_of_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEEMB_CACHE", str(tmp_path))
+    # pip sees neither an index nor a folder of wheels, whatever this machine tells it elsewhere.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
     with pytest.raises(
         DeviceError, match=r"pip says '.*numpy==.*': check the network; a package without a wheel"
     ):
