@@ -29,9 +29,11 @@ _OPERATOR, _IN_DELEGATE = 2, 8
 _RUN_MICROSECONDS = 10**9
 
 
-@ctypes.CFUNCTYPE(None, _Pointer)
 def _keep(text: int | None) -> None:
     """What LiteRT calls to free a text of options: they are ours."""
+
+
+_KEEP = ctypes.CFUNCTYPE(None, _Pointer)(_keep)
 
 
 class _TensorType(ctypes.Structure):
@@ -167,7 +169,7 @@ class ProfiledModel:
         self.library.call("LiteRtDestroyEnvironment", self.environment)
 
     def _add(self, options: ctypes.c_void_p, name: bytes, text: Any) -> None:
-        made = self.library.get("LiteRtCreateOpaqueOptions", name, text, _keep)
+        made = self.library.get("LiteRtCreateOpaqueOptions", name, text, _KEEP)
         self.library.call("LiteRtAddOpaqueOptions", options, made)
 
 
