@@ -8,13 +8,8 @@ export without training is measured beside it.
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import click
 import recipe
-
-import edgeemb
 
 TABLE = "pq:m=24"
 STEPS = 450
@@ -22,42 +17,24 @@ STEPS = 450
 
 @click.command()
 @recipe.options
-def main(
-    corpus: tuple[Path, ...],
-    sts: Path | None,
-    out: Path,
-    steps: int | None,
-    device: str,
-    seed: int,
-    resume: bool,
-) -> None:
-    begun = time.time()
-    out.mkdir(parents=True, exist_ok=True)
-    trained = edgeemb.adapt(
-        "all-MiniLM-L6-v2",
-        out / "minilm-healed",
-        corpus=corpus,
+def main(run: recipe.Run) -> None:
+    trained = run.adapt(
+        "minilm-healed",
         table=TABLE,
         body="int4",
-        steps=steps or STEPS,
+        steps=STEPS,
         length=48,
         lr=1e-4,
         table_lr=5e-4,
         evaluate_every=50,
         checkpoint_every=50,
-        device=device,
-        seed=seed,
-        resume=resume,
-        force=True,
-        watch=recipe.printed,
     )
-    after = recipe.bundle_figures(trained.path, out / "minilm-healed-bundle", sts, body="int4", ops="builtin")
-    before = recipe.bundle_figures(
-        Path("all-MiniLM-L6-v2"), out / "minilm-unhealed-bundle", sts, body="int4", ops="builtin", table=TABLE
-    )
-    recipe.finish(
-        "minilm-healed", out, begun, {"training": trained.to_json(), "trained": after, "untrained": before}
-    )
+    stored = {"body": "int4", "ops": "builtin"}
+    figures = {
+        "trained": run.bundle(trained.path, "minilm-healed-bundle", **stored),
+        "untrained": run.bundle(recipe.MODEL, "minilm-unhealed-bundle", table=TABLE, **stored),
+    }
+    run.finish("minilm-healed", trained, figures)
 
 
 if __name__ == "__main__":

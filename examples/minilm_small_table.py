@@ -9,14 +9,11 @@ mixed: the 1000 most frequent tokens have rows of 4 bits, all others are compute
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
 import click
 import recipe
-
-import edgeemb
 
 STEPS = {"codebook": 300, "mixed": 500}
 
@@ -37,44 +34,28 @@ def ways(corpus: Path) -> dict[str, dict[str, Any]]:
     "--way", type=click.Choice(list(STEPS)), default="codebook", show_default=True, help="Which table."
 )
 @recipe.options
-def main(
-    way: str,
-    corpus: tuple[Path, ...],
-    sts: Path | None,
-    out: Path,
-    steps: int | None,
-    device: str,
-    seed: int,
-    resume: bool,
-) -> None:
-    begun = time.time()
+def main(run: recipe.Run, way: str) -> None:
     name = f"minilm-small-table-{way}"
-    chosen = ways(corpus[0])[way]
-    out.mkdir(parents=True, exist_ok=True)
-    trained = edgeemb.adapt(
-        "all-MiniLM-L6-v2",
-        out / name,
-        corpus=corpus,
-        steps=steps or STEPS[way],
+    chosen = ways(run.corpus[0])[way]
+    trained = run.adapt(
+        name,
+        steps=STEPS[way],
         batch=128,
         length=40,
         table_lr=3e-4,
         warmup=0.1,
         evaluate_every=50,
         checkpoint_every=50,
-        device=device,
-        seed=seed,
-        resume=resume,
-        force=True,
-        watch=recipe.printed,
         **chosen,
     )
-    after = recipe.bundle_figures(trained.path, out / f"{name}-bundle", sts, body="int8")
     start = {option: value for option, value in chosen.items() if option != "lr"}
-    before = recipe.bundle_figures(
-        Path("all-MiniLM-L6-v2"), out / f"{name}-untrained", sts, body="int8", frequency=corpus[0], **start
-    )
-    recipe.finish(name, out, begun, {"training": trained.to_json(), "trained": after, "untrained": before})
+    figures = {
+        "trained": run.bundle(trained.path, f"{name}-bundle", body="int8"),
+        "untrained": run.bundle(
+            recipe.MODEL, f"{name}-untrained", body="int8", frequency=run.corpus[0], **start
+        ),
+    }
+    run.finish(name, trained, figures)
 
 
 if __name__ == "__main__":

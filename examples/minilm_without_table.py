@@ -8,13 +8,8 @@ quality. Then the projection and the body are trained together. What is stored a
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
-
 import click
 import recipe
-
-import edgeemb
 
 TABLE = "ngram:n=4,dim=1024"
 STEPS = 900
@@ -22,23 +17,11 @@ STEPS = 900
 
 @click.command()
 @recipe.options
-def main(
-    corpus: tuple[Path, ...],
-    sts: Path | None,
-    out: Path,
-    steps: int | None,
-    device: str,
-    seed: int,
-    resume: bool,
-) -> None:
-    begun = time.time()
-    out.mkdir(parents=True, exist_ok=True)
-    trained = edgeemb.adapt(
-        "all-MiniLM-L6-v2",
-        out / "minilm-without-table",
-        corpus=corpus,
+def main(run: recipe.Run) -> None:
+    trained = run.adapt(
+        "minilm-without-table",
         table=TABLE,
-        steps=steps or STEPS,
+        steps=STEPS,
         batch=128,
         length=40,
         lr=2e-4,
@@ -46,20 +29,12 @@ def main(
         warmup=0.06,
         evaluate_every=100,
         checkpoint_every=100,
-        device=device,
-        seed=seed,
-        resume=resume,
-        force=True,
-        watch=recipe.printed,
     )
-    whole = recipe.bundle_figures(trained.path, out / "minilm-without-table-fp32", sts, body="fp32")
-    small = recipe.bundle_figures(trained.path, out / "minilm-without-table-int8", sts, body="int8")
-    recipe.finish(
-        "minilm-without-table",
-        out,
-        begun,
-        {"training": trained.to_json(), "fp32 body": whole, "int8 body": small},
-    )
+    figures = {
+        f"{body} body": run.bundle(trained.path, f"minilm-without-table-{body}", body=body)
+        for body in ("fp32", "int8")
+    }
+    run.finish("minilm-without-table", trained, figures)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 import edgeemb
+from edgeemb.adapt.adapting import Trained
 from edgeemb.adapt.task import Report
 from edgeemb.evaluate import evaluate_sts
 from edgeemb.runtimes import describe
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+MODEL = "all-MiniLM-L6-v2"
 PATH = click.Path(path_type=Path)
 
 _OPTIONS = (
@@ -31,11 +34,78 @@ _OPTIONS = (
 )
 
 
-def options(function: _Function) -> _Function:
-    """The options of every recipe."""
+def options(function: _Function) -> Callable[..., Any]:
+    """The options of every recipe that trains MiniLM, handed on as one `Run`."""
+
+    @wraps(function)
+    def started(
+        corpus: tuple[Path, ...],
+        sts: Path | None,
+        out: Path,
+        steps: int | None,
+        device: str,
+        seed: int,
+        resume: bool,
+        **others: Any,
+    ) -> Any:
+        training = {"steps": steps} if steps else {}
+        return function(
+            Run(corpus, sts, out, {"device": device, "seed": seed, "resume": resume} | training), **others
+        )
+
     for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+        started = option(started)
+    return started
+
+
+class Run:
+    """A recipe at work.
+
+    :param corpus: plain text to learn from.
+    :param sts: scored sentence pairs, or None.
+    :param out: where results go.
+    :param given: what the command line says about the training; it goes before what the recipe says.
+    """
+
+    def __init__(self, corpus: tuple[Path, ...], sts: Path | None, out: Path, given: dict[str, Any]) -> None:
+        self.corpus, self.sts, self.out, self.given = corpus, sts, out, given
+        self.begun = time.time()
+        out.mkdir(parents=True, exist_ok=True)
+
+    def adapt(self, name: str, **chosen: Any) -> Trained:
+        """Train MiniLM for its new table.
+
+        :param name: name of the trained model's folder.
+        :param chosen: arguments of `edgeemb.adapt`.
+        """
+        arguments = {**chosen, **self.given}
+        return edgeemb.adapt(
+            MODEL, self.out / name, corpus=self.corpus, force=True, watch=printed, **arguments
+        )
+
+    def bundle(self, model: Path | str, name: str, **export: Any) -> dict[str, Any]:
+        """Export a model and measure the bundle.
+
+        :param model: the model's folder.
+        :param name: name of the bundle's folder, which is replaced if it is there.
+        :param export: options of `edgeemb.export`.
+        :return: sizes in bytes and the Spearman correlation, as JSON values.
+        """
+        bundle = edgeemb.export(model, self.out / name, force=True, **export)
+        figures: dict[str, Any] = {"bundle": dict(describe(bundle).sizes)}
+        if self.sts is not None:
+            with edgeemb.open(bundle) as session:
+                figures["sts"] = evaluate_sts(session, self.sts).spearman
+        return figures
+
+    def finish(self, name: str, trained: Trained, figures: dict[str, Any]) -> None:
+        """Print and keep the figures.
+
+        :param name: name of the recipe.
+        :param trained: how the training went.
+        :param figures: JSON values.
+        """
+        finish(name, self.out, self.begun, {"training": trained.to_json(), **figures})
 
 
 def printed(report: Report) -> None:
@@ -47,23 +117,6 @@ def printed(report: Report) -> None:
         click.echo(
             f"step {report.step}/{report.steps}  loss {report.loss:.4f}  {report.rate:.0f} tokens/s  held-out {report.score:.2f}"
         )
-
-
-def bundle_figures(model: Path, bundle: Path, sts: Path | None, **export: Any) -> dict[str, Any]:
-    """Export a model and measure the bundle.
-
-    :param model: the model's folder.
-    :param bundle: the bundle's folder, replaced if it is there.
-    :param sts: scored sentence pairs, or None.
-    :param export: options of `edgeemb.export`.
-    :return: sizes in bytes and the Spearman correlation, as JSON values.
-    """
-    edgeemb.export(model, bundle, force=True, **export)
-    figures: dict[str, Any] = {"bundle": dict(describe(bundle).sizes)}
-    if sts is not None:
-        with edgeemb.open(bundle) as session:
-            figures["sts"] = evaluate_sts(session, sts).spearman
-    return figures
 
 
 def finish(name: str, out: Path, begun: float, figures: dict[str, Any]) -> None:
