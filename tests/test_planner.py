@@ -104,9 +104,9 @@ def test_it_knows_the_bytes_of_a_table_before_it_is_fitted(family: Family, ranke
         assert encode(weight, spec, frequency=frequency).nbytes == size, spec
 
 
-def test_it_searches_every_codec_of_the_registry() -> None:
+def test_it_searches_every_codec_that_needs_no_training() -> None:
     offered = {spec.codec for family in families(ROWS, DIM) for _, spec in family.members()}
-    assert offered == set(CODECS)
+    assert offered == set(CODECS) - {"ngram"}
 
 
 def test_it_stays_within_the_budget_and_takes_the_best_it_saw(planned: Plan) -> None:

@@ -41,17 +41,19 @@ BOUNDS = {
     "tt:rank=24": 0.7,
     "cluster:k=4,rank=10": 0.12,
     "cluster:k=4,rank=10+int4": 0.14,
+    "ngram:n=3,lanes=4,dim=480": 0.6,
     "mixed:100=int8,300=int4:block=16,*=binary": 0.25,
     "mixed:100=lowrank:rank=12+int8,*=pq:m=12": 0.1,
 }
 WEIGHT = structured(700, 48)
 FREQUENCY = zipf(700)
+TOKENS = [f"\2token{number}".encode() for number in range(700)]
 
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, Table]:
     """The table of each spec, fitted without frequencies."""
-    return {spec: encode(WEIGHT, spec) for spec in BOUNDS}
+    return {spec: encode(WEIGHT, spec, tokens=TOKENS) for spec in BOUNDS}
 
 
 def test_covers_every_codec() -> None:
@@ -86,7 +88,7 @@ def test_stores_just_the_arrays_that_its_program_reads(spec: str, tables: dict[s
 
 @pytest.mark.parametrize("spec", BOUNDS)
 def test_gives_equal_tables_for_equal_seeds(spec: str, tables: dict[str, Table]) -> None:
-    again = encode(WEIGHT.copy(), spec)
+    again = encode(WEIGHT.copy(), spec, tokens=TOKENS)
     assert again.program == tables[spec].program
     for name, array in tables[spec].arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array)
@@ -95,7 +97,7 @@ def test_gives_equal_tables_for_equal_seeds(spec: str, tables: dict[str, Table])
 @pytest.mark.parametrize("spec", BOUNDS)
 def test_reports_progress_in_rows_up_to_the_last(spec: str) -> None:
     seen: list[tuple[int, int]] = []
-    encode(WEIGHT[:310], spec, progress=lambda done, total: seen.append((done, total)))
+    encode(WEIGHT[:310], spec, tokens=TOKENS[:310], progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (310, 310)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
@@ -109,7 +111,7 @@ def test_reports_progress_in_rows_up_to_the_last(spec: str) -> None:
     ],
 )
 def test_serves_frequent_ids_better_where_it_knows_them(spec: str, tables: dict[str, Table]) -> None:
-    aware = encode(WEIGHT, spec, frequency=FREQUENCY)
+    aware = encode(WEIGHT, spec, frequency=FREQUENCY, tokens=TOKENS)
     assert relative_error(aware, WEIGHT, FREQUENCY) <= 1.01 * relative_error(tables[spec], WEIGHT, FREQUENCY)
 
 
@@ -117,7 +119,8 @@ def test_serves_frequent_ids_better_where_it_knows_them(spec: str, tables: dict[
 @pytest.mark.parametrize("fill", [0.0, 0.25])
 def test_keeps_a_constant_table(spec: str, fill: float) -> None:
     weight = np.full((310, 48), fill, np.float32)
-    np.testing.assert_allclose(encode(weight, spec).reconstruct(), weight, atol=0.03 * fill)
+    table = encode(weight, spec, tokens=TOKENS[:310])
+    np.testing.assert_allclose(table.reconstruct(), weight, atol=0.03 * fill)
 
 
 @settings(max_examples=60, deadline=None)

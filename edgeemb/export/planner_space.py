@@ -49,7 +49,7 @@ class Family:
 
 
 def families(rows: int, dim: int) -> list[Family]:
-    """What the search offers for a table; every codec of the registry is among it.
+    """What the search offers for a table: every codec of the registry but `ngram`, whose rows want training first.
 
     :param rows: V.
     :param dim: D.
