@@ -103,7 +103,8 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     )
     table = Table("part", "stored as", _number("MB"), box=None, pad_edge=False)
     for alias, entry in manifest.tables.items():
-        table.add_row(f"table {alias}", f"{entry.spec}, {entry.rows} x {entry.dim}", _mb(entry.bytes))
+        rows = f"{entry.rows} x {entry.dim}" if entry.rows else "no rows stored"
+        table.add_row(f"table {alias}", f"{entry.spec}, {rows}", _mb(entry.bytes))
     table.add_row("body", manifest.body, _mb(manifest.sizes["body"]))
     for part in ("tokenizer", "libraries", "kit"):
         if manifest.sizes.get(part):
@@ -164,7 +165,7 @@ def print_model(console: Console, summary: ModelSummary) -> None:
         pad_edge=False,
     )
     for item in summary.tables:
-        remark = "also an output layer" if item.tied else ""
+        remark = "also an output layer" if item.tied else "" if item.rows else "rows are computed"
         table.add_row(
             item.alias, item.role, str(item.rows), str(item.dim), _mb(item.bytes), f"{item.share:.0%}", remark
         )
