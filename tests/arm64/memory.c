@@ -25,7 +25,8 @@ static int copy(const char *from, const char *to)
 
 int main(void)
 {
-    char *const block = malloc(BYTES);
+    /* Volatile, or a compiler sees that nobody needs the memory. */
+    char *volatile block = malloc(BYTES);
 
     if (block == NULL) {
         return 1;
