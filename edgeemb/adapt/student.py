@@ -17,7 +17,7 @@ from edgeemb.corpus import count_tokens
 from edgeemb.export.choices import word_tokens
 from edgeemb.model import Model
 from edgeemb.spec import Spec
-from edgeemb.tables import Table, encode
+from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
 
 
@@ -67,7 +67,7 @@ def fit_start(
                 model.table_weight(alias),
                 spec,
                 frequency=frequency_in(model, texts) if word else None,
-                tokens=word_tokens(model) if word else None,
+                tokens=word_tokens(model) if word and reads_tokens(spec) else None,
                 seed=seed,
                 progress=progress,
                 name=f"table {alias}",

@@ -14,7 +14,7 @@ from edgeemb.corpus import token_frequency
 from edgeemb.errors import SpecError
 from edgeemb.model_info import LoadedModel
 from edgeemb.spec import Spec, parse_spec
-from edgeemb.tables import Table, codec_of, encode
+from edgeemb.tables import Table, codec_of, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
 from edgeemb.token_bytes import token_bytes
 
@@ -131,7 +131,7 @@ def fit_tables(
             model.table_weight(alias),
             spec,
             frequency=frequency,
-            tokens=word_tokens(model) if word else None,
+            tokens=word_tokens(model) if word and reads_tokens(spec) else None,
             seed=seed,
             progress=progress,
             name=f"table {alias}",

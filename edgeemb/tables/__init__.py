@@ -26,7 +26,7 @@ from edgeemb.tables.residual import Residual
 from edgeemb.tables.table import Table, check_ids
 from edgeemb.tables.tensortrain import TensorTrain
 
-__all__ = ["CODECS", "Table", "check_ids", "codec_of", "encode", "grammar"]
+__all__ = ["CODECS", "Table", "check_ids", "codec_of", "encode", "grammar", "reads_tokens"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class CodecEntry:
     :param fixed: constructor arguments that the name itself stands for.
     :param hidden: options of the class that this name does not offer.
     :param composes: whether ``+`` may follow.
+    :param reads_tokens: whether the fit needs the bytes of each row's token.
     """
 
     make: Callable[..., Codec]
@@ -45,6 +46,7 @@ class CodecEntry:
     fixed: dict[str, Any] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()
     composes: bool = False
+    reads_tokens: bool = False
 
     def options(self) -> dict[str, type]:
         """Names and types of the options that a spec may set."""
@@ -71,7 +73,7 @@ CODECS: dict[str, CodecEntry] = {
     "memcom": CodecEntry(Memcom, "memcom:rows=4096", composes=True),
     "tt": CodecEntry(TensorTrain, "tt:rank=64"),
     "cluster": CodecEntry(Cluster, "cluster:k=16,rank=64+int4", composes=True),
-    "ngram": CodecEntry(Ngram, "ngram:n=3,dim=1024"),
+    "ngram": CodecEntry(Ngram, "ngram:n=3,dim=1024", reads_tokens=True),
     "mixed": CodecEntry(Mixed, "mixed:2000=int8,*=pq:m=48"),
 }
 
@@ -98,7 +100,7 @@ def codec_of(spec: Spec) -> Codec:
         raise SpecError(
             f"table spec '{spec}': '{spec.codec}' does not take '+{spec.then.codec}'; write {entry.example}"
         )
-    for inner in [*([spec.then] if spec.then is not None else []), *(band for _, band in spec.bands)]:
+    for inner in _inside(spec):
         codec_of(inner)
     known = entry.options()
     values: dict[str, Any] = dict(entry.fixed)
@@ -120,6 +122,18 @@ def codec_of(spec: Spec) -> Codec:
         raise SpecError(f"table spec '{spec}': an option is missing; write {entry.example}") from None
     except SpecError as error:
         raise SpecError(f"table spec '{spec}': {error}") from None
+
+
+def reads_tokens(spec: Spec) -> bool:
+    """Whether a spec, or one inside it, needs the bytes of each row's token.
+
+    :param spec: a spec that `codec_of` takes.
+    """
+    return CODECS[spec.codec].reads_tokens or any(map(reads_tokens, _inside(spec)))
+
+
+def _inside(spec: Spec) -> list[Spec]:
+    return [*([spec.then] if spec.then is not None else []), *(band for _, band in spec.bands)]
 
 
 def encode(

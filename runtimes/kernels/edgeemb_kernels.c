@@ -61,6 +61,25 @@ static eeb_variant find_variant(const char *name)
     return -1;
 }
 
+static eeb_ids ids_of(const void *data, int32_t type, int64_t count)
+{
+    eeb_ids ids;
+
+    ids.data = data;
+    ids.count = (size_t)count;
+    ids.type = type;
+    return ids;
+}
+
+/* The status of a lookup, whose position is handed on where it means something. */
+static int32_t told(eeb_status status, size_t at, int64_t *position)
+{
+    if ((status == EEB_ID_OUT_OF_RANGE || status == EEB_CODE_OUT_OF_RANGE) && position != NULL) {
+        *position = (int64_t)at;
+    }
+    return status;
+}
+
 /* eeb_quantized_lookup of quantized.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE only. */
 int32_t edgeemb_quantized_lookup(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
@@ -91,14 +110,9 @@ int32_t edgeemb_quantized_lookup(
     table.block = block;
     table.planes = planes;
     table.scale_type = scale_type;
-    all.data = ids;
-    all.count = (size_t)count;
-    all.type = id_type;
+    all = ids_of(ids, id_type, count);
     status = lookup(&table, &all, output, &at);
-    if (status == EEB_ID_OUT_OF_RANGE && position != NULL) {
-        *position = (int64_t)at;
-    }
-    return status;
+    return told(status, at, position);
 }
 
 /* eeb_codebook_lookup of codebook.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE and
@@ -127,14 +141,9 @@ int32_t edgeemb_codebook_lookup(
     table.part = part;
     table.additive = additive;
     table.book_type = book_type;
-    all.data = ids;
-    all.count = (size_t)count;
-    all.type = id_type;
+    all = ids_of(ids, id_type, count);
     status = eeb_codebook_variant(chosen)(&table, &all, output, &at);
-    if ((status == EEB_ID_OUT_OF_RANGE || status == EEB_CODE_OUT_OF_RANGE) && position != NULL) {
-        *position = (int64_t)at;
-    }
-    return status;
+    return told(status, at, position);
 }
 
 /* eeb_ngram_lookup of ngram.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE and EEB_CODE_OUT_OF_RANGE
@@ -164,14 +173,9 @@ int32_t edgeemb_ngram_lookup(
     table.n = n;
     table.lanes = lanes;
     table.dim = dim;
-    all.data = ids;
-    all.count = (size_t)count;
-    all.type = id_type;
+    all = ids_of(ids, id_type, count);
     status = eeb_ngram_variant(chosen).lookup(&table, &all, output, &at);
-    if ((status == EEB_ID_OUT_OF_RANGE || status == EEB_CODE_OUT_OF_RANGE) && position != NULL) {
-        *position = (int64_t)at;
-    }
-    return status;
+    return told(status, at, position);
 }
 
 /* eeb_ngram_bytes of ngram.h, by a variant's name (NULL: the fastest). */
