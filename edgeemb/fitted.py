@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, InputError, ModelError
 from edgeemb.files import read_config
-from edgeemb.spec import parse_spec
 from edgeemb.tables import Table
 from edgeemb.tables.program import array_names
+from edgeemb.tables.spec import parse_spec
 from edgeemb.tables.stored import program_from_json, program_to_json
 
 if TYPE_CHECKING:

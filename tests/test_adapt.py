@@ -79,7 +79,7 @@ def test_it_improves_the_held_out_score_of_a_rough_table(tiny: Model, corpus: Pa
 )
 def test_it_stores_the_rows_of_the_last_forward_pass(tiny: Model, spec: str) -> None:
     from edgeemb.adapt.student import copied, fit_start, put_tables
-    from edgeemb.spec import parse_spec
+    from edgeemb.tables.spec import parse_spec
 
     model = copied(tiny)
     specs = {"word": parse_spec(spec)}

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from edgeemb.errors import SpecError
 from edgeemb.tables import encode
 from edgeemb.tables.codec import Fit
-from edgeemb.tables.kmeans import kmeans, sample_rows
-from edgeemb.tables.lowrank import LowRank
-from edgeemb.tables.multihash import coprime
-from edgeemb.tables.parts import rebase
+from edgeemb.tables.codecs.lowrank import LowRank
+from edgeemb.tables.codecs.multihash import coprime
+from edgeemb.tables.fitting.kmeans import kmeans, sample_rows
+from edgeemb.tables.fitting.parts import rebase
 from edgeemb.tables.program import Add as Sum
 from edgeemb.tables.program import Clip, Concat, Gather, Ids, MatMul, Modulo, Multiply, QuantizedLookup, run
 from tests.weights import cosines, relative_error, structured, zipf

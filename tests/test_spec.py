@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec, parse_spec
 from edgeemb.tables import CODECS, codec_of, grammar
+from edgeemb.tables.spec import Spec, parse_spec
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name != "mixed")
 VALUES = st.from_regex(r"[A-Za-z0-9_.\-]{1,8}", fullmatch=True)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemb.errors import InputError, SpecError
-from edgeemb.spec import parse_spec
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import array_names, width
+from edgeemb.tables.spec import parse_spec
 from tests.weights import relative_error, structured, zipf
 
 #: Specs for a table of 700 x 48, and the largest relative squared error that a good fit leaves.

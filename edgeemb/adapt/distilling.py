@@ -48,7 +48,7 @@ from edgeemb.fitted import INDEX, write_fitted
 from edgeemb.model import Model, find_tables, load
 from edgeemb.modules import SentenceEncoder
 from edgeemb.pairs import LabelledTexts, read_labelled
-from edgeemb.spec import Spec
+from edgeemb.tables.spec import Spec
 from edgeemb.words_model import WordsModel, save_words_model
 
 

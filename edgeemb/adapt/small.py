@@ -21,9 +21,9 @@ from edgeemb.huggingface import FAMILIES
 from edgeemb.model import Model, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
-from edgeemb.spec import Spec
-from edgeemb.tables.lowrank import principal_axes
+from edgeemb.tables.codecs.lowrank import principal_axes
 from edgeemb.tables.ngrams import ngram_rows, pad_tokens
+from edgeemb.tables.spec import Spec
 from edgeemb.words import RowForm
 from edgeemb.words_model import WordsModel, make_words_model
 

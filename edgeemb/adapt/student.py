@@ -16,9 +16,9 @@ from edgeemb.adapt.table import TrainableTable
 from edgeemb.corpus import count_tokens
 from edgeemb.export.choices import word_tokens
 from edgeemb.model import Model
-from edgeemb.spec import Spec
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
+from edgeemb.tables.spec import Spec
 
 
 def copied(model: Model) -> Model:

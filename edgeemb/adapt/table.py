@@ -100,7 +100,7 @@ class QuantizedShadow(nn.Module):
         return half_through(scales) if self.stored == np.float16 else scales
 
     def _codes(self, rows: Tensor, scales: Tensor) -> Tensor:
-        """Codes float32[n, planes * dim], by the arithmetic of `edgeemb.tables.quantized`."""
+        """Codes float32[n, planes * dim], by the arithmetic of `edgeemb.tables.codecs.quantized`."""
         node = self.node
         there = (scales != 0).to(scales.dtype)
         inverse = there / torch.where(scales != 0, scales, torch.ones_like(scales))

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from edgeemb.corpus import token_frequency
 from edgeemb.errors import SpecError
 from edgeemb.model_info import LoadedModel
-from edgeemb.spec import Spec, parse_spec
 from edgeemb.tables import Table, codec_of, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
+from edgeemb.tables.spec import Spec, parse_spec
 from edgeemb.token_bytes import token_bytes
 
 #: Spec of position and type tables that nothing else is said about.

@@ -28,8 +28,8 @@ from edgeemb.loading import load
 from edgeemb.model_info import LoadedModel
 from edgeemb.native import find_library
 from edgeemb.runtimes import open_folder
-from edgeemb.spec import parse_spec
 from edgeemb.tables import Table
+from edgeemb.tables.spec import parse_spec
 from edgeemb.vocabulary import parse_vocab
 
 _VERSIONED = (

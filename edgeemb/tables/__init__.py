@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec, parse_spec
-from edgeemb.tables.cluster import Cluster
-from edgeemb.tables.codebook import ProductQuantized
 from edgeemb.tables.codec import Codec, Fit, Fitted, Progress, silent
-from edgeemb.tables.dense import Dense
-from edgeemb.tables.lowrank import LowRank
-from edgeemb.tables.memcom import Memcom
-from edgeemb.tables.mixed import Mixed
-from edgeemb.tables.multihash import MultiHash
-from edgeemb.tables.ngram import Ngram
-from edgeemb.tables.quantized import Quantized
-from edgeemb.tables.quotient import QuotientRemainder
-from edgeemb.tables.residual import Residual
+from edgeemb.tables.codecs.cluster import Cluster
+from edgeemb.tables.codecs.codebook import ProductQuantized
+from edgeemb.tables.codecs.dense import Dense
+from edgeemb.tables.codecs.lowrank import LowRank
+from edgeemb.tables.codecs.memcom import Memcom
+from edgeemb.tables.codecs.mixed import Mixed
+from edgeemb.tables.codecs.multihash import MultiHash
+from edgeemb.tables.codecs.ngram import Ngram
+from edgeemb.tables.codecs.quantized import Quantized
+from edgeemb.tables.codecs.quotient import QuotientRemainder
+from edgeemb.tables.codecs.residual import Residual
+from edgeemb.tables.codecs.tensortrain import TensorTrain
+from edgeemb.tables.spec import Spec, parse_spec
 from edgeemb.tables.table import Table, check_ids
-from edgeemb.tables.tensortrain import TensorTrain
 
 __all__ = ["CODECS", "Table", "check_ids", "codec_of", "encode", "grammar", "reads_tokens"]
 

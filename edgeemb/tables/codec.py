@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.spec import Spec
 from edgeemb.tables.program import Rows
+from edgeemb.tables.spec import Spec
 
 #: Called with (rows done, rows in all) while a codec works.
 Progress = Callable[[int, int], None]

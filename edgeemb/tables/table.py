@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeemb.errors import InputError
-from edgeemb.spec import Spec
 from edgeemb.tables.program import Rows, run
+from edgeemb.tables.spec import Spec
 
 #: How `Table.reconstruct` and the error figures bound their memory.
 CHUNK_ROWS = 1024

@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.parts import Floats, as_half, decoded, fit_part, prefixed, row_weights
-from edgeemb.tables.periods import blocks, check_rows, fold
+from edgeemb.tables.fitting.parts import (
+    Floats,
+    as_half,
+    decoded,
+    fit_part,
+    prefixed,
+    row_weights,
+)
+from edgeemb.tables.fitting.periods import blocks, check_rows, fold
 from edgeemb.tables.program import Add, Divide, Gather, Ids, Modulo, Multiply
+from edgeemb.tables.spec import Spec
 
 _ROUNDS = 20
 _TINY = np.float32(1e-12)

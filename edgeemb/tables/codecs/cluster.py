@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.kmeans import kmeans, nearest, sample_rows
-from edgeemb.tables.lowrank import principal_axes
-from edgeemb.tables.parts import Floats, as_half, fit_part, prefixed, row_weights
+from edgeemb.tables.codecs.lowrank import principal_axes
+from edgeemb.tables.fitting.kmeans import kmeans, nearest, sample_rows
+from edgeemb.tables.fitting.parts import Floats, as_half, fit_part, prefixed, row_weights
 from edgeemb.tables.program import Add, BatchMatMul, Gather, Ids, Take
+from edgeemb.tables.spec import Spec
 
 _TRAIN_ROWS = 1 << 15
 _ROUNDS = 4

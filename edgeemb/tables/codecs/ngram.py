@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.fitting.parts import as_half
 from edgeemb.tables.ngrams import check_form, draw_seeds, join_tokens, rows_of_tokens
-from edgeemb.tables.parts import as_half
 from edgeemb.tables.program import Add, Gather, Ids, MatMul, Modulo, NgramLookup
 
 _CHUNK_ROWS = 4096

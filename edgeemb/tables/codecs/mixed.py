@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.parts import fit_part, prefixed
+from edgeemb.tables.fitting.parts import fit_part, prefixed
 from edgeemb.tables.program import Clip, Ids, Index, Rows, Select, Take
 
 

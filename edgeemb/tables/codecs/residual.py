@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codebook import TRAIN_ROWS, check_centroids
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.kmeans import kmeans, nearest, sample_rows
-from edgeemb.tables.parts import Floats, as_half, row_weights
+from edgeemb.tables.codecs.codebook import TRAIN_ROWS, check_centroids
+from edgeemb.tables.fitting.kmeans import kmeans, nearest, sample_rows
+from edgeemb.tables.fitting.parts import Floats, as_half, row_weights
 from edgeemb.tables.program import CodebookLookup, Ids
 
 _ROUNDS = 4

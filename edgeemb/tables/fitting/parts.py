@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec
 from edgeemb.tables.codec import Fit, Fitted, silent
 from edgeemb.tables.program import Ids, Index, Node, Rows, run
+from edgeemb.tables.spec import Spec
 
 Floats = NDArray[np.float32]
 NodeT = TypeVar("NodeT", bound=Node)

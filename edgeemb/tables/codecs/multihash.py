@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.parts import Floats, fit_part, rebase, row_weights
-from edgeemb.tables.periods import blocks, check_rows, fold
+from edgeemb.tables.fitting.parts import Floats, fit_part, rebase, row_weights
+from edgeemb.tables.fitting.periods import blocks, check_rows, fold
 from edgeemb.tables.program import Add, Ids, Modulo, Rows
+from edgeemb.tables.spec import Spec
 
 _ROUNDS = 25
 _COLUMNS = 128

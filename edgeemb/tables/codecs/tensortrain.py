@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.parts import Floats, as_half, row_weights
-from edgeemb.tables.periods import blocks
+from edgeemb.tables.fitting.parts import Floats, as_half, row_weights
+from edgeemb.tables.fitting.periods import blocks
 from edgeemb.tables.program import BatchMatMul, Divide, Gather, Ids, Modulo
 
 _ROUNDS = 12

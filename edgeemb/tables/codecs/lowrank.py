@@ -2,7 +2,7 @@
 
 ``fit=svd`` is the truncated singular value decomposition, computed from the D x D matrix of second moments:
 exact, weighted by frequency if known, and of a cost that grows with V only through one product.
-``fit=direction`` turns the subspace towards keeping directions (see `edgeemb.tables.direction`).
+``fit=direction`` turns the subspace towards keeping directions (see `edgeemb.tables.fitting.direction`).
 
 ``+`` says how the tall factor is stored; the small one is float16. A tall factor that is going to be
 quantised is rotated first, which spreads the variance evenly over its columns and changes no row, and the
@@ -17,11 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.spec import Spec
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.direction import turn
-from edgeemb.tables.parts import Floats, as_half, decoded, fit_part, prefixed, row_weights
+from edgeemb.tables.fitting.direction import turn
+from edgeemb.tables.fitting.parts import (
+    Floats,
+    as_half,
+    decoded,
+    fit_part,
+    prefixed,
+    row_weights,
+)
 from edgeemb.tables.program import Ids, MatMul
+from edgeemb.tables.spec import Spec
 
 _CHUNK_ROWS = 8192
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.kmeans import kmeans, nearest, sample_rows
-from edgeemb.tables.parts import Floats, as_half, decoded, row_weights
+from edgeemb.tables.fitting.kmeans import kmeans, nearest, sample_rows
+from edgeemb.tables.fitting.parts import Floats, as_half, decoded, row_weights
 from edgeemb.tables.program import CodebookLookup, Gather, Ids, Multiply
 
 #: Rows that centroids are fitted to at most; all rows are assigned.
