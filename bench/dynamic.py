@@ -30,9 +30,9 @@ import edgeemb
 from edgeemb.bundle import read_manifest
 from edgeemb.model import Model
 from edgeemb.native import find_library
-from edgeemb.sentences import sentences
 from edgeemb.tables import encode
-from edgeemb.token_bytes import token_bytes
+from edgeemb.text.sentences import sentences
+from edgeemb.text.token_bytes import token_bytes
 
 MODEL = "all-MiniLM-L6-v2"
 COUNT = 128

@@ -68,7 +68,7 @@ def peer(work: Path) -> Path:
     from edgeemb.evaluate import cosine
     from edgeemb.export.executorch import _inputs, _trace
     from edgeemb.model import load
-    from edgeemb.sentences import sentences
+    from edgeemb.text.sentences import sentences
 
     model = load(MODEL)
     module = copy.deepcopy(model.module)
@@ -141,7 +141,7 @@ def _reference(spec: str) -> float:
     from edgeemb.evaluate import cosine
     from edgeemb.export.choices import choose_specs, fit_tables
     from edgeemb.model import load
-    from edgeemb.sentences import sentences
+    from edgeemb.text.sentences import sentences
 
     model = load(MODEL)
     tables = fit_tables(model, choose_specs(model, spec, spec))

@@ -282,7 +282,7 @@ def tflm() -> None:
 def minilm() -> None:
     """The whole all-MiniLM-L6-v2."""
     from edgeemb.evaluate import cosine
-    from edgeemb.sentences import sentences
+    from edgeemb.text.sentences import sentences
 
     with tempfile.TemporaryDirectory() as scratch:
         source = edgeemb.load("all-MiniLM-L6-v2")

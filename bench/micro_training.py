@@ -12,9 +12,9 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 
-from edgeemb import words
 from edgeemb.modules import SequenceClassifier
 from edgeemb.tables.ngrams import pad_tokens
+from edgeemb.text import words
 from edgeemb.words_model import make_words_model, save_words_model
 
 PIECES = 2000

@@ -31,11 +31,11 @@ from tables_page import markdown, plot
 from tokenizers import Tokenizer
 
 import edgeemb.model
-from edgeemb.corpus import token_frequency
 from edgeemb.evaluate import cosine, embed, spearman
-from edgeemb.pairs import read_pairs
 from edgeemb.runtimes.text import pad
 from edgeemb.tables import encode
+from edgeemb.text.corpus import token_frequency
+from edgeemb.text.pairs import read_pairs
 from edgeemb.vocabulary import parse_vocab, prune
 
 TABLES = (

@@ -31,8 +31,8 @@ from edgeemb.export.tflite_flatbuffer import pack_tflite, parse_tflite, write_tf
 from edgeemb.export.tflite_graph import Constants, Graph, add_signature
 from edgeemb.export.tflite_policy import RUNTIMES
 from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
-from edgeemb.sentences import sentences
 from edgeemb.tables import encode
+from edgeemb.text.sentences import sentences
 
 IDS = 128
 PROCESSES = 5

@@ -26,8 +26,8 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 import edgeemb
 from edgeemb.bundle import read_manifest
-from edgeemb.corpus import read_lines
 from edgeemb.evaluate import evaluate_sts
+from edgeemb.text.corpus import read_lines
 from edgeemb.vocabulary import Keep, Pruned, Report, prune
 
 _CHUNK = 10_000

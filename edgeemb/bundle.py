@@ -80,7 +80,7 @@ class Manifest:
     :param outputs: outputs of the model.
     :param lengths: sequence lengths with a signature of their own; empty where the length is free.
     :param max_length: tokens of the longest text, special tokens included; 0 without a tokenizer.
-    :param tokenizer: ``words`` where the first input holds the bytes of words (see `edgeemb.words`), as wide as its last axis; empty where
+    :param tokenizer: ``words`` where the first input holds the bytes of words (see `edgeemb.text.words`), as wide as its last axis; empty where
         ``tokenizer.json`` turns texts into ids, or the model takes no text.
     :param pooling: how token vectors become one, or None.
     :param normalize: whether vectors have length 1.

@@ -146,7 +146,7 @@ def run(
 ) -> None:
     """Run a bundle on texts and print a row per text."""
     if path is not None:
-        from edgeemb.corpus import read_lines
+        from edgeemb.text.corpus import read_lines
 
         texts = (*texts, *read_lines(path))
     if not texts:

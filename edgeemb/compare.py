@@ -58,8 +58,8 @@ def compare(
 
     :param bundles: the bundles' folders; ratios refer to the first one.
     :param plan: what to measure.
-    :param sts: scored sentence pairs (`edgeemb.pairs.read_pairs`) to evaluate each bundle on, or None.
-    :param classes: labelled texts to train and to test a classifier (`edgeemb.pairs.read_labelled`), or None.
+    :param sts: scored sentence pairs (`edgeemb.text.pairs.read_pairs`) to evaluate each bundle on, or None.
+    :param classes: labelled texts to train and to test a classifier (`edgeemb.text.pairs.read_labelled`), or None.
     :param progress: called with (steps done, steps in all) of the measurement on the device.
     :return: a report per bundle, with its quality among the measurements.
     :raises BundleError: if a bundle cannot be opened.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, InputError
-from edgeemb.pairs import read_labelled, read_pairs
 from edgeemb.tables.codec import Progress, silent
+from edgeemb.text.pairs import read_labelled, read_pairs
 
 #: Texts between two reports of progress; large enough that sorting by length within them pays.
 CHUNK_TEXTS = 512
@@ -73,7 +73,7 @@ def evaluate_sts(
     """Spearman correlation between cosine similarity and the scores of a file of pairs.
 
     :param session: what embeds the sentences.
-    :param path: lines of ``score<TAB>sentence<TAB>sentence`` (`edgeemb.pairs.read_pairs`).
+    :param path: lines of ``score<TAB>sentence<TAB>sentence`` (`edgeemb.text.pairs.read_pairs`).
     :param batch_size: sentences a batch.
     :param progress: called with (sentences done, sentences in all).
     :raises InputError: if the file is unusable, or the correlation is undefined.
@@ -99,7 +99,7 @@ def evaluate_classes(
     """Accuracy of scikit-learn's logistic regression (C = 10) on frozen embeddings.
 
     :param session: what embeds the texts.
-    :param train: lines of ``text<TAB>label`` to fit (`edgeemb.pairs.read_labelled`).
+    :param train: lines of ``text<TAB>label`` to fit (`edgeemb.text.pairs.read_labelled`).
     :param test: lines of ``text<TAB>label`` to classify.
     :param batch_size: texts a batch.
     :param progress: called with (texts done, texts in all).

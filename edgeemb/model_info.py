@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.tables import Table
-from edgeemb.words import RowForm
+from edgeemb.text.words import RowForm
 
 if TYPE_CHECKING:
     from edgeemb.model import Model

@@ -32,8 +32,8 @@ from edgeemb.onnx_tables import (
 )
 from edgeemb.runtimes.onnxruntime import RUNTIME_ERRORS, first_line
 from edgeemb.runtimes.text import pad, text_feeds
-from edgeemb.sentences import sentences
-from edgeemb.tokenizer import MAX_BYTES, parse_tokenizer
+from edgeemb.text.sentences import sentences
+from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 
 if TYPE_CHECKING:
     from edgeemb.model import Model

@@ -22,7 +22,7 @@ from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
 from edgeemb.onnx_model import MAX_LENGTH, OnnxModel, build
 from edgeemb.static_graph import StaticWeights, static_graph
-from edgeemb.tokenizer import read_tokenizer
+from edgeemb.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from edgeemb.model import Model

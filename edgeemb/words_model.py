@@ -18,7 +18,6 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgeemb import words
 from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.files import read_config
@@ -28,7 +27,8 @@ from edgeemb.model_info import TensorInfo
 from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
-from edgeemb.words import RowForm
+from edgeemb.text import words
+from edgeemb.text.words import RowForm
 
 _SCHEMA = 1
 _CLASSIFIER = "BertForSequenceClassification"

@@ -18,8 +18,8 @@ import numpy as np
 import recipe
 
 import edgeemb
-from edgeemb.pairs import read_labelled
 from edgeemb.runtimes import describe
+from edgeemb.text.pairs import read_labelled
 
 #: The student: about 0.29 million weights without a table.
 STUDENT: dict[str, Any] = {"layers": 2, "hidden": 96, "heads": 4, "max_length": 64}

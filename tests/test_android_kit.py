@@ -25,7 +25,7 @@ from edgeemb.export.kits import FOLDER, Kit
 from edgeemb.export.tokenizer_file import tokenizer_bytes, why_not
 from edgeemb.model import Model
 from edgeemb.runtimes import describe
-from edgeemb.sentences import sentences
+from edgeemb.text.sentences import sentences
 from tests.models import tiny_tokenizer
 from tests.requirements import requires_program
 from tests.small_tokenizers import tokenizer_json

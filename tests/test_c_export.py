@@ -34,8 +34,8 @@ from edgeemb.runtimes.micro import (
     run_compiler,
     symbol_prefix,
 )
-from edgeemb.sentences import sentences
 from edgeemb.tables import encode
+from edgeemb.text.sentences import sentences
 from tests.models import Recommender, save_plain, save_sentence
 from tests.requirements import requires_program
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgeemb.corpus import MAX_LINE_BYTES, count_tokens, read_lines, token_frequency
 from edgeemb.errors import InputError
+from edgeemb.text.corpus import MAX_LINE_BYTES, count_tokens, read_lines, token_frequency
 from tests.small_tokenizers import UNSEEN, load, tokenizer_json
 
 

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 
 from edgeemb.errors import InputError
 from edgeemb.evaluate import cosine, embed, evaluate_classes, evaluate_sts, spearman
-from edgeemb.pairs import read_labelled, read_pairs
+from edgeemb.text.pairs import read_labelled, read_pairs
 
 
 class BagOfWords:

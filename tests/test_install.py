@@ -28,7 +28,7 @@ def test_the_wheel_has_libraries_sources_and_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert "edgeemb/native/libedgeemb_onnxruntime.so" in names
     assert "edgeemb/sources/runtimes/kernels/quantized.h" in names
-    assert "edgeemb/data/sentences.txt" in names
+    assert "edgeemb/text/sentences.txt" in names
     assert "edgeemb/export/targets/linux-x64.toml" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 

@@ -26,7 +26,7 @@ from edgeemb.tables.ngrams import (
     parts_of,
     rows_of_tokens,
 )
-from edgeemb.token_bytes import token_bytes
+from edgeemb.text.token_bytes import token_bytes
 from tests.make_golden_ngram import golden
 from tests.small_tokenizers import KINDS, load, tokenizer_json
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgeemb import words
 from edgeemb.errors import SpecError
 from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import host_compiler, run_compiler
-from edgeemb.words_table import RANGES
+from edgeemb.text import words
+from edgeemb.text.words_table import RANGES
 
 HERE = Path(__file__).parent
 VECTORS = json.loads((HERE / "golden" / "words.json").read_text("utf-8"))

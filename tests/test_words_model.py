@@ -14,7 +14,6 @@ import torch
 from click.testing import CliRunner
 
 import edgeemb
-from edgeemb import words
 from edgeemb.bundle import GOLDEN, TOKENIZER
 from edgeemb.cli import main
 from edgeemb.devices import profile_on
@@ -24,9 +23,10 @@ from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, SpecError
 from edgeemb.inspect import inspect_model
 from edgeemb.runtimes.micro import build_library, host_compiler, run_compiler, symbol_prefix
-from edgeemb.sentences import sentences
 from edgeemb.tables.ngrams import ngram_rows
-from edgeemb.words import RowForm
+from edgeemb.text import words
+from edgeemb.text.sentences import sentences
+from edgeemb.text.words import RowForm
 from edgeemb.words_model import WordRows
 from tests.requirements import requires_program
 from tests.words_models import CLASSES, FORM, make_words, save_words

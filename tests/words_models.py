@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import transformers
 
-from edgeemb.words import RowForm
+from edgeemb.text.words import RowForm
 from edgeemb.words_model import WordsModel, make_words_model, save_words_model
 
 #: Rows of 48 elements, which a projection takes to the 32 of the encoder.

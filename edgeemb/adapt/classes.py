@@ -16,7 +16,7 @@ from edgeemb.adapt.encode import batch_of
 from edgeemb.adapt.texts import Ids
 from edgeemb.errors import InputError
 from edgeemb.modules import SequenceClassifier
-from edgeemb.pairs import LabelledTexts
+from edgeemb.text.pairs import LabelledTexts
 
 #: Part of the probability that goes to the other classes: keeps logits small, which quantised heads like.
 _SMOOTHING = 0.1

@@ -10,7 +10,6 @@ from typing import Any
 from tokenizers import Tokenizer
 from torch import nn
 
-from edgeemb import words
 from edgeemb.adapt.adapting import (
     Trained,
     check_output,
@@ -47,8 +46,9 @@ from edgeemb.export.choices import check_specs, read_specs
 from edgeemb.fitted import INDEX, write_fitted
 from edgeemb.model import Model, find_tables, load
 from edgeemb.modules import SentenceEncoder
-from edgeemb.pairs import LabelledTexts, read_labelled
 from edgeemb.tables.spec import Spec
+from edgeemb.text import words
+from edgeemb.text.pairs import LabelledTexts, read_labelled
 from edgeemb.words_model import WordsModel, save_words_model
 
 

@@ -11,7 +11,6 @@ import torch
 import transformers
 from torch import Tensor, nn
 
-from edgeemb import words
 from edgeemb.adapt.body import layers_of
 from edgeemb.adapt.distillation import encoder_of
 from edgeemb.adapt.student import copied
@@ -24,7 +23,8 @@ from edgeemb.modules import Normalize, Pooling, SentenceEncoder, SequenceClassif
 from edgeemb.tables.codecs.lowrank import principal_axes
 from edgeemb.tables.ngrams import ngram_rows, pad_tokens
 from edgeemb.tables.spec import Spec
-from edgeemb.words import RowForm
+from edgeemb.text import words
+from edgeemb.text.words import RowForm
 from edgeemb.words_model import WordsModel, make_words_model
 
 _CHUNK = 4096

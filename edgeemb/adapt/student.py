@@ -13,12 +13,12 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from edgeemb.adapt.table import TrainableTable
-from edgeemb.corpus import count_tokens
 from edgeemb.export.choices import word_tokens
 from edgeemb.model import Model
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
 from edgeemb.tables.spec import Spec
+from edgeemb.text.corpus import count_tokens
 
 
 def copied(model: Model) -> Model:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.corpus import read_lines
 from edgeemb.errors import InputError
+from edgeemb.text.corpus import read_lines
 
 #: Different texts that a corpus must have: held-out similarities need some, and the rest is learnt from.
 MIN_TEXTS = 16

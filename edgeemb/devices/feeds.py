@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb import words
 from edgeemb.bundle import Manifest, TensorEntry
 from edgeemb.errors import DeviceError
 from edgeemb.runtimes.text import pad_words, text_feeds
+from edgeemb.text import words
 
 _SEED = 20
 

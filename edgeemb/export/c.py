@@ -25,7 +25,7 @@ from edgeemb.model import Model
 from edgeemb.native import find_sources
 from edgeemb.runtimes.micro import symbol_prefix
 from edgeemb.tables import Table, encode
-from edgeemb.words import MIN_TOKENS
+from edgeemb.text.words import MIN_TOKENS
 
 #: Version of the generated interface.
 VERSION = 1

@@ -19,7 +19,7 @@ from torch import nn
 from edgeemb.errors import ExportError
 from edgeemb.model import Model
 from edgeemb.modules import Normalize, SentenceEncoder, SequenceClassifier
-from edgeemb.words import RowForm
+from edgeemb.text.words import RowForm
 from edgeemb.words_model import WordsModel
 
 #: Enumerators of `runtimes/micro/layers.h`, by the class of the activation.

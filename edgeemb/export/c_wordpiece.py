@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from edgeemb.tokenizer import parse_tokenizer
+from edgeemb.text.tokenizer import parse_tokenizer
 
 KEEP, DROP, SPACE, ISOLATE = range(4)
 #: A letter that no normaliser touches: it separates the code points that are asked about.

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.corpus import token_frequency
 from edgeemb.errors import SpecError
 from edgeemb.model_info import LoadedModel
 from edgeemb.tables import Table, codec_of, encode, reads_tokens
 from edgeemb.tables.codec import Progress, silent
 from edgeemb.tables.spec import Spec, parse_spec
-from edgeemb.token_bytes import token_bytes
+from edgeemb.text.corpus import token_frequency
+from edgeemb.text.token_bytes import token_bytes
 
 #: Spec of position and type tables that nothing else is said about.
 SMALL_TABLE = "int8"

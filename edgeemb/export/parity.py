@@ -14,7 +14,7 @@ from edgeemb.evaluate import cosine
 from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput, pad, pad_words, text_feeds
-from edgeemb.sentences import sentences
+from edgeemb.text.sentences import sentences
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8

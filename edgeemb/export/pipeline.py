@@ -12,7 +12,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeemb import words
 from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, TensorEntry
 from edgeemb.errors import SpecError
 from edgeemb.export import Steps, android_library
@@ -30,6 +29,7 @@ from edgeemb.native import find_library
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
 from edgeemb.tables.spec import parse_spec
+from edgeemb.text import words
 from edgeemb.vocabulary import parse_vocab
 
 _VERSIONED = (

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.corpus import read_lines
 from edgeemb.errors import SpecError
 from edgeemb.evaluate import cosine
 from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.text import text_feeds
-from edgeemb.sentences import sentences
 from edgeemb.tables import Table
+from edgeemb.text.corpus import read_lines
+from edgeemb.text.sentences import sentences
 
 #: Lines of a corpus that are taken as the sample.
 CORPUS_LINES = 128

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb import words
 from edgeemb.bundle import TOKENIZER, Manifest, TensorEntry
 from edgeemb.errors import BundleError, InputError
 from edgeemb.runtimes.text import TextInput, WordsInput, pad, pad_words, text_feeds
 from edgeemb.tables import check_ids
+from edgeemb.text import words
 
 Feeds = Mapping[str, NDArray[Any]]
 #: Tokens of a text: ids, or without a vocabulary the bytes of words.

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb import words
 from edgeemb.errors import BundleError, InputError
 from edgeemb.tables.ngrams import pad_tokens
-from edgeemb.tokenizer import parse_tokenizer
+from edgeemb.text import words
+from edgeemb.text.tokenizer import parse_tokenizer
 
 #: Names of inputs that take the place of each token, counted from 0.
 POSITIONS = ("position_ids",)

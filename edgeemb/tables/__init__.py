@@ -151,7 +151,7 @@ def encode(
     :param weight: float32[V, D], finite.
     :param spec: how to store it, for example ``int4:block=32``.
     :param frequency: float64[V], how often each id occurs: weights the fit of parameters that rows share. None counts all alike.
-    :param tokens: bytes of each row's token, which `ngram` computes its rows from (`edgeemb.token_bytes.token_bytes`); or None.
+    :param tokens: bytes of each row's token, which `ngram` computes its rows from (`edgeemb.text.token_bytes.token_bytes`); or None.
     :param seed: equal seeds give equal tables.
     :param progress: called with (rows done, rows in all).
     :param name: what the table is called in messages.

@@ -35,7 +35,7 @@ class Fit:
     :param bands: bands of a `mixed` spec, else empty.
     :param progress: told about progress in rows.
     :param part: fits an array of the codec with another spec, as ``+`` and bands ask for.
-    :param tokens: bytes of each row's token, as `edgeemb.token_bytes` gives them, or None.
+    :param tokens: bytes of each row's token, as `edgeemb.text.token_bytes` gives them, or None.
     """
 
     weight: NDArray[np.float32]

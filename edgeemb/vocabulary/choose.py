@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.corpus import numbered_lines
 from edgeemb.errors import InputError
+from edgeemb.text.corpus import numbered_lines
 from edgeemb.vocabulary.fill import Rows, fill
 from edgeemb.vocabulary.kind import Kind, with_parts
 from edgeemb.vocabulary.scripts import scripts_of

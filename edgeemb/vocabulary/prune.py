@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.corpus import count_tokens, read_lines
 from edgeemb.errors import InputError
 from edgeemb.tables.codec import Progress, silent
-from edgeemb.tokenizer import parse_tokenizer
+from edgeemb.text.corpus import count_tokens, read_lines
+from edgeemb.text.tokenizer import parse_tokenizer
 from edgeemb.vocabulary.choose import Candidates, choose
 from edgeemb.vocabulary.kind import Kind, read_kind
 from edgeemb.vocabulary.references import renumbered

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.corpus import Counts
+from edgeemb.text.corpus import Counts
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-/* Text to the bytes of words: the tokenizer `words`, which has no vocabulary. docs/words.md pins it; edgeemb/words.py gives the same
+/* Text to the bytes of words: the tokenizer `words`, which has no vocabulary. docs/words.md pins it; edgeemb/text/words.py gives the same
  * tokens.
  *
  * CONTENTS   eem_words(prompt, prompt_size, text, size, tokens, width, limit, count)

@@ -18,7 +18,7 @@ DROP, SPACE, ISOLATE, LOWER, LOWER_EVERY_OTHER = range(1, 6)
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = ROOT / "runtimes" / "micro" / "words_table.h"
-MODULE = ROOT / "edgeemb" / "words_table.py"
+MODULE = ROOT / "edgeemb" / "text" / "words_table.py"
 
 #: Ideographs, which stand for words without spaces between them: the blocks of CJK, and the two planes kept for more of them.
 _IDEOGRAPHS = (

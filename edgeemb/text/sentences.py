@@ -7,4 +7,4 @@ from importlib.resources import files
 
 def sentences() -> list[str]:
     """The sentences, in several languages and lengths."""
-    return files("edgeemb").joinpath("data/sentences.txt").read_text("utf-8").splitlines()
+    return files("edgeemb.text").joinpath("sentences.txt").read_text("utf-8").splitlines()

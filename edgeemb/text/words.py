@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.tables.ngrams import BEGINS, MAX_TOKEN_BYTES, check_form, draw_seeds
-from edgeemb.words_table import DROP, ISOLATE, LOWER_EVERY_OTHER, RANGES, SPACE
+from edgeemb.text.words_table import DROP, ISOLATE, LOWER_EVERY_OTHER, RANGES, SPACE
 
 #: What `Manifest.tokenizer` and a model's settings call it.
 NAME = "words"

@@ -10,8 +10,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.corpus import numbered_lines
 from edgeemb.errors import InputError
+from edgeemb.text.corpus import numbered_lines
 
 #: What the second column of a header row of labelled texts is called in published sets.
 HEADER_LABELS = frozenset({"label", "labels", "intent", "category", "class"})
