@@ -27,9 +27,9 @@ from tables_lookup import Timed
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.model import Model
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
 from edgeemb.text.token_bytes import token_bytes

@@ -23,7 +23,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.runtimes.executorch_runner import Program
 
 MODEL = "all-MiniLM-L6-v2"
@@ -65,8 +65,8 @@ def peer(work: Path) -> Path:
     from executorch.extension.llm.export.quantize import quantize_model_
     from tokenizers import Tokenizer
 
-    from edgeemb.evaluate import cosine
     from edgeemb.export.executorch import _inputs, _trace
+    from edgeemb.metrics import cosine
     from edgeemb.model import load
     from edgeemb.text.sentences import sentences
 
@@ -138,8 +138,8 @@ def _reference(spec: str) -> float:
     import torch
     from tokenizers import Tokenizer
 
-    from edgeemb.evaluate import cosine
     from edgeemb.export.choices import choose_specs, fit_tables
+    from edgeemb.metrics import cosine
     from edgeemb.model import load
     from edgeemb.text.sentences import sentences
 
@@ -280,7 +280,7 @@ def lookup(work: Path, runs: int) -> None:
 @click.pass_obj
 def arm64(work: Path, package: Path, compiler: str, cpu: str) -> None:
     """The same sources against the aarch64 wheel, in C, compared with this machine."""
-    from edgeemb.native import find_sources
+    from edgeemb.native.libraries import find_sources
     from edgeemb.runtimes.executorch_build import FLAGS, LIBRARIES
 
     sources, here = find_sources() / "runtimes" / "executorch", Path(__file__).parent

@@ -36,7 +36,7 @@ from lookup_contenders import (
 from rich.console import Console
 from rich.table import Table
 
-from edgeemb import native
+from edgeemb.native import kernels as native
 
 #: One timing lasts about this long, less than a scheduler's slice; a slower call is timed alone.
 TIMING_NS = 400_000

@@ -18,8 +18,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from edgeemb import native
 from edgeemb.export.onnx_functions import DOMAIN, function_for, op_name
+from edgeemb.native import kernels as native
 from edgeemb.tables.program import CodebookLookup, Ids, QuantizedLookup
 
 #: Our tables: name, bits, block (0: one scale a row).

@@ -32,7 +32,7 @@ from edgeemb.devices.cortex_m import choose_engine, part_names, simulate
 from edgeemb.devices.cortex_m_board import boards, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build
 from edgeemb.devices.cortex_m_run import Run
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.micro import read_sizes
 
 #: The fixed encoder: a BERT of two layers, 64 elements, with 4096 pieces.
@@ -217,7 +217,7 @@ def tflm() -> None:
     """The encoder in TensorFlow Lite Micro and as a C export, on this machine."""
     from micro_tflm import count, quantise
 
-    from edgeemb.evaluate import cosine
+    from edgeemb.metrics import cosine
     from edgeemb.runtimes.micro import build_library, symbol_prefix
     from edgeemb.runtimes.tflm import TflmEngine
 
@@ -281,7 +281,7 @@ def tflm() -> None:
 @main.command()
 def minilm() -> None:
     """The whole all-MiniLM-L6-v2."""
-    from edgeemb.evaluate import cosine
+    from edgeemb.metrics import cosine
     from edgeemb.text.sentences import sentences
 
     with tempfile.TemporaryDirectory() as scratch:

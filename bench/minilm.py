@@ -27,11 +27,11 @@ from rich.console import Console
 from rich.table import Table
 
 import edgeemb
-from edgeemb.bundle import Manifest, read_manifest
+from edgeemb.bundle.manifest import Manifest, read_manifest
+from edgeemb.bundle.writing import file_entries
 from edgeemb.compare import compare
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
-from edgeemb.export.bundle import file_entries
 from edgeemb.export.onnx_trace import trace
 from edgeemb.export.parity import compare as parity_of
 from edgeemb.model import Model

@@ -31,7 +31,8 @@ from tables_page import markdown, plot
 from tokenizers import Tokenizer
 
 import edgeemb.model
-from edgeemb.evaluate import cosine, embed, spearman
+from edgeemb.evaluate import embed
+from edgeemb.metrics import cosine, spearman
 from edgeemb.runtimes.text import pad
 from edgeemb.tables import encode
 from edgeemb.text.corpus import token_frequency

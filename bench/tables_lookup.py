@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import NativeError
 from edgeemb.export.onnx_lowering import add_functions, replace_table
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
 from edgeemb.tables import Table
 
 IDS = 512

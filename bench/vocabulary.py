@@ -25,7 +25,7 @@ from rich.table import Table
 from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.evaluate import evaluate_sts
 from edgeemb.text.corpus import read_lines
 from edgeemb.vocabulary import Keep, Pruned, Report, prune

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle import checked
+from edgeemb.bundle.reading import checked
 from edgeemb.devices import find_device, profile_on
 from edgeemb.devices.host import Ratio, names, side_by_side
 from edgeemb.devices.machine import version_of
@@ -25,8 +25,8 @@ from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, InputError, NativeError
 from edgeemb.evaluate import evaluate_classes, evaluate_sts
 from edgeemb.files import read_json, write_text
+from edgeemb.progress import Progress, silent
 from edgeemb.runtimes import open_bundle
-from edgeemb.tables.codec import Progress, silent
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, InputError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.metrics import cosine, spearman
+from edgeemb.progress import Progress, silent
 from edgeemb.text.pairs import read_labelled, read_pairs
 
 #: Texts between two reports of progress; large enough that sorting by length within them pays.
@@ -151,35 +152,6 @@ def embed(
     vectors = np.empty_like(sorted_vectors)
     vectors[[place[text] for text in order]] = sorted_vectors
     return np.asarray(vectors[index], np.float32)
-
-
-def cosine(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Cosine similarity row by row; 0 where a row is all zero.
-
-    :param left: float[n, D].
-    :param right: float[n, D].
-    :return: float64[n].
-    """
-    a, b = left.astype(np.float64), right.astype(np.float64)
-    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    products = np.einsum("nd,nd->n", a, b)
-    return np.asarray(np.divide(products, norms, out=np.zeros_like(products), where=norms > 0), np.float64)
-
-
-def spearman(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Spearman's rank correlation: Pearson's of the ranks, where equal values share their mean rank.
-
-    :param left: float64[n], not all equal.
-    :param right: float64[n], not all equal.
-    :return: a number in [-1, 1].
-    """
-    return float(np.corrcoef(_ranks(left), _ranks(right))[0, 1])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return np.asarray((last - (counts - 1) / 2)[inverse.reshape(-1)], np.float64)
 
 
 def _classifier() -> Any:

@@ -22,7 +22,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 
 if TYPE_CHECKING:
     from edgeemb.devices import DeviceInfo

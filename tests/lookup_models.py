@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeemb import native
+from edgeemb.native import kernels as native
 
 
 def lookup_model(

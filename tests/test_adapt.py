@@ -20,7 +20,7 @@ from transformers import AutoModel
 import edgeemb
 from edgeemb.adapt.adapting import Trained
 from edgeemb.adapt.task import Report
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, ModelError, SpecError, TrainingError
 from edgeemb.export.choices import choose_specs, fit_tables

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeemb.bundle import MANIFEST, file_entry
+from edgeemb.bundle.manifest import MANIFEST
+from edgeemb.bundle.reading import file_entry
 from edgeemb.compare import profile_on_all
 from edgeemb.devices import adb, profile_on
 from edgeemb.devices.android import profile

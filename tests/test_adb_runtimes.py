@@ -18,7 +18,8 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 import edgeemb
-from edgeemb.bundle import MANIFEST, file_entry, read_manifest
+from edgeemb.bundle.manifest import MANIFEST, read_manifest
+from edgeemb.bundle.reading import file_entry
 from edgeemb.devices import arm64_system, profile_on
 from edgeemb.devices.android_runner import ENGINES, Library, build_dynamic, read_library
 from edgeemb.devices.arm64_phone import phones

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 import edgeemb
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import SpecError
 from edgeemb.export import android_kit
 from edgeemb.export.kits import FOLDER, Kit

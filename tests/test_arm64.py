@@ -26,7 +26,7 @@ from edgeemb.devices.plan import Plan
 from edgeemb.devices.process import Launcher, Setting, Worker
 from edgeemb.errors import DeviceError, NativeError, SpecError
 from edgeemb.model import Model
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 from tests.requirements import requires_program
 
 QEMU = requires_program("qemu-aarch64", "qemu-user")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import BundleError, InputError, SpecError
 from tests.models import TEXTS
 

@@ -25,15 +25,9 @@ from edgeemb.export.c_wordpiece import refusal
 from edgeemb.export.support import sample_tokens
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import (
-    FLAGS,
-    build_library,
-    host_compiler,
-    read_sizes,
-    run_compiler,
-    symbol_prefix,
-)
+from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.micro import build_library, read_sizes, symbol_prefix
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
 from tests.models import Recommender, save_plain, save_sentence

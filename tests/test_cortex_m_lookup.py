@@ -12,7 +12,7 @@ from edgeemb.devices import cortex_m_qemu
 from edgeemb.devices.cortex_m import simulate
 from edgeemb.devices.cortex_m_board import boards, find_board
 from edgeemb.devices.cortex_m_firmware import build
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 from tests.models import save_plain
 from tests.requirements import requires_program
 

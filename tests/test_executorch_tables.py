@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeemb.export.executorch import _lower, _trace
 from edgeemb.export.executorch_policy import BODIES, POLICY, lookup_policy
 from edgeemb.export.executorch_tables import lookups_for
-from edgeemb.native import quantized_lookup
+from edgeemb.native.kernels import quantized_lookup
 from edgeemb.ops import TableModule
 from edgeemb.runtimes.executorch_runner import Program, RunnerError
 from edgeemb.tables.program import BatchMatMul, Ids, MatMul, QuantizedLookup, walk

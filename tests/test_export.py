@@ -17,9 +17,9 @@ import pytest
 import torch
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
+from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, InputError, ModelError, SpecError
-from edgeemb.export.bundle import atomic_folder
 from edgeemb.model import Model
 from tests.models import TEXTS, Recommender, run, save_plain, save_sentence
 
@@ -214,7 +214,7 @@ def test_a_killed_export_leaves_no_bundle(tmp_path: Path) -> None:
     script = f"""
         import os
         from pathlib import Path
-        from edgeemb.export.bundle import atomic_folder
+        from edgeemb.bundle.writing import atomic_folder
         with atomic_folder(Path({str(tmp_path / "b")!r}), force=False) as folder:
             (folder / "half.bin").write_bytes(b"half")
             os.kill(os.getpid(), 9)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import edgeemb
-from edgeemb.bundle import TensorEntry, read_manifest
+from edgeemb.bundle.manifest import TensorEntry, read_manifest
 from edgeemb.compare import compare
 from edgeemb.devices.feeds import make_feeds, refusal
 from edgeemb.devices.host import names, profile

@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_libraries_sources_and_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert "edgeemb/native/libedgeemb_onnxruntime.so" in names
+    assert "edgeemb/native/lib/libedgeemb_onnxruntime.so" in names
     assert "edgeemb/sources/runtimes/kernels/quantized.h" in names
     assert "edgeemb/text/sentences.txt" in names
     assert "edgeemb/export/targets/linux-x64.toml" in names

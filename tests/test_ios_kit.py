@@ -16,8 +16,8 @@ from edgeemb.export.c_source import Arrays
 from edgeemb.export.ios_kit import PACKAGE, module_name
 from edgeemb.export.kits import FOLDER
 from edgeemb.model import Model
+from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
-from edgeemb.runtimes.micro import host_compiler
 
 STRICT = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
 MACOS = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos")

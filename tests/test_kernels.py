@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeemb import native
 from edgeemb.errors import InputError, NativeError
+from edgeemb.native import kernels as native
 from tests.buffers import finite_floats, same_bits, unaligned
 from tests.requirements import requires_program
 

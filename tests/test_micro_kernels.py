@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import FLAGS, host_compiler, run_compiler
+from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.native.libraries import find_sources
 
 ROOT = Path(__file__).parent
 

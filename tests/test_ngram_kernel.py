@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgeemb import native
 from edgeemb.errors import InputError, NativeError
+from edgeemb.native import kernels as native
 from edgeemb.tables.ngrams import (
     LANES,
     MAX_TOKEN_BYTES,

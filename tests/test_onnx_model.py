@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import InputError, ModelError, SpecError
 from edgeemb.inspect import inspect_model
 from tests.models import TEXTS

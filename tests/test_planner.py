@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli import main
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.export.planner import Goal, Plan, parse_goal, plan, take_goal

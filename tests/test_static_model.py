@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ModelError
 from edgeemb.static_model import StaticModel
 from tests.models import TEXTS, tiny_tokenizer

@@ -15,8 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgeemb.errors import SpecError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import host_compiler, run_compiler
+from edgeemb.native.compilers import host_compiler, run_compiler
+from edgeemb.native.libraries import find_sources
 from edgeemb.text import words
 from edgeemb.text.words_table import RANGES
 

@@ -14,15 +14,16 @@ import torch
 from click.testing import CliRunner
 
 import edgeemb
-from edgeemb.bundle import GOLDEN, TOKENIZER
+from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.manifest import GOLDEN, TOKENIZER
 from edgeemb.cli import main
 from edgeemb.devices import profile_on
 from edgeemb.devices.feeds import make_feeds
-from edgeemb.devices.golden import read_golden
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, SpecError
 from edgeemb.inspect import inspect_model
-from edgeemb.runtimes.micro import build_library, host_compiler, run_compiler, symbol_prefix
+from edgeemb.native.compilers import host_compiler, run_compiler
+from edgeemb.runtimes.micro import build_library, symbol_prefix
 from edgeemb.tables.ngrams import ngram_rows
 from edgeemb.text import words
 from edgeemb.text.sentences import sentences

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeemb.errors import EdgeembError
-from edgeemb.export import Steps, no_steps
+from edgeemb.progress import Steps, no_steps
 
 if TYPE_CHECKING:
     from edgeemb.adapt.adapting import Trained

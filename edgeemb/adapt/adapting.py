@@ -21,13 +21,13 @@ from edgeemb.adapt.settings import Losses, Settings
 from edgeemb.adapt.student import copied, fit_start, put_tables, take_tables
 from edgeemb.adapt.task import Watch, unwatched
 from edgeemb.adapt.texts import read_texts, split_held_out
+from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError
-from edgeemb.export import Steps
-from edgeemb.export.bundle import atomic_folder
 from edgeemb.export.choices import check_specs, read_specs
 from edgeemb.export.pruning import prune_model
 from edgeemb.fitted import INDEX, write_fitted
 from edgeemb.model import Model, load
+from edgeemb.progress import Steps
 from edgeemb.vocabulary import parse_vocab
 
 

@@ -17,7 +17,7 @@ from edgeemb.adapt.losses import cosine_loss, ranking_loss, similarities, simila
 from edgeemb.adapt.settings import Losses
 from edgeemb.adapt.texts import Ids, matching_tokens, tokenize
 from edgeemb.errors import SpecError
-from edgeemb.evaluate import spearman
+from edgeemb.metrics import spearman
 from edgeemb.model import Model
 from edgeemb.modules import SentenceEncoder
 

@@ -39,13 +39,13 @@ from edgeemb.adapt.student import fit_start, put_tables, take_tables
 from edgeemb.adapt.table import TrainableTable
 from edgeemb.adapt.task import Watch, unwatched
 from edgeemb.adapt.texts import Ids, read_texts, split_held_out, tokenize
+from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import SpecError
-from edgeemb.export import Steps
-from edgeemb.export.bundle import atomic_folder
 from edgeemb.export.choices import check_specs, read_specs
 from edgeemb.fitted import INDEX, write_fitted
 from edgeemb.model import Model, find_tables, load
 from edgeemb.modules import SentenceEncoder
+from edgeemb.progress import Steps
 from edgeemb.tables.spec import Spec
 from edgeemb.text import words
 from edgeemb.text.pairs import LabelledTexts, read_labelled

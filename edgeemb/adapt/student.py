@@ -15,8 +15,8 @@ from torch import nn
 from edgeemb.adapt.table import TrainableTable
 from edgeemb.export.choices import word_tokens
 from edgeemb.model import Model
+from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
-from edgeemb.tables.codec import Progress, silent
 from edgeemb.tables.spec import Spec
 from edgeemb.text.corpus import count_tokens
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeemb.errors import DeviceError, SpecError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 if TYPE_CHECKING:
     from edgeemb.devices.measurement import Report

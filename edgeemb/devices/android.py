@@ -9,18 +9,19 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.bundle import Manifest, checked
+from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
 from edgeemb.devices.adb import Phone, clean, find_phone, workspace
 from edgeemb.devices.android_feeds import golden_feeds, write_feeds
 from edgeemb.devices.android_measure import FEEDS, GOLDEN_FEEDS, RUNNER, Case, Job, measure, model_files
 from edgeemb.devices.android_report import Identity
 from edgeemb.devices.android_runner import ABIS, ENGINES, build_dynamic, build_static, read_library
 from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
-from edgeemb.devices.golden import read_golden
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
 GOLDEN_RUNS = 4

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.golden import agreement
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices import android_report as report_of
 from edgeemb.devices.adb import Phone, run_in
 from edgeemb.devices.android_feeds import read_outputs
 from edgeemb.devices.android_report import Identity, parse_report
 from edgeemb.devices.cortex_m import part_names
 from edgeemb.devices.feeds import refusal
-from edgeemb.devices.golden import agreement
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
+from edgeemb.progress import Progress
 from edgeemb.runtimes.micro import read_sizes
-from edgeemb.tables.codec import Progress
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.errors import DeviceError, NativeError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import FLAGS, read_sizes, run_compiler, sources, symbol_prefix
+from edgeemb.native.compilers import FLAGS, run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.micro import read_sizes, sources, symbol_prefix
 
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from edgeemb.bundle import Manifest, checked
+from edgeemb.bundle.golden import agreement, read_golden
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
 from edgeemb.devices.arm64_c import run_program
 from edgeemb.devices.arm64_memory import guest_memory
 from edgeemb.devices.arm64_phone import Phone, phones
@@ -17,7 +19,6 @@ from edgeemb.devices.arm64_python import guest
 from edgeemb.devices.arm64_qemu import MARK, qemu_version
 from edgeemb.devices.feeds import check_takes_ids, refusal
 from edgeemb.devices.findings import Findings
-from edgeemb.devices.golden import agreement, read_golden
 from edgeemb.devices.host import PACKAGES
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
@@ -25,7 +26,7 @@ from edgeemb.devices.memory import Reading
 from edgeemb.devices.plan import Plan
 from edgeemb.devices.process import Setting, Worker
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 #: Inferences that are counted at each length.
 COUNTED_RUNS = 3

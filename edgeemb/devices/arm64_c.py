@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices.arm64_memory import guest_memory
 from edgeemb.devices.arm64_native import c_compiler
 from edgeemb.devices.arm64_phone import Phone
@@ -18,9 +18,10 @@ from edgeemb.devices.cortex_m_run import read_results, write_inputs
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.findings import Findings
 from edgeemb.errors import DeviceError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import FLAGS, read_sizes, run_compiler, sources, symbol_prefix
-from edgeemb.tables.codec import Progress
+from edgeemb.native.compilers import FLAGS, run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.progress import Progress
+from edgeemb.runtimes.micro import read_sizes, sources, symbol_prefix
 
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import edgeemb
 from edgeemb.cache import cache_folder, digest_of, made_once
 from edgeemb.devices.arm64_native import executorch_library, libraries
 from edgeemb.devices.arm64_phone import Phone
@@ -16,6 +15,7 @@ from edgeemb.devices.arm64_system import python, site, system
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.process import Launcher
 from edgeemb.errors import DeviceError, NativeError
+from edgeemb.native.libraries import python_package
 from edgeemb.runtimes.executorch_build import LIBRARY_VARIABLE
 
 #: Packages that any bundle needs there, and those of each runtime; what these name as their needs and an inference does not is left out.
@@ -97,18 +97,22 @@ def guest(phone: Phone, runtime: str, module: str, *, ops: str = "auto") -> Iter
 
 def _package(native: Path | None) -> Path:
     """Folder with this edgeemb, and in it native libraries for another machine; at a fixed place, for the compiled modules' sake."""
+    package = python_package()
     entries = sorted(
-        entry
-        for entry in Path(edgeemb.__file__).parent.iterdir()
-        if entry.name not in ("native", "__pycache__")
+        entry.relative_to(package)
+        for folder in (package, package / "native")
+        for entry in folder.iterdir()
+        if entry.name not in ("__pycache__", "native", "lib", "sources")
     )
 
     def link(folder: Path) -> None:
         place = folder / "edgeemb"
-        place.mkdir()
+        (place / "native").mkdir(parents=True)
         for entry in entries:
-            (place / entry.name).symlink_to(entry)
+            (place / entry).symlink_to(package / entry)
         if native is not None:
-            (place / "native").symlink_to(native)
+            (place / "native" / "lib").symlink_to(native)
 
-    return made_once(f"arm64/package-{digest_of(str(native), *map(str, entries))}", link, DeviceError)
+    return made_once(
+        f"arm64/package-{digest_of(str(native), str(package), *map(str, entries))}", link, DeviceError
+    )

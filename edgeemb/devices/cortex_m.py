@@ -11,19 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle import Manifest, checked
+from edgeemb.bundle.golden import agreement, read_golden, read_golden_texts
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
 from edgeemb.devices import cortex_m_qemu, cortex_m_unicorn
 from edgeemb.devices.cortex_m_board import Board, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m_run import LIMIT, Count, Inference, Run, overflow_error
 from edgeemb.devices.feeds import make_feeds, make_text
-from edgeemb.devices.golden import agreement, read_golden, read_golden_texts
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
+from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.micro import read_sizes
-from edgeemb.tables.codec import Progress, silent
 
 ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeemb.errors import DeviceError
 from edgeemb.files import read_text
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from edgeemb.devices.cortex_m_board import Board, Region
 from edgeemb.errors import DeviceError, NativeError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import read_sizes, run_compiler, sources, symbol_prefix
+from edgeemb.native.compilers import run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.micro import read_sizes, sources, symbol_prefix
 
 #: What is set aside for code when a bundle is held against a board before it is built, in bytes.
 CODE_BYTES = 16 * 1024

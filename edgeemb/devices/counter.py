@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import NativeError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import host_compiler, run_compiler
+from edgeemb.native.compilers import host_compiler, run_compiler
+from edgeemb.native.libraries import find_sources
 
 _FLAGS = ("-O2", "-shared", "-fPIC")
 

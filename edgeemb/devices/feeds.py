@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import Manifest, TensorEntry
+from edgeemb.bundle.manifest import Manifest, TensorEntry
 from edgeemb.errors import DeviceError
 from edgeemb.runtimes.text import pad_words, text_feeds
 from edgeemb.text import words

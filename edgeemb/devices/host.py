@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from edgeemb.bundle import Manifest, read_manifest, unpack, verify
+from edgeemb.bundle.manifest import Manifest, read_manifest
+from edgeemb.bundle.reading import unpack, verify
 from edgeemb.devices.feeds import refusal
 from edgeemb.devices.latency import Turns, measure_latency, ratio
 from edgeemb.devices.machine import cores, this_machine, version_of
@@ -19,7 +20,7 @@ from edgeemb.devices.operators import read_operators
 from edgeemb.devices.plan import Plan
 from edgeemb.devices.process import Setting, Worker
 from edgeemb.errors import InputError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 #: Fresh processes that the load time is the median of.
 LOADS = 3

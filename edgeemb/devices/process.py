@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from edgeemb.errors import DeviceError
+from edgeemb.native.libraries import python_package
 
 #: How long one question may take before the process counts as hung, in seconds.
 LIMIT_S = 600.0
@@ -52,7 +53,7 @@ class Launcher:
 
 def this_python() -> Launcher:
     """The interpreter that runs this."""
-    package = str(Path(__file__).resolve().parents[2])
+    package = str(python_package().parent)
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
     return Launcher((sys.executable, "-m", "edgeemb.devices.worker"), environment)

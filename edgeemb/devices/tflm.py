@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import GOLDEN, Manifest, checked
+from edgeemb.bundle.manifest import GOLDEN, Manifest
+from edgeemb.bundle.reading import checked
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import BundleError, DeviceError
-from edgeemb.evaluate import cosine
 from edgeemb.files import read_json
+from edgeemb.metrics import cosine
+from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.session import Session
 from edgeemb.runtimes.tflm import PACKAGE, VERSION, TflmEngine
-from edgeemb.tables.codec import Progress, silent
 
 MAX_GOLDEN_BYTES = 64 * 2**20
 RUNTIMES = ("tflm", "tflite", "tflite-runtime")

@@ -22,12 +22,12 @@ from typing import IO, Any
 
 from numpy.typing import NDArray
 
-from edgeemb.bundle import read_manifest
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.memory import read_memory, reset_peak
 from edgeemb.devices.process import Setting
 from edgeemb.errors import DeviceError, EdgeembError
-from edgeemb.native import variants
+from edgeemb.native.kernels import variants
 from edgeemb.runtimes import Session, open_bundle
 
 #: Module that imports a runtime, by the manifest's name of it.

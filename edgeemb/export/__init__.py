@@ -7,15 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from edgeemb.progress import Steps, no_steps
+
 if TYPE_CHECKING:
     from edgeemb.model_info import LoadedModel
-
-#: Called with the name of a step and (done, total) within it; total 0 where it is not known.
-Steps = Callable[[str, int, int], None]
-
-
-def no_steps(step: str, done: int, total: int) -> None:
-    """The `Steps` that shows nothing."""
 
 
 def export(

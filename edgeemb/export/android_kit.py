@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgeemb.bundle import TOKENIZER, file_entry
+from edgeemb.bundle.manifest import TOKENIZER
+from edgeemb.bundle.reading import file_entry
 from edgeemb.export.android_library import API
 from edgeemb.export.kits import Kit, fill
 from edgeemb.export.tokenizer_file import FILE, tokenizer_bytes, why_not

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.errors import NativeError
-from edgeemb.native import find_sources
-from edgeemb.runtimes.micro import run_compiler
+from edgeemb.native.compilers import run_compiler
+from edgeemb.native.libraries import find_sources
 
 #: Clang's name of each ABI. 32-bit Arm is not among them: it divides 64-bit numbers by calling a compiler's library, which is not at hand.
 ABIS = {"arm64-v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"}

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import SpecError
 from edgeemb.model_info import LoadedModel
+from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, codec_of, encode, reads_tokens
-from edgeemb.tables.codec import Progress, silent
 from edgeemb.tables.spec import Spec, parse_spec
 from edgeemb.text.corpus import token_frequency
 from edgeemb.text.token_bytes import token_bytes

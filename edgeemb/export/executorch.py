@@ -16,7 +16,7 @@ from torch.export import Dim, ExportedProgram
 from edgeemb.errors import ExportError
 from edgeemb.export.writers import Request, Written
 from edgeemb.model import Model
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 from edgeemb.quiet import quiet
 
 with quiet():

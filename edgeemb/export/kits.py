@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 
 FOLDER = "kit"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.evaluate import cosine
+from edgeemb.metrics import cosine
 from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput, pad, pad_words, text_feeds

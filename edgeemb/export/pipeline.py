@@ -12,10 +12,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgeemb.bundle import GOLDEN, MANIFEST, TOKENIZER, Manifest, TableEntry, TensorEntry
+from edgeemb.bundle.manifest import (
+    GOLDEN,
+    MANIFEST,
+    TOKENIZER,
+    Manifest,
+    TableEntry,
+    TensorEntry,
+)
+from edgeemb.bundle.writing import atomic_folder, file_entries
 from edgeemb.errors import SpecError
-from edgeemb.export import Steps, android_library
-from edgeemb.export.bundle import atomic_folder, file_entries
+from edgeemb.export import android_library
 from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.kits import Kit, write_kit
 from edgeemb.export.parity import compare, golden_text
@@ -25,7 +32,8 @@ from edgeemb.export.targets import Target, find_target, host_abi
 from edgeemb.export.writers import BODIES, KEEP, Request, Written, writer_for
 from edgeemb.loading import load
 from edgeemb.model_info import LoadedModel
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
+from edgeemb.progress import Steps
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
 from edgeemb.tables.spec import parse_spec

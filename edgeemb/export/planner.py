@@ -23,7 +23,7 @@ from edgeemb.export.choices import word_frequency
 from edgeemb.export.planner_sample import Sample
 from edgeemb.export.planner_search import Candidate, Search
 from edgeemb.model_info import LoadedModel
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 _AUTO = re.compile(r"(?:([\w.\-/]+)=)?auto(?::(.*))?")
 _BYTES = re.compile(r"([0-9]*\.?[0-9]+)(B|bytes|kB|KB|MB|GB|KiB|MiB|GiB)?")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgeemb.errors import SpecError
-from edgeemb.evaluate import cosine
+from edgeemb.metrics import cosine
 from edgeemb.model_info import LoadedModel
 from edgeemb.runtimes.text import text_feeds
 from edgeemb.tables import Table

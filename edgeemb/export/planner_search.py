@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgeemb.errors import SpecError
 from edgeemb.export.planner_sample import Sample
 from edgeemb.export.planner_space import Family, families, table_bytes
+from edgeemb.progress import Progress
 from edgeemb.quiet import quiet
 from edgeemb.tables import encode
-from edgeemb.tables.codec import Progress
 from edgeemb.tables.spec import Spec
 
 #: Different specs that are fitted to a part of the rows.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeemb.errors import SpecError
 from edgeemb.model_info import LoadedModel
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 from edgeemb.vocabulary import Report, Selection, prune
 
 

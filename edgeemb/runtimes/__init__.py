@@ -6,7 +6,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from edgeemb.bundle import MANIFEST, Manifest, read_manifest, unpack, verify
+from edgeemb.bundle.manifest import MANIFEST, Manifest, read_manifest
+from edgeemb.bundle.reading import unpack, verify
 from edgeemb.errors import BundleError, SpecError
 from edgeemb.runtimes.session import Engine, Session
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, SpecError
 from edgeemb.runtimes.executorch_build import executorch_version
 from edgeemb.runtimes.executorch_runner import InputInfo, Program, RunnerError

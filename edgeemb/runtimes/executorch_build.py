@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import NativeError
-from edgeemb.native import find_sources
+from edgeemb.native.libraries import find_sources
 
 #: Names a runner that was built elsewhere; set inside an emulated device, where nothing is compiled.
 LIBRARY_VARIABLE = "EDGEEMB_EXECUTORCH_LIBRARY"

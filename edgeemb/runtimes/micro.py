@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -17,10 +13,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.files import read_text
+from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.runtimes.session import Feeds
-
-#: What every build of an export is compiled with, so that the results agree to the bit.
-FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno")
 
 #: Status codes of `runtimes/micro/platform.h` in words.
 STATUS = {
@@ -36,7 +30,6 @@ STATUS = {
 #: What ``model.h`` defines with the model's prefix, in the order of its structure.
 SIZES = ("tokens", "rows", "outputs", "layers", "arena_bytes", "flash_bytes")
 
-_COMPILE_SECONDS = 300
 _MAX_HEADER_BYTES = 1 << 20
 
 
@@ -82,19 +75,6 @@ def read_sizes(folder: Path, name: str) -> dict[str, int]:
         ) from None
 
 
-def host_compiler() -> list[str]:
-    """Command of a C compiler for this machine: ``cc``, or the one in the package ziglang.
-
-    :raises NativeError: if there is neither.
-    """
-    for name in ("cc", "gcc", "clang"):
-        if found := shutil.which(name):
-            return [found]
-    if importlib.util.find_spec("ziglang"):
-        return [sys.executable, "-m", "ziglang", "cc"]
-    raise NativeError("no C compiler for the exported sources: pip install ziglang, or apt-get install gcc")
-
-
 def build_library(folder: Path, out: Path, flags: tuple[str, ...] = ()) -> Path:
     """Compile an export as a shared library for this machine.
 
@@ -116,27 +96,6 @@ def build_library(folder: Path, out: Path, flags: tuple[str, ...] = ()) -> Path:
     ]
     run_compiler(command)
     return out
-
-
-def run_compiler(command: list[str]) -> str:
-    """Run a compiler or linker.
-
-    :param command: the whole command.
-    :return: what it wrote.
-    :raises NativeError: if it fails; the message has its first error.
-    """
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise NativeError(f"{command[0]} cannot be run ({error}): check the compiler") from None
-    if done.returncode:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        reason = next(
-            (line for line in lines if "error" in line),
-            lines[0] if lines else f"exit status {done.returncode}",
-        )
-        raise NativeError(f"{Path(command[0]).name} failed: {reason.strip()}")
-    return done.stdout + done.stderr
 
 
 class MicroEngine:

@@ -12,9 +12,9 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.session import Feeds
 
 MODEL = "model.onnx"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import TOKENIZER, Manifest, TensorEntry
+from edgeemb.bundle.manifest import TOKENIZER, Manifest, TensorEntry
 from edgeemb.errors import BundleError, InputError
 from edgeemb.runtimes.text import TextInput, WordsInput, pad, pad_words, text_feeds
 from edgeemb.tables import check_ids

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.litert_profile import ProfiledModel
 from edgeemb.runtimes.session import Feeds
 

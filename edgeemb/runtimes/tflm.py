@@ -18,9 +18,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle import Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
-from edgeemb.native import find_library
+from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.session import Feeds
 from edgeemb.runtimes.tflm_worker import pack, unpack
 

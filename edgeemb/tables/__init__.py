@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Codec, Fit, Fitted, Progress, silent
+from edgeemb.progress import Progress, silent
+from edgeemb.tables.codec import Codec, Fit, Fitted
 from edgeemb.tables.codecs.cluster import Cluster
 from edgeemb.tables.codecs.codebook import ProductQuantized
 from edgeemb.tables.codecs.dense import Dense

@@ -13,15 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.progress import Progress, silent
 from edgeemb.tables.program import Rows
 from edgeemb.tables.spec import Spec
-
-#: Called with (rows done, rows in all) while a codec works.
-Progress = Callable[[int, int], None]
-
-
-def silent(done: int, total: int) -> None:
-    """The `Progress` that shows nothing."""
 
 
 @dataclass(frozen=True)

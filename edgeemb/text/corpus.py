@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgeemb.errors import InputError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 
 #: A longer line is refused: it would be held in memory as a whole.
 MAX_LINE_BYTES = 64 * 2**20

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import InputError
-from edgeemb.tables.codec import Progress, silent
+from edgeemb.progress import Progress, silent
 from edgeemb.text.corpus import count_tokens, read_lines
 from edgeemb.text.tokenizer import parse_tokenizer
 from edgeemb.vocabulary.choose import Candidates, choose

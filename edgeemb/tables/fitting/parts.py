@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted, silent
+from edgeemb.progress import silent
+from edgeemb.tables.codec import Fit, Fitted
 from edgeemb.tables.program import Ids, Index, Node, Rows, run
 from edgeemb.tables.spec import Spec
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeemb.bundle import MANIFEST, FileEntry, file_entry
+from edgeemb.bundle.manifest import MANIFEST, FileEntry
+from edgeemb.bundle.reading import file_entry
 from edgeemb.errors import ExportError
 
 

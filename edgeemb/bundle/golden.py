@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edgeemb.bundle import GOLDEN
+from edgeemb.bundle.manifest import GOLDEN
 from edgeemb.errors import BundleError
-from edgeemb.evaluate import cosine
 from edgeemb.files import read_json
+from edgeemb.metrics import cosine
 
 MAX_BYTES = 64 * 2**20
 

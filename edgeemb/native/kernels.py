@@ -1,25 +1,17 @@
-"""The native half: where its libraries and sources lie, and a thin binding of the lookup kernels for tests and benchmarks.
-
-A wheel carries the libraries in ``edgeemb/native`` and the C sources in ``edgeemb/sources``. An editable install has the libraries in the
-same place of the environment and takes the sources from the checkout, where they are newer.
-"""
+"""A thin binding of the lookup kernels, for tests and benchmarks."""
 
 from __future__ import annotations
 
 import ctypes
-import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import edgeemb
 from edgeemb.errors import InputError, NativeError
+from edgeemb.native.libraries import find_library
 
-_SUFFIX = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-_PREFIX = "" if sys.platform == "win32" else "lib"
 _ABI_VERSION = 3
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
@@ -30,36 +22,6 @@ _STATUS = {
 }
 _ID_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
 _FLOAT_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
-
-
-def find_library(name: str) -> Path:
-    """Path of a native library of this installation.
-
-    :param name: ``edgeemb_kernels`` or ``edgeemb_onnxruntime``.
-    :raises NativeError: if this installation has no such library.
-    """
-    file = f"{_PREFIX}{name}{_SUFFIX}"
-    for folder in edgeemb.__path__:
-        path = Path(folder, "native", file)
-        if path.is_file():
-            return path
-    raise NativeError(
-        f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler"
-    )
-
-
-def find_sources() -> Path:
-    """Folder that holds the C sources: ``runtimes/``, and ``devices/`` and ``export/`` where this version has them.
-
-    :raises NativeError: if this installation has no sources.
-    """
-    folders = [Path(folder) for folder in edgeemb.__path__]
-    for root in [folder.parent for folder in folders] + [folder / "sources" for folder in folders]:
-        if (root / "runtimes" / "kernels" / "quantized.h").is_file():
-            return root
-    raise NativeError(
-        "the C sources are not installed: install edgeemb with pip from its wheel or its checkout"
-    )
 
 
 def variants() -> list[str]:

@@ -1,0 +1,25 @@
+"""How long work tells what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+#: Called with (rows done, rows in all) while a codec works.
+Progress = Callable[[int, int], None]
+
+
+def silent(done: int, total: int) -> None:
+    """The `Progress` that shows nothing."""
+
+
+#: Called with the name of a step and (done, total) within it; total 0 where it is not known.
+Steps = Callable[[str, int, int], None]
+
+
+def no_steps(step: str, done: int, total: int) -> None:
+    """The `Steps` that shows nothing."""
