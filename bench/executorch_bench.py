@@ -231,8 +231,8 @@ class _Rows:
 
         from edgeemb.export.executorch import _lower, _trace
         from edgeemb.export.executorch_tables import lookups_for
-        from edgeemb.ops import TableModule
         from edgeemb.tables import encode
+        from edgeemb.torch_tables.ops import TableModule
 
         self.path = work / f"rows-{ops}.pte"
         if not self.path.exists():

@@ -25,10 +25,10 @@ from edgeemb.fitted import INDEX
 from edgeemb.model import Model, check_finite, find_tables
 from edgeemb.model_info import TensorInfo
 from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
-from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
 from edgeemb.text import words
 from edgeemb.text.words import RowForm
+from edgeemb.torch_tables.ops import LIBRARY
 
 _SCHEMA = 1
 _CLASSIFIER = "BertForSequenceClassification"

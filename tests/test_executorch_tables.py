@@ -14,9 +14,9 @@ from edgeemb.export.executorch import _lower, _trace
 from edgeemb.export.executorch_policy import BODIES, POLICY, lookup_policy
 from edgeemb.export.executorch_tables import lookups_for
 from edgeemb.native.kernels import quantized_lookup
-from edgeemb.ops import TableModule
 from edgeemb.runtimes.executorch_runner import Program, RunnerError
 from edgeemb.tables.program import BatchMatMul, Ids, MatMul, QuantizedLookup, walk
+from edgeemb.torch_tables.ops import TableModule
 from tests.tables_all import ROWS, SPECS, table_of
 
 IDS = np.random.default_rng(3).integers(0, ROWS, (1, 9))

@@ -12,8 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeemb.errors import SpecError
-from edgeemb.ngram_torch import ngram_bytes
-from edgeemb.ops import TableModule, fused, portable
 from edgeemb.tables import encode
 from edgeemb.tables.ngrams import (
     LANES,
@@ -27,6 +25,8 @@ from edgeemb.tables.ngrams import (
     rows_of_tokens,
 )
 from edgeemb.text.token_bytes import token_bytes
+from edgeemb.torch_tables.ngram import ngram_bytes
+from edgeemb.torch_tables.ops import TableModule, fused, portable
 from tests.make_golden_ngram import golden
 from tests.small_tokenizers import KINDS, load, tokenizer_json
 

@@ -11,9 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeemb.ops import QuantizedRows, TableModule, fused, portable
 from edgeemb.tables import Table
 from edgeemb.tables.program import BatchMatMul, CodebookLookup, Ids, MatMul, QuantizedLookup, walk
+from edgeemb.torch_tables.ops import QuantizedRows, TableModule, fused, portable
 from tests.tables_all import DIM, ROWS, SPECS, table_of, uncovered
 
 

@@ -1,6 +1,6 @@
 """A compressed table that learns, whatever its codec.
 
-`edgeemb.ops.TableModule` evaluates any lookup program with gradients; here its float arrays become parameters. An array that is stored in
+`edgeemb.torch_tables.ops.TableModule` evaluates any lookup program with gradients; here its float arrays become parameters. An array that is stored in
 float16 is rounded to it in every forward pass, and quantised codes are derived anew from a float shadow, both straight through. So the
 rows of a forward pass are those of the table that `TrainableTable.fitted` gives at that moment, and no conversion stands between training
 and export.
@@ -19,7 +19,6 @@ from torch.nn.utils import parametrize
 
 from edgeemb.adapt.rounding import Half, half_through, round_through
 from edgeemb.errors import TrainingError
-from edgeemb.ops import TableModule
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     ZERO_POINT,
@@ -35,6 +34,7 @@ from edgeemb.tables.program import (
     unpack_codes,
     walk,
 )
+from edgeemb.torch_tables.ops import TableModule
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -12,8 +12,8 @@ from onnxscript.values import Op, Opset
 from edgeemb.errors import ExportError
 from edgeemb.export.onnx_functions import DOMAIN, VERSION, bytes_op_name
 from edgeemb.model import Model
-from edgeemb.ops import LIBRARY
 from edgeemb.quiet import quiet
+from edgeemb.torch_tables.ops import LIBRARY
 
 #: IR 8 with opset 18 is read by every ONNX Runtime since 1.14.
 OPSET = 18

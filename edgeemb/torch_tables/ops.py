@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.errors import ExportError
-from edgeemb.ngram_torch import ngram_bytes, ngram_lookup
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     ZERO_POINT,
@@ -39,6 +38,7 @@ from edgeemb.tables.program import (
     Take,
     walk,
 )
+from edgeemb.torch_tables.ngram import ngram_bytes, ngram_lookup
 
 _QUANTIZED = "quantized_lookup(Tensor ids, Tensor codes, Tensor scales, int bits, int dim, int block, int planes) -> Tensor"
 _NGRAMS = "ngram_lookup(Tensor ids, Tensor tokens, Tensor starts, Tensor seeds, Tensor bases, int n, int longest) -> Tensor"
