@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences

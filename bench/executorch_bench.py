@@ -67,7 +67,7 @@ def peer(work: Path) -> Path:
 
     from edgeemb.export.executorch import _inputs, _trace
     from edgeemb.metrics import cosine
-    from edgeemb.model import load
+    from edgeemb.models.torch_model import load
     from edgeemb.text.sentences import sentences
 
     model = load(MODEL)
@@ -138,9 +138,9 @@ def _reference(spec: str) -> float:
     import torch
     from tokenizers import Tokenizer
 
-    from edgeemb.export.choices import choose_specs, fit_tables
     from edgeemb.metrics import cosine
-    from edgeemb.model import load
+    from edgeemb.models.fitting import choose_specs, fit_tables
+    from edgeemb.models.torch_model import load
     from edgeemb.text.sentences import sentences
 
     model = load(MODEL)

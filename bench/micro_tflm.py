@@ -64,7 +64,7 @@ def quantise(model: Path, out: Path, key: str) -> Path:
     from ai_edge_quantizer import qtyping
     from ai_edge_quantizer.quantizer import Quantizer
 
-    from edgeemb.export.tflite_flatbuffer import read_tflite, write_tflite
+    from edgeemb.models.tflite.flatbuffer import read_tflite, write_tflite
 
     quantizer = Quantizer(str(model))
     quantizer.add_static_config(".*", qtyping.TFLOperationName.FULLY_CONNECTED, 8, 8)

@@ -12,10 +12,10 @@ import transformers
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor, nn
 
-from edgeemb.modules import SequenceClassifier
+from edgeemb.models.huggingface.modules import SequenceClassifier
+from edgeemb.models.words import make_words_model, save_words_model
 from edgeemb.tables.ngrams import pad_tokens
 from edgeemb.text import words
-from edgeemb.words_model import make_words_model, save_words_model
 
 PIECES = 2000
 EPOCHS = 5
@@ -67,7 +67,7 @@ def train_words(texts: list[str], labels: list[str], folder: Path) -> list[str]:
 
     :param texts: training texts.
     :param labels: class of each.
-    :param folder: where the model goes, in the form of `edgeemb.words_model`.
+    :param folder: where the model goes, in the form of `edgeemb.models.words`.
     :return: names of the classes, in the order of the logits.
     """
     _prepare()

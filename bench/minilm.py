@@ -34,7 +34,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
 from edgeemb.export.onnx_trace import trace
 from edgeemb.export.parity import compare as parity_of
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 from edgeemb.runtimes import open_folder
 

@@ -30,7 +30,7 @@ from tables_lookup import Lookup
 from tables_page import markdown, plot
 from tokenizers import Tokenizer
 
-import edgeemb.model
+import edgeemb.models.torch_model
 from edgeemb.evaluate import embed
 from edgeemb.metrics import cosine, spearman
 from edgeemb.runtimes.text import pad
@@ -118,7 +118,9 @@ class Encoder:
     :param weight: float32[V, D].
     """
 
-    def __init__(self, model: edgeemb.model.Model, tokenizer_json: str, weight: NDArray[np.float32]) -> None:
+    def __init__(
+        self, model: edgeemb.models.torch_model.Model, tokenizer_json: str, weight: NDArray[np.float32]
+    ) -> None:
         self.module = model.module
         self.module.get_parameter(model.word_table.name).data = torch.from_numpy(weight)
         self.tokenizer = Tokenizer.from_str(tokenizer_json)
@@ -152,7 +154,7 @@ class Bench:
     """
 
     def __init__(self, source: str, sts: Path, corpus: Path) -> None:
-        self.model = edgeemb.model.load(source)
+        self.model = edgeemb.models.torch_model.load(source)
         if self.model.tokenizer_json is None:
             raise click.ClickException(f"{source} is no text model")
         self.tokenizer_json = self.model.tokenizer_json

@@ -24,8 +24,8 @@ def write(folder: Path) -> None:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    from edgeemb.export.tflite_flatbuffer import pack_tflite
     from edgeemb.export.tflite_graph import opcode_index
+    from edgeemb.models.tflite.flatbuffer import pack_tflite
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, number in vars(schema.BuiltinOperator).items():

@@ -28,12 +28,12 @@ except PackageNotFoundError:  # a checkout that was never installed
 
 
 def load(source: Any, **options: Any) -> Any:
-    """Load a model; see `edgeemb.loading.load` for the parameters.
+    """Load a model; see `edgeemb.models.loading.load` for the parameters.
 
     :param source: a model folder, a hub name, a finished ``.onnx`` file or a torch module.
-    :return: an `edgeemb.model_info.LoadedModel`.
+    :return: an `edgeemb.models.base.LoadedModel`.
     :raises ModelError: if it cannot be loaded, or a package for it is not installed.
     """
-    from edgeemb.loading import load as load_model
+    from edgeemb.models.loading import load as load_model
 
     return load_model(source, **options)

@@ -179,7 +179,7 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
             lambda console: show.print_bundle(console, Path(source), manifest),
         )
         return
-    from edgeemb.inspect import inspect_model
+    from edgeemb.models.summary import inspect_model
 
     summary = inspect_model(edgeemb.load(source, allow_pickle=allow_pickle))
     _print(as_json, summary.to_json, lambda console: show.print_model(console, summary))

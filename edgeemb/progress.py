@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
-
-
-#: Called with (rows done, rows in all) while a codec works.
+#: Called with (steps done, steps in all).
 Progress = Callable[[int, int], None]
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgeemb.devices import DeviceInfo
     from edgeemb.evaluate import ClassesResult, StsResult
     from edgeemb.export.targets import Target
-    from edgeemb.inspect import ModelSummary
+    from edgeemb.models.summary import ModelSummary
 
 #: Values of a vector that are printed.
 _SHOWN_VALUES = 6

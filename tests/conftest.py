@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 import edgeemb
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from tests.models import save_sentence
 
 ROOT = Path(__file__).parent.parent

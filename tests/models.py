@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedModel
 
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 
 WORDS = ("the", "cat", "sat", "on", "mat", "and", "ran", "away", "##ed", "##ing")
 TEXTS = ["the cat sat on the mat", "a cat", "and the cats ran away from the mat"]

@@ -23,8 +23,8 @@ from edgeemb.adapt.task import Report
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, ModelError, SpecError, TrainingError
-from edgeemb.export.choices import choose_specs, fit_tables
-from edgeemb.model import Model
+from edgeemb.models.fitting import choose_specs, fit_tables
+from edgeemb.models.torch_model import Model
 from tests.models import save_plain, save_sentence
 from tests.training import QUICK, write_corpus
 

@@ -26,7 +26,7 @@ from edgeemb.devices.arm64_phone import phones
 from edgeemb.devices.arm64_qemu import machine
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from tests.adb_cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
 from tests.requirements import requires_program
 

@@ -23,7 +23,7 @@ from edgeemb.errors import SpecError
 from edgeemb.export import android_kit
 from edgeemb.export.kits import FOLDER, Kit
 from edgeemb.export.tokenizer_file import tokenizer_bytes, why_not
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from edgeemb.text.sentences import sentences
 from tests.models import tiny_tokenizer

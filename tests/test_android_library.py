@@ -15,7 +15,7 @@ import pytest
 from edgeemb.errors import NativeError
 from edgeemb.export.android_library import ABIS, LIBRARIES, NDK, SOURCES, build_library
 from edgeemb.export.targets import find_target
-from edgeemb.export.tflite_flatbuffer import pack_tflite
+from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.tables import Table, encode
 from edgeemb.tables.program import QuantizedLookup
 from tests.lookup_models import lookup_model

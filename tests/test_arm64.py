@@ -25,7 +25,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
 from edgeemb.devices.process import Launcher, Setting, Worker
 from edgeemb.errors import DeviceError, NativeError, SpecError
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
 from tests.requirements import requires_program
 

@@ -23,7 +23,7 @@ from edgeemb.errors import DeviceError, SpecError
 from edgeemb.export.c import write
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.micro import read_sizes
 from tests.models import save_plain

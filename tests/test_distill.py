@@ -14,7 +14,7 @@ import edgeemb
 from edgeemb.adapt.task import Report
 from edgeemb.cli import main
 from edgeemb.errors import InputError, SpecError, TrainingError
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from tests.training import NOUNS, QUICK, write_corpus
 

@@ -20,7 +20,7 @@ from edgeemb.errors import BundleError, ExportError, InputError, NativeError, Sp
 from edgeemb.export.executorch import _inputs, write
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
-from edgeemb.model import Model, load
+from edgeemb.models.torch_model import Model, load
 from edgeemb.runtimes import executorch_build
 from edgeemb.runtimes.executorch_runner import Program
 from edgeemb.tables import encode

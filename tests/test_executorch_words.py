@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 import edgeemb
 from edgeemb.export.executorch import _lower, _trace
 from edgeemb.export.executorch_tables import PlainWords
+from edgeemb.models.words import WordRows
 from edgeemb.runtimes.executorch_runner import Program
 from edgeemb.tables.ngrams import ngram_rows
-from edgeemb.words_model import WordRows
 from tests.words_models import FORM, save_words
 
 #: Tokens of every length; what lies behind the first zero does not count.

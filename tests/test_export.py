@@ -20,7 +20,7 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, InputError, ModelError, SpecError
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from tests.models import TEXTS, Recommender, run, save_plain, save_sentence
 
 

@@ -15,7 +15,7 @@ from edgeemb.export import c_weights
 from edgeemb.export.c_source import Arrays
 from edgeemb.export.ios_kit import PACKAGE, module_name
 from edgeemb.export.kits import FOLDER
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
 

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from edgeemb.errors import ModelError
-from edgeemb.model import load
-from edgeemb.modules import POOLING_MODES, Pooling
+from edgeemb.models.huggingface.modules import POOLING_MODES, Pooling
+from edgeemb.models.torch_model import load
 from tests.models import (
     FAMILIES,
     HIDDEN,
@@ -270,6 +270,6 @@ def test_refuses_an_unknown_pooling_mode() -> None:
 
 def test_loads_without_printing_anything(tmp_path: Path) -> None:
     folder = save_plain(tmp_path / "m", head="ForMaskedLM")
-    code = f"from edgeemb.model import load; load({str(folder)!r})"
+    code = f"from edgeemb.models.torch_model import load; load({str(folder)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgeemb.errors import ModelError
-from edgeemb.model import load
+from edgeemb.models.torch_model import load
 from tests.models import TEXTS, run, save_plain, save_sentence, tiny_model, tiny_tokenizer
 
 

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import InputError, ModelError, SpecError
-from edgeemb.inspect import inspect_model
+from edgeemb.models.summary import inspect_model
 from tests.models import TEXTS
 from tests.onnx_models import DIM, ROWS, encoder, save
 from tests.weights import structured

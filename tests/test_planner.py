@@ -16,7 +16,7 @@ from edgeemb.errors import ModelError, SpecError
 from edgeemb.export.planner import Goal, Plan, parse_goal, plan, take_goal
 from edgeemb.export.planner_sample import Sample, with_rows
 from edgeemb.export.planner_space import Family, families, table_bytes
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.tables import CODECS, encode
 from tests.models import TEXTS, Recommender, run, save_sentence
 from tests.onnx_models import encoder, save

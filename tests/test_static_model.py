@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ModelError
-from edgeemb.static_model import StaticModel
+from edgeemb.models.static.model import StaticModel
 from tests.models import TEXTS, tiny_tokenizer
 from tests.weights import structured
 

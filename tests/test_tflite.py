@@ -21,9 +21,9 @@ from edgeemb.export.parity import sentences
 from edgeemb.export.tflite import check_ops
 from edgeemb.export.tflite_body import convert_body
 from edgeemb.export.tflite_convert import choose_lengths
-from edgeemb.export.tflite_flatbuffer import opcode_name, parse_tflite, write_tflite
 from edgeemb.export.tflite_policy import RUNTIMES
-from edgeemb.model import Model
+from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, write_tflite
+from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import tflite
 from tests.tflite_models import lookup_model
 from tests.words_models import save_words

@@ -13,8 +13,8 @@ import pytest
 
 import edgeemb
 from edgeemb.export.support import sample_tokens
-from edgeemb.export.tflite_flatbuffer import write_tflite
-from edgeemb.model import Model
+from edgeemb.models.tflite.flatbuffer import write_tflite
+from edgeemb.models.torch_model import Model
 from edgeemb.tables import Table, encode
 from tests.conftest import ROOT
 from tests.requirements import needs_tflm_wheel

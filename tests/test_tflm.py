@@ -14,9 +14,9 @@ import pytest
 import edgeemb
 from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.export.support import sample_tokens
-from edgeemb.export.tflite_flatbuffer import write_tflite
 from edgeemb.export.tflite_graph import opcode_index
-from edgeemb.model import Model
+from edgeemb.models.tflite.flatbuffer import write_tflite
+from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import tflm
 from edgeemb.runtimes.tflm import TflmEngine
 from edgeemb.tables import Table, encode

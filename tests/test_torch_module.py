@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from edgeemb.errors import ModelError
-from edgeemb.model import load
+from edgeemb.models.torch_model import load
 from tests.models import Recommender, onnx_session
 
 EXAMPLES = (torch.tensor([1, 2, 3]), torch.tensor([[0, 1], [2, 3], [4, 5]]))

@@ -21,14 +21,14 @@ from edgeemb.devices import profile_on
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, SpecError
-from edgeemb.inspect import inspect_model
+from edgeemb.models.summary import inspect_model
+from edgeemb.models.words import WordRows
 from edgeemb.native.compilers import host_compiler, run_compiler
 from edgeemb.runtimes.micro import build_library, symbol_prefix
 from edgeemb.tables.ngrams import ngram_rows
 from edgeemb.text import words
 from edgeemb.text.sentences import sentences
 from edgeemb.text.words import RowForm
-from edgeemb.words_model import WordRows
 from tests.requirements import requires_program
 from tests.words_models import CLASSES, FORM, make_words, save_words
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import transformers
 
+from edgeemb.models.words import WordsModel, make_words_model, save_words_model
 from edgeemb.text.words import RowForm
-from edgeemb.words_model import WordsModel, make_words_model, save_words_model
 
 #: Rows of 48 elements, which a projection takes to the 32 of the encoder.
 FORM = RowForm(width=12, n=3, lanes=4, dim=48)

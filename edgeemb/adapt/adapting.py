@@ -23,11 +23,11 @@ from edgeemb.adapt.task import Watch, unwatched
 from edgeemb.adapt.texts import read_texts, split_held_out
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError
-from edgeemb.export.choices import check_specs, read_specs
-from edgeemb.export.pruning import prune_model
-from edgeemb.fitted import INDEX, write_fitted
-from edgeemb.model import Model, load
+from edgeemb.models.torch_model import Model, load
+from edgeemb.models.trained import INDEX, write_fitted
+from edgeemb.models.vocabulary import prune_model
 from edgeemb.progress import Steps
+from edgeemb.tables.request import check_specs, read_specs
 from edgeemb.vocabulary import parse_vocab
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from edgeemb.adapt.encode import batch_of
 from edgeemb.adapt.texts import Ids
 from edgeemb.errors import InputError
-from edgeemb.modules import SequenceClassifier
+from edgeemb.models.huggingface.modules import SequenceClassifier
 from edgeemb.text.pairs import LabelledTexts
 
 #: Part of the probability that goes to the other classes: keeps logits small, which quantised heads like.

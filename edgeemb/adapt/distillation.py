@@ -18,8 +18,8 @@ from edgeemb.adapt.settings import Losses
 from edgeemb.adapt.texts import Ids, matching_tokens, tokenize
 from edgeemb.errors import SpecError
 from edgeemb.metrics import spearman
-from edgeemb.model import Model
-from edgeemb.modules import SentenceEncoder
+from edgeemb.models.huggingface.modules import SentenceEncoder
+from edgeemb.models.torch_model import Model
 
 _HELD_BATCH = 64
 _BLOCK = 16

@@ -41,15 +41,15 @@ from edgeemb.adapt.task import Watch, unwatched
 from edgeemb.adapt.texts import Ids, read_texts, split_held_out, tokenize
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import SpecError
-from edgeemb.export.choices import check_specs, read_specs
-from edgeemb.fitted import INDEX, write_fitted
-from edgeemb.model import Model, find_tables, load
-from edgeemb.modules import SentenceEncoder
+from edgeemb.models.huggingface.modules import SentenceEncoder
+from edgeemb.models.torch_model import Model, find_tables, load
+from edgeemb.models.trained import INDEX, write_fitted
+from edgeemb.models.words import WordsModel, save_words_model
 from edgeemb.progress import Steps
+from edgeemb.tables.request import check_specs, read_specs
 from edgeemb.tables.spec import Spec
 from edgeemb.text import words
 from edgeemb.text.pairs import LabelledTexts, read_labelled
-from edgeemb.words_model import WordsModel, save_words_model
 
 
 @dataclass(frozen=True)

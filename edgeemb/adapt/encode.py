@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.errors import SpecError
-from edgeemb.modules import SentenceEncoder, body_inputs
+from edgeemb.models.huggingface.modules import SentenceEncoder, body_inputs
 from edgeemb.runtimes.text import pad
 
 

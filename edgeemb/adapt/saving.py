@@ -12,8 +12,8 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from edgeemb.errors import ModelError
-from edgeemb.model import Model
-from edgeemb.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 
 #: What transformers calls the special tokens, and the texts that the families have for them.
@@ -94,7 +94,7 @@ def _save_stages(model: Model, encoder: SentenceEncoder, folder: Path) -> None:
         _write(folder / "config_sentence_transformers.json", prompts)
 
 
-#: Ends of the flags in a pooling's configuration, by the names of `edgeemb.modules.POOLING_MODES`.
+#: Ends of the flags in a pooling's configuration, by the names of `edgeemb.models.huggingface.modules.POOLING_MODES`.
 _POOLING_NAMES = {
     "cls": "cls_token",
     "max": "max_tokens",

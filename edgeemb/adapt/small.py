@@ -16,16 +16,16 @@ from edgeemb.adapt.distillation import encoder_of
 from edgeemb.adapt.student import copied
 from edgeemb.adapt.texts import Ids
 from edgeemb.errors import SpecError
-from edgeemb.huggingface import FAMILIES
-from edgeemb.model import Model, find_tables
-from edgeemb.model_info import TensorInfo
-from edgeemb.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.base import TensorInfo
+from edgeemb.models.huggingface.folder import FAMILIES
+from edgeemb.models.huggingface.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.torch_model import Model, find_tables
+from edgeemb.models.words import WordsModel, make_words_model
 from edgeemb.tables.codecs.lowrank import principal_axes
 from edgeemb.tables.ngrams import ngram_rows, pad_tokens
 from edgeemb.tables.spec import Spec
 from edgeemb.text import words
 from edgeemb.text.words import RowForm
-from edgeemb.words_model import WordsModel, make_words_model
 
 _CHUNK = 4096
 

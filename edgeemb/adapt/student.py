@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from edgeemb.adapt.table import TrainableTable
-from edgeemb.export.choices import word_tokens
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
+from edgeemb.models.vocabulary import word_tokens
 from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.spec import Spec

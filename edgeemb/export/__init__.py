@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgeemb.progress import Steps, no_steps
 
 if TYPE_CHECKING:
-    from edgeemb.model_info import LoadedModel
+    from edgeemb.models.base import LoadedModel
 
 
 def export(

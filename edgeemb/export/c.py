@@ -21,7 +21,7 @@ from edgeemb.export.c_weights import write_weights
 from edgeemb.export.c_wordpiece import WordPiece, read_wordpiece, refusal
 from edgeemb.export.c_words import scratch_floats, word_function, words_input
 from edgeemb.export.writers import Request, Written
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.micro import symbol_prefix
 from edgeemb.tables import Table, encode

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgeemb.errors import ExportError
-from edgeemb.model import Model
-from edgeemb.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.torch_model import Model
+from edgeemb.models.words import WordsModel
 from edgeemb.text.words import RowForm
-from edgeemb.words_model import WordsModel
 
 #: Enumerators of `runtimes/micro/layers.h`, by the class of the activation.
 ACTIVATIONS = {

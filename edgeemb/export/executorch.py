@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError
 from edgeemb.export.writers import Request, Written
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
 from edgeemb.quiet import quiet
 

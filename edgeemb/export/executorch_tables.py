@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.export.executorch_policy import lookup_policy
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
+from edgeemb.models.words import WordRows
 from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
 from edgeemb.torch_tables.ngram import ngram_bytes
 from edgeemb.torch_tables.ops import Lookups, TableModule, fused, portable
-from edgeemb.words_model import WordRows
 
 #: Begins the name of a sealed table.
 SEAL = "content_"

@@ -17,7 +17,7 @@ from edgeemb.export.onnx_body import convert_body
 from edgeemb.export.onnx_finished import with_tables
 from edgeemb.export.onnx_lowering import add_functions, replace_table
 from edgeemb.export.writers import Request, Written
-from edgeemb.onnx_model import OnnxModel
+from edgeemb.models.onnx.model import OnnxModel
 
 MODEL = "model.onnx"
 DATA = "model.data"

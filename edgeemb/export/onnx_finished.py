@@ -18,8 +18,8 @@ from edgeemb.errors import ExportError
 from edgeemb.export.onnx_body import convert_body
 from edgeemb.export.onnx_lowering import add_functions, is_used, replace_table
 from edgeemb.export.writers import KEEP
-from edgeemb.onnx_model import OnnxModel
-from edgeemb.onnx_tables import Graph, OnnxTable, element_types, row_lookup
+from edgeemb.models.onnx.model import OnnxModel
+from edgeemb.models.onnx.tables import Graph, OnnxTable, element_types, row_lookup
 from edgeemb.tables import Table
 
 #: The function bodies of the lookups are written in this op set, and functions came with this IR version.

@@ -20,7 +20,7 @@ from edgeemb.export.onnx_functions import (
     function_for,
     op_name,
 )
-from edgeemb.onnx_file import inner_graphs
+from edgeemb.models.onnx.file import inner_graphs
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     Add,

@@ -11,7 +11,7 @@ from onnxscript.values import Op, Opset
 
 from edgeemb.errors import ExportError
 from edgeemb.export.onnx_functions import DOMAIN, VERSION, bytes_op_name
-from edgeemb.model import Model
+from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 from edgeemb.torch_tables.ops import LIBRARY
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgeemb.metrics import cosine
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput, pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences

@@ -23,19 +23,20 @@ from edgeemb.bundle.manifest import (
 from edgeemb.bundle.writing import atomic_folder, file_entries
 from edgeemb.errors import SpecError
 from edgeemb.export import android_library
-from edgeemb.export.choices import check_specs, choose_specs, fit_tables
 from edgeemb.export.kits import Kit, write_kit
 from edgeemb.export.parity import compare, golden_text
 from edgeemb.export.planner import plan, take_goal
-from edgeemb.export.pruning import prune_model
 from edgeemb.export.targets import Target, find_target, host_abi
 from edgeemb.export.writers import BODIES, KEEP, Request, Written, writer_for
-from edgeemb.loading import load
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
+from edgeemb.models.fitting import choose_specs, fit_tables
+from edgeemb.models.loading import load
+from edgeemb.models.vocabulary import prune_model
 from edgeemb.native.libraries import find_library
 from edgeemb.progress import Steps
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table
+from edgeemb.tables.request import check_specs
 from edgeemb.tables.spec import parse_spec
 from edgeemb.text import words
 from edgeemb.vocabulary import parse_vocab

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.errors import SpecError
-from edgeemb.export.choices import word_frequency
 from edgeemb.export.planner_sample import Sample
 from edgeemb.export.planner_search import Candidate, Search
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
+from edgeemb.models.vocabulary import word_frequency
 from edgeemb.progress import Progress, silent
 
 _AUTO = re.compile(r"(?:([\w.\-/]+)=)?auto(?::(.*))?")

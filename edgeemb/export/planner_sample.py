@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.text import text_feeds
 from edgeemb.tables import Table
 from edgeemb.text.corpus import read_lines
@@ -119,8 +119,8 @@ def _with_onnx_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -
     import onnx
     from onnx import numpy_helper
 
-    from edgeemb.onnx_file import tensors
-    from edgeemb.onnx_model import OnnxModel
+    from edgeemb.models.onnx.file import tensors
+    from edgeemb.models.onnx.model import OnnxModel
 
     if not isinstance(model, OnnxModel):
         raise SpecError(

@@ -10,12 +10,12 @@ import numpy as np
 
 from edgeemb.errors import ExportError
 from edgeemb.export.tflite_body import check_body, convert_body, expand_ops
-from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite, write_tflite
 from edgeemb.export.tflite_graph import NUMPY_TYPES, Constants, add_signature
 from edgeemb.export.tflite_policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.export.tflite_tables import FoundTable, find_tables, replace_table, tidy
 from edgeemb.export.writers import KEEP, Request, Written
-from edgeemb.tflite_model import TfliteModel
+from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite, write_tflite
+from edgeemb.models.tflite.model import TfliteModel
 
 MODEL = "model.tflite"
 SCHEMA_VERSION = 3

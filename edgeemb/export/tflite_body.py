@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from edgeemb.errors import ExportError
-from edgeemb.export.tflite_flatbuffer import opcode_name, pack_tflite, parse_tflite
 from edgeemb.export.tflite_graph import Constants, Graph
 from edgeemb.export.tflite_policy import TfliteRuntime
+from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tflite
 
 #: Weights that share a scale in a 4-bit body.
 BLOCK = 32

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
-from edgeemb.export.tflite_flatbuffer import parse_tflite
-from edgeemb.model import Model
+from edgeemb.models.tflite.flatbuffer import parse_tflite
+from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 
 #: Lengths that a text model gets unless others are asked for; longer than the model's limit means that limit.

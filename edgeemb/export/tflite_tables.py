@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
 from edgeemb.export.tflite_arrays import Arrays
-from edgeemb.export.tflite_flatbuffer import opcode_name
 from edgeemb.export.tflite_graph import NUMPY_TYPES, TENSOR_TYPES, Constants, Graph
 from edgeemb.export.tflite_lowering import Lowering
 from edgeemb.export.tflite_policy import TfliteRuntime
+from edgeemb.models.tflite.flatbuffer import opcode_name
 from edgeemb.tables import Table
 
 _FLOATS = ("float32", "float16")

@@ -13,8 +13,8 @@ from edgeemb.export.targets import Target
 from edgeemb.tables import Table
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
-    from edgeemb.model_info import LoadedModel
+    from edgeemb.models.base import LoadedModel
+    from edgeemb.models.torch_model import Model
 
 #: Precisions of the body; a writer refuses those that its runtime has not.
 BODIES = ("fp32", "fp16", "int8", "int4")

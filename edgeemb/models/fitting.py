@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from tokenizers import Tokenizer
-
 from edgeemb.errors import SpecError
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
+from edgeemb.models.vocabulary import word_frequency, word_tokens
 from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, codec_of, encode, reads_tokens
+from edgeemb.tables.request import read_specs
 from edgeemb.tables.spec import Spec, parse_spec
-from edgeemb.text.corpus import token_frequency
-from edgeemb.text.token_bytes import token_bytes
 
 #: Spec of position and type tables that nothing else is said about.
 SMALL_TABLE = "int8"
-
-_NAMED = re.compile(r"([\w.\-/]+)=(.+)")
 
 
 def choose_specs(
@@ -65,41 +58,6 @@ def choose_specs(
     return specs
 
 
-def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
-    """Refuse specs that no table could have, before a model is loaded for them.
-
-    :param wanted: as in `choose_specs`.
-    :raises SpecError: if a spec does not parse, its codec or an option is unknown, or two bare specs are given.
-    """
-    named, bare = read_specs(wanted)
-    for spec in [*named.values(), *([bare] if bare else [])]:
-        codec_of(spec)
-
-
-def read_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> tuple[dict[str, Spec], Spec | None]:
-    """Read ``--table`` values.
-
-    :param wanted: as in `choose_specs`.
-    :return: specs by the name of their table, and the spec that has none.
-    :raises SpecError: if a spec does not parse, or two bare specs are given.
-    """
-    if isinstance(wanted, Mapping):
-        return {alias: parse_spec(text) for alias, text in wanted.items()}, None
-    named: dict[str, Spec] = {}
-    bare: list[Spec] = []
-    for text in [wanted] if isinstance(wanted, str) else wanted:
-        match = _NAMED.fullmatch(text)
-        if match is None:
-            bare.append(parse_spec(text))
-        else:
-            named[match[1]] = parse_spec(match[2])
-    if len(bare) > 1:
-        raise SpecError(
-            f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one"
-        )
-    return named, bare[0] if bare else None
-
-
 def fit_tables(
     model: LoadedModel,
     specs: Mapping[str, Spec],
@@ -137,29 +95,3 @@ def fit_tables(
             name=f"table {alias}",
         )
     return tables
-
-
-def word_tokens(model: LoadedModel) -> list[bytes] | None:
-    """The bytes of the token of each row of a model's word table.
-
-    :param model: a loaded model.
-    :return: one byte string a row; None without a tokenizer, or where rows stand for other things than tokens.
-    """
-    rows = model.word_table.rows
-    if model.tokenizer_json is None or (model.inputs[0].rows or rows) != rows:
-        return None
-    return token_bytes(model.tokenizer_json, rows)
-
-
-def word_frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:
-    """How often a corpus looks up each row of a model's word table.
-
-    :param model: a loaded model.
-    :param corpus: a text file, or a folder of them, or None.
-    :return: float64[V], positive; None without a corpus or a tokenizer.
-    :raises InputError: if the corpus cannot be used.
-    """
-    if corpus is None or model.tokenizer_json is None:
-        return None
-    ids = model.inputs[0].rows or model.word_table.rows
-    return model.row_frequency(token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, ids))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
 
 
 @dataclass(frozen=True)

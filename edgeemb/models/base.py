@@ -15,7 +15,7 @@ from edgeemb.tables import Table
 from edgeemb.text.words import RowForm
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
+    from edgeemb.models.torch_model import Model
     from edgeemb.vocabulary.prune import Pruned
 
 Kind = Literal["embedding", "classification", "module"]

@@ -18,13 +18,19 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.files import read_config
-from edgeemb.fitted import INDEX
-from edgeemb.model import Model, check_finite, find_tables
-from edgeemb.model_info import TensorInfo
-from edgeemb.modules import POOLING_MODES, Normalize, Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.base import TensorInfo
+from edgeemb.models.huggingface.checkpoint import read_weights
+from edgeemb.models.huggingface.modules import (
+    POOLING_MODES,
+    Normalize,
+    Pooling,
+    SentenceEncoder,
+    SequenceClassifier,
+)
+from edgeemb.models.torch_model import Model, check_finite, find_tables
+from edgeemb.models.trained import INDEX
 from edgeemb.quiet import quiet
 from edgeemb.text import words
 from edgeemb.text.words import RowForm

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError
-from edgeemb.export.tflite_flatbuffer import opcode_name, read_tflite
 from edgeemb.export.tflite_graph import NUMPY_TYPES
 from edgeemb.export.tflite_tables import FoundTable, find_tables
-from edgeemb.model_info import LoadedModel, TableInfo, TensorInfo
+from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
+from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
 from edgeemb.runtimes.tflite import find_interpreter
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
+    from edgeemb.models.torch_model import Model
 
 #: Made-up inputs that an export of such a model is compared on.
 EXAMPLES = 8

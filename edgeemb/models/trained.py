@@ -24,7 +24,7 @@ from edgeemb.tables.spec import parse_spec
 from edgeemb.tables.stored import program_from_json, program_to_json
 
 if TYPE_CHECKING:
-    from edgeemb.model_info import LoadedModel
+    from edgeemb.models.base import LoadedModel
 
 INDEX = "edgeemb.json"
 ARRAYS = "tables.safetensors"

@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config, read_text
-from edgeemb.model_info import Kind, LoadedModel, TableInfo, TensorInfo
-from edgeemb.onnx_file import read_onnx, tensors
-from edgeemb.onnx_tables import (
+from edgeemb.models.base import Kind, LoadedModel, TableInfo, TensorInfo
+from edgeemb.models.onnx.file import read_onnx, tensors
+from edgeemb.models.onnx.tables import (
     IDS,
     MASKS,
     POSITIONS,
@@ -36,7 +36,7 @@ from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
+    from edgeemb.models.torch_model import Model
 
 #: Tokens of the longest text where nothing says how many a model takes.
 MAX_LENGTH = 512
@@ -52,7 +52,7 @@ _ERRORS_ONLY = 4
 class OnnxModel(LoadedModel):
     """A finished ONNX model.
 
-    The other parameters are those of `edgeemb.model_info.LoadedModel`.
+    The other parameters are those of `edgeemb.models.base.LoadedModel`.
 
     :param proto: the model with its weights. It is never changed.
     :param path: the file, where there is one; ONNX Runtime then maps its weights.

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
 
 from edgeemb.errors import SpecError
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
 from edgeemb.progress import Progress, silent
+from edgeemb.text.corpus import token_frequency
+from edgeemb.text.token_bytes import token_bytes
 from edgeemb.vocabulary import Report, Selection, prune
 
 
@@ -38,3 +45,29 @@ def prune_model(
         progress=progress,
     )
     return model.with_tokens(pruned), pruned.report
+
+
+def word_tokens(model: LoadedModel) -> list[bytes] | None:
+    """The bytes of the token of each row of a model's word table.
+
+    :param model: a loaded model.
+    :return: one byte string a row; None without a tokenizer, or where rows stand for other things than tokens.
+    """
+    rows = model.word_table.rows
+    if model.tokenizer_json is None or (model.inputs[0].rows or rows) != rows:
+        return None
+    return token_bytes(model.tokenizer_json, rows)
+
+
+def word_frequency(model: LoadedModel, corpus: Path | None) -> NDArray[np.float64] | None:
+    """How often a corpus looks up each row of a model's word table.
+
+    :param model: a loaded model.
+    :param corpus: a text file, or a folder of them, or None.
+    :return: float64[V], positive; None without a corpus or a tokenizer.
+    :raises InputError: if the corpus cannot be used.
+    """
+    if corpus is None or model.tokenizer_json is None:
+        return None
+    ids = model.inputs[0].rows or model.word_table.rows
+    return model.row_frequency(token_frequency(Tokenizer.from_str(model.tokenizer_json), corpus, ids))

@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import nn
 
-from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
-from edgeemb.modules import POOLING_MODES, Normalize, Pooling
+from edgeemb.models.huggingface.checkpoint import read_weights
+from edgeemb.models.huggingface.modules import POOLING_MODES, Normalize, Pooling
 
 # The file of max_seq_length: named after the family by old versions of sentence-transformers.
 _SENTENCE_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")

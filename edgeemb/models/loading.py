@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.errors import ModelError
-from edgeemb.fitted import INDEX
-from edgeemb.model_info import LoadedModel
+from edgeemb.models.base import LoadedModel
+from edgeemb.models.trained import INDEX
 
 
 def load(
@@ -61,7 +61,7 @@ def _load_module(
 ) -> LoadedModel:
     from torch import nn
 
-    from edgeemb.torch_module import load_module
+    from edgeemb.models.torch_module import load_module
 
     if not isinstance(source, nn.Module):
         raise ModelError(
@@ -76,7 +76,7 @@ def _load_file(
     path: Path, name: str | None, tokenizer: str | Path | None, max_length: int | None
 ) -> LoadedModel:
     if path.suffix == ".tflite":
-        from edgeemb.tflite_model import load_tflite
+        from edgeemb.models.tflite.model import load_tflite
 
         if tokenizer is not None:
             raise ModelError(f"{path} takes ids: a tokenizer is used with .onnx files only, leave it out")
@@ -85,7 +85,7 @@ def _load_file(
         raise ModelError(
             f"{path} is a file; expected a model folder, a hub name, a finished .onnx or .tflite file or a torch module"
         )
-    from edgeemb.onnx_model import load_onnx
+    from edgeemb.models.onnx.model import load_onnx
 
     return load_onnx(path, name=name, tokenizer=tokenizer, max_length=max_length)
 
@@ -98,18 +98,18 @@ def _load_folder(
     revision: str | None,
     allow_pickle: bool,
 ) -> LoadedModel:
-    from edgeemb.static_model import is_static, load_static
+    from edgeemb.models.static.model import is_static, load_static
 
     name = name or path.resolve().name
     if is_static(path):
         return load_static(path, source=source, name=name, max_length=max_length)
     if (path / INDEX).is_file():
-        from edgeemb.words_model import is_words_folder, load_words_folder
+        from edgeemb.models.words import is_words_folder, load_words_folder
 
         if is_words_folder(path):
             return load_words_folder(path, source=source, name=name, max_length=max_length)
     # transformers takes seconds to import and the others do not need it.
-    from edgeemb.huggingface import find_folder, load_folder
+    from edgeemb.models.huggingface.folder import find_folder, load_folder
 
     folder = find_folder(source, revision=revision, allow_pickle=allow_pickle)
     if is_static(folder):

@@ -20,12 +20,12 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
-from edgeemb.onnx_model import MAX_LENGTH, OnnxModel, build
-from edgeemb.static_graph import StaticWeights, static_graph
+from edgeemb.models.onnx.model import MAX_LENGTH, OnnxModel, build
+from edgeemb.models.static.graph import StaticWeights, static_graph
 from edgeemb.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
-    from edgeemb.model import Model
+    from edgeemb.models.torch_model import Model
     from edgeemb.vocabulary.prune import Pruned
 
 # Its names in a checkpoint: model2vec's and sentence-transformers'.
@@ -36,7 +36,7 @@ _CHECKPOINT_NAMES = ("embeddings", "embedding.weight")
 class StaticModel(OnnxModel):
     """A static model as a graph in memory.
 
-    The other parameters are those of `edgeemb.onnx_model.OnnxModel`.
+    The other parameters are those of `edgeemb.models.onnx.model.OnnxModel`.
 
     :param held: its arrays.
     """
@@ -89,7 +89,7 @@ class StaticModel(OnnxModel):
 
     def torch_model(self) -> Model:
         """The same model as a torch module, for the writers that trace one."""
-        from edgeemb.static_module import static_module
+        from edgeemb.models.static.module import static_module
 
         return static_module(self)
 

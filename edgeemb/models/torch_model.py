@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
-from edgeemb.model_info import LoadedModel, Role, TableInfo
+from edgeemb.models.base import LoadedModel, Role, TableInfo
 
 if TYPE_CHECKING:
     from edgeemb.vocabulary.prune import Pruned
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Model(LoadedModel):
     """A torch model on the CPU, in float32 and in evaluation mode.
 
-    The other parameters are those of `edgeemb.model_info.LoadedModel`.
+    The other parameters are those of `edgeemb.models.base.LoadedModel`.
 
     :param module: maps ``inputs`` to ``outputs``, in order.
     :param example_inputs: tensors that ``module`` accepts, for tracing it.
@@ -117,13 +117,13 @@ class Model(LoadedModel):
 
 
 def load(source: str | Path | nn.Module, **options: Any) -> Model:
-    """Load a model as a torch module; see `edgeemb.loading.load` for the parameters.
+    """Load a model as a torch module; see `edgeemb.models.loading.load` for the parameters.
 
     :param source: what `edgeemb.load` takes, finished files aside.
     :return: the model; a torch module is copied, never changed.
     :raises ModelError: if it cannot be loaded, or is no torch model.
     """
-    from edgeemb.loading import load as load_any  # it imports Model from here
+    from edgeemb.models.loading import load as load_any  # it imports Model from here
 
     return load_any(source, **options).torch_model()
 

@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ModelError
-from edgeemb.model_info import Role, TableInfo
+from edgeemb.models.base import Role, TableInfo
 
 _FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 

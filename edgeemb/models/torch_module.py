@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
-from edgeemb.model import Model, check_finite, find_tables
-from edgeemb.model_info import TensorInfo
+from edgeemb.models.base import TensorInfo
+from edgeemb.models.torch_model import Model, check_finite, find_tables
 
 
 def load_module(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from edgeemb.model import Model
-from edgeemb.model_info import LoadedModel
-from edgeemb.static_graph import TINY, StaticWeights
+from edgeemb.models.base import LoadedModel
+from edgeemb.models.static.graph import TINY, StaticWeights
+from edgeemb.models.torch_model import Model
 
 if TYPE_CHECKING:
-    from edgeemb.static_model import StaticModel
+    from edgeemb.models.static.model import StaticModel
 
 
 class StaticEncoder(nn.Module):

@@ -23,15 +23,15 @@ from huggingface_hub.errors import (
 )
 from torch import Tensor, nn
 
-from edgeemb.checkpoint import read_weights
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config
-from edgeemb.fitted import read_fitted
-from edgeemb.model import Model, check_finite, find_tables
-from edgeemb.model_info import TensorInfo
-from edgeemb.modules import Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.base import TensorInfo
+from edgeemb.models.huggingface.checkpoint import read_weights
+from edgeemb.models.huggingface.modules import Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.sentence_folder import build_head, read_prompt, read_settings, read_stages
+from edgeemb.models.torch_model import Model, check_finite, find_tables
+from edgeemb.models.trained import read_fitted
 from edgeemb.quiet import quiet
-from edgeemb.sentence_folder import build_head, read_prompt, read_settings, read_stages
 from edgeemb.text.tokenizer import read_tokenizer
 
 # The package that carries the demo model, and the names it answers to.

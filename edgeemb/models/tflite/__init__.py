@@ -1,0 +1,1 @@
+"""Finished ``.tflite`` models."""
