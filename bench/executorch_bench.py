@@ -24,7 +24,7 @@ import click
 import numpy as np
 
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.runtimes.executorch_runner import Program
+from edgeemb.runtimes.executorch.runner import Program
 
 MODEL = "all-MiniLM-L6-v2"
 #: Name, table, body and ops of our programs.
@@ -247,7 +247,7 @@ class _Rows:
 @click.pass_obj
 def lookup(work: Path, runs: int) -> None:
     """Median microseconds of the operator for 128 random ids, from ExecuTorch's own record (ETDump)."""
-    from edgeemb.runtimes.executorch_profile import chrome_trace
+    from edgeemb.runtimes.executorch.profile import chrome_trace
 
     paths = {ops: _Rows(work, ops).path for ops in ("custom", "builtin")}
     programs = {ops: Program(path, threads=1, profile=True) for ops, path in paths.items()}
@@ -281,7 +281,7 @@ def lookup(work: Path, runs: int) -> None:
 def arm64(work: Path, package: Path, compiler: str, cpu: str) -> None:
     """The same sources against the aarch64 wheel, in C, compared with this machine."""
     from edgeemb.native.libraries import find_sources
-    from edgeemb.runtimes.executorch_build import FLAGS, LIBRARIES
+    from edgeemb.runtimes.executorch.build import FLAGS, LIBRARIES
 
     sources, here = find_sources() / "runtimes" / "executorch", Path(__file__).parent
     driver = work.resolve() / "driver-arm64"

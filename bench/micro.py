@@ -33,7 +33,7 @@ from edgeemb.devices.cortex_m_board import boards, find_board
 from edgeemb.devices.cortex_m_firmware import Firmware, build
 from edgeemb.devices.cortex_m_run import Run
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.micro import read_sizes
+from edgeemb.runtimes.c.engine import read_sizes
 
 #: The fixed encoder: a BERT of two layers, 64 elements, with 4096 pieces.
 ENCODER = {
@@ -218,8 +218,8 @@ def tflm() -> None:
     from micro_tflm import count, quantise
 
     from edgeemb.metrics import cosine
-    from edgeemb.runtimes.micro import build_library, symbol_prefix
-    from edgeemb.runtimes.tflm import TflmEngine
+    from edgeemb.runtimes.c.engine import build_library, symbol_prefix
+    from edgeemb.runtimes.tflm.engine import TflmEngine
 
     rng = np.random.default_rng(2)
     ids = rng.integers(5, ENCODER["vocab_size"], (16, TOKENS))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.devices.memory import read_memory
-from edgeemb.runtimes.tflite import find_interpreter, load_delegate
+from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
 
 #: Sequence lengths with a signature of their own.
 LENGTHS = (16, 128)

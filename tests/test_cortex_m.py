@@ -25,7 +25,7 @@ from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.micro import read_sizes
+from edgeemb.runtimes.c.engine import read_sizes
 from tests.models import save_plain
 from tests.requirements import requires_program
 from tests.words_models import save_words

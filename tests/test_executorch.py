@@ -21,8 +21,8 @@ from edgeemb.export.executorch import _inputs, write
 from edgeemb.export.targets import find_target
 from edgeemb.export.writers import Request
 from edgeemb.models.torch_model import Model, load
-from edgeemb.runtimes import executorch_build
-from edgeemb.runtimes.executorch_runner import Program
+from edgeemb.runtimes.executorch import build as executorch_build
+from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables import encode
 from tests import models
 
@@ -183,7 +183,7 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_two_processes_build_once(tmp_path: Path) -> None:
-    code = "from edgeemb.runtimes.executorch_build import build; p = build(); print(p.stat().st_ino)"
+    code = "from edgeemb.runtimes.executorch.build import build; p = build(); print(p.stat().st_ino)"
     environment = {**os.environ, "EDGEEMB_CACHE": str(tmp_path)}
     processes = [
         subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
@@ -321,9 +321,9 @@ def test_other_runtimes_have_no_file_of_tables(model: Model, tmp_path: Path) -> 
 def test_missing_kernels_are_named_with_what_brings_them(apart: list[Path]) -> None:
     code = """
 import sys, pathlib
-from edgeemb.runtimes.executorch import _explain
-from edgeemb.runtimes.executorch_runner import RunnerError
-from edgeemb.runtimes.executorch_stock import StockProgram
+from edgeemb.runtimes.executorch.engine import _explain
+from edgeemb.runtimes.executorch.runner import RunnerError
+from edgeemb.runtimes.executorch.stock import StockProgram
 folder = pathlib.Path(sys.argv[1])
 try:
     StockProgram(folder / "model.pte", folder / "tables.ptd").run([])

@@ -14,7 +14,7 @@ from edgeemb.export.executorch import _lower, _trace
 from edgeemb.export.executorch_policy import BODIES, POLICY, lookup_policy
 from edgeemb.export.executorch_tables import lookups_for
 from edgeemb.native.kernels import quantized_lookup
-from edgeemb.runtimes.executorch_runner import Program, RunnerError
+from edgeemb.runtimes.executorch.runner import Program, RunnerError
 from edgeemb.tables.program import BatchMatMul, Ids, MatMul, QuantizedLookup, walk
 from edgeemb.torch_tables.ops import TableModule
 from tests.tables_all import ROWS, SPECS, table_of

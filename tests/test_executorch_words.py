@@ -13,7 +13,7 @@ import edgeemb
 from edgeemb.export.executorch import _lower, _trace
 from edgeemb.export.executorch_tables import PlainWords
 from edgeemb.models.words import WordRows
-from edgeemb.runtimes.executorch_runner import Program
+from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables.ngrams import ngram_rows
 from tests.words_models import FORM, save_words
 

@@ -24,7 +24,7 @@ from edgeemb.export.tflite_convert import choose_lengths
 from edgeemb.export.tflite_policy import RUNTIMES
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, write_tflite
 from edgeemb.models.torch_model import Model
-from edgeemb.runtimes import tflite
+from edgeemb.runtimes.tflite import engine as tflite
 from tests.tflite_models import lookup_model
 from tests.words_models import save_words
 
@@ -184,7 +184,7 @@ def test_maps_the_table_and_copies_none_of_it(tmp_path: Path) -> None:
     write_tflite(lookup_model(np.ones((40_000, 256), np.float32)), path)
     program = (
         "import sys, numpy as np; from edgeemb.devices.memory import read_memory;"
-        "from edgeemb.runtimes.tflite import find_interpreter; module = find_interpreter();"
+        "from edgeemb.runtimes.tflite.engine import find_interpreter; module = find_interpreter();"
         "before = read_memory().anonymous_bytes; interpreter = module.Interpreter(model_path=sys.argv[1]);"
         "interpreter.get_signature_runner()(ids=np.arange(6, dtype=np.int32) * 6000);"
         "print(read_memory().anonymous_bytes - before)"

@@ -19,7 +19,7 @@ from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
 from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.tflite import find_interpreter, load_delegate
+from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import Index, Rows, walk
 from tests.requirements import HAS_TFLM_WHEEL

@@ -17,8 +17,8 @@ from edgeemb.export.support import sample_tokens
 from edgeemb.export.tflite_graph import opcode_index
 from edgeemb.models.tflite.flatbuffer import write_tflite
 from edgeemb.models.torch_model import Model
-from edgeemb.runtimes import tflm
-from edgeemb.runtimes.tflm import TflmEngine
+from edgeemb.runtimes.tflm import engine as tflm
+from edgeemb.runtimes.tflm.engine import TflmEngine
 from edgeemb.tables import Table, encode
 from tests.requirements import needs_tflm_wheel
 from tests.tflite_models import lookup_model, table_model

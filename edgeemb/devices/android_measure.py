@@ -20,7 +20,7 @@ from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress
-from edgeemb.runtimes.micro import read_sizes
+from edgeemb.runtimes.c.engine import read_sizes
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"

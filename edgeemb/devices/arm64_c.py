@@ -21,7 +21,7 @@ from edgeemb.errors import DeviceError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.progress import Progress
-from edgeemb.runtimes.micro import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.engine import read_sizes, sources, symbol_prefix
 
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2

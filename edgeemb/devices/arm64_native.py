@@ -11,7 +11,7 @@ from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.executorch_build import build_for
+from edgeemb.runtimes.executorch.build import build_for
 
 MACHINE = "aarch64"
 GCC, GXX = "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"

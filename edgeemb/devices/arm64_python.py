@@ -16,7 +16,7 @@ from edgeemb.devices.machine import version_of
 from edgeemb.devices.process import Launcher
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.libraries import python_package
-from edgeemb.runtimes.executorch_build import LIBRARY_VARIABLE
+from edgeemb.runtimes.executorch.build import LIBRARY_VARIABLE
 
 #: Packages that any bundle needs there, and those of each runtime; what these name as their needs and an inference does not is left out.
 COMMON = ("numpy", "tokenizers")

@@ -24,7 +24,7 @@ from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, 
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.micro import read_sizes
+from edgeemb.runtimes.c.engine import read_sizes
 
 ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.

@@ -25,7 +25,7 @@ from edgeemb.files import read_json
 from edgeemb.metrics import cosine
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.session import Session
-from edgeemb.runtimes.tflm import PACKAGE, VERSION, TflmEngine
+from edgeemb.runtimes.tflm.engine import PACKAGE, VERSION, TflmEngine
 
 MAX_GOLDEN_BYTES = 64 * 2**20
 RUNTIMES = ("tflm", "tflite", "tflite-runtime")

@@ -32,11 +32,11 @@ from edgeemb.runtimes import Session, open_bundle
 
 #: Module that imports a runtime, by the manifest's name of it.
 ENGINE_MODULES = {
-    "onnx": "edgeemb.runtimes.onnxruntime",
-    "tflite": "edgeemb.runtimes.tflite",
-    "tflite-runtime": "edgeemb.runtimes.tflite",
-    "tflm": "edgeemb.runtimes.tflm",
-    "executorch": "edgeemb.runtimes.executorch",
+    "onnx": "edgeemb.runtimes.onnxruntime.engine",
+    "tflite": "edgeemb.runtimes.tflite.engine",
+    "tflite-runtime": "edgeemb.runtimes.tflite.engine",
+    "tflm": "edgeemb.runtimes.tflm.engine",
+    "executorch": "edgeemb.runtimes.executorch.engine",
 }
 
 

@@ -14,7 +14,7 @@ from edgeemb.bundle.reading import file_entry
 from edgeemb.export.android_library import API
 from edgeemb.export.kits import Kit, fill
 from edgeemb.export.tokenizer_file import FILE, tokenizer_bytes, why_not
-from edgeemb.runtimes.micro import symbol_prefix
+from edgeemb.runtimes.c.engine import symbol_prefix
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35

@@ -8,7 +8,7 @@ import shutil
 from edgeemb.export.c_kit import golden_header
 from edgeemb.export.c_wordpiece import refusal
 from edgeemb.export.kits import FOLDER, Kit, fill
-from edgeemb.runtimes.micro import STATUS, read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.engine import STATUS, read_sizes, sources, symbol_prefix
 
 PACKAGE = "Package.swift"
 #: The C module's header, whose name does not depend on the model.

@@ -67,23 +67,23 @@ def open_folder(
     engine: Engine
     match manifest.runtime:
         case "onnx":
-            from edgeemb.runtimes.onnxruntime import OnnxRuntimeEngine
+            from edgeemb.runtimes.onnxruntime.engine import OnnxRuntimeEngine
 
             engine = OnnxRuntimeEngine(folder, manifest, ops, threads, ops_profile)
         case "c":
-            from edgeemb.runtimes.micro import MicroEngine
+            from edgeemb.runtimes.c.engine import MicroEngine
 
             engine = MicroEngine(folder, manifest.name)
         case "executorch":
-            from edgeemb.runtimes.executorch import ExecuTorchEngine
+            from edgeemb.runtimes.executorch.engine import ExecuTorchEngine
 
             engine = ExecuTorchEngine(folder, manifest, ops, threads, ops_profile)
         case "tflite" | "tflite-runtime":
-            from edgeemb.runtimes.tflite import TfliteEngine
+            from edgeemb.runtimes.tflite.engine import TfliteEngine
 
             engine = TfliteEngine(folder, manifest, ops, threads, ops_profile)
         case "tflm":
-            from edgeemb.runtimes.tflm import TflmEngine
+            from edgeemb.runtimes.tflm.engine import TflmEngine
 
             engine = TflmEngine(folder, manifest, ops)
         case other:

@@ -3,7 +3,7 @@
  * The wheel hands a registering function the address of its C++ op resolver and exports no way to add an op to it: the entry is written
  * into the resolver itself. Its layout is that of one build, tflite-micro 0.dev20261023182759; `tflm_resolver_fits` refuses what does not
  * look like it, and edgeemb refuses other versions before it comes to that. The two functions of the wheel that the op calls are found by
- * their symbols (see edgeemb/runtimes/tflm_worker.py) and handed in. Firmware that builds TFLM from its sources takes edgeemb_tflm.cc
+ * their symbols (see edgeemb/runtimes/tflm/worker.py) and handed in. Firmware that builds TFLM from its sources takes edgeemb_tflm.cc
  * instead, which needs none of this. */
 #ifndef EDGEEMB_TFLM_ABI_H
 #define EDGEEMB_TFLM_ABI_H

@@ -30,7 +30,7 @@ from edgeemb.models.onnx.tables import (
     find_tables,
     not_constant,
 )
-from edgeemb.runtimes.onnxruntime import RUNTIME_ERRORS, first_line
+from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS, first_line
 from edgeemb.runtimes.text import pad, text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer

@@ -17,7 +17,7 @@ from edgeemb.export.tflite_graph import NUMPY_TYPES
 from edgeemb.export.tflite_tables import FoundTable, find_tables
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
 from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
-from edgeemb.runtimes.tflite import find_interpreter
+from edgeemb.runtimes.tflite.engine import find_interpreter
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model

@@ -17,8 +17,8 @@ import torch
 from executorch.extension.pybindings import portable_lib
 from numpy.typing import NDArray
 
-from edgeemb.runtimes.executorch_build import build
-from edgeemb.runtimes.executorch_runner import TYPES, InputInfo, RunnerError
+from edgeemb.runtimes.executorch.build import build
+from edgeemb.runtimes.executorch.runner import TYPES, InputInfo, RunnerError
 
 #: The error number in a message such as "Failed to load method forward, error: 0x:14".
 _CODE = re.compile(r"0x:?([0-9a-f]+)")

@@ -22,7 +22,7 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
 from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.session import Feeds
-from edgeemb.runtimes.tflm_worker import pack, unpack
+from edgeemb.runtimes.tflm.worker import pack, unpack
 
 MODEL = "model.tflite"
 PACKAGE = "tflite-micro"
@@ -72,7 +72,7 @@ class TflmEngine:
         self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-tflm-")
         self._log = (Path(self._folder.name) / "log").open("w+b")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edgeemb.runtimes.tflm_worker", str((folder / MODEL).resolve()), library],
+            [sys.executable, "-m", "edgeemb.runtimes.tflm.worker", str((folder / MODEL).resolve()), library],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

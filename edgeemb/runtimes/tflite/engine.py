@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.litert_profile import ProfiledModel
 from edgeemb.runtimes.session import Feeds
+from edgeemb.runtimes.tflite.profile import ProfiledModel
 
 MODEL = "model.tflite"
 #: Interpreters that can run a bundle, in the order in which they are looked for.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import NativeError
-from edgeemb.runtimes.executorch_build import build
+from edgeemb.runtimes.executorch.build import build
 
 _VERSION = 1
 _MOST_DIMENSIONS = 16

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, SpecError
-from edgeemb.runtimes.executorch_build import executorch_version
-from edgeemb.runtimes.executorch_runner import InputInfo, Program, RunnerError
+from edgeemb.runtimes.executorch.build import executorch_version
+from edgeemb.runtimes.executorch.runner import InputInfo, Program, RunnerError
 from edgeemb.runtimes.session import Feeds
 
 PROGRAM = "model.pte"
@@ -99,7 +99,7 @@ class ExecuTorchEngine:
 
         :raises SpecError: if the session was opened without one.
         """
-        from edgeemb.runtimes.executorch_profile import chrome_trace
+        from edgeemb.runtimes.executorch.profile import chrome_trace
 
         if self._profile is None or not isinstance(self.program, Program):
             raise SpecError("this session keeps no profile: open it with ops_profile")
@@ -134,7 +134,7 @@ class ExecuTorchEngine:
 
 def _open(path: Path, tables: Path | None, threads: int, profile: bool, custom: bool) -> AnyProgram:
     if os.environ.get(RUNTIME_VARIABLE) == "stock":
-        from edgeemb.runtimes.executorch_stock import StockProgram
+        from edgeemb.runtimes.executorch.stock import StockProgram
 
         return StockProgram(path, tables, threads, custom)
     return Program(path, tables, threads, profile)

@@ -1,4 +1,4 @@
-"""The process that TensorFlow Lite Micro runs in (``python -m edgeemb.runtimes.tflm_worker MODEL LIBRARY``).
+"""The process that TensorFlow Lite Micro runs in (``python -m edgeemb.runtimes.tflm.worker MODEL LIBRARY``).
 
 It answers one JSON line for each JSON line on its standard input, and ends when that closes. TFLM reports to the standard error stream,
 what it allocated included, and has no other way to tell: hence a process of its own. LIBRARY is the custom op's, or empty.

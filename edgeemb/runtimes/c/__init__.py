@@ -1,0 +1,1 @@
+"""C exports, compiled for this machine."""

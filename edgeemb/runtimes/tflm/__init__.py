@@ -1,0 +1,1 @@
+"""Bundles in TensorFlow Lite Micro."""
