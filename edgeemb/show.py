@@ -125,7 +125,7 @@ def print_plan(console: Console, plan: Mapping[str, Any]) -> None:
     """Print what the planner chose from.
 
     :param console: where to.
-    :param plan: what `edgeemb.export.planner.Plan.to_json` gives.
+    :param plan: what `edgeemb.planner.planning.Plan.to_json` gives.
     """
     console.print(
         f"Planned for {plan['goal']}: {plan['tried']} specs tried, mean cosine over {plan['sentences']} samples"

@@ -13,10 +13,10 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli import main
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.export.planner import Goal, Plan, parse_goal, plan, take_goal
-from edgeemb.export.planner_sample import Sample, with_rows
-from edgeemb.export.planner_space import Family, families, table_bytes
 from edgeemb.models.torch_model import Model
+from edgeemb.planner.planning import Goal, Plan, parse_goal, plan, take_goal
+from edgeemb.planner.sample import Sample, with_rows
+from edgeemb.planner.space import Family, families, table_bytes
 from edgeemb.tables import CODECS, encode
 from tests.models import TEXTS, Recommender, run, save_sentence
 from tests.onnx_models import encoder, save

@@ -82,7 +82,7 @@ class Manifest:
     :param sizes: bytes by part: ``tables``, ``body``, ``tokenizer``, ``libraries``, ``kit``, ``total``.
     :param parity: sentences compared with the original, ``cosine_mean``, ``cosine_min``.
     :param vocabulary: report of a pruned vocabulary, or None.
-    :param plan: what the planner chose and what it chose from (see `edgeemb.export.planner.Plan`), or None.
+    :param plan: what the planner chose and what it chose from (see `edgeemb.planner.planning.Plan`), or None.
     :param files: every other file of the bundle, by its path with ``/``.
     :param command: the command that wrote the bundle.
     :param versions: versions of what wrote it.

@@ -25,7 +25,6 @@ from edgeemb.errors import SpecError
 from edgeemb.export import android_library
 from edgeemb.export.kits import Kit, write_kit
 from edgeemb.export.parity import compare, golden_text
-from edgeemb.export.planner import plan, take_goal
 from edgeemb.export.targets import Target, find_target, host_abi
 from edgeemb.export.writers import BODIES, KEEP, Request, Written, writer_for
 from edgeemb.models.base import LoadedModel
@@ -33,6 +32,7 @@ from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.loading import load
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.native.libraries import find_library
+from edgeemb.planner.planning import plan, take_goal
 from edgeemb.progress import Steps
 from edgeemb.runtimes import open_folder
 from edgeemb.tables import Table

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.export.planner_sample import Sample
-from edgeemb.export.planner_space import Family, families, table_bytes
+from edgeemb.planner.sample import Sample
+from edgeemb.planner.space import Family, families, table_bytes
 from edgeemb.progress import Progress
 from edgeemb.quiet import quiet
 from edgeemb.tables import encode

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.errors import SpecError
-from edgeemb.export.planner_sample import Sample
-from edgeemb.export.planner_search import Candidate, Search
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.vocabulary import word_frequency
+from edgeemb.planner.sample import Sample
+from edgeemb.planner.search import Candidate, Search
 from edgeemb.progress import Progress, silent
 
 _AUTO = re.compile(r"(?:([\w.\-/]+)=)?auto(?::(.*))?")

@@ -1,0 +1,1 @@
+"""The choice of table specs for a budget or a quality."""
