@@ -27,7 +27,7 @@ from edgeemb.devices.arm64_phone import phones
 from edgeemb.devices.arm64_python import guest
 from edgeemb.devices.arm64_qemu import MARK
 from edgeemb.devices.process import Setting, Worker
-from edgeemb.export.onnx_functions import DOMAIN, function_for, op_name
+from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
 from edgeemb.tables.program import Ids, QuantizedLookup
 
 BLOCK = 32

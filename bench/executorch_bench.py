@@ -65,7 +65,7 @@ def peer(work: Path) -> Path:
     from executorch.extension.llm.export.quantize import quantize_model_
     from tokenizers import Tokenizer
 
-    from edgeemb.export.executorch import _inputs, _trace
+    from edgeemb.exporters.executorch.writer import _inputs, _trace
     from edgeemb.metrics import cosine
     from edgeemb.models.torch_model import load
     from edgeemb.text.sentences import sentences
@@ -229,8 +229,8 @@ class _Rows:
     def __init__(self, work: Path, ops: str) -> None:
         import torch
 
-        from edgeemb.export.executorch import _lower, _trace
-        from edgeemb.export.executorch_tables import lookups_for
+        from edgeemb.exporters.executorch.tables import lookups_for
+        from edgeemb.exporters.executorch.writer import _lower, _trace
         from edgeemb.tables import encode
         from edgeemb.torch_tables.ops import TableModule
 

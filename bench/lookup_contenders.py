@@ -18,7 +18,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from edgeemb.export.onnx_functions import DOMAIN, function_for, op_name
+from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
 from edgeemb.native import kernels as native
 from edgeemb.tables.program import CodebookLookup, Ids, QuantizedLookup
 

@@ -97,9 +97,9 @@ def model(folder: Path, **options: Any) -> Any:
 
 def export(source: Any, folder: Path, table: str, tokens: int, target: str = "cortex-m7") -> Path:
     """The sources of a model, without the comparison of a whole export."""
-    from edgeemb.export.c import write
-    from edgeemb.export.targets import find_target
-    from edgeemb.export.writers import Request
+    from edgeemb.exporters.c.writer import write
+    from edgeemb.exporters.targets import find_target
+    from edgeemb.exporters.writers import Request
     from edgeemb.models.fitting import choose_specs, fit_tables
 
     folder.mkdir()

@@ -32,8 +32,8 @@ from edgeemb.bundle.writing import file_entries
 from edgeemb.compare import compare
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
-from edgeemb.export.onnx_trace import trace
-from edgeemb.export.parity import compare as parity_of
+from edgeemb.exporters.onnx.trace import trace
+from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 from edgeemb.runtimes import open_folder

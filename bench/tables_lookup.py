@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import NativeError
-from edgeemb.export.onnx_lowering import add_functions, replace_table
+from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import Table
 

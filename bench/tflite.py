@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 from tflite_process import LENGTHS, interpreter, resident, runner
 
 import edgeemb
-from edgeemb.export.tflite_body import convert_body, expand_ops
-from edgeemb.export.tflite_convert import convert
-from edgeemb.export.tflite_graph import Constants, Graph, add_signature
-from edgeemb.export.tflite_policy import RUNTIMES
-from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.body import convert_body, expand_ops
+from edgeemb.exporters.tflite.convert import convert
+from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
+from edgeemb.exporters.tflite.policy import RUNTIMES
+from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
 from edgeemb.metrics import cosine
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite, write_tflite
 from edgeemb.tables import encode

@@ -4,7 +4,7 @@
     python bench/tflite_ops.py ask FOLDER tflite_runtime         # with the runtime: prints NAME:VERSION
     python bench/tflite_ops.py ask FOLDER tflite_micro
 
-The answers are the lists of edgeemb/export/tflite_ops.py.
+The answers are the lists of edgeemb/exporters/tflite/ops.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def write(folder: Path) -> None:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    from edgeemb.export.tflite_graph import opcode_index
+    from edgeemb.exporters.tflite.graph import opcode_index
     from edgeemb.models.tflite.flatbuffer import pack_tflite
 
     folder.mkdir(parents=True, exist_ok=True)

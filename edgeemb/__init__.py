@@ -15,7 +15,7 @@ from typing import Any
 
 from edgeemb.adapt import adapt, distill
 from edgeemb.errors import EdgeembError
-from edgeemb.export import export
+from edgeemb.exporters import export
 from edgeemb.runtimes import Session
 from edgeemb.runtimes import open_bundle as open
 

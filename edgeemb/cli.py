@@ -227,7 +227,7 @@ def evaluate(
 @_json
 def targets(as_json: bool) -> None:
     """List what a model can be exported for."""
-    from edgeemb.export.targets import targets as all_targets
+    from edgeemb.exporters.targets import targets as all_targets
 
     known = all_targets()
     _print(

@@ -27,7 +27,7 @@ from edgeemb.bundle.manifest import Manifest
 if TYPE_CHECKING:
     from edgeemb.devices import DeviceInfo
     from edgeemb.evaluate import ClassesResult, StsResult
-    from edgeemb.export.targets import Target
+    from edgeemb.exporters.targets import Target
     from edgeemb.models.summary import ModelSummary
 
 #: Values of a vector that are printed.

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from edgeemb.export.support import sample_tokens
+from edgeemb.exporters.support import sample_tokens
 from edgeemb.tables import CODECS, Table, encode
 
 ROWS = 300

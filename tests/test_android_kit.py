@@ -20,9 +20,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 import edgeemb
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import SpecError
-from edgeemb.export import android_kit
-from edgeemb.export.kits import FOLDER, Kit
-from edgeemb.export.tokenizer_file import tokenizer_bytes, why_not
+from edgeemb.exporters.kits import FOLDER, Kit
+from edgeemb.exporters.kits import android as android_kit
+from edgeemb.exporters.kits.tokenizer_file import tokenizer_bytes, why_not
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from edgeemb.text.sentences import sentences

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edgeemb.errors import NativeError
-from edgeemb.export.android_library import ABIS, LIBRARIES, NDK, SOURCES, build_library
-from edgeemb.export.targets import find_target
+from edgeemb.exporters.kits.android_library import ABIS, LIBRARIES, NDK, SOURCES, build_library
+from edgeemb.exporters.targets import find_target
 from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.tables import Table, encode
 from edgeemb.tables.program import QuantizedLookup

@@ -17,14 +17,14 @@ from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.errors import ExportError, InputError, NativeError
-from edgeemb.export.c import write
-from edgeemb.export.c_arena import ALIGNMENT, Buffer, plan_arena
-from edgeemb.export.c_lookup import Lowering, array_bytes
-from edgeemb.export.c_source import interleave
-from edgeemb.export.c_wordpiece import refusal
-from edgeemb.export.support import sample_tokens
-from edgeemb.export.targets import find_target
-from edgeemb.export.writers import Request
+from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
+from edgeemb.exporters.c.lookup import Lowering, array_bytes
+from edgeemb.exporters.c.source import interleave
+from edgeemb.exporters.c.wordpiece import refusal
+from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.support import sample_tokens
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.engine import build_library, read_sizes, symbol_prefix

@@ -20,9 +20,9 @@ from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m_run import Count, Run
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
-from edgeemb.export.c import write
-from edgeemb.export.targets import find_target
-from edgeemb.export.writers import Request
+from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.engine import read_sizes

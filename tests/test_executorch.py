@@ -17,9 +17,9 @@ import torch
 import edgeemb
 from edgeemb.devices.operators import read_operators
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
-from edgeemb.export.executorch import _inputs, write
-from edgeemb.export.targets import find_target
-from edgeemb.export.writers import Request
+from edgeemb.exporters.executorch.writer import _inputs, write
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
 from edgeemb.models.torch_model import Model, load
 from edgeemb.runtimes.executorch import build as executorch_build
 from edgeemb.runtimes.executorch.runner import Program

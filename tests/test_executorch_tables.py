@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgeemb.export.executorch import _lower, _trace
-from edgeemb.export.executorch_policy import BODIES, POLICY, lookup_policy
-from edgeemb.export.executorch_tables import lookups_for
+from edgeemb.exporters.executorch.policy import BODIES, POLICY, lookup_policy
+from edgeemb.exporters.executorch.tables import lookups_for
+from edgeemb.exporters.executorch.writer import _lower, _trace
 from edgeemb.native.kernels import quantized_lookup
 from edgeemb.runtimes.executorch.runner import Program, RunnerError
 from edgeemb.tables.program import BatchMatMul, Ids, MatMul, QuantizedLookup, walk

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 import edgeemb
-from edgeemb.export.executorch import _lower, _trace
-from edgeemb.export.executorch_tables import PlainWords
+from edgeemb.exporters.executorch.tables import PlainWords
+from edgeemb.exporters.executorch.writer import _lower, _trace
 from edgeemb.models.words import WordRows
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables.ngrams import ngram_rows

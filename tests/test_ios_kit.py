@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import edgeemb
-from edgeemb.export import c_weights
-from edgeemb.export.c_source import Arrays
-from edgeemb.export.ios_kit import PACKAGE, module_name
-from edgeemb.export.kits import FOLDER
+from edgeemb.exporters.c import weights as c_weights
+from edgeemb.exporters.c.source import Arrays
+from edgeemb.exporters.kits import FOLDER
+from edgeemb.exporters.kits.ios import PACKAGE, module_name
 from edgeemb.models.torch_model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe

@@ -11,7 +11,7 @@ from onnx import TensorProto
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
 
 from edgeemb import tables
-from edgeemb.export.onnx_functions import function_for, op_name
+from edgeemb.exporters.onnx.functions import function_for, op_name
 from edgeemb.tables.program import CodebookLookup, Ids
 from edgeemb.tables.program import run as run_program
 from tests.buffers import same_bits

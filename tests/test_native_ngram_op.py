@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
 
-from edgeemb.export.onnx_functions import bytes_function, bytes_op_name, function_for, op_name
-from edgeemb.export.support import sample_tokens
+from edgeemb.exporters.onnx.functions import bytes_function, bytes_op_name, function_for, op_name
+from edgeemb.exporters.support import sample_tokens
 from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS
 from edgeemb.tables.ngrams import (
     LANES,

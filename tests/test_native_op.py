@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, RuntimeException
 
-from edgeemb.export.onnx_functions import function_for, op_name
+from edgeemb.exporters.onnx.functions import function_for, op_name
 from edgeemb.native import kernels as native
 from edgeemb.tables.program import Ids, QuantizedLookup
 from tests.lookup_models import lookup_model, run, session

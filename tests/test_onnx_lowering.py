@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb import tables
 from edgeemb.errors import ExportError
-from edgeemb.export.onnx_lowering import add_functions, replace_table
-from edgeemb.export.support import sample_tokens
+from edgeemb.exporters.onnx.lowering import add_functions, replace_table
+from edgeemb.exporters.support import sample_tokens
 from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS
 from edgeemb.tables import Table

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from edgeemb.export.support import COLUMNS, LEGEND, SPECS, sample_table, support_page
+from edgeemb.exporters.support import COLUMNS, LEGEND, SPECS, sample_table, support_page
 from edgeemb.tables import CODECS
 from tests.conftest import ROOT
 
 
 def test_is_up_to_date() -> None:
     page = (ROOT / "docs" / "support.md").read_text("utf-8")
-    assert page == support_page(), "run python -m edgeemb.export.support"
+    assert page == support_page(), "run python -m edgeemb.exporters.support"
 
 
 def test_knows_every_codec() -> None:

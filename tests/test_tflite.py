@@ -17,11 +17,11 @@ import edgeemb
 from edgeemb.devices.host import profile
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
-from edgeemb.export.parity import sentences
-from edgeemb.export.tflite import check_ops
-from edgeemb.export.tflite_body import convert_body
-from edgeemb.export.tflite_convert import choose_lengths
-from edgeemb.export.tflite_policy import RUNTIMES
+from edgeemb.exporters.parity import sentences
+from edgeemb.exporters.tflite.body import convert_body
+from edgeemb.exporters.tflite.convert import choose_lengths
+from edgeemb.exporters.tflite.policy import RUNTIMES
+from edgeemb.exporters.tflite.writer import check_ops
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, write_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.tflite import engine as tflite

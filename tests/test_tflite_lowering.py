@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
-from edgeemb.export.support import SPECS, sample_tokens
-from edgeemb.export.tflite_graph import Constants
-from edgeemb.export.tflite_policy import FORMS, FUSED, RUNTIMES, rounds
-from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.exporters.support import SPECS, sample_tokens
+from edgeemb.exporters.tflite.graph import Constants
+from edgeemb.exporters.tflite.policy import FORMS, FUSED, RUNTIMES, rounds
+from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite
 from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate

@@ -17,7 +17,7 @@ import edgeemb
 from edgeemb.devices import profile_on
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError
-from edgeemb.export.tflite_graph import Constants, Graph
+from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
 from tests.requirements import needs_tflm_wheel
 from tests.tflite_models import lookup_model

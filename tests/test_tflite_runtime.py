@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import edgeemb
-from edgeemb.export.support import sample_tokens
+from edgeemb.exporters.support import sample_tokens
 from edgeemb.models.tflite.flatbuffer import write_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.tables import Table, encode

@@ -13,8 +13,8 @@ import pytest
 
 import edgeemb
 from edgeemb.errors import BundleError, InputError, NativeError
-from edgeemb.export.support import sample_tokens
-from edgeemb.export.tflite_graph import opcode_index
+from edgeemb.exporters.support import sample_tokens
+from edgeemb.exporters.tflite.graph import opcode_index
 from edgeemb.models.tflite.flatbuffer import write_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.tflm import engine as tflm

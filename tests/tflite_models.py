@@ -8,9 +8,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from edgeemb.export.tflite_graph import Constants, Graph, add_signature
-from edgeemb.export.tflite_policy import RUNTIMES
-from edgeemb.export.tflite_tables import find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
+from edgeemb.exporters.tflite.policy import RUNTIMES
+from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
 from edgeemb.tables import Table
 
 

@@ -1,6 +1,6 @@
 """Weights of the body on the grid that an export stores them on, and which of them learn.
 
-The grids are those of ONNX Runtime's own tools, which `edgeemb.export.onnx_body` calls: ``int8`` is one scale per output channel, the
+The grids are those of ONNX Runtime's own tools, which `edgeemb.exporters.onnx.body` calls: ``int8`` is one scale per output channel, the
 largest weight standing for 127 (`quantize_dynamic`, per channel, symmetric); ``int4`` is blocks of 32 along the inputs, the element of the
 largest magnitude standing for -8 (`MatMulNBits`). Weights that lie on the grid are quantised to themselves, so that the exported codes
 are those of the last forward pass.
@@ -17,7 +17,7 @@ from edgeemb.errors import SpecError
 
 #: Precisions of the body that can be trained for.
 GRIDS = ("fp32", "int8", "int4")
-#: Weights that share a scale at 4 bits, as in `edgeemb.export.onnx_body`.
+#: Weights that share a scale at 4 bits, as in `edgeemb.exporters.onnx.body`.
 _BLOCK = 32
 _LARGEST = 127.0
 #: Divisions that bring a scale to one that its own largest weight gives back.

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError
-from edgeemb.export.tflite_graph import NUMPY_TYPES
-from edgeemb.export.tflite_tables import FoundTable, find_tables
+from edgeemb.exporters.tflite.graph import NUMPY_TYPES
+from edgeemb.exporters.tflite.tables import FoundTable, find_tables
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
 from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
 from edgeemb.runtimes.tflite.engine import find_interpreter

@@ -1,0 +1,233 @@
+"""The text of the C files of an export: `model.h`, `model.c` and the arrays of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.exporters.c.arena import Plan
+from edgeemb.exporters.c.encoder import Dense, Encoder, Layer, Linear, Norm
+from edgeemb.exporters.c.input import Input
+from edgeemb.exporters.c.template import HEADER, MODEL, TEXT
+
+#: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
+BLOCK = 16
+
+
+def padded(size: int) -> int:
+    """A size rounded up to whole blocks.
+
+    :param size: elements.
+    """
+    return -(-size // BLOCK) * BLOCK
+
+
+def interleave(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Weights as the kernels read them: int8 with a scale per output, two outputs side by side.
+
+    :param weight: float32[outputs, inputs].
+    :return: int8[ceil(outputs / 2) * 2 * padded(inputs)] and scales float32[outputs].
+    """
+    outputs, inputs = weight.shape
+    scale = (np.abs(weight).max(axis=1) / np.float32(127)).astype(np.float32)
+    safe = np.where(scale > 0, scale, np.float32(1))
+    wide = np.zeros((outputs + outputs % 2, padded(inputs)), np.int8)
+    wide[:outputs, :inputs] = np.clip(np.rint(weight / safe[:, None]), -127, 127).astype(np.int8)
+    blocks = wide.reshape(len(wide) // 2, 2, wide.shape[1] // BLOCK, BLOCK)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1), scale
+
+
+@dataclass
+class Arrays:
+    """The constant arrays of a model, filled while its structures are written.
+
+    :param prefix: prefix of their symbols.
+    :param weights: pieces of the int8 array.
+    :param floats: pieces of the float array.
+    :param tables: pieces of the byte array of the tables.
+    """
+
+    prefix: str
+    weights: list[NDArray[np.int8]] = field(default_factory=list)
+    floats: list[NDArray[np.float32]] = field(default_factory=list)
+    tables: list[bytes] = field(default_factory=list)
+
+    def add_weights(self, codes: NDArray[np.int8]) -> str:
+        """Append int8 weights; gives the C expression of their address."""
+        at = sum(piece.size for piece in self.weights)
+        self.weights.append(codes)
+        return f"{self.prefix}_weights + {at}"
+
+    def add_floats(self, values: NDArray[np.float32]) -> str:
+        """Append floats; gives the C expression of their address."""
+        at = sum(piece.size for piece in self.floats)
+        self.floats.append(values)
+        return f"{self.prefix}_floats + {at}"
+
+    def add_table(self, data: bytes) -> str:
+        """Append an array of a table, aligned to a word; gives the C expression of its address."""
+        at = sum(map(len, self.tables))
+        self.tables.append(data + b"\0" * (-len(data) % 4))
+        return f"{self.prefix}_tables + {at}"
+
+    def joined(self) -> tuple[NDArray[np.int8], NDArray[np.float32], bytes]:
+        """The three arrays whole."""
+        return np.concatenate(self.weights), np.concatenate(self.floats), b"".join(self.tables)
+
+
+def linear_text(layer: Linear, arrays: Arrays) -> str:
+    """Initialiser of an `eem_linear`.
+
+    :param layer: the layer.
+    :param arrays: where its numbers go.
+    """
+    codes, scale = interleave(layer.weight)
+    outputs, inputs = layer.weight.shape
+    return f"{{{arrays.add_weights(codes)}, {arrays.add_floats(scale)}, {arrays.add_floats(layer.bias)}, {inputs}, {outputs}}}"
+
+
+def norm_text(norm: Norm, arrays: Arrays) -> str:
+    """Initialiser of an `eem_norm`.
+
+    :param norm: the normalisation.
+    :param arrays: where its numbers go.
+    """
+    return f"{{{arrays.add_floats(norm.gain)}, {arrays.add_floats(norm.bias)}, {float_text(norm.epsilon)}, {len(norm.gain)}}}"
+
+
+def float_text(value: float) -> str:
+    """A C99 literal of exactly this float32.
+
+    :param value: any finite number; it is rounded to float32.
+    """
+    return f"{float(np.float32(value)).hex()}f"
+
+
+def layer_text(layer: Layer, arrays: Arrays) -> str:
+    """Initialiser of an `eem_layer`.
+
+    :param layer: the layer.
+    :param arrays: where its numbers go.
+    """
+    parts = [
+        *(linear_text(part, arrays) for part in (layer.query, layer.key, layer.value, layer.output)),
+        norm_text(layer.attention_norm, arrays),
+        linear_text(layer.up, arrays),
+        linear_text(layer.down, arrays),
+        norm_text(layer.mlp_norm, arrays),
+        layer.activation,
+    ]
+    return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
+
+
+def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input) -> str:
+    """`model.h`.
+
+    :param prefix: prefix of the symbols.
+    :param name: name of the model.
+    :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
+    :param given: what goes in.
+    """
+    upper = prefix.upper()
+    return (
+        HEADER.replace("@NAME@", name.replace("*/", ""))
+        .replace("@TEXT@", given.text_api)
+        .replace("@INPUT@", given.macros)
+        .replace("@WHAT@", given.what)
+        .replace("@TYPE@", given.type)
+        .replace("@TOKENS@", given.name)
+        .replace("@UPPER@", upper)
+        .replace("@lower@", prefix)
+        .replace(
+            "@SIZES@", "\n".join(f"#define {upper}_{key.upper()} {value}u" for key, value in sizes.items())
+        )
+    )
+
+
+def model_text(
+    encoder: Encoder,
+    prefix: str,
+    arrays: Arrays,
+    plan: Plan,
+    functions: list[str],
+    capacity: int,
+    given: Input,
+    prompt: str = "",
+) -> str:
+    """`model.c`.
+
+    :param encoder: the model.
+    :param prefix: prefix of the symbols.
+    :param arrays: where the numbers go.
+    :param plan: the arena.
+    :param functions: the two functions that write a row of the word and of the position table.
+    :param capacity: tokens that the attention's memory holds.
+    :param given: what goes in.
+    :param prompt: what the model expects in front of each text.
+    """
+    layers = ",\n".join(layer_text(layer, arrays) for layer in encoder.layers)
+    head = [linear_text(dense.linear, arrays) for dense in encoder.head]
+    constant = "NULL" if encoder.constant is None else arrays.add_floats(encoder.constant)
+    values = {
+        "text": TEXT if given.tokenize else "",
+        "include": given.include,
+        "vocabulary": given.vocabulary,
+        "type": given.type,
+        "word": given.row,
+        "declare": given.declare,
+        "checks": given.checks,
+        "tokenize": given.tokenize,
+        "mark": given.mark,
+        "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
+        "prefix": prefix,
+        "UPPER": prefix.upper(),
+        "functions": "\n".join(functions),
+        "layers": layers,
+        "count": str(len(encoder.layers)),
+        "norm": norm_text(encoder.norm, arrays),
+        "head": f"static const eem_linear head[{len(head)}] = {{\n    " + ",\n    ".join(head) + "\n};\n"
+        if head
+        else "",
+        "dim": str(encoder.dim),
+        "heads": str(encoder.heads),
+        "size": str(encoder.dim // encoder.heads),
+        "capacity": str(capacity),
+        "temperature": float_text(encoder.temperature),
+        "constant": constant,
+        "first": str(encoder.first_position),
+        "result": _result_text(encoder.pooling, encoder.head, encoder),
+        **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
+    }
+    text = MODEL
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _result_text(pooling: tuple[str, ...], head: tuple[Dense, ...], encoder: Encoder) -> str:
+    """Statements from the rows to the output."""
+    first = "pooled" if head else "output"
+    lines = [
+        f"eem_pool({mode}, memory.rows, tokens, DIM, {first} + {at} * DIM);"
+        for at, mode in enumerate(pooling)
+    ]
+    source = first
+    for number, dense in enumerate(head):
+        to = "output" if number == len(head) - 1 else f"hidden + {number % 2} * HEAD"
+        lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
+        if dense.activation != "EEM_IDENTITY":
+            lines.append(f"eem_activate({dense.activation}, {to}, {len(dense.linear.bias)});")
+        source = to
+    if encoder.unit:
+        lines.append(f"eem_unit(output, {encoder.outputs});")
+    hidden = max((len(dense.linear.bias) for dense in head[:-1]), default=0)
+    declared = []
+    if head:
+        declared.append("float *pooled = (float *)(void *)(base + @at_pooled@);")
+    if len(head) > 1:
+        declared.append("float *hidden = (float *)(void *)(base + @at_hidden@);")
+    text = "\n".join(f"    {line}" for line in [*declared, "", *lines])
+    return text.replace("HEAD", str(hidden))

@@ -1,0 +1,185 @@
+"""Writer for bare metal: C99 sources with a static arena, for any compiler and any 32-bit microcontroller.
+
+A bundle holds `model.c`, `model.h`, the weights and the headers of the kernels; nothing else is needed to compile it. Everything but the
+tables is int8 with a scale per output; activations are quantised per token while they run.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.c.arena import Buffer, Plan, plan_arena
+from edgeemb.exporters.c.encoder import Encoder, Words, read_encoder
+from edgeemb.exporters.c.input import Input, ids_input
+from edgeemb.exporters.c.lookup import Lowering, array_bytes
+from edgeemb.exporters.c.source import Arrays, header_text, model_text, padded
+from edgeemb.exporters.c.weights import write_weights
+from edgeemb.exporters.c.wordpiece import WordPiece, read_wordpiece, refusal
+from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
+from edgeemb.exporters.writers import Request, Written
+from edgeemb.models.torch_model import Model
+from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.c.engine import symbol_prefix
+from edgeemb.tables import Table, encode
+from edgeemb.text.words import MIN_TOKENS
+
+#: Version of the generated interface.
+VERSION = 1
+#: Longest text where nothing is said about it: most sentences are shorter, and memory grows with it.
+DEFAULT_TOKENS = 128
+#: What is set aside for code and stack when a model is held against a budget before it is built, in bytes.
+CODE_BYTES = 32 * 1024
+STACK_BYTES = 4 * 1024
+#: The widest row that the integer sums have room for: see the bound in `runtimes/micro/dot.h`.
+_MAX_WIDTH = 4096
+
+
+def write(request: Request, folder: Path) -> Written:
+    """Write the sources.
+
+    :param request: what to write; `lengths` may hold one number, the tokens of the longest text.
+    :param folder: an existing folder.
+    :raises ExportError: if the model has a part that the kernels cannot compute, or exceeds the target's flash or RAM.
+    """
+    model = request.model
+    if request.body != "int8":
+        raise ExportError(f"body {request.body}: the C runtime computes in int8; use --body int8")
+    encoder = read_encoder(model)
+    tokens = _tokens(request)
+    tables = _tables(request, model, encoder)
+    prefix = symbol_prefix(model.name)
+    arrays = Arrays(prefix)
+    functions, scratch = [], 0
+    if isinstance(encoder.word, Words):
+        functions.append(word_function(encoder.word, arrays))
+        scratch = scratch_floats(encoder.word)
+    for symbol, table in tables.items():
+        lowering = Lowering(
+            table, symbol, {name: f"({arrays.add_table(array_bytes(table, name))})" for name in table.arrays}
+        )
+        functions.append(lowering.function(symbol))
+        scratch = max(scratch, lowering.scratch)
+    plan = plan_arena(_buffers(encoder, tokens, scratch))
+    given, pieces, why_not = _input(model, encoder)
+    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
+    flash = write_weights(arrays, folder, {} if pieces is None else {"vocabulary": pieces.blob})
+    _check_budget(request, arrays, plan, flash)
+    sizes = {
+        "tokens": tokens,
+        "rows": tables["word_row"].shape[0] if "word_row" in tables else 0,
+        **({} if model.words is None else {"width": model.words.width}),
+        "outputs": encoder.outputs,
+        "layers": len(encoder.layers),
+        "arena_bytes": plan.bytes,
+        "flash_bytes": flash,
+    }
+    (folder / "model.c").write_text(text, "utf-8")
+    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given), "utf-8")
+    _copy_headers(folder)
+    rows = sum(map(len, arrays.tables))
+    vocabulary = 0 if pieces is None else len(pieces.blob)
+    stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
+    notes = [
+        f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
+    ]
+    notes += [f"takes ids alone, no text: {why_not}"] if why_not else []
+    return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored)
+
+
+def _tokens(request: Request) -> int:
+    """Tokens of the longest text."""
+    if len(request.lengths) > 1:
+        raise ExportError(
+            f"lengths {', '.join(map(str, request.lengths))}: the C runtime takes every length up to one limit; give one"
+        )
+    asked = request.lengths[0] if request.lengths else min(request.model.max_length, DEFAULT_TOKENS)
+    least = MIN_TOKENS if request.model.words is not None else 1
+    if not least <= asked <= min(request.model.max_length, _MAX_WIDTH):
+        raise ExportError(
+            f"length {asked} is outside of [{least}, {request.model.max_length}], what the model has positions for"
+        )
+    return asked
+
+
+def _input(model: Model, encoder: Encoder) -> tuple[Input, WordPiece | None, str]:
+    """What goes in, the tables of a tokenizer with a vocabulary, and why no text can be taken."""
+    if isinstance(encoder.word, Words):
+        return words_input(), None, ""
+    why_not = refusal(model.tokenizer_json)
+    pieces = None if why_not or model.tokenizer_json is None else read_wordpiece(model.tokenizer_json)
+    return ids_input("" if pieces is None else pieces.initializer), pieces, why_not
+
+
+def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table]:
+    """The tables that are looked up, by the name of the C function that does it."""
+    weights = {"word_row": encoder.word, "position_row": encoder.position}
+    return {
+        symbol: _table(request, model, weight)
+        for symbol, weight in weights.items()
+        if isinstance(weight, str)
+    }
+
+
+def _table(request: Request, model: Model, weight: str) -> Table:
+    """The compressed table of a weight, or the weight itself where the request leaves it alone."""
+    alias = next(table.alias for table in model.tables if table.name == weight)
+    return request.tables.get(alias) or encode(model.table_weight(alias), "fp32", name=alias)
+
+
+def _buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
+    """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 keys and values, 3 attention, 4 MLP, 5 pooling, 6 head."""
+    dim, heads, capacity = encoder.dim, encoder.heads, padded(tokens)
+    inputs = max([linear.weight.shape[1] for linear in encoder.linears()] + [capacity])
+    if inputs > _MAX_WIDTH:
+        raise ExportError(
+            f"a layer with {inputs} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
+        )
+    wide = max((layer.up.weight.shape[0] for layer in encoder.layers), default=0)
+    hidden = max((len(dense.linear.bias) for dense in encoder.head[:-1]), default=0)
+    words = isinstance(encoder.word, Words)
+    token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
+    return [
+        Buffer("ids", token_bytes * tokens, 0, 0),
+        Buffer("rows", 4 * tokens * dim, 0, 5),
+        Buffer("scratch", 4 * scratch, 0, 1),
+        Buffer("other", 4 * dim, 1, 1),
+        Buffer("keys", heads * capacity * padded(dim // heads), 2, 3),
+        Buffer("values", dim * capacity, 2, 3),
+        Buffer("key_scales", 4 * heads * capacity, 2, 3),
+        Buffer("value_scales", 4 * heads * capacity, 2, 3),
+        Buffer("scores", 4 * 2 * capacity, 3, 3),
+        Buffer("projected", 4 * 4 * dim, 2, 4),
+        Buffer("wide", 4 * 2 * wide, 4, 4),
+        Buffer("pair", 4 * padded(inputs), 0 if words else 2, 6),
+        Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
+        Buffer("hidden", 4 * 2 * hidden, 6, 6),
+    ]
+
+
+def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> None:
+    """Refuse what the target cannot hold, before anything is compiled."""
+    target = request.target
+    weights, floats, tables = (np.asarray(len(part)) for part in arrays.joined())
+    if target.flash_bytes is not None and flash + CODE_BYTES > target.flash_bytes:
+        raise ExportError(
+            f"the model needs {flash + CODE_BYTES} bytes of flash (tables {tables}, weights {weights + 4 * floats}, code about {CODE_BYTES}), "
+            f"{target.name} has {target.flash_bytes}: {flash + CODE_BYTES - target.flash_bytes} too many; use a smaller --table or --vocab"
+        )
+    need = plan.bytes + STACK_BYTES
+    if target.ram_bytes is not None and need > target.ram_bytes:
+        raise ExportError(
+            f"the model needs {need} bytes of RAM (arena {plan.bytes}, stack about {STACK_BYTES}), {target.name} has {target.ram_bytes}: "
+            f"{need - target.ram_bytes} too many; use a shorter --lengths"
+        )
+
+
+def _copy_headers(folder: Path) -> None:
+    """The kernels travel with the model."""
+    for room in ("micro", "kernels"):
+        (folder / room).mkdir()
+        for header in sorted((find_sources() / "runtimes" / room).glob("*.h")):
+            shutil.copyfile(header, folder / room / header.name)

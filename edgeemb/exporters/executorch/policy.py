@@ -1,0 +1,136 @@
+"""What the ExecuTorch writer does with each kind of lookup, as data: the writer obeys it, and the tests and the support table read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgeemb.tables import Table
+from edgeemb.tables.program import (
+    Add,
+    BatchMatMul,
+    Clip,
+    CodebookLookup,
+    Concat,
+    Divide,
+    Gather,
+    Ids,
+    Lookup,
+    MatMul,
+    Modulo,
+    Multiply,
+    NgramLookup,
+    Node,
+    QuantizedLookup,
+    Select,
+    Take,
+    walk,
+)
+
+#: The version that is measured and tested.
+VERSION = "1.5.1"
+
+Lowering = Literal["stock", "fused", "portable"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A line of the policy.
+
+    :param lookup: the kind of lookup.
+    :param builtin: lowering with ``--ops builtin``.
+    :param custom: lowering with ``--ops custom``.
+    :param why: what decides it.
+    """
+
+    lookup: str
+    builtin: Lowering
+    custom: Lowering
+    why: str
+
+
+#: ``stock`` is an op of ExecuTorch's quantised kernels, ``fused`` an op of ours, ``portable`` a handful of plain ATen ops.
+POLICY: dict[str, Policy] = {
+    "quantized8": Policy("quantized, 8 bits", "stock", "fused", "embedding_byte computes the same bits"),
+    "quantized4": Policy(
+        "quantized, 4 bits",
+        "stock",
+        "fused",
+        "embedding_4bit computes the same bits, for rows of even length",
+    ),
+    "quantized2": Policy(
+        "quantized, 2 bits", "portable", "fused", "embedding_2bit would store a zero point beside each scale"
+    ),
+    "quantized1": Policy("quantized, 1 bit", "portable", "fused", "ExecuTorch has no op for it"),
+    "codebook": Policy("codebooks", "portable", "fused", "ExecuTorch has no op for it"),
+    "ngram": Policy(
+        "n-grams of bytes", "portable", "fused", "ExecuTorch has no op for it; int32 arithmetic is exact"
+    ),
+}
+
+#: Precisions of the body: torchao's recipe and the delegate that runs it.
+BODIES: dict[str, str] = {
+    "fp32": "XNNPACK in float32",
+    "int8": "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
+    "int4": "8da4w: int4 weights in groups of 32, int8 activations quantised at run time, XNNPACK",
+}
+
+
+#: How each node of a lookup program is written where no fused op takes it. Every form is exact except where it says otherwise.
+FORMS: dict[type[Node], str] = {
+    Ids: "the ids themselves",
+    Take: "embedding, to int64",
+    Modulo: "remainder",
+    Divide: "floor_divide",
+    Clip: "sub, clamp",
+    Gather: "embedding, to float32",
+    QuantizedLookup: "as the lookups above; plain: embedding, bitwise_right_shift, bitwise_and, cat, sub, mul",
+    CodebookLookup: "as the lookups above; plain: embedding of codes, add, embedding of codewords",
+    NgramLookup: "embedding of starts and bytes; mul, add, remainder, where, sum in int32; reciprocal, mul in float32",
+    Add: "add by XNNPACK",
+    Multiply: "mul by XNNPACK",
+    MatMul: "linear by XNNPACK, within rounding",
+    BatchMatMul: "bmm by XNNPACK, within rounding",
+    Concat: "cat",
+    Select: "lt, where",
+}
+
+
+def status(table: Table, ops: str) -> str:
+    """What ExecuTorch makes of a table, in the words of `edgeemb.exporters.support`.
+
+    :param table: the table.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    nodes = list(walk(table.program))
+    missing = [type(node).__name__ for node in nodes if type(node) not in FORMS]
+    if missing:
+        return f"impossible: no form for {missing[0]}"
+    rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
+    lookups = [node for node in nodes if isinstance(node, Lookup)]
+    if any(lookup_policy(node, ops) == "fused" for node in lookups):
+        return "kernel, rounded" if rounded else "kernel"
+    return "rounded" if rounded else "exact"
+
+
+def lookup_policy(node: Lookup, ops: str) -> Lowering:
+    """How a lookup is lowered.
+
+    :param node: the lookup.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    policy = POLICY[_kind(node)]
+    if ops == "custom":
+        return policy.custom
+    odd = isinstance(node, QuantizedLookup) and node.bits == 4 and node.dim % 2
+    return "portable" if odd else policy.builtin
+
+
+def _kind(node: Lookup) -> str:
+    match node:
+        case QuantizedLookup(bits=bits):
+            return f"quantized{bits}"
+        case CodebookLookup():
+            return "codebook"
+        case NgramLookup():
+            return "ngram"

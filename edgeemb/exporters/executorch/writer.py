@@ -1,0 +1,167 @@
+"""Writer for ExecuTorch: a program for XNNPACK with the tables inside, of batch one and free length."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import traceback
+from pathlib import Path
+from typing import Any
+
+import executorch
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.writers import Request, Written
+from edgeemb.models.torch_model import Model
+from edgeemb.native.libraries import find_sources
+from edgeemb.quiet import quiet
+
+with quiet():
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
+        XnnpackDynamicallyQuantizedPartitioner,
+        XnnpackPartitioner,
+    )
+    from executorch.exir import (
+        EdgeCompileConfig,
+        EdgeProgramManager,
+        ExecutorchBackendConfig,
+        to_edge_transform_and_lower,
+    )
+
+    from edgeemb.exporters.executorch.body import quantize_body
+    from edgeemb.exporters.executorch.report import delegation
+    from edgeemb.exporters.executorch.tables import SEAL, with_tables
+
+PROGRAM = "model.pte"
+#: Name of the file of separate tables, whose ending is ``.ptd``.
+TABLES = "tables"
+#: Where a bundle with custom ops carries the source of their kernels: an app compiles it in, since it links its own ExecuTorch.
+KIT = "kit/executorch"
+#: Longest size of an axis that nothing is known about.
+LONGEST = 256
+#: Version of the program's schema: ExecuTorch has had one so far.
+SCHEMA = 0
+
+#: What torch.export and the lowering raise; they share no base of their own.
+_FAILURES = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    AttributeError,
+    NotImplementedError,
+    KeyError,
+    IndexError,
+)
+
+
+def write(request: Request, folder: Path) -> Written:
+    """Write ``model.pte``, and ``tables.ptd`` if the tables are to be apart.
+
+    A text model takes one text at a time, of any length up to the model's longest (or the longest of `lengths`): activations are planned
+    ahead for the largest input, and a batch would multiply them. The session runs the texts of a batch one after another.
+
+    :param request: what to write.
+    :param folder: an existing folder.
+    :raises ExportError: if the model cannot be traced or lowered.
+    """
+    model = request.model
+    module, notes = with_tables(model, request.tables, request.ops, sealed=request.tables_apart)
+    notes += quantize_body(module, request.body)
+    examples, shapes = _inputs(model, request.lengths)
+    with quiet():
+        program = _trace(model.name, module, examples, shapes)
+        edge = _lower(model.name, program, quantized=request.body != "fp32")
+        try:
+            done = edge.to_executorch(
+                ExecutorchBackendConfig(external_constants=_place if request.tables_apart else False)
+            )
+        except _FAILURES as error:
+            raise ExportError(
+                f"{model.name} cannot be written as an ExecuTorch program: {_reason(error)}"
+            ) from error
+    with (folder / PROGRAM).open("wb") as file:
+        done.write_to_file(file)
+    if request.tables_apart:
+        done.write_tensor_data_to_file(str(folder))
+    if request.ops == "custom":
+        _copy_sources(folder / KIT)
+    notes.append(str(delegation(done)))
+    return Written(opset=SCHEMA, notes=tuple(notes))
+
+
+def _place(node: fx.Node) -> str | None:
+    """Name of the file, without its ending, that a constant goes into; None for the program itself."""
+    return TABLES if SEAL in node.name else None
+
+
+def _inputs(model: Model, lengths: tuple[int, ...]) -> tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...]]:
+    """Example inputs, and per input the axes that may vary with their bounds."""
+    text = model.tokenizer_json is not None or model.words is not None
+    longest = max(lengths, default=model.max_length or LONGEST)
+    if model.max_length and longest > model.max_length:
+        raise ExportError(f"--lengths {longest}: {model.name} takes at most {model.max_length} tokens")
+    dims: dict[str, Any] = {}
+    examples, shapes = [], []
+    for info, example in zip(model.inputs, model.example_inputs, strict=True):
+        names = {axis: name for axis, name in enumerate(info.axes) if isinstance(name, str)}
+        if text:
+            names = {axis: name for axis, name in names.items() if name != "batch"}
+            example = example[:1]
+        for axis, name in names.items():
+            dims.setdefault(name, Dim(name, min=1, max=max(longest, example.shape[axis])))
+        examples.append(example)
+        shapes.append({axis: dims[name] for axis, name in names.items()})
+    return tuple(examples), tuple(shapes)
+
+
+def _trace(
+    name: str, module: nn.Module, examples: tuple[Tensor, ...], shapes: tuple[dict[int, Any], ...]
+) -> ExportedProgram:
+    try:
+        with torch.no_grad():
+            return torch.export.export(module, examples, dynamic_shapes=shapes, strict=False)
+    except _FAILURES as error:
+        raise ExportError(f"{name} cannot be traced{_where(error)}: {_reason(error)}") from error
+
+
+def _lower(name: str, program: ExportedProgram, *, quantized: bool) -> EdgeProgramManager:
+    partitioners = [XnnpackDynamicallyQuantizedPartitioner()] if quantized else []
+    try:
+        return to_edge_transform_and_lower(
+            program,
+            partitioner=[*partitioners, XnnpackPartitioner()],
+            # Our ops, and the stock quantised lookups, are not among those that the check knows.
+            compile_config=EdgeCompileConfig(_check_ir_validity=False),
+        )
+    except _FAILURES as error:
+        raise ExportError(f"{name} cannot be lowered to ExecuTorch: {_reason(error)}") from error
+
+
+def _where(error: BaseException) -> str:
+    """The deepest line of the model's own source on the way to an error, as `` at file:line (code)``."""
+    libraries = [os.path.dirname(torch.__file__), *executorch.__path__, os.path.dirname(__file__)]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(frame.filename.startswith(folder) for folder in libraries)
+        and frame.filename.endswith(".py")
+    ]
+    return f" at {frames[-1].filename}:{frames[-1].lineno} ({frames[-1].line})" if frames else ""
+
+
+def _reason(error: BaseException) -> str:
+    """The message of an error, on one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _copy_sources(kit: Path) -> None:
+    runtimes = find_sources() / "runtimes"
+    for source in sorted([*(runtimes / "executorch").iterdir(), *(runtimes / "kernels").glob("*.h")]):
+        place = kit / source.parent.name / source.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)

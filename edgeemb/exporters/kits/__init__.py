@@ -1,0 +1,85 @@
+"""The integration code that a bundle carries in ``kit/``, filled in for its model. Adding a kit means adding a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.errors import ExportError
+from edgeemb.native.libraries import find_sources
+
+FOLDER = "kit"
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What a kit is made of.
+
+    :param tokenizer_json: text of the model's ``tokenizer.json``, or None.
+    :param manifest: its manifest, without sizes and files.
+    :param golden: content of ``golden.json``.
+    :param bundle: the bundle's folder, with everything but the kit and the manifest.
+    """
+
+    tokenizer_json: str | None
+    manifest: Manifest
+    golden: Mapping[str, Any]
+    bundle: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the kit goes."""
+        return self.bundle / FOLDER
+
+    def source(self, name: str) -> Path:
+        """A folder of templates.
+
+        :param name: name of the kit.
+        """
+        return find_sources() / "export" / name
+
+
+#: Writes a kit, and gives notes for the user.
+Writer = Callable[[Kit], tuple[str, ...]]
+
+#: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
+KITS = {
+    "android": "edgeemb.exporters.kits.android",
+    "ios": "edgeemb.exporters.kits.ios",
+    "micro": "edgeemb.exporters.kits.micro",
+}
+
+
+def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
+    """Write a kit.
+
+    :param name: a key of `KITS`.
+    :param kit: what it is made of.
+    :return: notes for the user.
+    """
+    if kit.manifest.tokenizer and name != "micro":
+        return (
+            f"no kit: the code for {name} reads vocabularies, {kit.manifest.name} has none; docs/words.md says how its tokens are made",
+        )
+    write: Writer = import_module(KITS[name]).write
+    return write(kit)
+
+
+def fill(text: str, values: Mapping[str, str], where: str) -> str:
+    """A template with its names filled in.
+
+    :param text: the template; what stands between two @ is a name.
+    :param values: text by name.
+    :param where: what to call the template in an error.
+    :raises ExportError: if a name is left over.
+    """
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", value)
+    left = next((line for line in text.splitlines() if line.count("@") > 1), None)
+    if left is not None:
+        raise ExportError(f"{where}: nothing is known for '{left.strip()}': install edgeemb again")
+    return text

@@ -1,0 +1,174 @@
+"""The Android kit: a Gradle module in Java with the model, its tokenizer and a session for the runtime that the bundle is for."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgeemb.bundle.manifest import TOKENIZER
+from edgeemb.bundle.reading import file_entry
+from edgeemb.exporters.kits import Kit, fill
+from edgeemb.exporters.kits.android_library import API
+from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
+from edgeemb.runtimes.c.engine import symbol_prefix
+
+#: Android that an app is compiled against.
+COMPILE_SDK = 35
+#: Tables beside the program, as ``--tables-in-ptd`` puts them.
+TABLES_APART = "tables.ptd"
+GOLDEN_FILE = "golden.bin"
+INFO_FILE = "model.properties"
+_GOLDEN_VERSION = 1
+_TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
+
+
+@dataclass(frozen=True)
+class AndroidRuntime:
+    """A runtime on Android.
+
+    :param title: its name for people.
+    :param dependency: Maven coordinates of its package.
+    :param keep: classes that its native half calls by name.
+    """
+
+    title: str
+    dependency: str
+    keep: tuple[str, ...]
+
+
+#: By the name of the runtime. The versions are the newest that publicly named builds use and that are not newer than what bundles are checked with.
+RUNTIMES = {
+    "onnx": AndroidRuntime(
+        "ONNX Runtime", "com.microsoft.onnxruntime:onnxruntime-android:1.31.0", ("ai.onnxruntime.**",)
+    ),
+    "tflite": AndroidRuntime("LiteRT", "com.google.ai.edge.litert:litert:2.3.0", ("org.tensorflow.lite.**",)),
+    "executorch": AndroidRuntime(
+        "ExecuTorch",
+        "org.pytorch:executorch-android:1.5.1",
+        ("org.pytorch.executorch.**", "com.facebook.jni.**"),
+    ),
+}
+
+
+def write(kit: Kit) -> tuple[str, ...]:
+    """Write ``kit/``.
+
+    :param kit: what it is made of.
+    :return: a note where the kit lacks something.
+    """
+    if kit.tokenizer_json is None:
+        return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
+    if (kit.bundle / TABLES_APART).exists():
+        return (f"no kit: ExecuTorch's class for Android loads a program alone, without {TABLES_APART}",)
+    runtime = RUNTIMES[kit.manifest.runtime]
+    reason = why_not(kit.tokenizer_json)
+    source = kit.source("android")
+    shutil.copytree(source / "src", kit.folder / "src")
+    code = kit.folder / "src" / "main" / "java" / "edgeemb"
+    for path in sorted((source / kit.manifest.runtime).glob("*.java")):
+        shutil.copyfile(path, code / path.name)
+    assets = kit.folder / "assets"
+    assets.mkdir()
+    if not reason:
+        (assets / FILE).write_bytes(tokenizer_bytes(kit.tokenizer_json))
+    (assets / GOLDEN_FILE).write_bytes(golden_bytes(kit.golden))
+    files = sorted(path.name for path in kit.bundle.glob("model.*"))
+    (assets / INFO_FILE).write_text(_info(kit, files, reason), "utf-8")
+    values = {
+        "name": kit.manifest.name,
+        "identifier": symbol_prefix(kit.manifest.name),
+        "files": ", ".join(f'"{file}"' for file in files),
+        "compile_sdk": str(COMPILE_SDK),
+        "min_sdk": str(API),
+        "dependency": runtime.dependency,
+        "runtime": runtime.title,
+        "keep": "\n".join(f"-keep class {pattern} {{ *; }}" for pattern in runtime.keep),
+        "libraries": _libraries(kit),
+        "text": _text(reason, kit.manifest.name),
+        "result": f"{len(kit.manifest.labels)} logits, of the classes in `model.info.labels`"
+        if kit.manifest.labels
+        else f"a vector of {kit.manifest.outputs[0].axes[-1]} numbers",
+        "max_length": str(kit.manifest.max_length),
+    }
+    for name in _TEMPLATES:
+        text = fill((source / name).read_text("utf-8"), values, name)
+        (kit.folder / name).write_text(text, "utf-8")
+    return (f"the Android kit has no tokenizer: {reason}",) if reason else ()
+
+
+def golden_bytes(golden: Any) -> bytes:
+    """The content of ``golden.bin``, which `export/android`'s class ``Golden`` reads.
+
+    :param golden: content of ``golden.json`` of a text model.
+    """
+    outputs: Sequence[Sequence[float]] = golden["output"]
+    parts = [b"EEBG", struct.pack("<3I", _GOLDEN_VERSION, len(outputs), len(outputs[0]))]
+    for sentence, ids, output in zip(golden["sentences"], golden["ids"], outputs, strict=True):
+        text = sentence.encode("utf-8")
+        parts += [struct.pack("<I", len(text)), text, struct.pack(f"<{1 + len(ids)}I", len(ids), *ids)]
+        parts.append(struct.pack(f"<{len(output)}f", *output))
+    return b"".join(parts)
+
+
+def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
+    """The text of ``model.properties``, which the class ``ModelInfo`` reads."""
+    manifest = kit.manifest
+    digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, TOKENIZER])
+    values = {
+        "name": manifest.name,
+        "version": hashlib.sha256(digests.encode()).hexdigest()[:16],
+        "output": manifest.outputs[0].name,
+        "dim": manifest.outputs[0].axes[-1],
+        "max_length": manifest.max_length,
+        "prompt": manifest.prompt,
+        "no_tokenizer": reason,
+    }
+    lists: dict[str, Sequence[object]] = {
+        "file": files,
+        "abi": _abis(kit),
+        "input": [info.name for info in manifest.inputs],
+        "type": [info.dtype for info in manifest.inputs],
+        "length": manifest.lengths,
+        "label": manifest.labels,
+    }
+    lines = [f"{key}={_escaped(str(value))}" for key, value in values.items()]
+    lines += [
+        f"{key}.{number}={_escaped(str(value))}"
+        for key, items in lists.items()
+        for number, value in enumerate(items)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(value: str) -> str:
+    """A value as `java.util.Properties` reads it."""
+    for char, name in (("\\", "\\\\"), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"), ("\f", "\\f")):
+        value = value.replace(char, name)
+    return f"\\{value}" if value.startswith(" ") else value
+
+
+def _abis(kit: Kit) -> list[str]:
+    """Platforms whose native lookups lie in ``lib/``."""
+    place = kit.bundle / "lib"
+    return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+
+
+def _libraries(kit: Kit) -> str:
+    abis = _abis(kit)
+    if not abis:
+        return "The model needs no native code but the runtime's own."
+    return (
+        f"The lookups are native: `../lib` has them for {', '.join(abis)}. A phone of another kind is refused with one line when the model is "
+        "opened; `--ops builtin` makes a bundle that runs on all."
+    )
+
+
+def _text(reason: str, name: str) -> str:
+    opened = f'        TextModel model = Edgeemb.open(context, "{name}");   // away from the main thread'
+    if reason:
+        return f"{opened}\n        float[] result = model.encodeIds(ids);\n\n   **No text**: {reason}. Make the ids yourself, with the model's `tokenizer.json`."
+    return f'{opened}\n        float[] result = model.encode("some text");'

@@ -1,0 +1,103 @@
+"""Precision of everything but the tables, by ONNX Runtime's own tools."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.onnx.functions import DOMAIN
+from edgeemb.quiet import quiet
+
+#: Weights that share a scale in a 4-bit body.
+NBITS_BLOCK = 32
+_INT8_ACTIVATIONS = 4
+
+
+def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], folder: Path) -> onnx.ModelProto:
+    """Convert the weights of a model's matrix products. Its tables stay float32 Gather nodes.
+
+    ``int8`` is dynamic quantisation with one scale per output channel; ``int4`` is `MatMulNBits` with blocks of 32 and int8 activations;
+    ``fp16`` keeps inputs and outputs in float32.
+
+    :param model: a float32 model.
+    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
+    :param tables: names of the initializers that are tables.
+    :param folder: an existing folder for intermediate files.
+    :return: the converted model.
+    :raises ExportError: if the precision is unknown.
+    """
+    match body:
+        case "fp32":
+            return model
+        case "fp16":
+            return _to_float16(model, tables)
+        case "int8":
+            # The quantiser turns the matrices of Gemm nodes and would stumble over the shapes that were noted for them.
+            weights = {item.name for item in model.graph.initializer}
+            for info in [info for info in model.graph.value_info if info.name in weights]:
+                model.graph.value_info.remove(info)
+            with quiet():
+                from onnxruntime.quantization import QuantType, quantize_dynamic
+
+                quantize_dynamic(
+                    model,
+                    folder / "int8.onnx",
+                    op_types_to_quantize=["MatMul", "Gemm"],
+                    per_channel=True,
+                    weight_type=QuantType.QInt8,
+                    use_external_data_format=True,
+                    extra_options={"MatMulConstBOnly": True},
+                )
+            return onnx.load(folder / "int8.onnx")
+        case "int4":
+            with quiet():
+                from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+                quantizer = MatMulNBitsQuantizer(
+                    model,
+                    block_size=NBITS_BLOCK,
+                    is_symmetric=True,
+                    accuracy_level=_INT8_ACTIVATIONS,
+                    op_types_to_quantize=("MatMul",),
+                )
+                quantizer.process()
+            result: onnx.ModelProto = quantizer.model.model
+            return result
+    raise ExportError(f"body '{body}' is not known to the ONNX writer: use fp32, fp16, int8 or int4")
+
+
+def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelProto:
+    """Convert with the lookups taken out, as if their rows came from outside: the converter would halve tables and what our ops give."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    graph = model.graph
+    lookups = [
+        node
+        for node in graph.node
+        if (node.op_type == "Gather" and node.input[0] in tables) or node.domain == DOMAIN
+    ]
+    names = {node.input[0] for node in lookups} & set(tables)
+    held = [item for item in graph.initializer if item.name in names]
+    for node in lookups:
+        graph.node.remove(node)
+        rows = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)
+        rows.type.tensor_type.shape.SetInParent()
+        graph.input.append(rows)
+    for item in held:
+        graph.initializer.remove(item)
+    converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    graph = converted.graph
+    outputs = {node.output[0] for node in lookups}
+    for info in [info for info in graph.input if info.name in outputs]:
+        graph.input.remove(info)
+    for info in [info for info in graph.value_info if info.name.startswith("graph_input_cast")]:
+        graph.value_info.remove(info)
+    graph.node.extend(lookups)
+    graph.initializer.extend(held)
+    OnnxModel(converted).topological_sort()
+    return converted

@@ -1,0 +1,127 @@
+"""A torch module as an ONNX graph, still in float32 and with its tables as plain Gather nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import torch
+from onnx.defs import OpSchema
+from onnxscript.values import Op, Opset
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.onnx.functions import DOMAIN, VERSION, bytes_op_name
+from edgeemb.models.torch_model import Model
+from edgeemb.quiet import quiet
+from edgeemb.torch_tables.ops import LIBRARY
+
+#: IR 8 with opset 18 is read by every ONNX Runtime since 1.14.
+OPSET = 18
+IR_VERSION = 8
+#: Keeps the names of outputs apart from those that the exporter gives to inner tensors, such as "embedding".
+_OUTPUT = "edgeemb.output."
+
+
+def _ngram_bytes(padded: object, seeds: object, bases: object, n: int) -> object:
+    """The torch op of rows from bytes as one node; its portable body is added with those of the tables."""
+    given = [("padded", "uint8"), ("seeds", "int16"), ("bases", "int16")]
+    schema = OpSchema(
+        bytes_op_name(n),
+        DOMAIN,
+        VERSION,
+        inputs=[OpSchema.FormalParameter(name, f"tensor({dtype})") for name, dtype in given],
+        outputs=[OpSchema.FormalParameter("rows", "tensor(float)")],
+        attributes=[OpSchema.Attribute("n", OpSchema.AttrType.INT)],
+    )
+    return Op(Opset(DOMAIN, VERSION), schema.name, schema)(padded, seeds, bases, n=n)
+
+
+#: What PyTorch's exporter has no translation for.
+TRANSLATIONS = {getattr(torch.ops, LIBRARY.ns).ngram_bytes.default: _ngram_bytes}
+
+
+def trace(model: Model, folder: Path) -> onnx.ModelProto:
+    """Export the model's module with PyTorch's own exporter.
+
+    :param model: a loaded model.
+    :param folder: an existing folder for the intermediate file.
+    :return: the graph with its weights; initializers carry the names of the module's parameters.
+    :raises ExportError: if the module cannot be traced; the message carries the exporter's reason.
+    """
+    path = folder / "traced.onnx"
+    with quiet():
+        try:
+            program = torch.onnx.export(
+                model.module,
+                model.example_inputs,
+                dynamo=True,
+                verbose=False,
+                opset_version=OPSET,
+                dynamic_shapes=model.dynamic_shapes(),
+                input_names=[info.name for info in model.inputs],
+                output_names=[f"{_OUTPUT}{info.name}" for info in model.outputs],
+                custom_translation_table=TRANSLATIONS,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ExportError(f"{model.name} cannot be exported to ONNX: {_reason(error)}") from error
+        if program is None:
+            raise ExportError(
+                f"{model.name} cannot be exported to ONNX: PyTorch's exporter gave nothing back"
+            )
+        program.save(path, external_data=True)
+    graph = onnx.load(path)
+    _strip(graph)
+    _name_outputs(graph.graph)
+    _name_tables(graph.graph, model)
+    graph.ir_version = IR_VERSION
+    return graph
+
+
+def _name_outputs(graph: onnx.GraphProto) -> None:
+    """Give the outputs their own names, and inner tensors of the same name another."""
+    names = {info.name: info.name.removeprefix(_OUTPUT) for info in graph.output}
+    names |= {final: f"{final}.inner" for final in list(names.values())}
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    for info in (*graph.value_info, *graph.output):
+        info.name = names.get(info.name, info.name)
+
+
+def _name_tables(graph: onnx.GraphProto, model: Model) -> None:
+    """Give tables the names that the model has for them: the exporter picks any of the names of a shared weight."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.module.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    known = {
+        name: table.name
+        for table in model.tables
+        for name in names[id(model.module.get_parameter(table.name))]
+    }
+    for item in graph.initializer:
+        item.name = known.get(item.name, item.name)
+    for node in graph.node:
+        node.input[:] = [known.get(name, name) for name in node.input]
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost message of the exporter, on one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _strip(model: onnx.ModelProto) -> None:
+    """Take out the exporter's notes: they hold source paths of the machine that exported."""
+    del model.metadata_props[:]
+    del model.graph.metadata_props[:]
+    for part in (
+        *model.graph.node,
+        *model.graph.initializer,
+        *model.graph.value_info,
+        *model.graph.input,
+        *model.graph.output,
+    ):
+        del part.metadata_props[:]
+        part.doc_string = ""

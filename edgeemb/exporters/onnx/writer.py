@@ -1,0 +1,89 @@
+"""Writer for ONNX, tables as external data so that the runtime maps them.
+
+A torch model becomes opset 18, IR 8, with dynamic batch and length; a finished model keeps what it has, see `edgeemb.exporters.onnx.finished`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx.external_data_helper import convert_model_to_external_data
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.onnx.body import convert_body
+from edgeemb.exporters.onnx.finished import with_tables
+from edgeemb.exporters.onnx.lowering import add_functions, replace_table
+from edgeemb.exporters.writers import Request, Written
+from edgeemb.models.onnx.model import OnnxModel
+
+MODEL = "model.onnx"
+DATA = "model.data"
+#: Smaller tensors stay inside the model file.
+_EXTERNAL_BYTES = 1024
+
+
+def write(request: Request, folder: Path) -> Written:
+    """Write ``model.onnx`` and ``model.data``.
+
+    Both lowerings are in the file: the lookups are nodes of domain `edgeemb`, and their model-local functions are the portable bodies.
+
+    :param request: what to write.
+    :param folder: an existing folder.
+    :raises ExportError: if the model cannot be traced or converted.
+    """
+    if isinstance(request.loaded, OnnxModel):
+        return _write_finished(request, request.loaded, folder)
+    from edgeemb.exporters.onnx.trace import OPSET, trace
+
+    model = request.model
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        graph = trace(model, Path(scratch))
+        names = {alias: model.table(alias).name for alias in request.tables}
+        graph = convert_body(graph, request.body, set(names.values()), Path(scratch))
+    notes, stored = [], {}
+    ids_types = {
+        info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
+    }
+    for alias, table in request.tables.items():
+        stored[alias] = replace_table(
+            graph, names[alias], table, alias, ids_types, int8=request.body == "int8"
+        )
+        if any(names[alias] == item.name for item in graph.graph.initializer):
+            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+    add_functions(graph, request.tables.values())
+    save(graph, folder)
+    return Written(opset=OPSET, notes=tuple(notes), stored=stored)
+
+
+def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:
+    """Replace the tables of a finished model; everything else stays."""
+    graph, notes, stored = with_tables(model, request.tables, request.body, folder)
+    opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
+    save(graph, folder)
+    length = model.inputs[0].axes[1:2] if model.max_length else ()
+    return Written(
+        opset=opset,
+        lengths=tuple(axis for axis in length if isinstance(axis, int)),
+        notes=tuple(notes),
+        stored=stored,
+    )
+
+
+def save(model: onnx.ModelProto, folder: Path) -> None:
+    """Write a model with its weights beside it.
+
+    :param model: the model; its large tensors become references to the data file.
+    :param folder: an existing folder.
+    :raises ExportError: if the result is not valid ONNX.
+    """
+    convert_model_to_external_data(model, location=DATA, size_threshold=_EXTERNAL_BYTES)
+    onnx.save(model, folder / MODEL)
+    try:
+        onnx.checker.check_model(str(folder / MODEL))
+    except onnx.checker.ValidationError as error:
+        raise ExportError(
+            f"the exported graph is not valid ONNX ({str(error).strip().splitlines()[0]})"
+        ) from error

@@ -1,0 +1,188 @@
+"""What each runtime makes of each codec, worked out from the policies of the writers: the content of docs/support.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeemb.exporters.executorch import policy as executorch_policy
+from edgeemb.exporters.tflite.policy import FORMS, FUSED, RUNTIMES, rounds
+from edgeemb.tables import CODECS, Table, encode
+from edgeemb.tables.ngrams import MAX_TOKEN_BYTES
+from edgeemb.tables.program import BatchMatMul, Lookup, MatMul, walk
+
+#: A spec of every codec that fits a table of `SAMPLE` rows and columns.
+SPECS = {
+    "fp32": "fp32",
+    "fp16": "fp16",
+    "int8": "int8:block=16",
+    "int4": "int4:block=16",
+    "int2": "int2:block=8,scale=fp32",
+    "binary": "binary:block=16,planes=2",
+    "lowrank": "lowrank:rank=8+int8",
+    "pq": "pq:m=8",
+    "rvq": "rvq:m=3,k=16",
+    "qr": "qr:rows=64+int4",
+    "hash": "hash:rows=64,k=2",
+    "memcom": "memcom:rows=64",
+    "tt": "tt:rank=4",
+    "cluster": "cluster:k=4,rank=8+int4",
+    "mixed": "mixed:40=int8,*=int4:block=16",
+    "ngram": "ngram:n=3,lanes=4",
+}
+SAMPLE = (300, 32)
+
+LEGEND = {
+    "exact": "the same bits as the reference in numpy, by the runtime's own ops",
+    "kernel": "the same bits, the fused lookups by our kernels",
+    "rounded": "by the runtime's own ops, which may add in another order: within 1e-6",
+    "kernel, rounded": "the fused lookups by our kernels, the rest within 1e-6",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A runtime with a kind of ops.
+
+    :param runtime: its name on the command line.
+    :param ops: ``builtin`` or ``custom``.
+    :param version: the version that the tests run, empty for what constraints.txt says.
+    :param status: what it makes of a table: a key of `LEGEND`, or ``impossible: `` and why.
+    """
+
+    runtime: str
+    ops: str
+    version: str
+    status: Callable[[Table], str]
+
+
+def tflite_status(table: Table, ops: str) -> str:
+    """What the TFLite runtimes make of a table; their forms differ, not what comes of them.
+
+    :param table: the table.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    nodes = list(walk(table.program))
+    missing = [type(node).__name__ for node in nodes if type(node) not in FORMS]
+    if missing:
+        return f"impossible: no form for {missing[0]}"
+    rounded = any(rounds(node) for node in nodes)
+    if ops == "custom" and any(type(node) in FUSED for node in nodes):
+        return "kernel, rounded" if rounded else "kernel"
+    return "rounded" if rounded else "exact"
+
+
+def lookup_status(table: Table, *, fused: bool) -> str:
+    """What a runtime makes of a table that has a form for every node: ONNX Runtime, and the C export.
+
+    :param table: the table.
+    :param fused: whether the fused lookups run in our kernels.
+    """
+    nodes = list(walk(table.program))
+    rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
+    if fused and any(isinstance(node, Lookup) for node in nodes):
+        return "kernel, rounded" if rounded else "kernel"
+    return "rounded" if rounded else "exact"
+
+
+def _tflite_column(runtime: str, ops: str) -> Column:
+    return Column(runtime, ops, RUNTIMES[runtime].version, lambda table: tflite_status(table, ops))
+
+
+def _executorch_column(ops: str) -> Column:
+    return Column(
+        "executorch", ops, executorch_policy.VERSION, lambda table: executorch_policy.status(table, ops)
+    )
+
+
+#: The columns of the table; a writer adds its own here.
+COLUMNS: tuple[Column, ...] = (
+    Column("onnx", "builtin", "", lambda table: lookup_status(table, fused=False)),
+    Column("onnx", "custom", "", lambda table: lookup_status(table, fused=True)),
+    *(_tflite_column(runtime, ops) for runtime in RUNTIMES for ops in ("builtin", "custom")),
+    *(_executorch_column(ops) for ops in ("builtin", "custom")),
+    Column("c", "builtin", "", lambda table: lookup_status(table, fused=True)),
+)
+
+
+def sample_tokens(rows: int) -> list[bytes]:
+    """Tokens of all lengths that count: one without bytes, one of each other length, then those again with other bytes.
+
+    :param rows: how many.
+    """
+    return [
+        bytes(1 + (row + 31 * place) % 255 for place in range(row % (MAX_TOKEN_BYTES + 1)))
+        for row in range(rows)
+    ]
+
+
+def sample_table(codec: str) -> Table:
+    """A small table of a codec, for looking at its program.
+
+    :param codec: a key of `SPECS`.
+    """
+    rng = np.random.default_rng(0)
+    frequency = 1.0 / (1 + rng.permutation(SAMPLE[0])) if codec == "mixed" else None
+    weight = rng.standard_normal(SAMPLE).astype(np.float32)
+    return encode(weight, SPECS[codec], frequency=frequency, tokens=sample_tokens(SAMPLE[0]))
+
+
+def support_page() -> str:
+    """The text of docs/support.md."""
+    head = [f"{column.runtime} {column.ops}" for column in COLUMNS]
+    lines = [
+        "# Which codec runs where",
+        "",
+        "Generated by `python -m edgeemb.exporters.support`; a test holds it up to date.",
+        "",
+        *(f"- **{word}**: {meaning}." for word, meaning in LEGEND.items()),
+        "",
+        f"| codec | {' | '.join(head)} |",
+        "|---|" + "---|" * len(COLUMNS),
+    ]
+    for codec in CODECS:
+        table = sample_table(codec)
+        lines.append(f"| `{codec}` | {' | '.join(column.status(table) for column in COLUMNS)} |")
+    lines += [
+        "",
+        "Versions: " + ", ".join(sorted({f"{c.runtime} {c.version}" for c in COLUMNS if c.version})) + ".",
+    ]
+    lines += [
+        "",
+        "## Bodies of the TFLite runtimes",
+        "",
+        "| runtime | package | bodies | lengths | missing ops written otherwise |",
+    ]
+    lines += ["|---|---|---|---|---|"]
+    for runtime in RUNTIMES.values():
+        lengths = "several" if runtime.signatures else "one"
+        expands = ", ".join(sorted(runtime.expands)) or "none"
+        lines.append(
+            f"| {runtime.name} | {runtime.package} {runtime.version} | {', '.join(runtime.bodies)} | {lengths} | {expands} |"
+        )
+    lines += [
+        "",
+        "## Forms of the TFLite builtin lowering",
+        "",
+        "| node of a lookup program | operators |",
+        "|---|---|",
+    ]
+    lines += [f"| `{node.__name__}` | {form} |" for node, form in FORMS.items()]
+    lines += ["", "## Lookups in ExecuTorch", "", "| lookup | builtin | custom | why |", "|---|---|---|---|"]
+    lines += [
+        f"| {policy.lookup} | {policy.builtin} | {policy.custom} | {policy.why} |"
+        for policy in executorch_policy.POLICY.values()
+    ]
+    lines += ["", "| body | by |", "|---|---|"]
+    lines += [f"| {body} | {recipe} |" for body, recipe in executorch_policy.BODIES.items()]
+    lines += ["", "| node of a lookup program | plain operators |", "|---|---|"]
+    lines += [f"| `{node.__name__}` | {form} |" for node, form in executorch_policy.FORMS.items()]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    Path(__file__).resolve().parents[2].joinpath("docs", "support.md").write_text(support_page(), "utf-8")

@@ -1,0 +1,1 @@
+"""Writing TFLite, for its three runtimes."""

@@ -1,0 +1,141 @@
+"""Precision of everything but the tables, by ai-edge-quantizer; and ops that a runtime lacks, written with others.
+
+Only FULLY_CONNECTED is quantised, and always as dynamic quantisation: the weight-only form of a lookup dequantises its whole table, and
+static quantisation of every op collapses sentence encoders.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import redirect_stderr
+from typing import Any
+
+import numpy as np
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.tflite.graph import Constants, Graph
+from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tflite
+
+#: Weights that share a scale in a 4-bit body.
+BLOCK = 32
+
+
+def check_body(body: str, runtime: TfliteRuntime) -> None:
+    """Refuse a precision that a runtime computes wrongly or not at all.
+
+    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
+    :param runtime: what is to run it.
+    :raises ExportError: naming those that it runs.
+    """
+    if body not in runtime.bodies:
+        raise ExportError(
+            f"{runtime.name} does not run the body '{body}' rightly: use --body {' or '.join(runtime.bodies)} (docs/tflite.md says why)"
+        )
+
+
+def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
+    """Convert the weights of a model's matrix products.
+
+    ``int8`` has one scale per output channel, ``int4`` one for 32 weights (per channel where 32 does not divide them all); both quantise activations as they come. ``fp16`` stores
+    float16 and computes in float32.
+
+    :param model: a float32 ``ModelT``.
+    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
+    :param runtime: what is to run it.
+    :return: the converted ``ModelT``.
+    :raises ExportError: if the runtime computes this precision wrongly or not at all.
+    """
+    check_body(body, runtime)
+    if body == "fp32":
+        return model
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        # Its progress bar cannot be switched off.
+        with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
+            return parse_tflite(_quantized(model, body), "the quantised model")
+    except (ValueError, RuntimeError) as error:
+        raise ExportError(
+            f"the body cannot be stored as {body} ({str(error).splitlines()[0]}): use --body fp32"
+        ) from error
+    finally:
+        logging.disable(before)
+
+
+def _quantized(model: Any, body: str) -> bytes:
+    from ai_edge_quantizer import algorithm_manager, qtyping
+    from ai_edge_quantizer.quantizer import Quantizer
+
+    quantizer = Quantizer(pack_tflite(model))
+    operation = qtyping.TFLOperationName.FULLY_CONNECTED
+    if body == "fp16":
+        algorithm = algorithm_manager.AlgorithmName.FLOAT_CASTING
+        config = qtyping.OpQuantizationConfig(
+            weight_tensor_config=qtyping.TensorQuantizationConfig(
+                num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+            ),
+            compute_precision=qtyping.ComputePrecision.FLOAT,
+            explicit_dequantize=True,
+        )
+        quantizer.update_quantization_recipe(".*", operation, config, algorithm)
+    else:
+        blocks = body == "int4" and _divides(model, BLOCK)
+        kinds = qtyping.QuantGranularity
+        granularity = kinds.BLOCKWISE_32 if blocks else kinds.CHANNELWISE
+        quantizer.add_dynamic_config(".*", operation, int(body.removeprefix("int")), granularity)
+    result = quantizer.quantize(enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _divides(model: Any, block: int) -> bool:
+    """Whether every row of a FULLY_CONNECTED's weights is a multiple of a block."""
+    widths = [
+        int(graph.tensors[int(operator.inputs[1])].shape[-1])
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if opcode_name(model.operatorCodes[operator.opcodeIndex]) == "FULLY_CONNECTED"
+    ]
+    return all(width % block == 0 for width in widths)
+
+
+def expand_ops(model: Any, constants: Constants, runtime: TfliteRuntime) -> None:
+    """Write the ops that a runtime lacks with ops that it has.
+
+    GELU becomes its tanh form, ``x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`` (Hendrycks and Gimpel 2016, arXiv 1606.08415),
+    which differs from the exact one by less than 5e-4.
+
+    :param model: the ``ModelT`` to change.
+    :param constants: its constants.
+    :param runtime: what is to run it.
+    """
+    for subgraph in model.subgraphs:
+        operators = []
+        for operator in subgraph.operators:
+            if opcode_name(model.operatorCodes[operator.opcodeIndex]) == "GELU" and "GELU" in runtime.expands:
+                operators += _gelu(constants, subgraph, operator)
+            else:
+                operators.append(operator)
+        subgraph.operators = operators
+
+
+def _gelu(constants: Constants, subgraph: Any, operator: Any) -> list[Any]:
+    x, shape = (
+        int(operator.inputs[0]),
+        [int(size) for size in subgraph.tensors[int(operator.inputs[0])].shape],
+    )
+    graph = Graph(constants, subgraph, "gelu")
+
+    def op(name: str, *inputs: int) -> int:
+        options: dict[str, Any] = {} if name == "TANH" else {"fusedActivationFunction": 0}
+        return graph.op(name, inputs, shape, **options)
+
+    def number(value: float) -> int:
+        return graph.constant(np.array([value], np.float32))
+
+    cubic = op("MUL", op("MUL", op("MUL", x, x), x), number(0.044715))
+    inner = op("MUL", op("ADD", x, cubic), number(np.sqrt(2 / np.pi)))
+    op("MUL", op("MUL", x, number(0.5)), op("ADD", op("TANH", inner), number(1.0)))
+    graph.operators[-1].outputs = operator.outputs
+    return graph.operators

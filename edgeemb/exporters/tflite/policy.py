@@ -1,0 +1,133 @@
+"""Which form a lookup takes in which TFLite runtime: the one table that the writer, the tests and docs/support.md read.
+
+Facts about the runtimes are measured with the pinned versions; see docs/tflite.md for how.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgeemb.exporters.tflite.ops import TFLITE_RUNTIME, TFLM, op_versions
+from edgeemb.tables.program import (
+    Add,
+    BatchMatMul,
+    Clip,
+    CodebookLookup,
+    Concat,
+    Divide,
+    Gather,
+    Ids,
+    MatMul,
+    Modulo,
+    Multiply,
+    NgramLookup,
+    Node,
+    QuantizedLookup,
+    Select,
+    Take,
+)
+
+#: Ids and indices are computed in float32, which is exact below this.
+MAX_ROWS = 1 << 24
+
+
+@dataclass(frozen=True)
+class TfliteRuntime:
+    """What a runtime can do.
+
+    :param name: key of `edgeemb.exporters.writers.WRITERS`.
+    :param package: the distribution that brings it.
+    :param version: the version that was measured.
+    :param bodies: precisions of the body that it computes rightly.
+    :param signatures: whether a model may have several; else one length is exported.
+    :param wide: how elements of more than 8 bits are read: ``bitcast`` gathers int16 and reinterprets them, ``bytes`` gathers int8 and
+        puts the value together with arithmetic.
+    :param half_weights: whether float16 constants can be dequantised.
+    :param op_versions: highest version of each op; an op that is missing here does not exist in it. Empty: no limit is known.
+    :param expands: ops that are written as several simpler ones.
+    :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may come back into them.
+    """
+
+    name: str
+    package: str
+    version: str
+    bodies: tuple[str, ...]
+    signatures: bool
+    wide: str
+    half_weights: bool
+    op_versions: Mapping[str, int] = field(default_factory=dict)
+    expands: frozenset[str] = frozenset()
+    wraps_ids: bool = False
+
+
+#: Any version of an op will do for a runtime that does not look at it.
+_ANY = 1 << 30
+
+RUNTIMES: dict[str, TfliteRuntime] = {
+    "tflite": TfliteRuntime(
+        name="tflite",
+        package="ai-edge-litert",
+        version="2.3.0",
+        bodies=("fp32", "fp16", "int8", "int4"),
+        signatures=True,
+        wide="bitcast",
+        half_weights=True,
+    ),
+    "tflite-runtime": TfliteRuntime(
+        name="tflite-runtime",
+        package="tflite-runtime",
+        version="2.14.0",
+        bodies=("fp32", "fp16"),
+        signatures=True,
+        wide="bitcast",
+        half_weights=True,
+        op_versions=op_versions(TFLITE_RUNTIME),
+        wraps_ids=True,
+    ),
+    "tflm": TfliteRuntime(
+        name="tflm",
+        package="tflite-micro",
+        version="0.dev20261023182759",
+        bodies=("fp32",),
+        signatures=False,
+        wide="bytes",
+        half_weights=False,
+        op_versions=op_versions(TFLM, _ANY),
+        expands=frozenset({"GELU"}),
+    ),
+}
+
+#: How each node of a lookup program is written as builtin ops. Every form is exact except where it says otherwise.
+FORMS: dict[type[Node], str] = {
+    Ids: "the ids themselves; one outside the table makes a GATHER fail",
+    Take: "GATHER of bytes or 16-bit integers, CAST",
+    Modulo: "FLOOR_MOD in float32",
+    Divide: "SUB and DIV of the float32 remainder",
+    Clip: "SUB, MAXIMUM, MINIMUM in float32",
+    Gather: "GATHER; float16 as 16-bit integers and BITCAST, or as bytes",
+    QuantizedLookup: "GATHER int8, CAST, FLOOR by powers of two (1 bit: GATHER from 256 x 8 levels), CONCATENATION, MUL by GATHER of scales",
+    CodebookLookup: "GATHER of codes, GATHER of codewords; additive ones by ADD in order",
+    NgramLookup: "GATHER of starts and bytes; hashes by MUL, ADD and the remainder DIV, FLOOR, MUL, SUB in float32; BATCH_MATMUL sums",
+    Add: "ADD",
+    Multiply: "MUL",
+    MatMul: "FULLY_CONNECTED, within rounding",
+    BatchMatMul: "BATCH_MATMUL, within rounding",
+    Concat: "CONCATENATION",
+    Select: "LESS, SELECT_V2",
+}
+
+#: Nodes that a custom op computes, with the same kernels and bits in every runtime, and the name of the op in the model.
+FUSED: dict[type[Node], str] = {
+    QuantizedLookup: "edgeemb.QuantizedLookup",
+    CodebookLookup: "edgeemb.CodebookLookup",
+    NgramLookup: "edgeemb.NgramLookup",
+}
+
+
+def rounds(node: Node) -> bool:
+    """Whether a node holds sums that a runtime may add up in another order than numpy.
+
+    :param node: a node of a lookup program.
+    """
+    return isinstance(node, MatMul | BatchMatMul)

@@ -1,0 +1,171 @@
+"""Writer for TFLite: one signature per sequence length, tables in the builtin or custom lowering of the runtime it is for."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.tflite.body import check_body, convert_body, expand_ops
+from edgeemb.exporters.tflite.graph import NUMPY_TYPES, Constants, add_signature
+from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
+from edgeemb.exporters.tflite.tables import FoundTable, find_tables, replace_table, tidy
+from edgeemb.exporters.writers import KEEP, Request, Written
+from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite, write_tflite
+from edgeemb.models.tflite.model import TfliteModel
+
+MODEL = "model.tflite"
+SCHEMA_VERSION = 3
+#: Longer names of tensors are cut to their end, in characters.
+LONGEST_NAME = 40
+
+
+def write_for(name: str, request: Request, folder: Path) -> Written:
+    """Write ``model.tflite``.
+
+    :param name: a key of `RUNTIMES`.
+    :param request: what to write.
+    :param folder: an existing folder.
+    :raises ExportError: if the model cannot be converted, or the runtime cannot run it.
+    """
+    runtime = RUNTIMES[name]
+    if isinstance(request.loaded, TfliteModel):
+        return _write_finished(request, request.loaded, runtime, folder)
+    from edgeemb.exporters.tflite.convert import choose_lengths, convert  # they import torch
+
+    check_body(request.body, runtime)
+    model = request.model
+    if model.words is not None:
+        raise ExportError(
+            f"{model.name} takes the bytes of words, for which TFLite has no form: use --runtime onnx, executorch or c"
+        )
+    lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
+    # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.
+    small = {
+        alias: table
+        for alias, table in request.tables.items()
+        if model.table(alias).role in ("position", "type")
+    }
+    weights = {alias: table.reconstruct() for alias, table in small.items()}
+    converted = convert(
+        model, lengths, {model.table(alias).name: weight for alias, weight in weights.items()}
+    )
+    converted = convert_body(converted, request.body, runtime)
+    constants = Constants(converted)
+    notes = []
+    stored: dict[str, int] = {}
+    found = find_tables(converted)
+    for alias, table in request.tables.items():
+        expected = weights[alias] if alias in weights else model.table_weight(alias)
+        own = [
+            entry
+            for entry in found
+            if entry.weight.shape == expected.shape and np.array_equal(entry.weight, expected)
+        ]
+        before = constants.nbytes
+        for entry in own:
+            replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
+        stored[alias] = constants.nbytes - before
+        if own and _still_used(converted, own):
+            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+        if not own and alias in small:
+            notes.append(
+                f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32, and count as body"
+            )
+        elif not own:
+            raise ExportError(
+                f"table {alias}: the converted model has no lookup of it; leave it as it is or use --runtime onnx"
+            )
+    expand_ops(converted, constants, runtime)
+    tidy(converted)
+    _shorten_names(converted)
+    check_ops(converted, runtime)
+    write_tflite(converted, folder / MODEL)
+    longest = lengths[-1] if lengths and model.max_length else 0
+    return Written(SCHEMA_VERSION, lengths, tuple(notes), longest, stored=stored)
+
+
+def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
+    """Replace the tables of a finished file; its metadata and associated files stay."""
+    if request.body != KEEP or request.lengths:
+        raise ExportError(f"{model.path} is finished: leave --body and --lengths out")
+    finished, associated = read_tflite(model.path)
+    if not runtime.signatures and len(finished.subgraphs) > 1:
+        raise ExportError(
+            f"{model.path} has several graphs, {runtime.package} runs one: use --runtime tflite"
+        )
+    if runtime.wraps_ids:
+        _refuse_miscomputed(finished, model.path)
+    constants = Constants(finished)
+    stored: dict[str, int] = {}
+    for info, found in zip(model.tables, find_tables(finished), strict=True):
+        if info.alias in request.tables:
+            table = request.tables[info.alias]
+            before = constants.nbytes
+            replace_table(
+                finished, constants, found, table, info.alias, runtime, custom=request.ops == "custom"
+            )
+            stored[info.alias] = constants.nbytes - before
+    expand_ops(finished, constants, runtime)
+    add_signature(finished)
+    tidy(finished)
+    check_ops(finished, runtime)
+    write_tflite(finished, folder / MODEL, associated)
+    return Written(SCHEMA_VERSION, stored=stored)
+
+
+def _refuse_miscomputed(model: Any, path: Path) -> None:
+    """tflite-runtime 2.14 takes the first of a weight's scales for all of them, where activations are floats."""
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if opcode_name(model.operatorCodes[operator.opcodeIndex]) != "FULLY_CONNECTED":
+                continue
+            source, weights = (graph.tensors[int(place)] for place in operator.inputs[:2])
+            scales = weights.quantization.scale if weights.quantization is not None else None
+            if NUMPY_TYPES.get(source.type) == "float32" and scales is not None and len(scales) > 1:
+                raise ExportError(
+                    f"{path} has per-channel int8 weights, which tflite-runtime computes wrongly: use --runtime tflite"
+                )
+
+
+def _shorten_names(model: Any) -> None:
+    """The converter names a tensor by the whole path of its module, once for each length: half a megabyte for a small encoder."""
+    for graph in model.subgraphs:
+        for place, tensor in enumerate(graph.tensors):
+            name = (tensor.name or b"").decode("utf-8", "replace")
+            if len(name) > LONGEST_NAME:
+                tensor.name = f"{name.rstrip(';').rpartition('/')[2][-LONGEST_NAME:]}_{place}".encode()
+
+
+def _still_used(model: Any, found: list[FoundTable]) -> bool:
+    buffers = {entry.buffer for entry in found}
+    for graph in model.subgraphs:
+        read = {int(index) for operator in graph.operators for index in operator.inputs if index >= 0}
+        if any(graph.tensors[index].buffer in buffers for index in read):
+            return True
+    return False
+
+
+def check_ops(model: Any, runtime: TfliteRuntime) -> None:
+    """Refuse a model with an op that the runtime does not have, or not in this version.
+
+    :param model: a ``ModelT`` without unused operator codes.
+    :param runtime: what is to run it.
+    :raises ExportError: naming the op and its version.
+    """
+    for code in model.operatorCodes:
+        name = opcode_name(code)
+        if name in FUSED.values() or not runtime.op_versions:
+            continue
+        highest = runtime.op_versions.get(name, 0)
+        if code.version > highest:
+            has = f"it knows versions up to {highest}" if highest else "it does not have this op"
+            raise ExportError(
+                f"{runtime.package} {runtime.version} rejects {name} version {code.version} ({has}): use --runtime tflite"
+            )
+
+
+write = partial(write_for, "tflite")

@@ -1,0 +1,105 @@
+"""What every writer is given and gives back, and the list of writers. Adding a format means adding a module and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeemb.errors import ExportError, SpecError
+from edgeemb.exporters.targets import Target
+from edgeemb.tables import Table
+
+if TYPE_CHECKING:
+    from edgeemb.models.base import LoadedModel
+    from edgeemb.models.torch_model import Model
+
+#: Precisions of the body; a writer refuses those that its runtime has not.
+BODIES = ("fp32", "fp16", "int8", "int4")
+#: The body of a finished model, left as it is.
+KEEP = "keep"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to write.
+
+    :param loaded: the loaded model.
+    :param tables: compressed tables by alias; a table of the model that is missing here stays as it is.
+    :param body: precision of everything else, one of `BODIES`, or `KEEP`.
+    :param ops: ``builtin`` or ``custom``.
+    :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
+    :param target: what the export aims at.
+    :param tables_apart: put the tables into a file of their own, where the format can.
+    """
+
+    loaded: LoadedModel
+    tables: Mapping[str, Table]
+    body: str
+    ops: str
+    lengths: tuple[int, ...]
+    target: Target
+    tables_apart: bool = False
+
+    @property
+    def model(self) -> Model:
+        """The model as a torch module, whose `module` holds the original weights.
+
+        :raises ModelError: if it cannot be one.
+        """
+        return self.loaded.torch_model()
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written.
+
+    :param opset: version of the format's op set.
+    :param lengths: sequence lengths with a signature of their own; empty where the length is free.
+    :param notes: remarks for the user, such as tables that were left alone.
+    :param max_length: tokens of the longest text, where the format takes fewer than the model; 0 for as many.
+    :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
+    :param stored: bytes of a table in the files, by alias, where the format keeps it otherwise than the codec does; 0 where only rows that
+        were computed from it are left, as part of the body.
+    """
+
+    opset: int
+    lengths: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    max_length: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    stored: Mapping[str, int] = field(default_factory=dict)
+
+
+Writer = Callable[[Request, Path], Written]
+
+#: Module with a function `write` for each runtime, and the extra that brings what it needs.
+WRITERS: dict[str, tuple[str, str]] = {
+    "onnx": ("edgeemb.exporters.onnx.writer", "export"),
+    "executorch": ("edgeemb.exporters.executorch.writer", "executorch"),
+    "c": ("edgeemb.exporters.c.writer", "export"),
+    "tflite": ("edgeemb.exporters.tflite.writer", "tflite"),
+    "tflite-runtime": ("edgeemb.exporters.tflite.tflite_runtime", "tflite"),
+    "tflm": ("edgeemb.exporters.tflite.tflm", "tflite"),
+}
+
+
+def writer_for(runtime: str) -> Writer:
+    """The writer of a runtime's format.
+
+    :param runtime: a key of `WRITERS`.
+    :raises SpecError: if there is no such runtime.
+    :raises ExportError: if what it needs is not installed.
+    """
+    if runtime not in WRITERS:
+        raise SpecError(f"runtime '{runtime}' is not known: use {', '.join(WRITERS)}")
+    module, extra = WRITERS[runtime]
+    try:
+        write: Writer = import_module(module).write
+    except ModuleNotFoundError as error:
+        raise ExportError(
+            f"writing {runtime} needs the package '{error.name}': pip install 'edgeemb[{extra}]'"
+        ) from None
+    return write
