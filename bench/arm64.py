@@ -21,12 +21,12 @@ from onnx import TensorProto, helper
 sys.path.insert(0, str(Path(__file__).parent))
 from lookup_contenders import write_model
 
-from edgeemb.devices.arm64 import between
-from edgeemb.devices.arm64_native import libraries
-from edgeemb.devices.arm64_phone import phones
-from edgeemb.devices.arm64_python import guest
-from edgeemb.devices.arm64_qemu import MARK
-from edgeemb.devices.process import Setting, Worker
+from edgeemb.devices.arm64.native import libraries
+from edgeemb.devices.arm64.phone import phones
+from edgeemb.devices.arm64.profile import between
+from edgeemb.devices.arm64.python import guest
+from edgeemb.devices.arm64.qemu import MARK
+from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
 from edgeemb.tables.program import Ids, QuantizedLookup
 

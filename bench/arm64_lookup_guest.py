@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from edgeemb.devices.process import Setting
-from edgeemb.devices.worker import Bench, start
+from edgeemb.devices.host.process import Setting
+from edgeemb.devices.host.worker import Bench, start
 
 
 class LookupBench(Bench):

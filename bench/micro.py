@@ -27,11 +27,11 @@ import click
 import numpy as np
 
 import edgeemb
-from edgeemb.devices import cortex_m_qemu
-from edgeemb.devices.cortex_m import choose_engine, part_names, simulate
-from edgeemb.devices.cortex_m_board import boards, find_board
-from edgeemb.devices.cortex_m_firmware import Firmware, build
-from edgeemb.devices.cortex_m_run import Run
+from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
+from edgeemb.devices.cortex_m.board import boards, find_board
+from edgeemb.devices.cortex_m.firmware import Firmware, build
+from edgeemb.devices.cortex_m.profile import choose_engine, part_names, simulate
+from edgeemb.devices.cortex_m.run import Run
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.engine import read_sizes
 

@@ -29,13 +29,13 @@ from rich.table import Table
 import edgeemb
 from edgeemb.bundle.manifest import Manifest, read_manifest
 from edgeemb.bundle.writing import file_entries
-from edgeemb.compare import compare
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
 from edgeemb.exporters.onnx.trace import trace
 from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
+from edgeemb.report.comparison import compare
 from edgeemb.runtimes import open_folder
 
 #: What the latency ratios refer to.

@@ -31,8 +31,8 @@ from tables_page import markdown, plot
 from tokenizers import Tokenizer
 
 import edgeemb.models.torch_model
-from edgeemb.evaluate import embed
 from edgeemb.metrics import cosine, spearman
+from edgeemb.report.evaluation import embed
 from edgeemb.runtimes.text import pad
 from edgeemb.tables import encode
 from edgeemb.text.corpus import token_frequency

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.devices.memory import read_memory
+from edgeemb.devices.host.memory import read_memory
 from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
 
 #: Sequence lengths with a signature of their own.

@@ -26,7 +26,7 @@ from tokenizers import BertWordPieceTokenizer, Tokenizer
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.evaluate import evaluate_sts
+from edgeemb.report.evaluation import evaluate_sts
 from edgeemb.text.corpus import read_lines
 from edgeemb.vocabulary import Keep, Pruned, Report, prune
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from edgeemb.adapt import adapt, distill
 from edgeemb.errors import EdgeembError
 from edgeemb.exporters import export
 from edgeemb.runtimes import Session
 from edgeemb.runtimes import open_bundle as open
+from edgeemb.training import adapt, distill
 
 __all__ = ["EdgeembError", "Session", "__version__", "adapt", "distill", "export", "load", "open"]
 

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 import click
 
 import edgeemb
-from edgeemb.adapt.adapting import Trained
-from edgeemb.adapt.task import Report
-from edgeemb.evaluate import evaluate_sts
+from edgeemb.report.evaluation import evaluate_sts
 from edgeemb.runtimes import describe
+from edgeemb.training.adapting import Trained
+from edgeemb.training.loop.task import Report
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 MODEL = "all-MiniLM-L6-v2"

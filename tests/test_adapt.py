@@ -18,13 +18,13 @@ from safetensors.numpy import load_file, save_file
 from transformers import AutoModel
 
 import edgeemb
-from edgeemb.adapt.adapting import Trained
-from edgeemb.adapt.task import Report
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.cli import main
+from edgeemb.cli.app import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, ModelError, SpecError, TrainingError
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.torch_model import Model
+from edgeemb.training.adapting import Trained
+from edgeemb.training.loop.task import Report
 from tests.models import save_plain, save_sentence
 from tests.training import QUICK, write_corpus
 
@@ -78,8 +78,8 @@ def test_it_improves_the_held_out_score_of_a_rough_table(tiny: Model, corpus: Pa
     ],
 )
 def test_it_stores_the_rows_of_the_last_forward_pass(tiny: Model, spec: str) -> None:
-    from edgeemb.adapt.student import copied, fit_start, put_tables
     from edgeemb.tables.spec import parse_spec
+    from edgeemb.training.student import copied, fit_start, put_tables
 
     model = copied(tiny)
     specs = {"word": parse_spec(spec)}
@@ -399,7 +399,7 @@ def test_two_processes_train_as_one_does(corpus: Path, tmp_path: Path) -> None:
     alone = CliRunner().invoke(main, ["adapt", str(model), "-o", str(tmp_path / "one"), *options])
     assert alone.exit_code == 0, alone.output
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", "-m"]
-    command = [*torchrun, "edgeemb.cli", "adapt", str(model), "-o", str(tmp_path / "two"), *options]
+    command = [*torchrun, "edgeemb.cli.app", "adapt", str(model), "-o", str(tmp_path / "two"), *options]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "two" / "tables.safetensors").is_file()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeemb.devices import adb, attached, profile_on
+from edgeemb.devices import attached, profile_on
+from edgeemb.devices.android import adb
 from edgeemb.devices.measurement import report_from_json
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
@@ -48,7 +49,7 @@ def test_lists_the_phones_and_says_what_hinders_them(adb_server: Path, tmp_path:
         assert listed[f"android:{ready.serial}"].kind == "phone"
         assert "accept the key" in listed[f"android:{stranger.serial}"].summary
         shown = subprocess.run(
-            [sys.executable, "-m", "edgeemb.cli", "devices", "--json"],
+            [sys.executable, "-m", "edgeemb.cli.app", "devices", "--json"],
             capture_output=True,
             text=True,
             check=True,

@@ -17,11 +17,12 @@ import pytest
 
 from edgeemb.bundle.manifest import MANIFEST
 from edgeemb.bundle.reading import file_entry
-from edgeemb.compare import profile_on_all
-from edgeemb.devices import adb, profile_on
-from edgeemb.devices.android import profile
+from edgeemb.devices import profile_on
+from edgeemb.devices.android import adb
+from edgeemb.devices.android.profile import profile
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
+from edgeemb.report.comparison import profile_on_all
 from tests.adb_cases import QUICK, plugged_in, value
 from tests.adb_phone import FakePhone
 from tests.requirements import requires_program
@@ -55,7 +56,7 @@ def broken(phone_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_says_what_to_do_without_a_phone(adb_server: Path, phone_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="no phone is attached: switch on USB debugging"):
         profile_on("android", phone_bundle, QUICK)
-    command = [sys.executable, "-m", "edgeemb.cli", "profile", str(phone_bundle), "--device", "android"]
+    command = [sys.executable, "-m", "edgeemb.cli.app", "profile", str(phone_bundle), "--device", "android"]
     failed = subprocess.run(command, capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1 and failed.stderr.startswith("error: no phone is attached")
@@ -79,7 +80,7 @@ def test_measures_the_other_devices_where_no_phone_is_attached(phone_bundle: Pat
 def test_says_what_to_install_without_adb(phone_bundle: Path) -> None:
     code = (
         "import sys; sys.modules['adbutils'] = None\n"
-        "from edgeemb.cli import main\n"
+        "from edgeemb.cli.app import main\n"
         f"main(['profile', {str(phone_bundle)!r}, '--device', 'android'])"
     )
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -158,7 +159,7 @@ def test_ends_a_runner_that_crashes_or_hangs_and_leaves_nothing(
 
 
 def test_leaves_nothing_when_it_is_interrupted(adb_server: Path, broken: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edgeemb.cli", "profile", str(broken), "--device", "android"]
+    command = [sys.executable, "-m", "edgeemb.cli.app", "profile", str(broken), "--device", "android"]
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         process = subprocess.Popen(
             [*command, "--lengths", str(DEAF)],

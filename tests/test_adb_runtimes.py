@@ -20,10 +20,11 @@ from elftools.elf.elffile import ELFFile
 import edgeemb
 from edgeemb.bundle.manifest import MANIFEST, read_manifest
 from edgeemb.bundle.reading import file_entry
-from edgeemb.devices import arm64_system, profile_on
-from edgeemb.devices.android_runner import ENGINES, Library, build_dynamic, read_library
-from edgeemb.devices.arm64_phone import phones
-from edgeemb.devices.arm64_qemu import machine
+from edgeemb.devices import profile_on
+from edgeemb.devices.android.runner import ENGINES, Library, build_dynamic, read_library
+from edgeemb.devices.arm64 import system as arm64_system
+from edgeemb.devices.arm64.phone import phones
+from edgeemb.devices.arm64.qemu import machine
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model

@@ -14,16 +14,16 @@ import pytest
 import edgeemb
 from edgeemb.cache import cache_folder, made_once
 from edgeemb.devices import devices, find_device, profile_on
-from edgeemb.devices.arm64 import between
-from edgeemb.devices.arm64_memory import guest_memory
-from edgeemb.devices.arm64_native import c_compiler
-from edgeemb.devices.arm64_phone import phones
-from edgeemb.devices.arm64_python import guest
-from edgeemb.devices.arm64_qemu import machine
-from edgeemb.devices.arm64_system import site
+from edgeemb.devices.arm64.memory import guest_memory
+from edgeemb.devices.arm64.native import c_compiler
+from edgeemb.devices.arm64.phone import phones
+from edgeemb.devices.arm64.profile import between
+from edgeemb.devices.arm64.python import guest
+from edgeemb.devices.arm64.qemu import machine
+from edgeemb.devices.arm64.system import site
+from edgeemb.devices.host.process import Launcher, Setting, Worker
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import Plan
-from edgeemb.devices.process import Launcher, Setting, Worker
 from edgeemb.errors import DeviceError, NativeError, SpecError
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
@@ -157,7 +157,7 @@ def test_a_package_that_pip_finds_no_wheel_of_is_named(
 def test_a_runtime_that_no_phone_has_is_refused() -> None:
     with (
         pytest.raises(DeviceError, match="the runtime tflm does not exist for a phone"),
-        guest(phones()["arm64-a76"], "tflm", "edgeemb.devices.arm64_guest"),
+        guest(phones()["arm64-a76"], "tflm", "edgeemb.devices.arm64.guest"),
     ):
         raise AssertionError
 

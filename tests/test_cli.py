@@ -20,7 +20,7 @@ def edgeemb_command(
     *arguments: object, cwd: Path | None = None, status: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does, in a process of its own."""
-    command = [sys.executable, "-m", "edgeemb.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "edgeemb.cli.app", *map(str, arguments)]
     result = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == status, f"status {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 import edgeemb
 from edgeemb.devices import devices, profile_on
-from edgeemb.devices.cortex_m import part_names, simulate
-from edgeemb.devices.cortex_m_board import boards, find_board
-from edgeemb.devices.cortex_m_firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m_run import Count, Run
+from edgeemb.devices.cortex_m.board import boards, find_board
+from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
+from edgeemb.devices.cortex_m.profile import part_names, simulate
+from edgeemb.devices.cortex_m.run import Count, Run
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.exporters.c.writer import write
@@ -211,7 +211,7 @@ def test_multiplies_and_adds_in_few_instructions(
 ) -> None:
     main = find_sources() / "devices" / "firmware" / "dot.c"
     firmware = build(trained.bundle, "tiny", find_board(board), tmp_path, main=main)
-    from edgeemb.devices import cortex_m_qemu
+    from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 
     result = cortex_m_qemu.run(firmware, find_board(board), [[1]], 1, 1, tmp_path).inferences[0]
     assert result.output.tolist() == [-168545]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import edgeemb
-from edgeemb.devices import cortex_m_qemu
-from edgeemb.devices.cortex_m import simulate
-from edgeemb.devices.cortex_m_board import boards, find_board
-from edgeemb.devices.cortex_m_firmware import build
+from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
+from edgeemb.devices.cortex_m.board import boards, find_board
+from edgeemb.devices.cortex_m.firmware import build
+from edgeemb.devices.cortex_m.profile import simulate
 from edgeemb.native.libraries import find_sources
 from tests.models import save_plain
 from tests.requirements import requires_program

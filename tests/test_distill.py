@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 
 import edgeemb
-from edgeemb.adapt.task import Report
-from edgeemb.cli import main
+from edgeemb.cli.app import main
 from edgeemb.errors import InputError, SpecError, TrainingError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
+from edgeemb.training.loop.task import Report
 from tests.training import NOUNS, QUICK, write_corpus
 
 

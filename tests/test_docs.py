@@ -9,7 +9,7 @@ import click
 import numpy as np
 
 from edgeemb import tables
-from edgeemb.cli import main
+from edgeemb.cli.app import main
 from tests.test_onnx_lowering import ROWS, lookup_model, session_of
 
 ROOT = Path(__file__).parent.parent

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from edgeemb.errors import InputError
-from edgeemb.evaluate import embed, evaluate_classes, evaluate_sts
 from edgeemb.metrics import cosine, spearman
+from edgeemb.report.evaluation import embed, evaluate_classes, evaluate_sts
 from edgeemb.text.pairs import read_labelled, read_pairs
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import edgeemb
-from edgeemb.devices.operators import read_operators
+from edgeemb.devices.host.operators import read_operators
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.executorch.writer import _inputs, write
 from edgeemb.exporters.targets import find_target

@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 
 import edgeemb
 from edgeemb.bundle.manifest import TensorEntry, read_manifest
-from edgeemb.compare import compare
 from edgeemb.devices.feeds import make_feeds, refusal
-from edgeemb.devices.host import names, profile
-from edgeemb.devices.latency import Turns, measure_latency, ratio
-from edgeemb.devices.machine import cores, this_machine
+from edgeemb.devices.host.latency import Turns, measure_latency, ratio
+from edgeemb.devices.host.machine import cores, this_machine
+from edgeemb.devices.host.memory import read_memory, reset_peak
+from edgeemb.devices.host.operators import read_operators
+from edgeemb.devices.host.process import Setting, Worker
+from edgeemb.devices.host.profile import names, profile
 from edgeemb.devices.measurement import Report, dump, report_from_json
-from edgeemb.devices.memory import read_memory, reset_peak
-from edgeemb.devices.operators import read_operators
 from edgeemb.devices.plan import Plan
-from edgeemb.devices.process import Setting, Worker
 from edgeemb.errors import BundleError, DeviceError, InputError
+from edgeemb.report.comparison import compare
 from tests.models import POSITIONS, save_sentence
 
 MEGABYTE = 2**20

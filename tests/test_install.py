@@ -29,7 +29,7 @@ def test_the_wheel_has_libraries_sources_and_data(wheel: Path) -> None:
     assert "edgeemb/native/lib/libedgeemb_onnxruntime.so" in names
     assert "edgeemb/sources/runtimes/kernels/quantized.h" in names
     assert "edgeemb/text/sentences.txt" in names
-    assert "edgeemb/export/targets/linux-x64.toml" in names
+    assert "edgeemb/exporters/targets/linux-x64.toml" in names
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 

@@ -18,7 +18,7 @@ _MEASURE = """
 import json, sys
 import numpy as np
 import edgeemb
-from edgeemb.devices.memory import read_memory
+from edgeemb.devices.host.memory import read_memory
 import edgeemb.runtimes.onnxruntime.engine
 before = read_memory()
 session = edgeemb.open(sys.argv[1], ops=sys.argv[2])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.cli import main
+from edgeemb.cli.app import main
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.torch_model import Model
 from edgeemb.planner.planning import Goal, Plan, parse_goal, plan, take_goal

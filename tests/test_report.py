@@ -18,9 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from edgeemb.cli import main
-from edgeemb.compare import Comparison, join, read_comparison, write_comparison
-from edgeemb.devices.host import Ratio
+from edgeemb.cli.app import main
+from edgeemb.devices.host.profile import Ratio
 from edgeemb.devices.measurement import (
     Machine,
     Measurement,
@@ -33,6 +32,7 @@ from edgeemb.devices.measurement import (
 )
 from edgeemb.errors import EdgeembError, InputError
 from edgeemb.report import print_comparison, print_profile, render_page, to_markdown, write_page
+from edgeemb.report.comparison import Comparison, join, read_comparison, write_comparison
 from edgeemb.report.grid import grid_of
 from edgeemb.report.plots import Point, Segment, bar, scatter, ticks
 from edgeemb.report.values import show

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import edgeemb
-from edgeemb.devices.host import profile
+from edgeemb.devices.host.profile import profile
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.parity import sentences
@@ -183,7 +183,7 @@ def test_maps_the_table_and_copies_none_of_it(tmp_path: Path) -> None:
     path = tmp_path / "large.tflite"
     write_tflite(lookup_model(np.ones((40_000, 256), np.float32)), path)
     program = (
-        "import sys, numpy as np; from edgeemb.devices.memory import read_memory;"
+        "import sys, numpy as np; from edgeemb.devices.host.memory import read_memory;"
         "from edgeemb.runtimes.tflite.engine import find_interpreter; module = find_interpreter();"
         "before = read_memory().anonymous_bytes; interpreter = module.Interpreter(model_path=sys.argv[1]);"
         "interpreter.get_signature_runner()(ids=np.arange(6, dtype=np.int32) * 6000);"

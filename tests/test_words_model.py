@@ -16,7 +16,7 @@ from click.testing import CliRunner
 import edgeemb
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import GOLDEN, TOKENIZER
-from edgeemb.cli import main
+from edgeemb.cli.app import main
 from edgeemb.devices import profile_on
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.plan import Plan

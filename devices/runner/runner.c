@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* As on the host: see edgeemb/devices/latency.py and host.py. */
+/* As on the host: see edgeemb/devices/host/latency.py and host.py. */
 enum { WARM_UP_RUNS = 3, LEAST_RUNS = 100, MOST_RUNS = 2000, FEWEST_RUNS = 10, STEADY_RUNS = 5, PART_RUNS = 20 };
 
 static runner_feed feeds[MOST_FEEDS];

@@ -25,8 +25,8 @@ class DeviceInfo:
 
 def devices() -> list[DeviceInfo]:
     """Every device there is."""
-    from edgeemb.devices.arm64_phone import phones
-    from edgeemb.devices.cortex_m_board import boards
+    from edgeemb.devices.arm64.phone import phones
+    from edgeemb.devices.cortex_m.board import boards
 
     return [
         DeviceInfo("host", "host", "this machine, a fresh process per measurement"),
@@ -43,7 +43,7 @@ def devices() -> list[DeviceInfo]:
 
 def attached() -> list[DeviceInfo]:
     """The phones on adb, ready or not; empty where there is no adb."""
-    from edgeemb.devices import adb
+    from edgeemb.devices.android import adb
 
     try:
         phones = adb.attached()
@@ -75,29 +75,29 @@ def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silen
     :raises SpecError: if there is no such device, or it has no cores to choose and takes no library.
     :raises DeviceError: if the measurement fails.
     """
-    from edgeemb.devices.arm64_phone import phones
-    from edgeemb.devices.cortex_m_board import boards
+    from edgeemb.devices.arm64.phone import phones
+    from edgeemb.devices.cortex_m.board import boards
 
     if device.partition(":")[0] == "android":
-        from edgeemb.devices.android import profile as profile_phone
+        from edgeemb.devices.android.profile import profile as profile_phone
 
         return profile_phone(device, bundle, plan, progress=progress)
     if plan.cores != "all" or plan.runtime_lib is not None:
         raise SpecError(f"--cores and --runtime-lib are for phones, not for {device}: use --device android")
     if device == "host":
-        from edgeemb.devices.host import profile
+        from edgeemb.devices.host.profile import profile
 
         return profile(bundle, plan, progress=progress)
     if device == "tflm":
-        from edgeemb.devices.tflm import profile as profile_tflm
+        from edgeemb.devices.tflm.profile import profile as profile_tflm
 
         return profile_tflm(bundle, plan, progress=progress)
     if device in phones():
-        from edgeemb.devices.arm64 import profile as profile_emulated
+        from edgeemb.devices.arm64.profile import profile as profile_emulated
 
         return profile_emulated(device, bundle, plan, progress=progress)
     if device.partition(":")[0] in boards():
-        from edgeemb.devices.cortex_m import profile as profile_board
+        from edgeemb.devices.cortex_m.profile import profile as profile_board
 
         return profile_board(device, bundle, plan, progress=progress)
     raise SpecError(f"device '{device}' is not known: use {', '.join(info.name for info in devices())}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from edgeemb.devices.host import Ratio
+from edgeemb.devices.host.profile import Ratio
 from edgeemb.devices.measurement import Report
 from edgeemb.report.values import LABELS, PARTS, group_of, label_of, show
 

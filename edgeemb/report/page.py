@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from edgeemb.compare import Comparison
 from edgeemb.devices.measurement import Report
 from edgeemb.files import write_text
+from edgeemb.report.comparison import Comparison
 from edgeemb.report.grid import Grid, grid_of, heads
 from edgeemb.report.plots import Point, Segment, bar, scatter
 from edgeemb.report.style import STYLE

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgeemb.compare import Comparison
 from edgeemb.devices.measurement import Machine, Report
+from edgeemb.report.comparison import Comparison
 from edgeemb.report.grid import Cell, Grid, grid_of, heads
 from edgeemb.report.values import show
 

@@ -1,0 +1,1 @@
+"""The command `edgeemb`: it parses, calls and prints, and holds no logic."""

@@ -1,0 +1,242 @@
+"""What the command prints for people. Figures are in MB of 10^6 bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column, Table
+from rich.text import Text
+
+from edgeemb.bundle.manifest import Manifest
+
+if TYPE_CHECKING:
+    from edgeemb.devices import DeviceInfo
+    from edgeemb.exporters.targets import Target
+    from edgeemb.models.summary import ModelSummary
+    from edgeemb.report.evaluation import ClassesResult, StsResult
+
+#: Values of a vector that are printed.
+_SHOWN_VALUES = 6
+#: What the steps of long work are called.
+STEPS = {
+    "load": "Loading the model",
+    "prune": "Shrinking the vocabulary",
+    "fit": "Fitting the tables",
+    "plan": "Searching for a table",
+    "write": "Writing the model",
+    "check": "Comparing with the original",
+    "measure": "Measuring",
+    "sts": "Encoding the pairs",
+    "classes": "Encoding the texts",
+}
+
+
+@contextmanager
+def steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress on standard error while the block runs; nothing where that is no terminal.
+
+    :param quiet: show nothing.
+    """
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda step, done, total: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def show(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                for task in tasks.values():
+                    progress.stop_task(task)
+                tasks[step] = progress.add_task(STEPS.get(step, step), total=None)
+            progress.update(tasks[step], completed=done, total=total or None)
+
+        yield show
+
+
+def print_export(console: Console, path: Path, manifest: Manifest) -> None:
+    """Print what an export made.
+
+    :param console: where to.
+    :param path: the bundle.
+    :param manifest: its manifest.
+    """
+    print_bundle(console, path, manifest)
+    console.print(Text(f'Try it: edgeemb run {path} "some text"', style="dim"))
+
+
+def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
+    """Print what a bundle holds.
+
+    :param console: where to.
+    :param path: the bundle.
+    :param manifest: its manifest.
+    """
+    console.print(
+        Text.assemble(
+            (manifest.name, "bold"),
+            f" for {manifest.target}: {manifest.runtime}, {manifest.body} body, {manifest.ops} ops  ",
+            (str(path), "dim"),
+        )
+    )
+    table = Table("part", "stored as", _number("MB"), box=None, pad_edge=False)
+    for alias, entry in manifest.tables.items():
+        rows = f"{entry.rows} x {entry.dim}" if entry.rows else "no rows stored"
+        table.add_row(f"table {alias}", f"{entry.spec}, {rows}", _mb(entry.bytes))
+    table.add_row("body", manifest.body, _mb(manifest.sizes["body"]))
+    for part in ("tokenizer", "libraries", "kit"):
+        if manifest.sizes.get(part):
+            table.add_row(part, "", _mb(manifest.sizes[part]))
+    table.add_row(Text("total", style="bold"), "", Text(_mb(manifest.sizes["total"]), style="bold"))
+    console.print(table)
+    compared = int(manifest.parity.get("sentences", manifest.parity.get("examples", 0)))
+    unit = "sentences" if "sentences" in manifest.parity else "examples"
+    mean, least = manifest.parity["cosine_mean"], manifest.parity["cosine_min"]
+    console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
+    for note in manifest.notes:
+        console.print(f"Note: {note}")
+    if manifest.plan is not None:
+        print_plan(console, manifest.plan)
+
+
+def print_plan(console: Console, plan: Mapping[str, Any]) -> None:
+    """Print what the planner chose from.
+
+    :param console: where to.
+    :param plan: what `edgeemb.planner.planning.Plan.to_json` gives.
+    """
+    console.print(
+        f"Planned for {plan['goal']}: {plan['tried']} specs tried, mean cosine over {plan['sentences']} samples"
+    )
+    table = Table("", f"table {plan['table']}", _number("MB"), _number("cosine"), box=None, pad_edge=False)
+    for item in plan["frontier"]:
+        chosen = item == plan["choice"]
+        style = "bold" if chosen else ""
+        table.add_row(
+            "->" if chosen else "",
+            item["spec"],
+            f"{item['bytes'] / 1e6:.3g}",
+            f"{item['cosine']:.4f}",
+            style=style,
+        )
+    console.print(table)
+
+
+def print_model(console: Console, summary: ModelSummary) -> None:
+    """Print the tables of a model.
+
+    :param console: where to.
+    :param summary: what `edgeemb.inspect` found.
+    """
+    console.print(
+        Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of float32 weights")
+    )
+    table = Table(
+        "table",
+        "role",
+        _number("rows"),
+        _number("columns"),
+        _number("MB"),
+        _number("share"),
+        "",
+        box=None,
+        pad_edge=False,
+    )
+    for item in summary.tables:
+        remark = "also an output layer" if item.tied else "" if item.rows else "rows are computed"
+        table.add_row(
+            item.alias, item.role, str(item.rows), str(item.dim), _mb(item.bytes), f"{item.share:.0%}", remark
+        )
+    console.print(table)
+
+
+def print_rows(
+    console: Console, texts: Sequence[str], rows: NDArray[np.float32], labels: Sequence[str]
+) -> None:
+    """Print model outputs: the winning class where there are labels, else the start of the vector.
+
+    :param console: where to.
+    :param texts: the texts.
+    :param rows: float32[len(texts), D].
+    :param labels: names of the classes, or none.
+    """
+    for text, row in zip(texts, rows, strict=True):
+        if labels:
+            best = int(row.argmax())
+            says = f"{labels[best]} ({row[best]:.3f})"
+        else:
+            values = " ".join(f"{value:+.4f}" for value in row[:_SHOWN_VALUES])
+            says = f"[{values}{' ...' if len(row) > _SHOWN_VALUES else ''}] ({len(row)} values)"
+        console.print(Text.assemble((text, "bold"), "\n  ", says))
+
+
+def print_quality(console: Console, sts: StsResult | None, classes: ClassesResult | None) -> None:
+    """Print evaluation results.
+
+    :param console: where to.
+    :param sts: result on sentence pairs, or None.
+    :param classes: result of the classifier, or None.
+    """
+    if sts is not None:
+        console.print(f"Sentence similarity: Spearman {sts.spearman:.2f} over {sts.pairs} pairs")
+    if classes is not None:
+        console.print(
+            f"Classification: {classes.accuracy:.2f}% of {classes.test} texts right ({classes.labels} labels, trained on {classes.train})"
+        )
+
+
+def print_targets(console: Console, targets: Mapping[str, Target]) -> None:
+    """Print the targets.
+
+    :param console: where to.
+    :param targets: targets by name.
+    """
+    table = Table("target", "runtime", "ops", "table", "body", "", box=None, pad_edge=False)
+    for target in targets.values():
+        runtimes = ", ".join(target.runtimes) or target.runtime
+        table.add_row(
+            target.name, runtimes, target.ops, target.table, target.body, Text(target.summary, style="dim")
+        )
+    console.print(table)
+
+
+def print_devices(console: Console, devices: Sequence[DeviceInfo]) -> None:
+    """Print the devices.
+
+    :param console: where to.
+    :param devices: what a bundle can be measured on.
+    """
+    table = Table("device", "kind", "", box=None, pad_edge=False)
+    for device in devices:
+        table.add_row(device.name, device.kind, Text(device.summary, style="dim"))
+    console.print(table)
+
+
+def _number(header: str) -> Column:
+    return Column(header, justify="right")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.2f}"

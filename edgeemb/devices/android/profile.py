@@ -1,0 +1,168 @@
+"""Profile bundles on a phone over adb: latency, load and memory.
+
+``--device android`` takes the only phone that is attached, ``--device android:SERIAL`` one of several.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
+from edgeemb.devices.android.adb import Phone, clean, find_phone, workspace
+from edgeemb.devices.android.feeds import golden_feeds, write_feeds
+from edgeemb.devices.android.measure import (
+    FEEDS,
+    GOLDEN_FEEDS,
+    RUNNER,
+    Case,
+    Job,
+    measure,
+    model_files,
+)
+from edgeemb.devices.android.report import Identity
+from edgeemb.devices.android.runner import ABIS, ENGINES, build_dynamic, build_static, read_library
+from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
+from edgeemb.devices.measurement import Report
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError
+from edgeemb.progress import Progress, silent
+
+#: Golden sentences that are run to see whether the phone gives the host's results.
+GOLDEN_RUNS = 4
+#: Seconds after which one process of the runner counts as hung, beside what the latencies themselves may take.
+LIMIT_S = 120.0
+
+_PROPERTIES = (
+    "ro.product.manufacturer",
+    "ro.product.model",
+    "ro.soc.model",
+    "ro.product.cpu.abi",
+    "ro.build.version.release",
+    "ro.build.version.sdk",
+)
+#: What is asked for with --runtime-lib, and where it lies in the packages for Android.
+_LIBRARIES = {
+    "onnx": "ONNX Runtime on the phone: name its library with --runtime-lib (jni/arm64-v8a/libonnxruntime.so of onnxruntime-android)",
+    "tflite": "LiteRT on the phone: name its library with --runtime-lib (jni/arm64-v8a/libLiteRt.so of com.google.ai.edge.litert:litert)",
+}
+_REASONS = {"executorch": "ExecuTorch has no C interface that a runner could open"}
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is sent for a bundle, and what the runner is told of it.
+
+    :param files: the files.
+    :param model: those of the model, by their names on the phone.
+    :param options: what every call of the runner is given.
+    :param ops: the lookups in use.
+    """
+
+    files: tuple[Path, ...]
+    model: tuple[str, ...]
+    options: tuple[str, ...]
+    ops: str
+
+
+def profile(
+    device: str, bundle: Path, plan: Plan, *, progress: Progress = silent, limit_s: float = LIMIT_S
+) -> Report:
+    """Profile a bundle on a phone.
+
+    :param device: ``android`` or ``android:SERIAL``.
+    :param bundle: the bundle's folder or zip file.
+    :param plan: what to measure.
+    :param progress: called with (steps done, steps in all).
+    :param limit_s: seconds after which the runner counts as hung, beside what the latencies may take.
+    :raises DeviceError: if there is no phone, it is lost, or the bundle cannot run on it.
+    :raises NativeError: if the runner cannot be built.
+    """
+    with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
+        scratch = Path(name)
+        _check_runtime(bundle.name, manifest, plan)
+        check_takes_ids(bundle.name, manifest)
+        phone = find_phone(device.partition(":")[2])
+        identity = identify(phone)
+        parts = _parts(folder, bundle.name, manifest, identity.abi, plan, scratch)
+        lengths = tuple(length for length in plan.lengths if not refusal(manifest, length))
+        write_feeds(scratch / FEEDS, [(length, make_feeds(manifest, length)) for length in lengths])
+        golden = [pair for pair in read_golden(folder) if _is_text(pair[0])][:GOLDEN_RUNS]
+        write_feeds(scratch / GOLDEN_FEEDS, golden_feeds(manifest, [ids for ids, _ in golden]))
+        expected = [result for _, result in golden]
+        case = Case(bundle.name, folder, manifest, parts.ops, parts.model, lengths, expected)
+        limit_s += 3 * plan.budget_s * len(lengths)
+        with workspace(phone) as place:
+            phone.push([*parts.files, scratch / FEEDS, scratch / GOLDEN_FEEDS], place)
+            options = (*parts.options, f"cores={plan.cores}")
+            return measure(Job(phone, place, options, limit_s, progress), identity, case, plan)
+
+
+def _is_text(given: object) -> bool:
+    """Whether a golden input is the ids of a text."""
+    return isinstance(given, list) and all(isinstance(item, int) for item in given)
+
+
+def identify(phone: Phone) -> Identity:
+    """What a phone says of itself.
+
+    :param phone: the phone.
+    :raises DeviceError: if no runner can be built for it.
+    """
+    command = "; ".join([*(f"getprop {name}" for name in _PROPERTIES), "uname -r"])
+    lines = [clean(line) for line in phone.shell(command).output.split("\n")]
+    maker, model, chip, abi, release, api, kernel = [*lines, *[""] * 7][:7]
+    if abi not in ABIS:
+        raise DeviceError(
+            f"{phone.serial} runs {abi or 'an unknown processor'}: the runner is built for {' and '.join(ABIS)}"
+        )
+    return Identity(maker, model, chip, abi, f"Android {release} (API {api}), Linux {kernel}")
+
+
+def _check_runtime(name: str, manifest: Manifest, plan: Plan) -> None:
+    """Refuse what no runner can run, before a phone is looked for."""
+    if manifest.runtime == "c":
+        if plan.runtime_lib is not None:
+            raise DeviceError(f"{name} is a C export, which brings its own code: leave --runtime-lib out")
+    elif manifest.runtime not in ENGINES:
+        reason = _REASONS.get(manifest.runtime, f"the runner has no {manifest.runtime}")
+        raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for onnx, tflite or c")
+    elif plan.runtime_lib is None:
+        raise DeviceError(f"{name} needs {_LIBRARIES[manifest.runtime]}")
+    elif manifest.runtime == "tflite" and "custom" in (manifest.ops, plan.ops):
+        raise DeviceError(
+            f"{name} has native lookups, which the runner cannot give LiteRT: export it with --ops builtin"
+        )
+
+
+def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: Plan, scratch: Path) -> _Parts:
+    if plan.runtime_lib is None:
+        runner = build_static(folder, manifest.name, abi, scratch)
+        return _Parts((runner,), (RUNNER,), (f"model={RUNNER}",), "builtin")
+    library = read_library(plan.runtime_lib, abi)
+    ops = _custom_ops(folder, name, manifest, abi, plan.ops)
+    model = model_files(list(manifest.files))
+    runner = build_dynamic(library, scratch, manifest.runtime)
+    files = [runner, library.path, *(folder / item for item in model)]
+    options = [f"model={model[0]}", f"library=./{library.path.name}"]
+    if ops is not None:
+        files.append(ops)
+        options.append(f"ops=./{ops.name}")
+    return _Parts(tuple(files), model, tuple(options), "builtin" if ops is None else "custom")
+
+
+def _custom_ops(folder: Path, name: str, manifest: Manifest, abi: str, asked: str) -> Path | None:
+    """The bundle's library of lookups for the phone, or None where the portable ones are to run."""
+    libraries = [item for item in manifest.files if item.startswith("lib/") and item.endswith(".so")]
+    fitting = [item for item in libraries if item.startswith(f"lib/{abi}/")]
+    if asked == "builtin" or (not libraries and asked == "auto"):
+        return None
+    if not fitting:
+        has = ", ".join(sorted({item.split("/")[1] for item in libraries})) or "no processor"
+        raise DeviceError(
+            f"{name} has native lookups for {has}, the phone runs {abi}: export it with --target android, or use --ops builtin"
+        )
+    return folder / fitting[0]

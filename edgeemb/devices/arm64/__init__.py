@@ -1,0 +1,1 @@
+"""Measuring on an emulated phone CPU."""

@@ -1,0 +1,119 @@
+"""C exports on an emulated phone CPU: one static program, compiled for 64-bit Arm, that needs no system around it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.devices.arm64.findings import Findings
+from edgeemb.devices.arm64.memory import guest_memory
+from edgeemb.devices.arm64.native import c_compiler
+from edgeemb.devices.arm64.phone import Phone
+from edgeemb.devices.arm64.qemu import MARK, Machine, machine
+from edgeemb.devices.cortex_m.profile import part_operators
+from edgeemb.devices.cortex_m.run import read_results, write_inputs
+from edgeemb.devices.feeds import make_feeds
+from edgeemb.errors import DeviceError
+from edgeemb.native.compilers import FLAGS, run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.progress import Progress
+from edgeemb.runtimes.c.engine import read_sizes, sources, symbol_prefix
+
+#: Times that each length is run, to see that the count repeats.
+COUNTED_RUNS = 2
+NOTE = (
+    "Instructions are exact for the program that was compiled; markers between the parts take a few of them."
+)
+_LIMIT_S = 3600
+
+
+def run_program(
+    phone: Phone,
+    folder: Path,
+    manifest: Manifest,
+    lengths: Sequence[int],
+    golden: Sequence[Any],
+    progress: Progress,
+) -> Findings:
+    """Run a C export.
+
+    :param phone: the CPU.
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :param lengths: lengths in tokens to count instructions for.
+    :param golden: ids of texts to give the results for.
+    :param progress: called with (steps done, steps in all).
+    :raises DeviceError: if QEMU is missing, or the program fails.
+    :raises NativeError: if there is no compiler for 64-bit Arm.
+    """
+    sizes = read_sizes(folder, manifest.name)
+    made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
+    inputs = [ids for ids in made for _ in range(COUNTED_RUNS)] + list(golden)
+    with TemporaryDirectory(prefix="edgeemb-") as scratch, machine(phone, None) as emulated:
+        place = Path(scratch)
+        program = _compile(folder, manifest.name, place)
+        progress(1, 2)
+        write_inputs(place, inputs)
+        _run(emulated, program, place)
+        stages = 2 * sizes["layers"] + 3
+        marks = [(mark,) for mark in emulated.marks()]
+        inferences = read_results(place, sizes["outputs"], marks, len(inputs), stages).inferences
+        before, after = (
+            guest_memory((place / f"maps.{number}").read_text(), (place / f"smaps.{number}").read_text())
+            for number in (0, 1)
+        )
+    progress(2, 2)
+    counted = inferences[: len(lengths) * COUNTED_RUNS]
+    instructions = {
+        length: [one.total.instructions for one in counted[at * COUNTED_RUNS :][:COUNTED_RUNS]]
+        for at, length in enumerate(lengths)
+    }
+    outputs = [one.output.tolist() for one in inferences[len(counted) :]]
+    operators = part_operators(counted[0], sizes["layers"]) if counted else ()
+    return Findings(
+        "builtin", "serial", instructions, outputs, (before, before, after), operators, notes=[NOTE]
+    )
+
+
+def _compile(folder: Path, name: str, out: Path) -> Path:
+    prefix = symbol_prefix(name)
+    program = out / "program"
+    defines = ("EEM_MARKS", f"PREFIX={prefix}", f"UPPER={prefix.upper()}", f"MARK={MARK}")
+    run_compiler(
+        [
+            *c_compiler(static=True),
+            *FLAGS,
+            *(f"-D{define}" for define in defines),
+            f"-I{folder}",
+            str(find_sources() / "devices" / "emulated" / "main.c"),
+            *map(str, sources(folder)),
+            "-o",
+            str(program),
+        ]
+    )
+    return program
+
+
+def _run(emulated: Machine, program: Path, place: Path) -> None:
+    try:
+        done = subprocess.run(
+            [*emulated.command(), str(program)],
+            cwd=place,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise DeviceError(
+            f"the emulated program did not end within {_LIMIT_S} s: measure shorter lengths"
+        ) from None
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        death = emulated.deaths().get(-done.returncode, lines[-1])
+        raise DeviceError(f"the emulated program failed: {death}")

@@ -1,0 +1,171 @@
+"""Profile bundles on an emulated phone CPU: exact instructions, the program's memory, agreement with the host, and no time.
+
+ONNX, TFLite and ExecuTorch bundles run in their runtimes' own wheels for 64-bit Arm, C exports as a program without a system around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from edgeemb.bundle.golden import agreement, read_golden
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
+from edgeemb.devices.arm64.c import run_program
+from edgeemb.devices.arm64.findings import Findings
+from edgeemb.devices.arm64.memory import guest_memory
+from edgeemb.devices.arm64.phone import Phone, phones
+from edgeemb.devices.arm64.python import guest
+from edgeemb.devices.arm64.qemu import MARK, qemu_version
+from edgeemb.devices.feeds import check_takes_ids, refusal
+from edgeemb.devices.host.machine import version_of
+from edgeemb.devices.host.memory import Reading
+from edgeemb.devices.host.process import Setting, Worker
+from edgeemb.devices.host.profile import PACKAGES
+from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import SpecError
+from edgeemb.progress import Progress, silent
+
+#: Inferences that are counted at each length.
+COUNTED_RUNS = 3
+#: Inferences at each length before memory counts as steady.
+STEADY_RUNS = 2
+#: The shortest golden sentences are run to see whether the results are those of the host.
+GOLDEN_RUNS = 3
+
+NO_TIME = "an emulator has no clock of the phone: only instructions and memory mean something"
+NO_PEAK = "the system tells one peak for the program and the emulator together"
+NO_THREADS = "threads that wait for each other make counts that nobody can repeat: one thread only"
+PYTHON_NOTE = (
+    "Instructions are those of one call into the runtime on one thread; what marking it costs is taken off."
+)
+MEMORY_NOTE = "Memory is that of the program's own mappings, without the emulator's."
+OPERATORS_NOTE = "The runtime tells the cost of its operators as times only, which mean nothing here."
+GUEST = "edgeemb.devices.arm64.guest"
+
+
+def profile(device: str, bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+    """Profile a bundle on an emulated phone CPU.
+
+    :param device: name of the phone.
+    :param bundle: the bundle's folder or zip file.
+    :param plan: lengths; what an emulator cannot measure is reported as absent.
+    :param progress: called with (steps done, steps in all).
+    :raises SpecError: if there is no such phone.
+    :raises DeviceError: if QEMU is missing, the system cannot be set up, or the program fails.
+    :raises NativeError: if a compiler is needed and missing.
+    """
+    known = phones()
+    if device not in known:
+        raise SpecError(f"emulated phone '{device}' is not known: use {', '.join(known)}")
+    return profile_phone(known[device], bundle, plan, progress=progress)
+
+
+def profile_phone(phone: Phone, bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+    """Profile a bundle on an emulated phone CPU; parameters and errors are those of `profile`.
+
+    :param phone: the CPU.
+    """
+    with checked(bundle) as (folder, manifest):
+        check_takes_ids(bundle.name, manifest)
+        lengths = [length for length in plan.lengths if not refusal(manifest, length)]
+        golden = sorted(read_golden(folder), key=lambda pair: len(pair[0]))[:GOLDEN_RUNS]
+        inputs = [given for given, _ in golden]
+        if manifest.runtime == "c":
+            found = run_program(phone, folder, manifest, lengths, inputs, progress)
+        else:
+            found = _run_python(phone, folder, manifest, lengths, inputs, plan, progress)
+    name = bundle.resolve().name
+    package = PACKAGES.get(manifest.runtime)
+    return Report(
+        phone.name,
+        "emulated",
+        Machine(phone.core, 1, "Linux", (f"emulated by {qemu_version()}", phone.summary)),
+        Subject.of(name, manifest, found.ops, found.kernel),
+        (*_memory(found.memory), *_counts(manifest, plan, found.instructions)),
+        found.operators if plan.ops_profile else (),
+        (*found.notes, MEMORY_NOTE, agreement([output for _, output in golden], found.outputs)),
+        {"edgeemb": version_of("edgeemb"), **({package: version_of(package)} if package else {})},
+    )
+
+
+def _run_python(
+    phone: Phone,
+    folder: Path,
+    manifest: Manifest,
+    lengths: Sequence[int],
+    inputs: Sequence[object],
+    plan: Plan,
+    progress: Progress,
+) -> Findings:
+    steps = 2 + len(lengths)
+    setting = Setting(str(folder), plan.ops, threads=1)
+    with guest(phone, manifest.runtime, GUEST, ops=plan.ops) as emulated:
+        progress(1, steps)
+        with Worker(setting, launcher=emulated.launcher) as worker:
+            worker.ask("runtime")
+            baseline = guest_memory(**worker.ask("maps"))
+            worker.ask("open")
+            loaded = guest_memory(**worker.ask("maps"))
+            for length in lengths:
+                worker.ask("run", length=length, runs=STEADY_RUNS)
+            steady = guest_memory(**worker.ask("maps"))
+        progress(2, steps)
+        # A process of its own, behind one that has left every module compiled: what else it allocates would change what the allocator
+        # does in an inference.
+        with Worker(setting, launcher=emulated.launcher) as worker:
+            worker.ask("open")
+            instructions = {}
+            for place, length in enumerate(lengths):
+                before = len(emulated.machine.marks()) if place else 0
+                worker.ask("count", length=length, runs=COUNTED_RUNS, mark=MARK)
+                instructions[length] = between(emulated.machine.marks()[before:])
+                progress(3 + place, steps)
+            outputs = worker.ask("outputs", inputs=inputs)["outputs"]
+            used = worker.ask("used")
+    notes = [PYTHON_NOTE, *emulated.notes, *([OPERATORS_NOTE] if plan.ops_profile else [])]
+    return Findings(
+        used["ops"], used["kernel"], instructions, outputs, (baseline, loaded, steady), notes=notes
+    )
+
+
+def between(marks: Sequence[int]) -> list[int]:
+    """Instructions of the inferences between marks: two marks before each, with nothing between them, and one behind the last.
+
+    :param marks: counts at the marks.
+    """
+    firsts, seconds, ends = marks[:-1:2], marks[1::2], marks[2::2]
+    return [
+        (end - second) - (second - first) for first, second, end in zip(firsts, seconds, ends, strict=True)
+    ]
+
+
+def _counts(manifest: Manifest, plan: Plan, instructions: dict[int, list[int]]) -> list[Measurement]:
+    found = []
+    for length in plan.lengths:
+        counts = instructions.get(length)
+        if counts:
+            found.append(
+                Measurement("inference_instructions", int(median(counts)), length=length, runs=len(counts))
+            )
+        else:
+            found.append(
+                Measurement("inference_instructions", None, refusal(manifest, length), length=length)
+            )
+        for threads in plan.threads:
+            found.append(Measurement("p50_ms", None, NO_TIME, length, threads))
+            if threads > 1:
+                found.append(Measurement("inference_instructions", None, NO_THREADS, length, threads))
+    return found
+
+
+def _memory(readings: tuple[Reading, Reading, Reading]) -> list[Measurement]:
+    baseline, loaded, steady = readings
+    found = [Measurement("baseline_rss_bytes", baseline.rss_bytes)]
+    for stage, reading in (("load", loaded), ("steady", steady)):
+        for kind in ("anonymous", "file"):
+            grown = getattr(reading, f"{kind}_bytes") - getattr(baseline, f"{kind}_bytes")
+            found.append(Measurement(f"{stage}_{kind}_bytes", grown))
+    return [*found, Measurement("peak_rss_bytes", None, NO_PEAK)]

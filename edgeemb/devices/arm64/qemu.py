@@ -1,0 +1,112 @@
+"""Running programs for 64-bit Arm in QEMU's user mode, counted by a plugin."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from edgeemb.devices.arm64.phone import Phone
+from edgeemb.devices.counter import counter
+from edgeemb.errors import DeviceError
+
+PROGRAM = "qemu-aarch64"
+
+#: The system call ``getpgid`` for this process marks a point: the first process is always there, and no runtime asks for its group.
+MARK = 1
+
+_MAX_COUNTS_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """An emulated phone that programs can be started on.
+
+    :param phone: its CPU.
+    :param root: folder that stands for ``/`` where it has a file.
+    :param counts: file that the counter writes.
+    """
+
+    phone: Phone
+    root: Path
+    counts: Path
+
+    def command(self) -> list[str]:
+        """The emulator with its options; the program and its arguments go behind it.
+
+        :raises DeviceError: if QEMU is not installed.
+        :raises NativeError: if the counter cannot be compiled.
+        """
+        plugin = f"{counter('count_qemu')},getpgid={MARK},out={self.counts}"
+        # The seed is for the random bytes that a program starts with: it is the same program every time.
+        options = ["-cpu", self.phone.qemu, "-seed", "1", "-L", str(self.root), "-plugin", plugin]
+        return [emulator(), *options]
+
+    def deaths(self) -> dict[int, str]:
+        """What the end of a program by a signal means, by the signal's number."""
+        core = self.phone.core
+        return {
+            signal.SIGILL: f"the runtime executed an instruction that the emulated {core} does not have (SIGILL): "
+            "take a newer CPU, or a runtime that was built for this one",
+            signal.SIGSEGV: f"the runtime crashed on the emulated {core} (SIGSEGV): try another runtime",
+            signal.SIGABRT: f"the runtime gave up on the emulated {core} (SIGABRT): try another runtime",
+        }
+
+    def marks(self) -> list[int]:
+        """Instructions that the marking thread had executed at each mark so far.
+
+        :raises DeviceError: if the counter wrote nothing.
+        """
+        try:
+            if self.counts.stat().st_size > _MAX_COUNTS_BYTES:
+                raise DeviceError(f"{PROGRAM} counted more marks than can be: report this as a bug")
+            lines = self.counts.read_text("utf-8").splitlines()
+        except OSError:
+            raise DeviceError(
+                f"{PROGRAM} cannot load the counting plugin: install the package qemu-user, not qemu-user-static"
+            ) from None
+        return [int(line.split()[1]) for line in lines if line.startswith("mark ")]
+
+
+def emulator() -> str:
+    """Path of QEMU.
+
+    :raises DeviceError: if it is not installed.
+    """
+    found = shutil.which(PROGRAM)
+    if found is None:
+        raise DeviceError(f"{PROGRAM} is not installed: apt-get install qemu-user")
+    return found
+
+
+@contextmanager
+def machine(phone: Phone, system: Path | None) -> Iterator[Machine]:
+    """An emulated phone for as long as the block runs: a system, and in it the ``/proc/cpuinfo`` of the CPU.
+
+    :param phone: its CPU.
+    :param system: what `edgeemb.devices.arm64.system.system` gave; None for programs that need none.
+    """
+    with TemporaryDirectory(prefix="edgeemb-arm64-") as scratch:
+        root = Path(scratch, "root")
+        (root / "proc").mkdir(parents=True)
+        (root / "proc" / "cpuinfo").write_text(phone.cpuinfo, "utf-8")
+        for entry in system.iterdir() if system is not None else ():
+            if entry.name != "proc":
+                (root / entry.name).symlink_to(entry)
+        yield Machine(phone, root, Path(scratch, "counts.txt"))
+
+
+def qemu_version() -> str:
+    """Name and version of QEMU, as it tells them.
+
+    :raises DeviceError: if it is not installed.
+    """
+    done = subprocess.run([emulator(), "--version"], capture_output=True, text=True, check=False)
+    found = re.search(r"version ([\w.]+)", done.stdout)
+    return f"QEMU {found[1]}" if found else "QEMU"

@@ -1,0 +1,1 @@
+"""Measuring on simulated microcontroller boards."""

@@ -1,0 +1,232 @@
+"""Profile C exports on simulated Cortex-M boards: exact instructions and memory, and no time.
+
+``--device mps2-an386`` takes QEMU where it is installed, else unicorn; ``mps2-an386:unicorn`` asks for one of them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeemb.bundle.golden import agreement, read_golden, read_golden_texts
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.reading import checked
+from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
+from edgeemb.devices.cortex_m import unicorn as cortex_m_unicorn
+from edgeemb.devices.cortex_m.board import Board, find_board
+from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
+from edgeemb.devices.cortex_m.run import LIMIT, Count, Inference, Run, overflow_error
+from edgeemb.devices.feeds import make_feeds, make_text
+from edgeemb.devices.host.machine import version_of
+from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError, SpecError
+from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.c.engine import read_sizes
+
+ENGINES = ("qemu", "unicorn")
+#: Golden sentences that are run to see whether the board gives the same bits as the host.
+GOLDEN_RUNS = 4
+
+NO_TIME = "a simulator has no clock of the silicon: only instructions and memory are exact"
+NOTES = (
+    "Instructions are exact for the firmware that was built; markers between the parts take a few of them.",
+    "Stack is what was ever used of a painted one; the arena is the bundle's own and holds its longest text.",
+)
+CYCLES_NOTE = (
+    "Cycles are a range from Arm's published timings with memory that never waits, not validated on silicon."
+)
+
+
+def profile(
+    device: str, bundle: Path, plan: Plan, *, progress: Progress = silent, limit: int = LIMIT
+) -> Report:
+    """Profile a C export on a simulated board.
+
+    :param device: a board's name, or ``NAME:qemu`` or ``NAME:unicorn``.
+    :param bundle: the bundle's folder or zip file.
+    :param plan: lengths; what a simulator cannot measure is reported as absent.
+    :param progress: called with (steps done, steps in all).
+    :param limit: executed instructions after which the firmware counts as hung.
+    :raises DeviceError: if the bundle is no C export or too large, or the simulator is missing or fails.
+    :raises NativeError: if there is no cross compiler.
+    """
+    name, _, asked = device.partition(":")
+    board = find_board(name)
+    engine = choose_engine(board, asked)
+    with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+        return _profile(folder, bundle.name, manifest, board, engine, plan, Path(scratch), progress, limit)
+
+
+def choose_engine(board: Board, asked: str = "") -> str:
+    """The simulator to use: the one asked for, else QEMU where it is installed, else unicorn.
+
+    :raises SpecError: if it is not one of `ENGINES`.
+    """
+    if asked and asked not in ENGINES:
+        raise SpecError(f"engine '{asked}' is not known: use {board.name}:{' or '.join(ENGINES)}")
+    return asked or ("qemu" if shutil.which(cortex_m_qemu.PROGRAM) or not board.unicorn else "unicorn")
+
+
+def simulate(
+    engine: str,
+    firmware: Firmware,
+    board: Board,
+    inputs: Sequence[Sequence[int]],
+    outputs: int,
+    layers: int,
+    folder: Path,
+    limit: int = LIMIT,
+    *,
+    memory: bool = False,
+) -> Run:
+    """Run a firmware over some inputs.
+
+    :param engine: one of `ENGINES`.
+    :param firmware: what `build` gave.
+    :param board: its board.
+    :param inputs: ids of each text, or its bytes where the model has no vocabulary.
+    :param outputs: floats of a result.
+    :param layers: layers of the encoder.
+    :param folder: an empty folder for the firmware's files.
+    :param limit: executed instructions after which it counts as hung.
+    :param memory: also count the bytes that are loaded and stored (QEMU only).
+    """
+    stages = len(part_names(layers, text=any(isinstance(given, bytes) for given in inputs)))
+    if engine == "qemu":
+        run = cortex_m_qemu.run(firmware, board, inputs, outputs, stages, folder, memory=memory, limit=limit)
+    else:
+        run = cortex_m_unicorn.run(firmware, board, inputs, outputs, stages, folder, limit=limit)
+    if run.stack >= board.stack_bytes:
+        raise overflow_error()
+    return run
+
+
+def part_names(layers: int, *, text: bool = False) -> list[str]:
+    """Names of the parts of an inference, in the order of the markers of a generated `model.c`.
+
+    :param layers: layers of the encoder.
+    :param text: whether text goes in, which becomes tokens first.
+    """
+    inner = [f"layer {number} {part}" for number in range(layers) for part in ("attention", "mlp")]
+    return [*(["tokenizer"] if text else []), "lookup word", "embedding sum", *inner, "pooling and head"]
+
+
+def _profile(
+    folder: Path,
+    name: str,
+    manifest: Manifest,
+    board: Board,
+    engine: str,
+    plan: Plan,
+    scratch: Path,
+    progress: Progress,
+    limit: int,
+) -> Report:
+    if manifest.runtime != "c":
+        raise DeviceError(
+            f"{name} is a bundle for {manifest.runtime}, {board.name} takes C: export it with --target cortex-m4"
+        )
+    sizes = read_sizes(folder, manifest.name)
+    check_budget(board, sizes["flash_bytes"], sizes["arena_bytes"])
+    place = scratch / "run"
+    place.mkdir()
+    firmware = build(folder, manifest.name, board, scratch)
+    progress(1, 2)
+    lengths = [length for length in plan.lengths if length <= sizes["tokens"]]
+    inputs, golden = _inputs(folder, manifest, lengths, text=sizes["width"] > 0)
+    outputs, layers = sizes["outputs"], sizes["layers"]
+    run = simulate(engine, firmware, board, inputs, outputs, layers, place, limit, memory=engine == "qemu")
+    progress(2, 2)
+    got = [inference.output.tolist() for inference in run.inferences[len(lengths) :]]
+    notes = [*NOTES, agreement([output for _, output in golden], got)]
+    notes += [CYCLES_NOTE] if board.cycles and engine == "qemu" else []
+    return Report(
+        device=board.name,
+        kind="simulated",
+        machine=Machine(board.core, 1, "none", (f"{engine}, {board.summary}",)),
+        bundle=Subject.of(name, manifest, manifest.ops, "serial"),
+        measurements=(
+            *_memory(firmware, run, sizes["arena_bytes"]),
+            *_costs(
+                plan.lengths, dict(zip(lengths, run.inferences, strict=False)), sizes["tokens"], engine, board
+            ),
+        ),
+        operators=part_operators(run.inferences[0], layers) if plan.ops_profile and lengths else (),
+        notes=tuple(notes),
+        versions={"edgeemb": version_of("edgeemb")},
+    )
+
+
+def _inputs(
+    folder: Path, manifest: Manifest, lengths: Sequence[int], *, text: bool
+) -> tuple[list[Sequence[int]], list[tuple[Any, list[float]]]]:
+    """What is run: made-up inputs of each length, then the golden ones, which are given with their results too."""
+    made: list[Sequence[int]]
+    if text:
+        golden = read_golden_texts(folder)[:GOLDEN_RUNS]
+        made = [make_text(length).encode() for length in lengths]
+    else:
+        golden = read_golden(folder)[:GOLDEN_RUNS]
+        made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
+    return [*made, *(given for given, _ in golden)], golden
+
+
+def _memory(firmware: Firmware, run: Run, arena: int) -> list[Measurement]:
+    flash = [Measurement(f"flash_{part}_bytes", size) for part, size in firmware.flash.items()]
+    return [
+        Measurement("flash_bytes", sum(firmware.flash.values())),
+        *flash,
+        Measurement("ram_bytes", firmware.static + run.stack),
+        Measurement("arena_bytes", arena),
+        Measurement("static_bytes", firmware.static),
+        Measurement("stack_bytes", run.stack),
+    ]
+
+
+def _costs(
+    lengths: Sequence[int], inferences: dict[int, Inference], tokens: int, engine: str, board: Board
+) -> list[Measurement]:
+    measured = []
+    for length in lengths:
+        inference = inferences.get(length)
+        absent = f"the bundle takes at most {tokens} tokens" if inference is None else ""
+        cost = Count(0) if inference is None else inference.total
+        uncounted = absent or ("" if engine == "qemu" else "unicorn counts instructions only")
+        untimed = uncounted or ("" if board.cycles else f"Arm publishes no timings of the {board.core}")
+        for name, value, reason in (
+            ("inference_instructions", cost.instructions, absent),
+            ("read_bytes", cost.read, uncounted),
+            ("written_bytes", cost.written, uncounted),
+            ("low_cycles", cost.cycles[0], untimed),
+            ("high_cycles", cost.cycles[1], untimed),
+        ):
+            measured.append(Measurement(name, None if reason else value, reason, length=length))
+        measured.append(Measurement("p50_ms", None, NO_TIME, length, threads=1))
+    return measured
+
+
+def part_operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
+    """The parts of an inference by their cost.
+
+    :param inference: what was counted.
+    :param layers: layers of the encoder.
+    :return: the parts, the dearest first.
+    """
+    total = inference.total.instructions
+    names = part_names(layers, text=len(inference.parts) > len(part_names(layers)))
+    operators = [
+        Operator(
+            name,
+            1,
+            part.instructions,
+            "instructions",
+            100 * part.instructions / total,
+            name.startswith("lookup"),
+        )
+        for name, part in zip(names, inference.parts, strict=True)
+    ]
+    return tuple(sorted(operators, key=lambda operator: -operator.value))

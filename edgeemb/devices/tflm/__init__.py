@@ -1,0 +1,1 @@
+"""Measuring in TensorFlow Lite Micro's interpreter."""

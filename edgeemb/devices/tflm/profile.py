@@ -1,0 +1,110 @@
+"""Profile TFLite bundles in TensorFlow Lite Micro: what they take of the arena, ops that it lacks, and whether the vectors are right.
+
+The interpreter is that of the wheel `tflite-micro` on this machine: bytes are those of a 64-bit build, and times would be this machine's,
+of reference kernels that no microcontroller runs as they are. None are given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle.manifest import GOLDEN, Manifest
+from edgeemb.bundle.reading import checked
+from edgeemb.devices.feeds import make_feeds
+from edgeemb.devices.host.machine import version_of
+from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import BundleError, DeviceError
+from edgeemb.files import read_json
+from edgeemb.metrics import cosine
+from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.session import Session
+from edgeemb.runtimes.tflm.engine import PACKAGE, VERSION, TflmEngine
+
+MAX_GOLDEN_BYTES = 64 * 2**20
+RUNTIMES = ("tflm", "tflite", "tflite-runtime")
+NO_TIME = "the wheel's reference kernels on this machine say nothing about a microcontroller's time"
+NOTES = (
+    "Arena bytes are TFLM's own account; a 32-bit device needs less for its structures.",
+    "The model itself lies in flash and is not in the arena.",
+)
+
+
+def profile(bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+    """Profile a bundle in TensorFlow Lite Micro.
+
+    :param bundle: the bundle's folder or zip file, for one of `RUNTIMES`; of several lengths the shortest is run.
+    :param plan: lengths; what cannot be measured is reported as absent.
+    :param progress: called with (steps done, steps in all).
+    :raises DeviceError: if the bundle is for another runtime, or TFLM lacks one of its ops.
+    :raises NativeError: if the wheel is missing or of another version.
+    """
+    with checked(bundle) as (folder, manifest):
+        if manifest.runtime not in RUNTIMES:
+            raise DeviceError(
+                f"{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with --target tflm"
+            )
+        manifest = replace(manifest, lengths=manifest.lengths[:1])
+        try:
+            engine = TflmEngine(folder, manifest)
+        except BundleError as error:
+            raise DeviceError(str(error)) from None
+        with Session(folder, manifest, engine) as session:
+            report = _report(bundle.name, folder, manifest, session, engine, plan)
+        progress(1, 1)
+        return report
+
+
+def _report(
+    name: str, folder: Path, manifest: Manifest, session: Session, engine: TflmEngine, plan: Plan
+) -> Report:
+    length = manifest.lengths[0] if manifest.lengths else None
+    agreement = _golden(folder, manifest, session)
+    if agreement is None:
+        session.run_all(make_feeds(manifest, length or 1))
+    arena = engine.arena()
+    model = manifest.files.get("model.tflite")
+    found = [
+        Measurement("arena_total_bytes", arena.total, length=length),
+        Measurement("arena_persistent_bytes", arena.persistent, length=length),
+        Measurement("arena_transient_bytes", arena.transient, length=length),
+        *([Measurement("model_bytes", model.bytes)] if model is not None else []),
+        *(Measurement("p50_ms", None, NO_TIME, asked, threads=1) for asked in plan.lengths),
+    ]
+    subject = replace(Subject.of(name, manifest, engine.ops, engine.ops), runtime="tflm")
+    golden = (
+        "Golden vectors: none fits."
+        if agreement is None
+        else f"Golden vectors: cosine {agreement:.6f} or more."
+    )
+    notes = (*NOTES, "Ops missing: none.", golden)
+    machine = Machine(f"{PACKAGE} {VERSION}", None, "none", ("interpreter on the host",))
+    return Report(
+        "tflm", "simulated", machine, subject, tuple(found), (), notes, {"edgeemb": version_of("edgeemb")}
+    )
+
+
+def _golden(folder: Path, manifest: Manifest, session: Session) -> float | None:
+    """The least cosine to the vectors that the bundle carries, of those inputs that fit; None if none does."""
+    path = folder / GOLDEN
+    golden = read_json(path, MAX_GOLDEN_BYTES, BundleError) if path.is_file() else {}
+    if "inputs" in golden:
+        feeds = {info.name: np.array(golden["inputs"][info.name], info.dtype) for info in manifest.inputs}
+        return float(cosine(_rows([golden["output"]]), _rows([session.run(feeds)])).min())
+    limit = manifest.lengths[0] if manifest.lengths else 0
+    pairs = zip(golden.get("ids", []), golden.get("output", []), strict=True)
+    fitting = [(ids, output) for ids, output in pairs if len(ids) <= limit]
+    if not fitting:
+        return None
+    outputs = [session.run(session.feeds([ids])) for ids, _ in fitting]
+    return float(cosine(_rows([output for _, output in fitting]), _rows(outputs)).min())
+
+
+def _rows(values: Sequence[Any]) -> NDArray[np.float32]:
+    return np.stack([np.asarray(value, np.float32).reshape(-1) for value in values])

@@ -1,0 +1,199 @@
+"""Bundles side by side: size, parity, quality, latency and memory, measured in one run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgeemb.bundle.reading import checked
+from edgeemb.devices import find_device, profile_on
+from edgeemb.devices.host.machine import version_of
+from edgeemb.devices.host.profile import Ratio, names, side_by_side
+from edgeemb.devices.measurement import (
+    MAX_BYTES,
+    SCHEMA,
+    Machine,
+    Measurement,
+    Report,
+    Subject,
+    report_from_json,
+)
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError, InputError, NativeError
+from edgeemb.files import read_json, write_text
+from edgeemb.progress import Progress, silent
+from edgeemb.report.evaluation import evaluate_classes, evaluate_sts
+from edgeemb.runtimes import open_bundle
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports that stand side by side, of one device or of several.
+
+    :param reports: a report per bundle and device.
+    :param ratios: latencies as multiples of the first bundle's, where both were measured in turns.
+    """
+
+    reports: tuple[Report, ...]
+    ratios: tuple[Ratio, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        reports = [report.to_json() for report in self.reports]
+        return {"schema": SCHEMA, "reports": reports, "ratios": [asdict(ratio) for ratio in self.ratios]}
+
+
+def compare(
+    bundles: Sequence[str | Path],
+    plan: Plan | None = None,
+    *,
+    sts: Path | None = None,
+    classes: tuple[Path, Path] | None = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """Measure bundles on this machine, in turns.
+
+    :param bundles: the bundles' folders; ratios refer to the first one.
+    :param plan: what to measure.
+    :param sts: scored sentence pairs (`edgeemb.text.pairs.read_pairs`) to evaluate each bundle on, or None.
+    :param classes: labelled texts to train and to test a classifier (`edgeemb.text.pairs.read_labelled`), or None.
+    :param progress: called with (steps done, steps in all) of the measurement on the device.
+    :return: a report per bundle, with its quality among the measurements.
+    :raises BundleError: if a bundle cannot be opened.
+    :raises DeviceError: if a measuring process fails.
+    :raises InputError: if the data cannot be used.
+    """
+    plan = plan or Plan()
+    # Quality first: unusable data shows at once, not after minutes of measuring.
+    qualities = [quality(bundle, plan.ops, sts=sts, classes=classes) for bundle in bundles]
+    reports, ratios = side_by_side(bundles, plan, progress=progress)
+    return Comparison(
+        tuple(
+            replace(report, measurements=(*report.measurements, *found))
+            for report, found in zip(reports, qualities, strict=True)
+        ),
+        ratios,
+    )
+
+
+def profile_on_all(
+    bundle: Path,
+    devices: Sequence[str],
+    plan: Plan,
+    *,
+    allow_missing: bool = False,
+    progress: Progress = silent,
+) -> Comparison:
+    """Measure a bundle on devices, one after the other.
+
+    :param bundle: the bundle's folder or zip file.
+    :param devices: names of the devices.
+    :param plan: what to measure.
+    :param allow_missing: give a device that cannot be used a report without values, with the reason.
+    :param progress: called with (steps done, steps in all) of each device.
+    :return: a report per device.
+    :raises SpecError: if there is no such device.
+    :raises EdgeembError: if a device cannot be used, unless that is allowed.
+    """
+    reports = []
+    phones = [device for device in devices if find_device(device).kind == "phone"]
+    for device in devices:
+        # What only phones have does not hinder the others beside one.
+        own = plan if device in phones or not phones else replace(plan, cores="all", runtime_lib=None)
+        try:
+            reports.append(profile_on(device, bundle, own, progress))
+        except (DeviceError, NativeError) as error:
+            if not allow_missing:
+                raise
+            reports.append(_unmeasured(device, bundle, plan, str(error)))
+    return Comparison(tuple(reports))
+
+
+def _unmeasured(device: str, bundle: Path, plan: Plan, reason: str) -> Report:
+    """A report of what could not be measured at all: everything in it is absent, for one reason."""
+    info = find_device(device)
+    found = [Measurement("steady_anonymous_bytes", None, reason)]
+    for length in plan.lengths:
+        found.append(Measurement("inference_instructions", None, reason, length))
+        found += [Measurement("p50_ms", None, reason, length, threads) for threads in plan.threads]
+    with checked(bundle) as (_, manifest):
+        subject = Subject.of(names([bundle])[0], manifest, manifest.ops, "")
+    machine = Machine(info.summary, None, "", ("not measured",))
+    return Report(
+        device, info.kind, machine, subject, tuple(found), versions={"edgeemb": version_of("edgeemb")}
+    )
+
+
+def read_comparison(path: Path) -> Comparison:
+    """Read what ``edgeemb profile``, ``compare`` or ``report`` saved as JSON.
+
+    :param path: the file.
+    :raises InputError: if it cannot be read, holds no report, or one of a newer version.
+    """
+    values = read_json(path, MAX_BYTES, InputError)
+    known = isinstance(values, dict) and values.get("schema") == SCHEMA
+    if not known or not isinstance(values.get("reports"), list):
+        return Comparison((report_from_json(values, str(path)),))
+    reports = tuple(
+        report_from_json(item, f"report {place} of {path}") for place, item in enumerate(values["reports"], 1)
+    )
+    if not reports:
+        raise InputError(f"{path} holds no report: make one with `edgeemb profile -o {path.name}`")
+    try:
+        ratios = tuple(
+            Ratio(int(item["bundle"]), int(item["length"]), int(item["threads"]), float(item["value"]))
+            for item in values.get("ratios", [])
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{path} holds ratios of another form ({error}): make it again") from None
+    return Comparison(reports, ratios)
+
+
+def join(comparisons: Sequence[Comparison]) -> Comparison:
+    """One comparison of the reports of several, in order. Ratios are kept of the first, whose first report they refer to.
+
+    :param comparisons: at least one.
+    """
+    reports = tuple(report for comparison in comparisons for report in comparison.reports)
+    return Comparison(reports, comparisons[0].ratios)
+
+
+def write_comparison(path: Path, comparison: Comparison) -> None:
+    """Save a comparison as JSON; a file that stands there is replaced only by a complete one.
+
+    :param path: where to.
+    :param comparison: what to save.
+    :raises EdgeembError: if it cannot be written.
+    """
+    text = json.dumps(comparison.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def quality(
+    bundle: str | Path,
+    ops: str = "auto",
+    *,
+    sts: Path | None = None,
+    classes: tuple[Path, Path] | None = None,
+) -> tuple[Measurement, ...]:
+    """Quality of a bundle as measurements; what there is no data for is not among them.
+
+    :param bundle: the bundle's folder.
+    :param ops: ``auto``, ``builtin`` or ``custom`` lookups.
+    :param sts: scored sentence pairs, or None.
+    :param classes: labelled texts to train and to test a classifier, or None.
+    """
+    found = []
+    if sts is None and classes is None:
+        return ()
+    with open_bundle(bundle, ops=ops, verify_files=False) as session:
+        if sts is not None:
+            result = evaluate_sts(session, sts)
+            found.append(Measurement("spearman_percent", result.spearman, runs=result.pairs))
+        if classes is not None:
+            accuracy = evaluate_classes(session, *classes)
+            found.append(Measurement("accuracy_percent", accuracy.accuracy, runs=accuracy.test))
+    return tuple(found)

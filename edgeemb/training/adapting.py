@@ -1,0 +1,255 @@
+"""The steps of `edgeemb adapt`: load, fit, train, save."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgeemb.bundle.writing import atomic_folder
+from edgeemb.errors import ExportError
+from edgeemb.models.torch_model import Model, load
+from edgeemb.models.trained import INDEX, write_fitted
+from edgeemb.models.vocabulary import prune_model
+from edgeemb.progress import Steps
+from edgeemb.tables.request import check_specs, read_specs
+from edgeemb.training.body import free_body, quantize_body, settle_body
+from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as
+from edgeemb.training.encode import States, find_device, in_half
+from edgeemb.training.loop.group import Group, joined
+from edgeemb.training.loop.steps import Outcome, train
+from edgeemb.training.loop.task import Watch, unwatched
+from edgeemb.training.saving import save_model
+from edgeemb.training.settings import Losses, Settings
+from edgeemb.training.student import copied, fit_start, put_tables, take_tables
+from edgeemb.training.texts import read_texts, split_held_out
+from edgeemb.vocabulary import parse_vocab
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained; see `edgeemb.training.adapt`."""
+
+    table: str | Sequence[str] | Mapping[str, str]
+    corpus: tuple[Path, ...]
+    out: Path
+    vocab: tuple[str, ...]
+    body: str
+    learn: str
+    losses: Losses
+    settings: Settings
+    resume: bool
+    force: bool
+    command: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    :param path: the model's folder.
+    :param texts: different texts that were learnt from.
+    :param start: held-out score before training.
+    :param best: held-out score of the saved weights.
+    :param best_step: the step that they come from.
+    :param steps: steps made.
+    :param tables: bytes of each trained table, by alias.
+    :param accuracy: test texts with the right label, in percent; None without a test.
+    """
+
+    path: Path
+    texts: int
+    start: float
+    best: float
+    best_step: int
+    steps: int
+    tables: dict[str, int]
+    accuracy: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+def run_adapt(source: Model | Any, plan: Plan, steps: Steps, watch: Watch = unwatched) -> Trained:
+    """Put compressed tables into a model and train it back to itself; see `edgeemb.training.adapt`.
+
+    :param source: the model, or what `edgeemb.load` takes.
+    :param plan: what is to be done.
+    :param steps: told what is being done.
+    :param watch: told after every step of the training.
+    """
+    check_output(plan.out, plan.force)
+    check_specs(plan.table)
+    specs, bare = read_specs(plan.table)
+    selections = [parse_vocab(text) for text in plan.vocab]
+    texts = read_texts(plan.corpus)
+    steps("load", 0, 0)
+    teacher = source if isinstance(source, Model) else load(source)
+    encoder_of(teacher)
+    student = copied(teacher)
+    if selections:
+        pruned, _ = prune_model(student, selections, lambda done, total: steps("prune", done, total))
+        student = pruned.torch_model()
+    specs |= {} if bare is None else {student.word_table.alias: bare}
+    check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
+    free_body(student.module, plan.learn)
+    quantize_body(student.module, plan.body)
+    learnt, held_out = split_held_out(texts, plan.settings.seed)
+    start = fit_start(
+        student, specs, learnt, plan.settings.seed, lambda done, total: steps("fit", done, total)
+    )
+    placed = put_tables(student, start)
+    with joined() as group:
+        task, settings = _task(student, teacher, learnt, held_out, plan, group)
+        outcome = train(
+            task,
+            settings,
+            checkpoint=checkpoint_folder(plan.out),
+            identity=_identity(teacher, texts, plan),
+            resume=plan.resume,
+            group=group,
+            watch=watch,
+        )
+        leads = group.leads
+    settle_body(student.module)
+    student.module.to("cpu")
+    student = take_tables(student, placed)
+    if leads:
+        save_trained(student, plan.out, force=plan.force, training=_training(outcome, plan, len(learnt)))
+    return trained(plan.out, student, outcome, len(learnt))
+
+
+def _task(
+    student: Model,
+    teacher: Model,
+    learnt: Sequence[str],
+    held_out: Sequence[str],
+    plan: Plan,
+    group: Group,
+) -> tuple[Distillation, Settings]:
+    device = group.device(find_device(plan.settings.device))
+    half = in_half(plan.settings.precision, device)
+    torch.manual_seed(plan.settings.seed)
+    teacher = copied(teacher)
+    length = plan.settings.length
+    task = Distillation(
+        States(encoder_of(student)),
+        States(encoder_of(teacher)),
+        read_as(student, teacher, learnt, length),
+        read_as(student, teacher, held_out, length),
+        plan.losses,
+        device,
+        half,
+    )
+    return task, replace(plan.settings, device=str(device))
+
+
+def checkpoint_folder(out: Path) -> Path:
+    """Where the checkpoint of a training lies.
+
+    :param out: the folder that the model is going to.
+    """
+    return out.with_name(f"{out.name}.checkpoint")
+
+
+def check_output(out: Path, force: bool) -> None:
+    """Refuse an output that stands in the way, before hours are spent.
+
+    :raises ExportError: if there is something, and it is not to be replaced.
+    """
+    if out.exists() and not force:
+        raise ExportError(f"{out} exists: choose another output, or replace it with --force")
+
+
+def save_trained(model: Model, out: Path, *, force: bool, training: Mapping[str, Any]) -> None:
+    """Write a trained model as a folder, all or nothing.
+
+    :param model: the model, with plain tables and the trained ones beside them.
+    :param out: its folder.
+    :param force: replace what stands there, if it is such a folder too.
+    :param training: how it was trained.
+    """
+    with atomic_folder(out, force=force, mark=INDEX) as folder:
+        save_model(model, folder)
+        write_fitted(folder, model.fitted, training)
+
+
+def trained(out: Path, model: Model, outcome: Outcome, texts: int) -> Trained:
+    """The summary of a training.
+
+    :param out: the model's folder.
+    :param model: the model.
+    :param outcome: how it ended.
+    :param texts: texts that were learnt from.
+    """
+    sizes = {alias: table.nbytes for alias, table in model.fitted.items()}
+    return Trained(out, texts, start_of(outcome), outcome.best, outcome.best_step, outcome.steps, sizes)
+
+
+def start_of(outcome: Outcome) -> float:
+    """The held-out score before training; not a number in processes that do not look.
+
+    :param outcome: how a training ended.
+    """
+    return float(outcome.history[0]["score"]) if outcome.history else float("nan")
+
+
+def _identity(teacher: Model, texts: Iterable[str], plan: Plan) -> dict[str, str]:
+    """What must be the same for a checkpoint to be taken up; rates, steps, device and precision may change."""
+    tables = plan.table if isinstance(plan.table, Mapping) else list(plan.table)
+    return {
+        "model": digest_of_model(teacher),
+        "corpus": digest_of_texts(texts),
+        "table": str(tables),
+        "vocab": ", ".join(plan.vocab),
+        "body": plan.body,
+        "train": plan.learn,
+        "loss": str(asdict(plan.losses)),
+        "batch": str(plan.settings.batch),
+        "length": str(plan.settings.length),
+        "seed": str(plan.settings.seed),
+    }
+
+
+def digest_of_model(model: Model) -> str:
+    """A short checksum of a model's weights and tokenizer.
+
+    :param model: the model.
+    """
+    digest = hashlib.sha256((model.tokenizer_json or "").encode())
+    for name, parameter in model.module.named_parameters():
+        digest.update(name.encode())
+        digest.update(parameter.detach().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def digest_of_texts(texts: Iterable[str]) -> str:
+    """A short checksum of texts.
+
+    :param texts: the texts.
+    """
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def _training(outcome: Outcome, plan: Plan, texts: int) -> dict[str, Any]:
+    return {
+        "command": plan.command,
+        "texts": texts,
+        "settings": asdict(plan.settings),
+        "losses": asdict(plan.losses),
+        "body": plan.body,
+        "train": plan.learn,
+        "best_score": outcome.best,
+        "best_step": outcome.best_step,
+        "history": outcome.history,
+        "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "numpy")},
+    }

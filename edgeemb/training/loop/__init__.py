@@ -1,0 +1,1 @@
+"""The training loop and what it needs: settings aside, it knows no model."""
