@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
-from edgeemb.native import kernels as native
+from edgeemb.native.libraries import find_library
 from edgeemb.tables.program import CodebookLookup, Ids, QuantizedLookup
 
 #: Our tables: name, bits, block (0: one scale a row).
@@ -152,8 +152,8 @@ class Contenders:
     def __init__(self, loaded: ctypes.CDLL, folder: Path, rows: int, dim: int, variant: str) -> None:
         self.timer, self.folder, self.rows, self.dim, self.variant = loaded, folder, rows, dim, variant
         self.rng = np.random.default_rng(0)
-        self.library = native.find_library("edgeemb_onnxruntime")
-        self.kernels = ctypes.CDLL(str(native.find_library("edgeemb_kernels")))
+        self.library = find_library("edgeemb_onnxruntime")
+        self.kernels = ctypes.CDLL(str(find_library("edgeemb_kernels")))
         self.sessions: dict[str, int] = {}
         self.tables: dict[str, tuple[Any, Array, Array, tuple[int, int, int, int]]] = {}
         for name, bits, block in LAYOUTS:

@@ -30,10 +30,11 @@ import edgeemb
 from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 from edgeemb.devices.cortex_m.board import boards, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build
-from edgeemb.devices.cortex_m.profile import choose_engine, part_names, simulate
+from edgeemb.devices.cortex_m.profile import choose_engine, simulate
 from edgeemb.devices.cortex_m.run import Run
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import read_sizes
+from edgeemb.runtimes.c.parts import part_names
+from edgeemb.runtimes.c.sources import read_sizes
 
 #: The fixed encoder: a BERT of two layers, 64 elements, with 4096 pieces.
 ENCODER = {
@@ -218,7 +219,8 @@ def tflm() -> None:
     from micro_tflm import count, quantise
 
     from edgeemb.metrics import cosine
-    from edgeemb.runtimes.c.engine import build_library, symbol_prefix
+    from edgeemb.runtimes.c.engine import build_library
+    from edgeemb.runtimes.c.sources import symbol_prefix
     from edgeemb.runtimes.tflm.engine import TflmEngine
 
     rng = np.random.default_rng(2)

@@ -33,9 +33,9 @@ from tokenizers import Tokenizer
 import edgeemb.models.torch_model
 from edgeemb.metrics import cosine, spearman
 from edgeemb.report.evaluation import embed
-from edgeemb.runtimes.text import pad
 from edgeemb.tables import encode
 from edgeemb.text.corpus import token_frequency
+from edgeemb.text.feeds import pad
 from edgeemb.text.pairs import read_pairs
 from edgeemb.vocabulary import parse_vocab, prune
 

@@ -28,9 +28,10 @@ from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.convert import convert
 from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
 from edgeemb.exporters.tflite.policy import RUNTIMES
-from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.tables import replace_table, tidy
 from edgeemb.metrics import cosine
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite, write_tflite
+from edgeemb.models.tflite.tables import find_tables
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.devices.host.memory import read_memory
-from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
+from edgeemb.native.interpreters import find_interpreter
+from edgeemb.runtimes.tflite.engine import load_delegate
 
 #: Sequence lengths with a signature of their own.
 LENGTHS = (16, 128)

@@ -37,3 +37,11 @@ class TrainingError(EdgeembError):
 
 class DeviceError(EdgeembError):
     """A device that is not there, is unknown, or failed while it was measured."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of another library's message, for our messages of one line.
+
+    :param error: what the library raised.
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeemb.native import kernels as native
+from edgeemb.native.libraries import find_library
 
 
 def lookup_model(
@@ -44,7 +44,7 @@ def options_of(threads: int, *, library: bool) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
     if library:
-        options.register_custom_ops_library(str(native.find_library("edgeemb_onnxruntime")))
+        options.register_custom_ops_library(str(find_library("edgeemb_onnxruntime")))
     return options
 
 

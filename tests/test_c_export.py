@@ -27,7 +27,8 @@ from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import build_library, read_sizes, symbol_prefix
+from edgeemb.runtimes.c.engine import build_library
+from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
 from tests.models import Recommender, save_plain, save_sentence

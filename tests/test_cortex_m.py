@@ -16,7 +16,7 @@ import edgeemb
 from edgeemb.devices import devices, profile_on
 from edgeemb.devices.cortex_m.board import boards, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m.profile import part_names, simulate
+from edgeemb.devices.cortex_m.profile import simulate
 from edgeemb.devices.cortex_m.run import Count, Run
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
@@ -25,7 +25,8 @@ from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import read_sizes
+from edgeemb.runtimes.c.parts import part_names
+from edgeemb.runtimes.c.sources import read_sizes
 from tests.models import save_plain
 from tests.requirements import requires_program
 from tests.words_models import save_words

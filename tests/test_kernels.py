@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native import kernels as native
+from edgeemb.native.libraries import find_library, find_sources
 from tests.buffers import finite_floats, same_bits, unaligned
 from tests.requirements import requires_program
 
 VARIANTS = native.variants()
 ZERO = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
-KERNELS = native.find_sources() / "runtimes" / "kernels"
+KERNELS = find_sources() / "runtimes" / "kernels"
 #: Programs that compare every variant of a kernel with a plain evaluation of its contract.
 DRIVERS = ("quantized_agree", "codebook_agree", "ngram_agree")
 
@@ -173,7 +174,7 @@ def test_an_unknown_variant_is_refused() -> None:
 
 def test_a_library_that_is_not_installed_is_named() -> None:
     with pytest.raises(NativeError, match="edgeemb_abacus"):
-        native.find_library("edgeemb_abacus")
+        find_library("edgeemb_abacus")
 
 
 def test_serial_is_always_there() -> None:

@@ -15,7 +15,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, Runtime
 
 from edgeemb.exporters.onnx.functions import bytes_function, bytes_op_name, function_for, op_name
 from edgeemb.exporters.support import sample_tokens
-from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS
 from edgeemb.tables.ngrams import (
     LANES,
     MAX_TOKEN_BYTES,

@@ -17,7 +17,7 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.support import sample_tokens
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS
 from edgeemb.tables import Table
 from edgeemb.tables.program import MatMul, walk
 

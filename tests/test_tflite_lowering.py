@@ -16,10 +16,12 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.support import SPECS, sample_tokens
 from edgeemb.exporters.tflite.graph import Constants
 from edgeemb.exporters.tflite.policy import FORMS, FUSED, RUNTIMES, rounds
-from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.tables import replace_table, tidy
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite
+from edgeemb.models.tflite.tables import find_tables
+from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
+from edgeemb.runtimes.tflite.engine import load_delegate
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import Index, Rows, walk
 from tests.requirements import HAS_TFLM_WHEEL

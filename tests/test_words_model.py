@@ -24,7 +24,8 @@ from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, Spe
 from edgeemb.models.summary import inspect_model
 from edgeemb.models.words import WordRows
 from edgeemb.native.compilers import host_compiler, run_compiler
-from edgeemb.runtimes.c.engine import build_library, symbol_prefix
+from edgeemb.runtimes.c.engine import build_library
+from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables.ngrams import ngram_rows
 from edgeemb.text import words
 from edgeemb.text.sentences import sentences

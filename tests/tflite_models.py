@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
 from edgeemb.exporters.tflite.policy import RUNTIMES
-from edgeemb.exporters.tflite.tables import find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.tables import replace_table, tidy
+from edgeemb.models.tflite.tables import find_tables
 from edgeemb.tables import Table
 
 

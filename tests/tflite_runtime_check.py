@@ -17,7 +17,8 @@ import numpy as np
 
 import edgeemb
 from edgeemb.errors import EdgeembError, InputError
-from edgeemb.runtimes.tflite.engine import find_interpreter, load_delegate
+from edgeemb.native.interpreters import find_interpreter
+from edgeemb.runtimes.tflite.engine import load_delegate
 
 TEXTS = ["the cat sat on the mat", "a cat", "and the cats ran away"]
 IDS = [1, 299, 0, 4, 4, 77]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest, TensorEntry
 from edgeemb.errors import DeviceError
-from edgeemb.runtimes.text import pad_words, text_feeds
 from edgeemb.text import words
+from edgeemb.text.feeds import pad_words, text_feeds
 
 _SEED = 20
 

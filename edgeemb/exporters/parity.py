@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 from edgeemb.metrics import cosine
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
-from edgeemb.runtimes.text import WordsInput, pad, pad_words, text_feeds
+from edgeemb.runtimes.text import WordsInput
+from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences
 
 #: Sentences that go into ``golden.json``.

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, first_line
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 
@@ -114,7 +114,7 @@ def _run_once(module: nn.Module, examples: dict[str, Tensor], name: str) -> tupl
         AttributeError,
         AssertionError,
     ) as error:
-        raise ModelError(f"{name} fails on its example_inputs: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{name} fails on its example_inputs: {first_line(error)}") from error
     finally:
         for hook in hooks:
             hook.remove()

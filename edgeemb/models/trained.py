@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import EdgeembError, InputError, ModelError
+from edgeemb.errors import EdgeembError, InputError, ModelError, first_line
 from edgeemb.files import read_config
 from edgeemb.tables import Table
 from edgeemb.tables.program import array_names
@@ -123,9 +123,7 @@ def _table(
         table = Table(parse_spec(str(entry.get("spec"))), (info.rows, info.dim), used, program)
         rows = table.reconstruct()
     except (EdgeembError, IndexError, ValueError, TypeError, ZeroDivisionError, KeyError) as error:
-        raise ModelError(
-            f"{where} cannot be read ({str(error).splitlines()[0]}): copy the folder again"
-        ) from error
+        raise ModelError(f"{where} cannot be read ({first_line(error)}): copy the folder again") from error
     weight = model.table_weight(alias)
     if rows.shape != weight.shape or not np.allclose(
         rows, weight, rtol=0, atol=_TOLERANCE * float(np.abs(weight).max(initial=0))

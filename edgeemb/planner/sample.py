@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
 from edgeemb.models.base import LoadedModel
-from edgeemb.runtimes.text import text_feeds
 from edgeemb.tables import Table
 from edgeemb.text.corpus import read_lines
+from edgeemb.text.feeds import text_feeds
 from edgeemb.text.sentences import sentences
 
 #: Lines of a corpus that are taken as the sample.

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import TOKENIZER, Manifest, TensorEntry
 from edgeemb.errors import BundleError, InputError
-from edgeemb.runtimes.text import TextInput, WordsInput, pad, pad_words, text_feeds
+from edgeemb.runtimes.text import TextInput, WordsInput
 from edgeemb.tables import check_ids
 from edgeemb.text import words
+from edgeemb.text.feeds import pad, pad_words, text_feeds
 
 Feeds = Mapping[str, NDArray[Any]]
 #: Tokens of a text: ids, or without a vocabulary the bytes of words.

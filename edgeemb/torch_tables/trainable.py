@@ -34,7 +34,7 @@ from edgeemb.tables.program import (
     walk,
 )
 from edgeemb.torch_tables.ops import TableModule
-from edgeemb.training.rounding import Half, half_through, round_through
+from edgeemb.torch_tables.rounding import Half, half_through, round_through
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgeemb.errors import SpecError
-from edgeemb.training.rounding import round_through
+from edgeemb.torch_tables.rounding import round_through
 
 #: Precisions of the body that can be trained for.
 GRIDS = ("fp32", "int8", "int4")

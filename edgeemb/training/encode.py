@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgeemb.errors import SpecError
 from edgeemb.models.huggingface.modules import SentenceEncoder, body_inputs
-from edgeemb.runtimes.text import pad
+from edgeemb.text.feeds import pad
 
 
 class States(nn.Module):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import DeviceError
-from edgeemb.runtimes.text import pad, text_feeds
+from edgeemb.text.feeds import pad, text_feeds
 
 _MAGIC = b"EEBFEED1"
 #: Most feeds of a file and most axes of an input.

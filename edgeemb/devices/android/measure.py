@@ -13,14 +13,14 @@ from edgeemb.devices.android import report as report_of
 from edgeemb.devices.android.adb import Phone, run_in
 from edgeemb.devices.android.feeds import read_outputs
 from edgeemb.devices.android.report import Identity, parse_report
-from edgeemb.devices.cortex_m.profile import part_names
 from edgeemb.devices.feeds import refusal
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress
-from edgeemb.runtimes.c.engine import read_sizes
+from edgeemb.runtimes.c.parts import part_names
+from edgeemb.runtimes.c.sources import read_sizes
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"

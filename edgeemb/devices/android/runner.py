@@ -15,7 +15,7 @@ from pathlib import Path
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
 
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}

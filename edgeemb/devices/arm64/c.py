@@ -14,14 +14,14 @@ from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.native import c_compiler
 from edgeemb.devices.arm64.phone import Phone
 from edgeemb.devices.arm64.qemu import MARK, Machine, machine
-from edgeemb.devices.cortex_m.profile import part_operators
 from edgeemb.devices.cortex_m.run import read_results, write_inputs
 from edgeemb.devices.feeds import make_feeds
+from edgeemb.devices.parts import part_operators
 from edgeemb.errors import DeviceError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.progress import Progress
-from edgeemb.runtimes.c.engine import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
 
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2

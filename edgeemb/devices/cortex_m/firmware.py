@@ -13,7 +13,7 @@ from edgeemb.devices.cortex_m.board import Board, Region
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
 
 #: What is set aside for code when a bundle is held against a board before it is built, in bytes.
 CODE_BYTES = 16 * 1024

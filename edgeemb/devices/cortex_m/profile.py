@@ -21,11 +21,13 @@ from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m.run import LIMIT, Count, Inference, Run, overflow_error
 from edgeemb.devices.feeds import make_feeds, make_text
 from edgeemb.devices.host.machine import version_of
-from edgeemb.devices.measurement import Machine, Measurement, Operator, Report, Subject
+from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
+from edgeemb.devices.parts import part_operators
 from edgeemb.devices.plan import Plan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.c.engine import read_sizes
+from edgeemb.runtimes.c.parts import part_names
+from edgeemb.runtimes.c.sources import read_sizes
 
 ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.
@@ -103,16 +105,6 @@ def simulate(
     if run.stack >= board.stack_bytes:
         raise overflow_error()
     return run
-
-
-def part_names(layers: int, *, text: bool = False) -> list[str]:
-    """Names of the parts of an inference, in the order of the markers of a generated `model.c`.
-
-    :param layers: layers of the encoder.
-    :param text: whether text goes in, which becomes tokens first.
-    """
-    inner = [f"layer {number} {part}" for number in range(layers) for part in ("attention", "mlp")]
-    return [*(["tokenizer"] if text else []), "lookup word", "embedding sum", *inner, "pooling and head"]
 
 
 def _profile(
@@ -207,26 +199,3 @@ def _costs(
             measured.append(Measurement(name, None if reason else value, reason, length=length))
         measured.append(Measurement("p50_ms", None, NO_TIME, length, threads=1))
     return measured
-
-
-def part_operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
-    """The parts of an inference by their cost.
-
-    :param inference: what was counted.
-    :param layers: layers of the encoder.
-    :return: the parts, the dearest first.
-    """
-    total = inference.total.instructions
-    names = part_names(layers, text=len(inference.parts) > len(part_names(layers)))
-    operators = [
-        Operator(
-            name,
-            1,
-            part.instructions,
-            "instructions",
-            100 * part.instructions / total,
-            name.startswith("lookup"),
-        )
-        for name, part in zip(names, inference.parts, strict=True)
-    ]
-    return tuple(sorted(operators, key=lambda operator: -operator.value))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgeemb.devices.cortex_m.firmware import Firmware
 from edgeemb.errors import DeviceError
-from edgeemb.runtimes.c.engine import STATUS
+from edgeemb.runtimes.c.sources import STATUS
 
 #: Executed instructions after which a firmware counts as hung, unless the caller says otherwise.
 LIMIT = 50_000_000_000

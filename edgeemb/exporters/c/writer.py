@@ -23,7 +23,7 @@ from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import symbol_prefix
+from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables import Table, encode
 from edgeemb.text.words import MIN_TOKENS
 

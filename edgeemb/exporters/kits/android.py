@@ -14,7 +14,7 @@ from edgeemb.bundle.reading import file_entry
 from edgeemb.exporters.kits import Kit, fill
 from edgeemb.exporters.kits.android_library import API
 from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
-from edgeemb.runtimes.c.engine import symbol_prefix
+from edgeemb.runtimes.c.sources import symbol_prefix
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35

@@ -8,7 +8,7 @@ import shutil
 from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.kits import FOLDER, Kit, fill
 from edgeemb.exporters.kits.micro import golden_header
-from edgeemb.runtimes.c.engine import STATUS, read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
 
 PACKAGE = "Package.swift"
 #: The C module's header, whose name does not depend on the model.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeemb.exporters.kits import Kit
-from edgeemb.runtimes.c.engine import symbol_prefix
+from edgeemb.runtimes.c.sources import symbol_prefix
 
 _PER_LINE = 12
 

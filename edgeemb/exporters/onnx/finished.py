@@ -14,7 +14,7 @@ import onnx
 import onnx.version_converter
 from onnx import TensorProto, helper
 
-from edgeemb.errors import ExportError
+from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.lowering import add_functions, is_used, replace_table
 from edgeemb.exporters.writers import KEEP
@@ -72,7 +72,7 @@ def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.Model
             raised = onnx.version_converter.convert_version(proto, MIN_OPSET)
         except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as error:
             raise ExportError(
-                f"{source} is in op set {opset} and cannot be raised to {MIN_OPSET} ({str(error).splitlines()[0]}): "
+                f"{source} is in op set {opset} and cannot be raised to {MIN_OPSET} ({first_line(error)}): "
                 f"export it again with opset {MIN_OPSET}"
             ) from error
         del raised.metadata_props[:]

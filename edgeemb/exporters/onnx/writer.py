@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx.external_data_helper import convert_model_to_external_data
 
-from edgeemb.errors import ExportError
+from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
@@ -84,6 +84,4 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
     try:
         onnx.checker.check_model(str(folder / MODEL))
     except onnx.checker.ValidationError as error:
-        raise ExportError(
-            f"the exported graph is not valid ONNX ({str(error).strip().splitlines()[0]})"
-        ) from error
+        raise ExportError(f"the exported graph is not valid ONNX ({first_line(error)})") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from edgeemb.errors import ExportError
+from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.exporters.tflite.policy import TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tflite
@@ -58,7 +58,7 @@ def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
             return parse_tflite(_quantized(model, body), "the quantised model")
     except (ValueError, RuntimeError) as error:
         raise ExportError(
-            f"the body cannot be stored as {body} ({str(error).splitlines()[0]}): use --body fp32"
+            f"the body cannot be stored as {body} ({first_line(error)}): use --body fp32"
         ) from error
     finally:
         logging.disable(before)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from edgeemb.exporters.tflite.arrays import Arrays
-from edgeemb.exporters.tflite.graph import TENSOR_TYPES, Graph
+from edgeemb.exporters.tflite.graph import Graph
 from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.models.tflite.flatbuffer import TENSOR_TYPES
 
 
 class Forms:

@@ -9,19 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-#: Tensor types by numpy name.
-TENSOR_TYPES: dict[str, int] = {
-    "float32": schema.TensorType.FLOAT32,
-    "float16": schema.TensorType.FLOAT16,
-    "int64": schema.TensorType.INT64,
-    "int32": schema.TensorType.INT32,
-    "int16": schema.TensorType.INT16,
-    "int8": schema.TensorType.INT8,
-    "uint8": schema.TensorType.UINT8,
-    "bool": schema.TensorType.BOOL,
-}
-#: The numpy name of each of those types.
-NUMPY_TYPES = {number: name for name, number in TENSOR_TYPES.items()}
+from edgeemb.models.tflite.flatbuffer import TENSOR_TYPES
 
 #: Name of the options table of an op where it is not the op's own name in camel case; None for an op without options.
 _OPTIONS: dict[str, str | None] = {

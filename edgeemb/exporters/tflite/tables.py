@@ -2,130 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.arrays import Arrays
-from edgeemb.exporters.tflite.graph import NUMPY_TYPES, TENSOR_TYPES, Constants, Graph
+from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.exporters.tflite.lowering import Lowering
 from edgeemb.exporters.tflite.policy import TfliteRuntime
-from edgeemb.models.tflite.flatbuffer import opcode_name
+from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, TENSOR_TYPES, opcode_name
+from edgeemb.models.tflite.tables import _INTEGERS, FoundTable, Site, _shape
 from edgeemb.tables import Table
-
-_FLOATS = ("float32", "float16")
-_INTEGERS = ("int8", "uint8")
-
-
-@dataclass(frozen=True)
-class Site:
-    """An operator that looks up rows: its subgraph, the operator itself, and its inputs' places."""
-
-    subgraph: int
-    operator: Any
-    ids: int
-    output: int
-
-
-@dataclass(frozen=True)
-class FoundTable:
-    """A constant table and the operators that look up its rows.
-
-    :param name: name of its tensor.
-    :param buffer: index of the buffer that holds it.
-    :param weight: its rows as float32[V, D].
-    :param sites: where its rows are looked up.
-    """
-
-    name: str
-    buffer: int
-    weight: NDArray[np.float32]
-    sites: tuple[Site, ...]
-
-
-def find_tables(model: Any) -> list[FoundTable]:
-    """The tables of a model that can be replaced, the largest first.
-
-    Tables are constants of two axes, in float32, float16 behind a DEQUANTIZE, or quantised with one scale.
-
-    :param model: a ``ModelT``.
-    """
-    sites: dict[int, list[Site]] = {}
-    tensors: dict[int, Any] = {}
-    for number, graph in enumerate(model.subgraphs):
-        producers = {
-            int(output): operator for operator in graph.operators or [] for output in operator.outputs
-        }
-        for operator in graph.operators or []:
-            found = _lookup(model, graph, operator, producers)
-            if found is not None:
-                table, ids = found
-                sites.setdefault(table.buffer, []).append(
-                    Site(number, operator, ids, int(operator.outputs[0]))
-                )
-                tensors[table.buffer] = table
-    made = [
-        FoundTable(_name(tensors[buffer]), buffer, _weight(model, tensors[buffer]), tuple(found))
-        for buffer, found in sites.items()
-    ]
-    return sorted(made, key=lambda table: -table.weight.size)
-
-
-def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
-    """The table's tensor and the place of the ids, if an operator looks up rows of a constant."""
-    name = opcode_name(model.operatorCodes[operator.opcodeIndex])
-    if name == "GATHER" and not (
-        operator.builtinOptions and (operator.builtinOptions.axis or operator.builtinOptions.batchDims)
-    ):
-        place, ids = int(operator.inputs[0]), int(operator.inputs[1])
-    elif name == "EMBEDDING_LOOKUP":
-        place, ids = int(operator.inputs[1]), int(operator.inputs[0])
-    else:
-        return None
-    table = graph.tensors[place]
-    source = producers.get(place)
-    if source is not None and opcode_name(model.operatorCodes[source.opcodeIndex]) == "DEQUANTIZE":
-        table = graph.tensors[int(source.inputs[0])]
-    data = model.buffers[table.buffer].data
-    shape = [int(size) for size in table.shape] if table.shape is not None else []
-    kind = NUMPY_TYPES.get(table.type, "")
-    if (
-        table.buffer == 0
-        or data is None
-        or len(shape) != 2
-        or kind not in _FLOATS + _INTEGERS
-        or NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64")
-    ):
-        return None
-    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize or (
-        kind in _INTEGERS and not _scaled_once(table)
-    ):
-        return None
-    return table, ids
-
-
-def _scaled_once(tensor: Any) -> bool:
-    scale = tensor.quantization.scale if tensor.quantization is not None else None
-    return scale is not None and len(scale) == 1
-
-
-def _name(tensor: Any) -> str:
-    return str(tensor.name.decode("utf-8", "replace")) if isinstance(tensor.name, bytes) else str(tensor.name)
-
-
-def _weight(model: Any, tensor: Any) -> NDArray[np.float32]:
-    kind = NUMPY_TYPES[tensor.type]
-    stored = np.frombuffer(np.ascontiguousarray(model.buffers[tensor.buffer].data).tobytes(), kind)
-    weight = stored.reshape([int(size) for size in tensor.shape]).astype(np.float32)
-    if kind in _INTEGERS:
-        zero = tensor.quantization.zeroPoint
-        weight = (weight - np.float32(0 if zero is None or not len(zero) else zero[0])) * np.float32(
-            tensor.quantization.scale[0]
-        )
-    return np.ascontiguousarray(weight, np.float32)
 
 
 def replace_table(
@@ -201,12 +89,6 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     if quantised:
         rows = graph.op("QUANTIZE", [rows], out_shape)
     graph.operators[-1].outputs = [site.output]
-
-
-def _shape(tensor: Any) -> list[int]:
-    signature = tensor.shapeSignature
-    shape = tensor.shape if signature is None or not len(signature) else signature
-    return [] if shape is None else [int(size) for size in shape]
 
 
 def _drop_unused_dequantize(model: Any, subgraph: Any) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.body import check_body, convert_body, expand_ops
-from edgeemb.exporters.tflite.graph import NUMPY_TYPES, Constants, add_signature
+from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
-from edgeemb.exporters.tflite.tables import FoundTable, find_tables, replace_table, tidy
+from edgeemb.exporters.tflite.tables import replace_table, tidy
 from edgeemb.exporters.writers import KEEP, Request, Written
-from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite, write_tflite
+from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
+from edgeemb.models.tflite.tables import FoundTable, find_tables
 
 MODEL = "model.tflite"
 SCHEMA_VERSION = 3

@@ -23,7 +23,7 @@ from huggingface_hub.errors import (
 )
 from torch import Tensor, nn
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, first_line
 from edgeemb.files import read_config
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.huggingface.checkpoint import read_weights
@@ -96,7 +96,7 @@ def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Pat
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
-            f"{source} is no folder here and the Hugging Face hub does not give it ({_first_line(error)})"
+            f"{source} is no folder here and the Hugging Face hub does not give it ({first_line(error)})"
         ) from error
     return Path(found)
 
@@ -214,7 +214,7 @@ def _load_body(
             )
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
         raise ModelError(
-            f"{root}: config.json and weights do not fit together ({_first_line(error)})"
+            f"{root}: config.json and weights do not fit together ({first_line(error)})"
         ) from error
     missing = sorted(report["missing_keys"])
     if missing:
@@ -289,7 +289,3 @@ def _example_inputs(rows: int) -> tuple[Tensor, Tensor]:
     mask = torch.ones_like(ids)
     mask[1, 5:] = 0
     return ids, mask
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 from onnx.external_data_helper import load_external_data_for_tensor
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, first_line
 from edgeemb.files import inside
 
 # A protobuf message has at most 2 GiB: https://protobuf.dev/programming-guides/proto-limits/
@@ -34,7 +34,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
     except DecodeError as error:
         raise ModelError(
-            f"{path} is truncated or not an ONNX file ({_first_line(error)}): copy it again"
+            f"{path} is truncated or not an ONNX file ({first_line(error)}): copy it again"
         ) from error
     held = [tensor for tensor in tensors(model) if tensor.data_location == TensorProto.EXTERNAL]
     for tensor in held:
@@ -43,7 +43,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(str(path))
     except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
         raise ModelError(
-            f"{path} is not a valid ONNX model ({_first_line(error)}): export it again"
+            f"{path} is not a valid ONNX model ({first_line(error)}): export it again"
         ) from error
     for tensor in held:
         load_external_data_for_tensor(tensor, str(path.parent))
@@ -139,7 +139,3 @@ _PACKED = tuple(
     for name in ("INT4", "UINT4", "INT2", "UINT2", "FLOAT4E2M1")
     if hasattr(TensorProto, name)
 )
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from tokenizers import Tokenizer
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, first_line
 from edgeemb.files import read_config, read_text
 from edgeemb.models.base import Kind, LoadedModel, TableInfo, TensorInfo
 from edgeemb.models.onnx.file import read_onnx, tensors
@@ -30,8 +30,8 @@ from edgeemb.models.onnx.tables import (
     find_tables,
     not_constant,
 )
-from edgeemb.runtimes.onnxruntime.engine import RUNTIME_ERRORS, first_line
-from edgeemb.runtimes.text import pad, text_feeds
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.text.feeds import pad, text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 

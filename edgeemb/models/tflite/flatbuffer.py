@@ -190,3 +190,20 @@ def opcode_name(code: Any) -> str:
 _NAMES: dict[int, str] = {
     value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)
 }
+
+
+#: Tensor types by numpy name.
+TENSOR_TYPES: dict[str, int] = {
+    "float32": schema.TensorType.FLOAT32,
+    "float16": schema.TensorType.FLOAT16,
+    "int64": schema.TensorType.INT64,
+    "int32": schema.TensorType.INT32,
+    "int16": schema.TensorType.INT16,
+    "int8": schema.TensorType.INT8,
+    "uint8": schema.TensorType.UINT8,
+    "bool": schema.TensorType.BOOL,
+}
+
+
+#: The numpy name of each of those types.
+NUMPY_TYPES = {number: name for name, number in TENSOR_TYPES.items()}

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError
-from edgeemb.exporters.tflite.graph import NUMPY_TYPES
-from edgeemb.exporters.tflite.tables import FoundTable, find_tables
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
-from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
-from edgeemb.runtimes.tflite.engine import find_interpreter
+from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite
+from edgeemb.models.tflite.tables import FoundTable, find_tables
+from edgeemb.native.interpreters import find_interpreter
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model

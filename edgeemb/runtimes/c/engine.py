@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,68 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import BundleError, InputError, NativeError
-from edgeemb.files import read_text
+from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
 from edgeemb.runtimes.session import Feeds
-
-#: Status codes of `runtimes/micro/platform.h` in words.
-STATUS = {
-    1: "an id lies outside its table",
-    2: "the text has more tokens than the model was exported for",
-    3: "there is no token",
-    4: "the arena is too small",
-    5: "the arena is misaligned",
-    6: "a pointer is NULL",
-    7: "the text is not UTF-8",
-}
-
-#: What ``model.h`` defines with the model's prefix, in the order of its structure.
-SIZES = ("tokens", "rows", "outputs", "layers", "arena_bytes", "flash_bytes")
-
-_MAX_HEADER_BYTES = 1 << 20
 
 
 class _Sizes(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in SIZES]
-
-
-def symbol_prefix(name: str) -> str:
-    """Prefix of the C symbols of a model.
-
-    :param name: the model's name, such as ``all-MiniLM-L6-v2``.
-    :return: a lower-case C identifier, such as ``all_minilm_l6_v2``.
-    """
-    identifier = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_") or "model"
-    return f"model_{identifier}" if identifier[0].isdigit() else identifier
-
-
-def sources(folder: Path) -> list[Path]:
-    """The translation units of an export.
-
-    :param folder: the bundle.
-    """
-    weights = folder / "weights.c"
-    return [folder / "model.c", weights if weights.is_file() else folder / "weights.S"]
-
-
-def read_sizes(folder: Path, name: str) -> dict[str, int]:
-    """What ``model.h`` says of a model.
-
-    :param folder: the bundle.
-    :param name: name of the model, as in the manifest.
-    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``; and ``width``, the bytes of a token, 0 where ids
-        go in.
-    :raises BundleError: if the header is missing or lacks one of them.
-    """
-    text = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
-    found = dict(re.findall(rf"^#define {symbol_prefix(name).upper()}_(\w+) (\d+)u$", text, re.MULTILINE))
-    try:
-        return {**{key: int(found[key.upper()]) for key in SIZES}, "width": int(found.get("WIDTH", 0))}
-    except KeyError as error:
-        raise BundleError(
-            f"{folder / 'model.h'} does not define {error.args[0]}: export the bundle again"
-        ) from None
 
 
 def build_library(folder: Path, out: Path, flags: tuple[str, ...] = ()) -> Path:

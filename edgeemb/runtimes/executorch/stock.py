@@ -17,6 +17,7 @@ import torch
 from executorch.extension.pybindings import portable_lib
 from numpy.typing import NDArray
 
+from edgeemb.errors import first_line
 from edgeemb.runtimes.executorch.build import build
 from edgeemb.runtimes.executorch.runner import TYPES, InputInfo, RunnerError
 
@@ -71,6 +72,6 @@ class StockProgram:
 
 
 def _refusal(error: RuntimeError) -> RunnerError:
-    message = str(error).strip().splitlines()[0]
+    message = first_line(error)
     code = _CODE.search(message)
     return RunnerError(int(code[1], 16) if code else _UNKNOWN, message)

@@ -10,21 +10,15 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.errors import BundleError, InputError, NativeError
+from edgeemb.errors import BundleError, InputError, NativeError, first_line
 from edgeemb.native.libraries import find_library
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS
 from edgeemb.runtimes.session import Feeds
 
 MODEL = "model.onnx"
 
-#: Every error that the runtime's binding raises; they share no base of their own.
-RUNTIME_ERRORS = tuple(
-    kind
-    for kind in vars(state).values()
-    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception
-)
 _ERRORS_ONLY = 4
 
 
@@ -94,14 +88,6 @@ class OnnxRuntimeEngine:
     def close(self) -> None:
         """Drop the runtime's session."""
         del self._session
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a runtime's message, for messages of one line.
-
-    :param error: what the runtime raised.
-    """
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _library(*, required: bool) -> Path | None:

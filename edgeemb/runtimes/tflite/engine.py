@@ -7,7 +7,6 @@ text; the engine takes the shortest that fits, pads and masks, and runs a batch 
 from __future__ import annotations
 
 import ctypes
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,12 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
+from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.session import Feeds
 from edgeemb.runtimes.tflite.profile import ProfiledModel
 
 MODEL = "model.tflite"
-#: Interpreters that can run a bundle, in the order in which they are looked for.
-INTERPRETERS = ("ai_edge_litert.interpreter", "tflite_runtime.interpreter")
 _LENGTH = "length"
 _BATCH = "batch"
 #: Precisions that tflite-runtime 2.14 computes wrongly without a word: it takes one scale per channel for one per tensor.
@@ -186,21 +184,6 @@ class TfliteEngine:
         if _LENGTH not in axes:
             return value
         return value[tuple(slice(length) if axis == _LENGTH else slice(None) for axis in axes)]
-
-
-def find_interpreter() -> Any:
-    """The module of the interpreter that is installed.
-
-    :raises BundleError: if there is none.
-    """
-    for name in INTERPRETERS:
-        try:
-            return import_module(name)
-        except ModuleNotFoundError:
-            continue
-    raise BundleError(
-        "running a TFLite bundle needs ai-edge-litert or tflite-runtime: pip install 'edgeemb[tflite]'"
-    )
 
 
 def load_delegate(module: Any) -> Any:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import get_scheduler
 
-from edgeemb.errors import TrainingError
+from edgeemb.errors import TrainingError, first_line
 from edgeemb.torch_tables.trainable import TrainableTable
 from edgeemb.training.loop.checkpoint import State, read_checkpoint, write_checkpoint
 from edgeemb.training.loop.group import Group
@@ -251,7 +251,7 @@ class _Run:
             self.course.stale = int(state.best["stale"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise TrainingError(
-                f"the checkpoint {self.checkpoint} does not fit the model ({str(error).splitlines()[0]}): train again"
+                f"the checkpoint {self.checkpoint} does not fit the model ({first_line(error)}): train again"
             ) from error
 
 

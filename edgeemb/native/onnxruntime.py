@@ -1,0 +1,12 @@
+"""What ONNX Runtime's own binding needs to be told."""
+
+from __future__ import annotations
+
+from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+#: Every error that the runtime's binding raises; they share no base of their own.
+RUNTIME_ERRORS = tuple(
+    kind
+    for kind in vars(state).values()
+    if isinstance(kind, type) and issubclass(kind, Exception) and kind is not Exception
+)
