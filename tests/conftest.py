@@ -15,9 +15,8 @@ from filelock import FileLock
 
 import edgeemb
 from edgeemb.models.torch_model import Model
-from tests.models import save_sentence
-
-ROOT = Path(__file__).parent.parent
+from tests.fixtures.models import save_sentence
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="session")

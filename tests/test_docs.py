@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import click
 import numpy as np
 
 from edgeemb import tables
 from edgeemb.cli.app import main
-from tests.test_onnx_lowering import ROWS, lookup_model, session_of
+from tests.exporters.onnx.test_lowering import ROWS, lookup_model, session_of
+from tests.places import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 

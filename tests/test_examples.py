@@ -10,8 +10,9 @@ import pytest
 
 import edgeemb
 from edgeemb.runtimes import describe
+from tests.places import ROOT
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 MODEL = EXAMPLES / "models" / "intents"
 
 #: Sentences of our own, and what they ask for.

@@ -1,0 +1,216 @@
+"""Emulated phone CPUs: counts that repeat, the program's own memory, the host's results, and every way in which setting up can fail."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import edgeemb
+from edgeemb.cache import cache_folder, made_once
+from edgeemb.devices import devices, find_device, profile_on
+from edgeemb.devices.arm64.memory import guest_memory
+from edgeemb.devices.arm64.native import c_compiler
+from edgeemb.devices.arm64.phone import phones
+from edgeemb.devices.arm64.profile import between
+from edgeemb.devices.arm64.python import guest
+from edgeemb.devices.arm64.qemu import machine
+from edgeemb.devices.arm64.system import site
+from edgeemb.devices.host.process import Launcher, Setting, Worker
+from edgeemb.devices.measurement import Report
+from edgeemb.devices.plan import Plan
+from edgeemb.errors import DeviceError, NativeError, SpecError
+from edgeemb.models.torch_model import Model
+from edgeemb.native.libraries import find_sources
+from tests.fixtures.requirements import requires_program
+from tests.places import ROOT, TESTS
+
+QEMU = requires_program("qemu-aarch64", "qemu-user")
+HERE = TESTS / "programs" / "arm64"
+PLAN = Plan(lengths=(8,))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache() -> Iterator[None]:
+    """The system and the wheels are fetched once, into the build folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEEMB_CACHE", str(ROOT / "build" / "arm64"))
+        yield
+
+
+def value(report: Report, name: str, length: int | None = None) -> float:
+    found = report.find(name, length)
+    assert found is not None and found.value is not None
+    return found.value
+
+
+@QEMU
+def test_counts_the_same_instructions_in_every_run_of_onnx_runtime(tiny_bundle: Path) -> None:
+    first, second = (profile_on("arm64-a76", tiny_bundle, PLAN) for _ in range(2))
+    assert first.kind == "emulated"
+    assert (first.bundle.ops, first.bundle.kernel) == ("custom", "neon")
+    counted = value(first, "inference_instructions", 8)
+    assert counted == value(second, "inference_instructions", 8)
+    assert 50_000 < counted < 5_000_000
+    assert value(first, "steady_anonymous_bytes") > 0
+    time = first.find("p50_ms", 8, 1)
+    assert time is not None and "no clock" in time.reason
+    assert any(
+        note.startswith("Golden sentences against the host: cosine 1.000000") for note in first.notes
+    ) or any("to the bit" in note for note in first.notes)
+
+
+@QEMU
+def test_runs_a_c_export_as_one_program_and_gives_the_bits_of_the_host(tiny: Model, tmp_path: Path) -> None:
+    bundle = edgeemb.export(tiny, tmp_path / "bundle", target="cortex-m4", table="int4", lengths=(16,))
+    plan = Plan(lengths=(8, 999), ops_profile=True)
+    first, second = (profile_on("arm64-a53", bundle, plan) for _ in range(2))
+    assert first == second
+    assert "3 of 3 golden sentences gave the host's result to the bit." in first.notes
+    assert first.operators[-1].unit == "instructions"
+    assert {operator.name for operator in first.operators if operator.lookup} == {"lookup word"}
+    refused = first.find("inference_instructions", 999)
+    assert refused is not None and "at most 16 tokens" in refused.reason
+
+
+@QEMU
+def test_memory_is_that_of_the_same_program_on_this_machine(tmp_path: Path) -> None:
+    totals = []
+    with machine(phones()["arm64-a76"], None) as emulated:
+        for name, compiler, runner in (
+            ("here", [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static"], []),
+            ("there", c_compiler(static=True), emulated.command()),
+        ):
+            folder = tmp_path / name
+            folder.mkdir()
+            subprocess.run(
+                [*compiler, "-O1", str(HERE / "memory.c"), "-o", str(folder / "program")], check=True
+            )
+            subprocess.run([*runner, str(folder / "program")], cwd=folder, check=True)
+            found = guest_memory((folder / "maps").read_text(), (folder / "smaps").read_text())
+            totals.append(found.rss_bytes or 0)
+    here, there = totals
+    assert abs(there - here) < 0.02 * here
+
+
+@QEMU
+def test_an_instruction_that_the_cpu_lacks_is_said_to_be_one(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    subprocess.run([*c_compiler(static=True), str(HERE / "dot.c"), "-o", str(program)], check=True)
+    setting = Setting(str(tmp_path))
+    with machine(phones()["arm64-a53"], None) as emulated:
+        launcher = Launcher((*emulated.command(), str(program)), dict(os.environ), emulated.deaths())
+        with (
+            Worker(setting, launcher=launcher) as worker,
+            pytest.raises(DeviceError, match=r"emulated Cortex-A53 does not have \(SIGILL\)"),
+        ):
+            worker.ask("open")
+    with machine(phones()["arm64-a76"], None) as emulated:
+        subprocess.run([*emulated.command(), str(program)], check=True)
+
+
+def test_a_missing_emulator_is_named_with_its_package(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(DeviceError, match="qemu-aarch64 is not installed: apt-get install qemu-user"):
+        profile_on("arm64-a76", tiny_bundle, PLAN)
+
+
+@QEMU
+def test_a_missing_apt_is_named_and_nothing_is_left_in_the_cache(
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    emulator = shutil.which("qemu-aarch64")
+    assert emulator is not None
+    (programs / "qemu-aarch64").symlink_to(emulator)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("EDGEEMB_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(DeviceError, match=r"apt-get is not installed, and the system .* Debian packages"):
+        profile_on("arm64-a76", tiny_bundle, PLAN)
+    assert [path.name for path in (tmp_path / "cache" / "arm64").iterdir() if path.is_dir()] == []
+
+
+def test_a_package_that_pip_finds_no_wheel_of_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEEMB_CACHE", str(tmp_path))
+    # pip sees neither an index nor a folder of wheels, whatever this machine tells it elsewhere.
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    with pytest.raises(
+        DeviceError, match=r"pip says '.*numpy==.*': check the network; a package without a wheel"
+    ):
+        site(("numpy",), "3.11")
+    with pytest.raises(DeviceError, match="pip install no-such-package"):
+        site(("no-such-package",), "3.11")
+
+
+@QEMU
+def test_a_runtime_that_no_phone_has_is_refused() -> None:
+    with (
+        pytest.raises(DeviceError, match="the runtime tflm does not exist for a phone"),
+        guest(phones()["arm64-a76"], "tflm", "edgeemb.devices.arm64.guest"),
+    ):
+        raise AssertionError
+
+
+def test_lists_every_phone_as_a_device_and_takes_a_new_one_from_a_file_alone(tmp_path: Path) -> None:
+    listed = {device.name: device.kind for device in devices()}
+    assert {"arm64-a53", "arm64-a72", "arm64-a76"} <= set(listed)
+    assert find_device("arm64-a76").kind == "emulated"
+    with pytest.raises(SpecError, match="device 'arm64-z80' is not known: use host, "):
+        find_device("arm64-z80")
+    text = (find_sources() / "devices" / "phones" / "arm64-a76.toml").read_text("utf-8")
+    (tmp_path / "new.toml").write_text(text.replace("0xd0b", "0xd41"), "utf-8")
+    assert "CPU part\t: 0xd41" in phones(tmp_path)["new"].cpuinfo
+    (tmp_path / "broken.toml").write_text("summary = 'x'", "utf-8")
+    with pytest.raises(DeviceError, match=r"broken\.toml does not describe a phone's CPU"):
+        phones(tmp_path)
+
+
+def test_instructions_between_marks_are_without_the_cost_of_marking() -> None:
+    assert between([100, 110, 1120, 1130, 2140]) == [1000, 1000]
+
+
+def test_memory_counts_the_mappings_of_the_program_alone() -> None:
+    maps = "1000-3000 rw-p 00000000 00:00 0\n8000-9000 r--p 00000000 00:00 0 /lib/a.so\n"
+    size = "Rss:                   4 kB\nAnonymous:             {} kB\n"
+    smaps = "".join(
+        f"{bounds} rw-p 00000000 00:00 0\n{size.format(anonymous)}"
+        for bounds, anonymous in (("1000-2000", 4), ("2000-3000", 4), ("5000-7000", 4), ("8000-9000", 0))
+    )
+    reading = guest_memory(maps, smaps)
+    assert (reading.anonymous_bytes, reading.file_bytes) == (8192, 4096)
+    with pytest.raises(DeviceError, match="cannot be told from the emulator's"):
+        guest_memory("", smaps)
+
+
+def test_what_is_made_once_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEEMB_CACHE", str(tmp_path))
+
+    def half(folder: Path) -> None:
+        (folder / "one").touch()
+        raise NativeError("no compiler")
+
+    with pytest.raises(NativeError):
+        made_once("a/b", half, NativeError)
+    assert not (cache_folder() / "a" / "b").exists()
+    calls: list[Path] = []
+    whole: Callable[[Path], object] = calls.append
+    assert (
+        made_once("a/b", whole, NativeError) == made_once("a/b", whole, NativeError) == tmp_path / "a" / "b"
+    )
+    assert len(calls) == 1
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEEMB_CACHE", str(tmp_path / "file"))
+    with pytest.raises(NativeError, match="set EDGEEMB_CACHE to a folder that can be written"):
+        made_once("a/b", whole, NativeError)

@@ -1,0 +1,380 @@
+"""The C writer and its host engine: parity, refusals, status codes, the arena, and every codec's lookup."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+
+import edgeemb
+from edgeemb.errors import ExportError, InputError, NativeError
+from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
+from edgeemb.exporters.c.lookup import Lowering, array_bytes
+from edgeemb.exporters.c.source import interleave
+from edgeemb.exporters.c.wordpiece import refusal
+from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.support import sample_tokens
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
+from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.c.engine import build_library
+from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
+from edgeemb.tables import encode
+from edgeemb.text.sentences import sentences
+from tests.fixtures.models import Recommender, save_plain, save_sentence
+from tests.fixtures.requirements import requires_program
+
+SPECS = (
+    "fp32", "fp16", "int8", "int4:block=8", "int2:block=8", "binary:block=8,planes=2", "lowrank:rank=4+int8", "pq:m=4",
+    "rvq:m=2", "qr:rows=8", "hash:rows=16,k=2", "memcom:rows=8", "tt:rank=4", "mixed:10=int8,*=binary",
+    "ngram:n=3,lanes=2", "ngram:n=1,lanes=16", "mixed:10=int4,*=ngram:n=2,lanes=4", "mixed:10=int8,*=ngram:n=2,lanes=8,dim=32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A C bundle of a tiny classifier."""
+    folder = tmp_path_factory.mktemp("classifier")
+    save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3)
+    return edgeemb.export(
+        str(folder / "tiny"), folder / "bundle", target="cortex-m4", table="int8", lengths=[20]
+    )
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "xlm-roberta"])
+def test_gives_the_vectors_of_the_original_for_every_family(family: str, tmp_path: Path) -> None:
+    save_sentence(tmp_path / "model", family)
+    bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
+    with edgeemb.open(bundle) as session:
+        assert session.manifest.runtime == "c"
+        assert session.manifest.parity["cosine_min"] > 0.999
+        assert session.manifest.parity["sentences"] == 64
+
+
+@pytest.mark.parametrize("modes", [["cls", "max", "mean_sqrt_len_tokens"], ["weightedmean", "lasttoken"]])
+def test_pools_as_the_original_does_and_runs_dense_layers(modes: list[str], tmp_path: Path) -> None:
+    pooling = {"word_embedding_dimension": 16, "pooling_mode": modes}
+    save_sentence(tmp_path / "model", pooling=pooling, dense=6)
+    bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
+    with edgeemb.open(bundle) as session:
+        assert session.manifest.parity["cosine_mean"] > 0.99
+
+
+def test_names_the_first_part_that_it_cannot_compute_and_its_line(tmp_path: Path) -> None:
+    save_sentence(tmp_path / "model", "mpnet")
+    with pytest.raises(
+        ExportError, match=r"'body.encoder.layer.0.attention.attn' \(MPNetSelfAttention, .*line \d+\)"
+    ):
+        edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_refuses_a_module_that_is_no_encoder(tmp_path: Path) -> None:
+    inputs = (torch.zeros(1, dtype=torch.int64), torch.zeros(1, 4, dtype=torch.int64))
+    model = edgeemb.load(Recommender(), example_inputs=inputs)
+    with pytest.raises(ExportError, match=r"Recommender, models.py line \d+"):
+        edgeemb.export(model, tmp_path / "bundle", target="cortex-m4", table="int8")
+
+
+def test_refuses_an_unknown_activation_and_other_bodies(tmp_path: Path) -> None:
+    save_plain(tmp_path / "silu", hidden_act="silu")
+    with pytest.raises(ExportError, match=r"'body.encoder.layer.0.intermediate.intermediate_act_fn' \(SiLU"):
+        edgeemb.export(str(tmp_path / "silu"), tmp_path / "bundle", target="cortex-m4", table="int8")
+    save_plain(tmp_path / "model")
+    with pytest.raises(ExportError, match="use --body int8"):
+        edgeemb.export(
+            str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8", body="fp32"
+        )
+
+
+def test_refuses_a_model_beyond_the_targets_flash_or_ram(tmp_path: Path) -> None:
+    wide = {"hidden_size": 128, "intermediate_size": 512, "max_position_embeddings": 512}
+    save_plain(tmp_path / "model", **wide)
+    model = edgeemb.load(str(tmp_path / "model"))
+    with pytest.raises(ExportError, match=r"bytes of flash .*cortex-m3 has 262144: \d+ too many"):
+        edgeemb.export(model, tmp_path / "bundle", target="cortex-m3", table="fp32")
+    with pytest.raises(ExportError, match=r"bytes of RAM .*cortex-m4 has 262144: \d+ too many"):
+        edgeemb.export(model, tmp_path / "bundle", target="cortex-m4", table="int8", lengths=[500])
+
+
+def test_cuts_texts_at_its_length_and_says_so_in_the_manifest(classifier: Path) -> None:
+    with edgeemb.open(classifier) as session:
+        assert session.manifest.max_length == 20
+        assert session.tokenize(["the cat " * 50])[0].shape == (1, 20)
+        assert session.manifest.sizes["total"] == read_sizes(classifier, "tiny")["flash_bytes"]
+
+
+@requires_program("cmake", "cmake")
+def test_carries_a_cmake_project_that_gives_the_golden_vectors(classifier: Path, tmp_path: Path) -> None:
+    run_compiler(
+        [
+            "cmake",
+            "-S",
+            str(classifier / "kit"),
+            "-B",
+            str(tmp_path),
+            f"-DCMAKE_C_COMPILER={host_compiler()[0]}",
+        ]
+    )
+    run_compiler(["cmake", "--build", str(tmp_path)])
+    assert "8 of 8 texts as expected" in run_compiler([str(tmp_path / "example")])
+
+
+def test_gives_the_same_row_whatever_the_batch_and_the_padding(classifier: Path) -> None:
+    texts = ["a cat", "the cat sat on the mat and ran away", "the"]
+    with edgeemb.open(classifier) as session:
+        together = session.encode(texts)
+        alone = np.concatenate([session.encode([text]) for text in texts])
+    assert np.array_equal(together, alone)
+
+
+def test_reports_an_id_out_of_range_through_the_session(classifier: Path) -> None:
+    with edgeemb.open(classifier) as session, pytest.raises(InputError, match="id 99999 is outside"):
+        session.run({"input_ids": np.array([[99999]]), "attention_mask": np.array([[1]])})
+
+
+@pytest.fixture(scope="module")
+def library(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The tiny classifier, compiled without a warning."""
+    out = tmp_path_factory.mktemp("library") / "tiny.so"
+    return ctypes.CDLL(str(build_library(classifier, out, ("-Wall", "-Wextra", "-Werror", "-pedantic"))))
+
+
+def call(library: ctypes.CDLL, ids: Sequence[int] | None, **change: Any) -> int:
+    """Status of `tiny_run` with sound arguments, but for those that are changed."""
+    sizes = np.zeros(1 << 20, np.uint8)
+    base = sizes.ctypes.data + -sizes.ctypes.data % ALIGNMENT
+    given_ids = np.array(ids or [0], np.int32)
+    output = np.zeros(64, np.float32)
+    values = {
+        "arena": base,
+        "arena_bytes": len(sizes) - ALIGNMENT,
+        "ids": None if ids is None else given_ids.ctypes.data,
+        "count": len(ids or [0]),
+        "output": output.ctypes.data,
+        **change,
+    }
+    kinds = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
+    arguments = [kind(value) for kind, value in zip(kinds, values.values(), strict=True)]
+    return int(library.tiny_run(*arguments))
+
+
+def test_answers_every_misuse_with_its_status_code(library: ctypes.CDLL, classifier: Path) -> None:
+    sizes = read_sizes(classifier, "tiny")
+    memory = np.zeros(1 << 20, np.uint8)
+    odd = memory.ctypes.data + -memory.ctypes.data % ALIGNMENT + 4
+    assert call(library, [2, 5, 3]) == 0
+    assert call(library, [2, sizes["rows"], 3]) == 1
+    assert call(library, [2, -1, 3]) == 1
+    assert call(library, [2] * (sizes["tokens"] + 1)) == 2
+    assert call(library, [2], count=0) == 3
+    assert call(library, [2], arena_bytes=sizes["arena_bytes"] - 1) == 4
+    assert call(library, [2], arena_bytes=sizes["arena_bytes"]) == 0
+    assert call(library, [2], arena=odd) == 5
+    assert call(library, None) == 6
+    assert call(library, [2], arena=None) == 6
+    assert call(library, [2], output=None) == 6
+
+
+STRANGE = (
+    "", "   ", "Thé CÁT!", "the\u00a0cat\tsat", "猫sat", "a" * 101, "ran\u0301 away", "ﬁ İ ẞ Σ", "한국 cat", "\u200bcat\ufffd", "a\U000e0001b",
+    "the,cat.sat", "cat " * 40, "\U0010ffffcat \U00050000", "sat-on_the(mat)",
+)  # fmt: skip
+
+
+def tokenize(library: ctypes.CDLL, text: bytes) -> tuple[int, list[int]]:
+    """Status and ids of `tiny_tokenize`."""
+    ids, count = np.zeros(20, np.int32), ctypes.c_size_t()
+    status = library.tiny_tokenize(
+        text, ctypes.c_size_t(len(text)), ctypes.c_void_p(ids.ctypes.data), ctypes.byref(count)
+    )
+    return int(status), ids[: count.value].tolist()
+
+
+def test_reads_text_as_the_models_tokenizer_does(library: ctypes.CDLL, classifier: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(classifier / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(20)
+    for text in (*sentences(), *STRANGE):
+        assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids), text
+
+
+@given(st.text(max_size=40))
+@settings(deadline=None)
+def test_reads_any_text_as_the_models_tokenizer_does(library: Any, classifier: Path, text: str) -> None:
+    tokenizer = Tokenizer.from_file(str(classifier / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(20)
+    assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids)
+
+
+def test_takes_text_in_and_gives_what_its_ids_give(library: ctypes.CDLL, classifier: Path) -> None:
+    memory = np.zeros(1 << 20, np.uint8)
+    arena = memory.ctypes.data + -memory.ctypes.data % ALIGNMENT
+    size = read_sizes(classifier, "tiny")["arena_bytes"]
+    output = np.zeros(3, np.float32)
+
+    def run_text(text: bytes, at: int = arena, bytes_: int = size) -> int:
+        return int(
+            library.tiny_run_text(
+                ctypes.c_void_p(at), ctypes.c_size_t(bytes_), text, ctypes.c_size_t(len(text)),
+                ctypes.c_void_p(output.ctypes.data),
+            )
+        )  # fmt: skip
+
+    with edgeemb.open(classifier) as session:
+        assert run_text(b"the cat sat on the mat") == 0
+        assert output.tolist() == session.encode(["the cat sat on the mat"])[0].tolist()
+    assert run_text(b"cat \xff") == 7
+    assert run_text(b"cat \xc3") == 7
+    assert run_text(b"\xed\xa0\x80") == 7
+    assert run_text(b"cat", at=arena + 4) == 5
+    assert run_text(b"cat", bytes_=size - 1) == 4
+
+
+def test_says_which_tokenizers_it_cannot_write(tmp_path: Path) -> None:
+    save_plain(tmp_path / "model", "roberta")
+    model = edgeemb.load(str(tmp_path / "model"))
+    assert refusal(model.tokenizer_json) == "the C tokenizer reads WordPiece, this one is BPE"
+    (tmp_path / "out").mkdir()
+    written = write(Request(model, {}, "int8", "builtin", (16,), find_target("cortex-m7")), tmp_path / "out")
+    assert "takes ids alone, no text: the C tokenizer reads WordPiece, this one is BPE" in written.notes
+    assert "run_text" not in (tmp_path / "out" / "model.h").read_text("utf-8")
+
+
+def test_classifies_and_may_run_in_several_threads(library: ctypes.CDLL, classifier: Path) -> None:
+    bytes_ = read_sizes(classifier, "tiny")["arena_bytes"]
+    results: dict[int, list[float]] = {}
+
+    def work(number: int, ids: list[int]) -> None:
+        memory = np.full(bytes_ + ALIGNMENT, number, np.uint8)
+        arena = memory.ctypes.data + -memory.ctypes.data % ALIGNMENT
+        output, label = np.zeros(3, np.float32), ctypes.c_int32(-1)
+        tokens = np.array(ids, np.int32)
+        for _ in range(50):
+            status = library.tiny_classify(
+                ctypes.c_void_p(arena), ctypes.c_size_t(bytes_), tokens.ctypes.data_as(ctypes.c_void_p),
+                ctypes.c_size_t(len(tokens)), output.ctypes.data_as(ctypes.c_void_p), ctypes.byref(label),
+            )  # fmt: skip
+            assert (status, label.value) == (0, int(output.argmax()))
+        results[number] = output.tolist()
+
+    threads = [threading.Thread(target=work, args=(number, [2, 5 + number % 2, 7, 3])) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results[0] == results[2] != results[1] == results[3]
+
+
+def test_needs_more_ram_only_in_proportion_to_the_length(tmp_path: Path) -> None:
+    save_plain(tmp_path / "model", max_position_embeddings=300, hidden_size=64, intermediate_size=128)
+    model = edgeemb.load(str(tmp_path / "model"))
+    arenas = {}
+    for length in (16, 64, 128, 256):
+        (tmp_path / str(length)).mkdir()
+        request = Request(model, {}, "int8", "builtin", (length,), find_target("cortex-m7"))
+        write(request, tmp_path / str(length))
+        arenas[length] = read_sizes(tmp_path / str(length), model.name)["arena_bytes"]
+    per_token = [(arenas[b] - arenas[a]) / (b - a) for a, b in ((16, 64), (64, 128), (128, 256))]
+    assert max(per_token) < 1.05 * min(per_token)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 6), st.integers(0, 6)), max_size=12))
+@settings(deadline=None)
+def test_never_lets_two_living_buffers_share_memory(parts: list[tuple[int, int, int]]) -> None:
+    buffers = [Buffer(str(at), size, min(a, b), max(a, b)) for at, (size, a, b) in enumerate(parts)]
+    plan = plan_arena(buffers)
+    for buffer in buffers:
+        low, high = plan.offsets[buffer.name], plan.offsets[buffer.name] + buffer.bytes
+        assert low % ALIGNMENT == 0
+        assert high <= plan.bytes
+        for other in buffers:
+            if other is not buffer and other.meets(buffer) and buffer.bytes and other.bytes:
+                start = plan.offsets[other.name]
+                assert start >= high or start + other.bytes <= low
+
+
+def test_shares_the_memory_of_buffers_that_never_meet() -> None:
+    assert plan_arena([Buffer("a", 100, 0, 1), Buffer("b", 100, 2, 3)]).bytes == 112
+
+
+def test_interleaves_two_outputs_block_by_block() -> None:
+    weight = np.zeros((3, 20), np.float32)
+    weight[0], weight[1], weight[2] = 1, -1, 0.5
+    codes, scale = interleave(weight)
+    blocks = codes.reshape(2, 2, 2, 16)
+    assert blocks[0, 0].tolist() == [[127] * 16, [-127] * 16]
+    assert blocks[0, 1, 0].tolist() == [127] * 4 + [0] * 12
+    assert not blocks[1, :, 1].any()
+    assert np.allclose(scale, [1 / 127, 1 / 127, 0.5 / 127])
+
+
+def test_writes_the_rows_of_every_codec_to_the_bit(tmp_path: Path) -> None:
+    weight = np.random.default_rng(3).standard_normal((40, 16)).astype(np.float32)
+    functions, tables = [], []
+    for number, spec in enumerate(SPECS):
+        table = encode(weight, spec, tokens=sample_tokens(40))
+        names = {name: f"table_{number}_{at}" for at, name in enumerate(table.arrays)}
+        for name, symbol in names.items():
+            data = ", ".join(map(str, array_bytes(table, name)))
+            functions.append(f"static const uint8_t {symbol}[] = {{{data}}};")
+        lowering = Lowering(table, spec, names)
+        functions.append(lowering.function(f"inner_{number}"))
+        functions.append(
+            f"void row_{number}(int32_t id, float *row);\n"
+            f"void row_{number}(int32_t id, float *row) {{ float scratch[{lowering.scratch + 1}]; inner_{number}(id, row, scratch); }}"
+        )
+        tables.append(table)
+    source = tmp_path / "tables.c"
+    source.write_text('#include "micro/lookup.h"\n' + "\n".join(functions), "utf-8")
+    out = tmp_path / "tables.so"
+    include = f"-I{find_sources() / 'runtimes'}"
+    run_compiler(
+        [
+            *host_compiler(),
+            *FLAGS,
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            include,
+            "-shared",
+            "-fPIC",
+            str(source),
+            "-o",
+            str(out),
+        ]
+    )
+    rows = ctypes.CDLL(str(out))
+    for number, (spec, table) in enumerate(zip(SPECS, tables, strict=True)):
+        expected = table.rows(np.arange(40))
+        found = np.empty_like(expected)
+        for at in range(40):
+            getattr(rows, f"row_{number}")(ctypes.c_int32(at), ctypes.c_void_p(found[at].ctypes.data))
+        if spec.startswith(("lowrank", "tt")) or "dim=" in spec:
+            # numpy sums a product of matrices in an order of its own.
+            assert np.allclose(found, expected, rtol=1e-5, atol=1e-6), spec
+        else:
+            assert np.array_equal(found, expected), spec
+
+
+def test_makes_a_c_identifier_of_any_name() -> None:
+    assert symbol_prefix("all-MiniLM-L6-v2") == "all_minilm_l6_v2"
+    assert symbol_prefix("7b") == "model_7b"
+    assert symbol_prefix("--") == "model"
+
+
+def test_says_in_one_line_why_a_compiler_failed(tmp_path: Path) -> None:
+    (tmp_path / "bad.c").write_text("int main(void) { return missing; }", "utf-8")
+    with pytest.raises(NativeError, match=r"failed: .*missing"):
+        run_compiler([*host_compiler(), str(tmp_path / "bad.c"), "-o", str(tmp_path / "bad")])

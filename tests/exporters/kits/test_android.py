@@ -1,0 +1,380 @@
+"""The Android kit: what is Android's own compiles against its signatures, and the rest gives what Python gives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+import edgeemb
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.errors import SpecError
+from edgeemb.exporters.kits import FOLDER, Kit
+from edgeemb.exporters.kits import android as android_kit
+from edgeemb.exporters.kits.tokenizer_file import tokenizer_bytes, why_not
+from edgeemb.models.torch_model import Model
+from edgeemb.runtimes import describe
+from edgeemb.text.sentences import sentences
+from tests.fixtures.models import tiny_tokenizer
+from tests.fixtures.requirements import requires_program
+from tests.fixtures.small_tokenizers import tokenizer_json
+from tests.places import ROOT, TESTS
+
+JAVA = ROOT / "export" / "android"
+HERE = TESTS / "programs" / "android"
+LIMIT = 48
+#: The most that a phone's bundle of MiniLM may occupy, in bytes: int4 table, int8 body, tokenizer and kit.
+MOST_BYTES = 19_500_000
+
+pytestmark = requires_program("javac", "default-jdk-headless")
+
+TEXTS = [
+    "",
+    " \t\n ",
+    "A man is eating food.",
+    "Ärger mit naïven Façaden: coöperate, Ångström, Łódź, ﬁne, ß, İstanbul, ΑΣ",
+    "e\u0301 \u0065\u0308\u0301 \u1e69 s\u0323\u0307",
+    "日本語のテキスト、漢字とカタカナ 한국어 각 힣 中文",
+    "emoji 🎉👩‍👩‍👧 flags 🇩🇪 math ∑∫ quotes “„”‚’ dashes –— $5 €7 <b>",
+    "con\x00trol\x07 \x7f\x9f \u200b\u200d\ufeff\ufffd \u00ad soft",
+    "\u2028 \u3000 \u00a0 spaces \u2003",
+    "[CLS] spelled [SEP] out a[MASK]b [PAD [sep] [UNK]",
+    "don't stop-me_now... 1,234.56 a/b C++ #tag @me",
+    "हिन्दी देवनागरी العربية עִבְרִית ภาษาไทย",
+    "x" * 99 + " " + "x" * 100 + " " + "x" * 101 + " " + "é" * 250,
+    "word " * 400,
+    "supercalifragilisticexpialidocious antidisestablishmentarianism",
+]
+
+
+def java(classes: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", str(classes), "edgeemb.Driver"]
+    return subprocess.run(
+        [*command, *map(str, arguments)], input=data, capture_output=True, timeout=120, check=False
+    )
+
+
+def compile_java(out: Path, *sources: Path) -> None:
+    """Compile as an app's Java 8, with every warning an error; what is Android's or a runtime's is declared in the stubs."""
+    command = ["javac", "--release", "8", "-Xlint:all,-options,-serial", "-Werror", "-d", str(out)]
+    files = [str(path) for place in sources for path in sorted(place.glob("*.java"))]
+    done = subprocess.run(
+        [*command, "-sourcepath", str(HERE / "stubs"), *files], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return edgeemb.export(
+        tiny, tmp_path_factory.mktemp("android") / "tiny", target="android", table="int4:block=8", body="fp32"
+    )
+
+
+@pytest.fixture(scope="module")
+def classes(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle's own kit, compiled with the driver of these tests."""
+    out = tmp_path_factory.mktemp("classes")
+    compile_java(out, bundle / FOLDER / "src" / "main" / "java" / "edgeemb", HERE / "driver" / "edgeemb")
+    return out
+
+
+def ids_in_java(classes: Path, assets: Path, texts: Sequence[str], limit: int = LIMIT) -> list[list[int]]:
+    encoded = [text.encode("utf-8") for text in texts]
+    data = b"".join(struct.pack(">i", len(text)) + text for text in encoded) + struct.pack(">i", -1)
+    done = java(classes, "tokenize", assets, limit, data=data)
+    assert done.returncode == 0, done.stderr
+    numbers = np.frombuffer(done.stdout, ">i4").tolist()
+    found = []
+    while numbers:
+        count = numbers[0]
+        found.append(numbers[1 : 1 + count])
+        numbers = numbers[1 + count :]
+    return found
+
+
+def ids_in_python(text: str, texts: Sequence[str], limit: int = LIMIT) -> list[list[int]]:
+    tokenizer = Tokenizer.from_str(text)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(limit)
+    return [list(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
+
+
+def cased() -> str:
+    """A tokenizer that keeps case and accents, leaves Chinese as it stands, and begins with nothing."""
+    pieces = [
+        "[UNK]",
+        "[END]",
+        "É",
+        "é",
+        "A",
+        "a",
+        "##é",
+        "##a",
+        "日",
+        "##本",
+        "日本",
+        "ﬁ",
+        "!",
+        "각",
+        "##각",
+    ]
+    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(["[END]"])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A [END]", pair="$A $B [END]", special_tokens=[("[END]", 1)]
+    )
+    return str(tokenizer.to_str())
+
+
+@pytest.fixture(scope="module")
+def tokenizers_by_name(minilm_folder: Path) -> dict[str, str]:
+    return {
+        "minilm": (minilm_folder / "tokenizer.json").read_text("utf-8"),
+        "cased": cased(),
+        "trained": tokenizer_json("wordpiece"),
+        "mpnet": str(tiny_tokenizer("mpnet").to_str()),
+    }
+
+
+@pytest.mark.parametrize("name", ["minilm", "cased", "trained", "mpnet"])
+def test_the_tokenizer_gives_the_ids_of_pythons(
+    name: str, classes: Path, tokenizers_by_name: dict[str, str], tmp_path: Path
+) -> None:
+    text = tokenizers_by_name[name]
+    assert not why_not(text)
+    (tmp_path / "tokenizer.bin").write_bytes(tokenizer_bytes(text))
+    rng = np.random.default_rng(0)
+    anywhere = [code for code in rng.integers(1, 0x110000, 20000).tolist() if not 0xD800 <= code < 0xE000]
+    letters = rng.choice([*range(32, 0x250), *range(0x300, 0x370), *range(0x1E00, 0x2000)], 20000).tolist()
+    random = [
+        "".join(map(chr, codes[at : at + 40])) for codes in (anywhere, letters) for at in range(0, 16000, 40)
+    ]
+    texts = [*TEXTS, *sentences()[:200], *random]
+    for limit in (LIMIT, 5):
+        assert ids_in_java(classes, tmp_path, texts, limit) == ids_in_python(text, texts, limit)
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=60), min_size=40, max_size=200)
+)
+def test_the_tokenizer_agrees_on_any_text(classes: Path, bundle: Path, texts: list[str]) -> None:
+    text = own(bundle)
+    assert ids_in_java(classes, bundle / FOLDER / "assets", texts) == ids_in_python(text, texts)
+
+
+def test_a_damaged_tokenizer_is_refused_in_one_line(classes: Path, bundle: Path, tmp_path: Path) -> None:
+    content = (bundle / FOLDER / "assets" / "tokenizer.bin").read_bytes()
+    newer = content[:4] + struct.pack("<I", 2) + content[8:]
+    for damaged, words in ((newer, b"newer than this kit"), (content[:-3], b"cut off")):
+        (tmp_path / "tokenizer.bin").write_bytes(damaged)
+        done = java(classes, "tokenize", tmp_path, LIMIT)
+        assert done.returncode == 1
+        assert words in done.stderr
+        assert done.stderr.count(b"\n") == 1
+
+
+class Remote:
+    """The runtime of a model whose other half runs in Java: takes its inputs and gives it the outputs of a session.
+
+    :param session: an open session.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.runs = 0
+
+    def serve(self, command: Sequence[str]) -> tuple[bytes, bytes, int]:
+        """Run a command and answer it; gives what it wrote at the end, its errors and its exit status."""
+        names = [info.name for info in self.session.manifest.inputs]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+            while (head := process.stdout.read(4)) and (count := struct.unpack(">i", head)[0]) > 0:
+                (length,) = struct.unpack(">i", process.stdout.read(4))
+                values = np.frombuffer(process.stdout.read(8 * count * length), ">i8").reshape(
+                    count, 1, length
+                )
+                output = self.session.run(dict(zip(names, values.astype(np.int64), strict=True)))
+                process.stdin.write(output.astype(">f4").tobytes())
+                process.stdin.flush()
+                self.runs += 1
+            rest = process.stdout.read()
+            errors = process.stderr.read()
+            process.wait(timeout=60)
+        return rest, errors, process.returncode
+
+
+def test_a_model_gives_its_golden_vectors(classes: Path, bundle: Path) -> None:
+    with edgeemb.open(bundle) as session:
+        remote = Remote(session)
+        command = ["java", "-cp", str(classes), "edgeemb.Driver", "check", str(bundle / FOLDER / "assets")]
+        rest, errors, status = remote.serve(command)
+    assert status == 0, errors
+    assert remote.runs == len(json.loads((bundle / "golden.json").read_text())["sentences"])
+    assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_phone_that_tokenizes_otherwise_is_told(classes: Path, bundle: Path, tmp_path: Path) -> None:
+    assets = shutil.copytree(bundle / FOLDER / "assets", tmp_path / "assets")
+    golden = json.loads((bundle / "golden.json").read_text())
+    golden["ids"][2][1] += 1
+    (assets / "golden.bin").write_bytes(android_kit.golden_bytes(golden))
+    with edgeemb.open(bundle) as session:
+        command = ["java", "-cp", str(classes), "edgeemb.Driver", "check", str(assets)]
+        _, errors, status = Remote(session).serve(command)
+    assert status == 1
+    assert errors.decode().startswith("the tokenizer gives other ids than the export for: ")
+
+
+@pytest.mark.parametrize("text", ["", " \u3000\t\n"])
+def test_an_empty_text_is_refused(classes: Path, bundle: Path, text: str) -> None:
+    done = java(classes, "encode", bundle / FOLDER / "assets", text)
+    assert done.returncode == 1
+    assert done.stderr.decode().strip() == "the text is empty: its vector would mean nothing"
+
+
+def test_pooling_gives_what_python_gives(classes: Path, bundle: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((9, 16)).astype(np.float32)
+    mask = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0], np.int64)
+    data = rows.astype(">f4").tobytes() + mask.astype(">i8").tobytes()
+    done = java(classes, "vectors", bundle, 9, 16, data=data)
+    got = np.frombuffer(done.stdout, ">f4").astype(np.float32)
+    mean = rows[:6].mean(axis=0)
+    np.testing.assert_allclose(got[:16], mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(got[16:32], mean / np.linalg.norm(mean), rtol=1e-5, atol=1e-6)
+    assert got[32] == pytest.approx(1, abs=1e-6)
+
+
+def own(bundle: Path) -> str:
+    """Text of a bundle's tokenizer.json."""
+    return (bundle / "tokenizer.json").read_text("utf-8")
+
+
+def kit_for(tokenizer: str, manifest: Manifest, bundle: Path, out: Path) -> tuple[str, ...]:
+    """Write the kit of a bundle again, for another tokenizer or manifest; gives the notes."""
+    golden = json.loads((bundle / "golden.json").read_text())
+    shutil.copytree(bundle, out, ignore=shutil.ignore_patterns(FOLDER))
+    return android_kit.write(Kit(tokenizer, manifest, golden, out))
+
+
+@pytest.mark.parametrize("runtime", list(android_kit.RUNTIMES))
+def test_the_kit_of_every_runtime_compiles(runtime: str, bundle: Path, tmp_path: Path) -> None:
+    manifest = replace(describe(bundle), runtime=runtime)
+    kit_for(own(bundle), manifest, bundle, tmp_path / "bundle")
+    kit = tmp_path / "bundle" / FOLDER
+    compile_java(tmp_path / "out", kit / "src" / "main" / "java" / "edgeemb")
+    assert (
+        f'implementation("{android_kit.RUNTIMES[runtime].dependency}")'
+        in (kit / "build.gradle.kts").read_text()
+    )
+
+
+def test_the_module_names_the_files_that_are_there(bundle: Path) -> None:
+    build = (bundle / FOLDER / "build.gradle.kts").read_text()
+    assert 'include("model.data", "model.onnx")' in build
+    assert all((bundle / name).is_file() for name in ("model.data", "model.onnx"))
+    assert "@" not in build
+    assert 'Edgeemb.open(context, "tiny")' in (bundle / FOLDER / "README.md").read_text()
+
+
+def test_the_manifest_counts_the_kit_and_lists_its_files(bundle: Path) -> None:
+    manifest = describe(bundle)
+    files = [path for path in (bundle / FOLDER).rglob("*") if path.is_file()]
+    assert manifest.sizes["kit"] == sum(path.stat().st_size for path in files)
+    assert {path.relative_to(bundle).as_posix() for path in files} <= set(manifest.files)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("unigram", "reads WordPiece, this one is Unigram"), ("bpe of bytes", "this one is BPE")],
+)
+def test_a_tokenizer_that_java_has_not_is_named(
+    kind: str, words: str, classes: Path, bundle: Path, tmp_path: Path
+) -> None:
+    notes = kit_for(tokenizer_json(kind), describe(bundle), bundle, tmp_path / "bundle")
+    kit = tmp_path / "bundle" / FOLDER
+    assert len(notes) == 1 and words in notes[0]
+    assert not (kit / "assets" / "tokenizer.bin").exists()
+    assert words in (kit / "README.md").read_text()
+    done = java(classes, "encode", kit / "assets", "some text")
+    assert done.returncode == 1
+    assert words.encode() in done.stderr and b"make the ids yourself and call encodeIds" in done.stderr
+
+
+def test_what_the_properties_hold_comes_through(classes: Path, bundle: Path, tmp_path: Path) -> None:
+    manifest = replace(describe(bundle), prompt="  a \\ =: \n\tpröfung ", lengths=[16, 40])
+    kit_for(own(bundle), manifest, bundle, tmp_path / "bundle")
+    assets = tmp_path / "bundle" / FOLDER / "assets"
+    want = ids_in_python(own(bundle), [f"{manifest.prompt}the cat"], 40)[0]
+    command = ["java", "-cp", str(classes), "edgeemb.Driver", "encode", str(assets), "the cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        count, length = struct.unpack(">ii", process.stdout.read(8))
+        ids, mask = (
+            np.frombuffer(process.stdout.read(8 * count * length), ">i8").reshape(count, length).tolist()
+        )
+        process.stdin.write(bytes(4 * 16))
+        process.stdin.flush()
+    assert length == 40 if len(want) > 16 else 16
+    assert ids == want + [0] * (length - len(want))
+    assert mask == [1] * len(want) + [0] * (length - len(want))
+
+
+def test_a_phone_without_the_native_lookups_is_refused(classes: Path, bundle: Path, tmp_path: Path) -> None:
+    for abi in ("arm64-v8a", "x86_64"):
+        (tmp_path / "copy" / "lib" / abi).mkdir(parents=True)
+    copied = shutil.copytree(bundle, tmp_path / "copy", dirs_exist_ok=True)
+    kit_for(own(bundle), describe(bundle), copied, tmp_path / "bundle")
+    assets = tmp_path / "bundle" / FOLDER / "assets"
+    assert java(classes, "abi", assets, "x86_64,x86").returncode == 0
+    done = java(classes, "abi", assets, "armeabi-v7a,armeabi")
+    assert done.returncode == 1
+    assert done.stderr.decode().strip() == (
+        "the bundle tiny has native lookups for arm64-v8a, x86_64, this phone is armeabi-v7a, armeabi: "
+        "export it with --ops builtin"
+    )
+    assert java(classes, "abi", bundle / FOLDER / "assets", "armeabi-v7a").returncode == 0
+
+
+def test_tables_apart_get_no_kit(bundle: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "copy")
+    (copied / "tables.ptd").write_bytes(b"")
+    manifest = replace(describe(bundle), runtime="executorch")
+    (note,) = kit_for(own(bundle), manifest, copied, tmp_path / "bundle")
+    assert "loads a program alone" in note
+    assert not (tmp_path / "bundle" / FOLDER).exists()
+
+
+def test_refuses_native_lookups_for_executorch(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="takes no further ops; use --ops builtin"):
+        edgeemb.export("any", tmp_path / "no", target="android", runtime="executorch", ops="custom")
+
+
+def test_minilm_with_tokenizer_and_kit_fits_its_budget(
+    minilm_bundle: Path, minilm_folder: Path, tmp_path: Path
+) -> None:
+    manifest = describe(minilm_bundle)
+    text = (minilm_folder / "tokenizer.json").read_text("utf-8")
+
+    kit_for(text, manifest, minilm_bundle, tmp_path / "minilm")
+    total = sum(path.stat().st_size for path in (tmp_path / "minilm").rglob("*") if path.is_file())
+    assert total <= MOST_BYTES

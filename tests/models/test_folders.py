@@ -1,0 +1,225 @@
+"""Each way in which a model folder can be wrong is one line that names the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from edgeemb.errors import ModelError
+from edgeemb.models.torch_model import load
+from tests.fixtures.models import TEXTS, run, save_plain, save_sentence, tiny_model, tiny_tokenizer
+
+
+def change_config(folder: Path, **fields: Any) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **fields}))
+
+
+def one_line(error: pytest.ExceptionInfo[ModelError]) -> str:
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_refuses_a_folder_that_lacks_a_file(name: str, tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=f"has no {name}") as error:
+        load(folder)
+    assert str(folder) in one_line(error)
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 5000, -1])
+def test_refuses_a_truncated_checkpoint(kept: int, tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelError, match="truncated or not a safetensors file") as error:
+        load(folder)
+    assert str(path) in one_line(error)
+
+
+def test_refuses_a_missing_or_truncated_shard(tmp_path: Path) -> None:
+    folder = tmp_path / "m"
+    tiny_model("bert").save_pretrained(folder, max_shard_size="4KB")
+    tiny_tokenizer("bert").save(str(folder / "tokenizer.json"))
+    shard = sorted(folder.glob("model-*.safetensors"))[1]
+    shard.write_bytes(shard.read_bytes()[:-8])
+    with pytest.raises(ModelError, match=shard.name):
+        load(folder)
+    shard.unlink()
+    with pytest.raises(ModelError, match=f"names {shard.name}, which is missing"):
+        load(folder)
+
+
+def test_refuses_a_shard_outside_of_the_folder(tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    (folder / "model.safetensors").rename(tmp_path / "other.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"x": "../other.safetensors"}}))
+    with pytest.raises(ModelError, match="not a path inside its folder"):
+        load(folder)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_refuses_weights_that_are_not_numbers(value: float, tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"][7, 3] = value
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"tensor body\.embeddings\.word_embeddings\.weight holds 1 NaN"):
+        load(folder)
+
+
+def test_refuses_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    weights = load_file(folder / "model.safetensors")
+    del weights["embeddings.word_embeddings.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 weights, the first is embeddings\.word_embeddings"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"model_type": "gpt2"}, "model_type 'gpt2' is not supported; supported are bert, distilbert"),
+        ({"architectures": ["BertForQuestionAnswering"]}, "'BertForQuestionAnswering' is not supported"),
+        ({"is_decoder": True}, "decoders"),
+        ({"hidden_size": "wide"}, "config.json"),
+        ({"hidden_act": "unknown"}, "config.json"),
+        ({"vocab_size": 60}, "do not fit together"),
+        ({"vocab_size": 10**12}, "far larger model"),
+        ({"num_hidden_layers": 10**9}, "far larger model"),
+    ],
+)
+def test_refuses_a_config_that_it_cannot_follow(fields: dict[str, Any], message: str, tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    change_config(folder, **fields)
+    with pytest.raises(ModelError, match=message) as error:
+        load(folder)
+    one_line(error)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "\xff"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "modules.json"])
+def test_refuses_files_that_are_not_what_they_should_be(name: str, text: str, tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m")
+    (folder / name).write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match=name) as error:
+        load(folder)
+    one_line(error)
+
+
+@pytest.mark.parametrize("chain", [["Transformer", "CNN"], ["WordEmbeddings", "Pooling"], []])
+def test_refuses_stages_that_it_does_not_know(chain: list[str], tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m")
+    (folder / "modules.json").write_text(json.dumps([{"path": "", "type": f"x.{kind}"} for kind in chain]))
+    with pytest.raises(ModelError, match=r"supported is Transformer \+ Pooling"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("pooling", "message"),
+    [
+        ({"pooling_mode": "attention"}, "supported are cls, max, mean"),
+        ({"pooling_mode_mean_tokens": False}, "is not supported"),
+        ({"pooling_mode": "mean", "embedding_dimension": 99}, "says 99 elements a token"),
+    ],
+)
+def test_refuses_a_pooling_that_it_does_not_know(
+    pooling: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    folder = save_sentence(tmp_path / "m", pooling=pooling)
+    with pytest.raises(ModelError, match=message):
+        load(folder)
+
+
+def test_refuses_a_tokenizer_with_more_ids_than_the_table_has_rows(tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m")
+    tokenizer = tiny_tokenizer("bert")
+    tokenizer.add_tokens(["zzz"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    rows = tiny_tokenizer("bert").get_vocab_size()
+    with pytest.raises(ModelError, match=f"gives ids up to {rows}, the word table has {rows} rows"):
+        load(folder)
+
+
+class Hostile:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+def pickled(path: Path) -> Path:
+    """A plain folder whose checkpoint is a pickle."""
+    folder = save_plain(path)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def test_refuses_a_pickle_unless_it_is_asked_for(tmp_path: Path) -> None:
+    folder = pickled(tmp_path / "m")
+    with pytest.raises(ModelError, match=r"is a pickle, which can run code.*--allow-pickle"):
+        load(folder)
+    expected = run(load(save_plain(tmp_path / "safe")), TEXTS)
+    torch.testing.assert_close(run(load(folder, allow_pickle=True), TEXTS), expected)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+def test_does_not_run_the_code_in_a_pickle(save: Any, tmp_path: Path) -> None:
+    folder = pickled(tmp_path / "m")
+    save({"x": Hostile(tmp_path / "owned")}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="holds more than tensors"):
+        load(folder, allow_pickle=True)
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("kept", [0, 10, 3000])
+def test_refuses_a_truncated_pickle(kept: int, tmp_path: Path) -> None:
+    folder = pickled(tmp_path / "m")
+    path = folder / "pytorch_model.bin"
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ModelError, match="damaged") as error:
+        load(folder, allow_pickle=True)
+    one_line(error)
+
+
+@pytest.mark.parametrize("source", ["no/such/folder", "/no/such", "", "a b", "."])
+def test_says_that_a_path_is_no_model_folder(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"is no folder here|is not a model folder") as error:
+        load(source)
+    one_line(error)
+
+
+def test_says_that_a_file_is_no_model_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.pt").write_bytes(b"")
+    with pytest.raises(ModelError, match="is a file; expected a model folder"):
+        load(tmp_path / "model.pt")
+
+
+def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(
+        ModelError, match="org/model is no folder here and the Hugging Face hub is out of reach"
+    ) as error:
+        load("org/model")
+    one_line(error)

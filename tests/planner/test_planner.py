@@ -1,0 +1,194 @@
+"""The planner: goals as text, sizes without a fit, and what it chooses for tiny models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import edgeemb
+from edgeemb.bundle.manifest import read_manifest
+from edgeemb.cli.app import main
+from edgeemb.errors import ModelError, SpecError
+from edgeemb.models.torch_model import Model
+from edgeemb.planner.planning import Goal, Plan, parse_goal, plan, take_goal
+from edgeemb.planner.sample import Sample, with_rows
+from edgeemb.planner.space import Family, families, table_bytes
+from edgeemb.tables import CODECS, encode
+from tests.fixtures.models import TEXTS, Recommender, run, save_sentence
+from tests.fixtures.onnx_models import encoder, save
+
+ROWS, DIM = 200, 48
+
+
+@pytest.fixture(scope="module")
+def planned(tiny: Model) -> Plan:
+    return plan(tiny, "auto:budget=1kB")
+
+
+@pytest.mark.parametrize(
+    ("text", "goal"),
+    [
+        ("auto:budget=2MB", Goal(budget=2_000_000)),
+        ("auto:budget=1.5MiB", Goal(budget=1_572_864)),
+        ("auto:budget=800kB", Goal(budget=800_000)),
+        ("auto:budget=3KiB", Goal(budget=3072)),
+        ("auto:budget=900", Goal(budget=900)),
+        ("auto:budget=900bytes", Goal(budget=900)),
+        ("auto:cosine=.99", Goal(cosine=0.99)),
+        ("item=auto:cosine=0.5", Goal(cosine=0.5, table="item")),
+        ("int4:block=32", None),
+    ],
+)
+def test_it_reads_goals(text: str, goal: Goal | None) -> None:
+    assert parse_goal(text) == goal
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("auto", "needs a budget or a cosine"),
+        ("auto:", "needs a budget or a cosine"),
+        ("auto:size=2", "needs a budget or a cosine"),
+        ("auto:budget=", "is not a size"),
+        ("auto:budget=2QB", "is not a size"),
+        ("auto:budget=0", "is not a size"),
+        ("auto:budget=2MB,cosine=.9", "is not a size"),
+        ("auto:cosine=1.5", "a cosine lies above 0"),
+        ("auto:cosine=nan", "a cosine lies above 0"),
+        ("auto:cosine=high", "a cosine lies above 0"),
+    ],
+)
+def test_it_refuses_goals_that_mean_nothing(text: str, words: str) -> None:
+    with pytest.raises(SpecError, match=words):
+        parse_goal(text)
+
+
+def test_it_parts_the_goal_from_the_specs() -> None:
+    assert take_goal(["position=int4", "auto:cosine=.9"]) == (Goal(cosine=0.9), ["position=int4"])
+    assert take_goal({"word": "auto:cosine=.9", "type": "int4"}) == (
+        Goal(cosine=0.9, table="word"),
+        {"type": "int4"},
+    )
+    assert take_goal("int4") == (None, "int4")
+
+
+@pytest.mark.parametrize("wanted", [["auto:cosine=.9", "int4"], ["auto:cosine=.9", "type=auto:cosine=.9"]])
+def test_it_refuses_a_goal_beside_another_for_the_same_table(wanted: list[str]) -> None:
+    with pytest.raises(SpecError, match="auto"):
+        take_goal(wanted)
+
+
+def test_it_refuses_a_bad_goal_before_the_model_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="budget"):
+        edgeemb.export(tmp_path / "no-such-model", tmp_path / "b", table="auto:budget=much")
+
+
+@pytest.mark.parametrize("family", families(ROWS, DIM), ids=lambda family: family.name)
+@pytest.mark.parametrize("ranked", [False, True])
+def test_it_knows_the_bytes_of_a_table_before_it_is_fitted(family: Family, ranked: bool) -> None:
+    random = np.random.default_rng(1)
+    weight = random.standard_normal((ROWS, DIM)).astype(np.float32)
+    frequency = random.random(ROWS) + 0.1 if ranked else None
+    members = family.members()
+    for _, spec in members[:: max(1, len(members) // 6)]:
+        try:
+            size = table_bytes(spec, ROWS, DIM, ranked=ranked)
+        except SpecError:
+            with pytest.raises(SpecError):
+                encode(weight, spec)
+            continue
+        assert encode(weight, spec, frequency=frequency).nbytes == size, spec
+
+
+def test_it_searches_every_codec_that_needs_no_training() -> None:
+    offered = {spec.codec for family in families(ROWS, DIM) for _, spec in family.members()}
+    assert offered == set(CODECS) - {"ngram"}
+
+
+def test_it_stays_within_the_budget_and_takes_the_best_it_saw(planned: Plan) -> None:
+    assert planned.choice.bytes <= 1000
+    assert planned.choice.cosine == max(item.cosine for item in planned.frontier)
+    assert planned.choice in planned.frontier
+
+
+def test_its_frontier_rises_in_bytes_and_in_cosine(planned: Plan) -> None:
+    sizes = [item.bytes for item in planned.frontier]
+    cosines = [item.cosine for item in planned.frontier]
+    assert len(planned.frontier) > 1
+    assert sizes == sorted(set(sizes))
+    assert cosines == sorted(set(cosines))
+
+
+def test_equal_seeds_give_equal_plans(planned: Plan, tiny: Model) -> None:
+    assert plan(tiny, Goal(budget=1000)) == planned
+
+
+def test_it_reaches_a_cosine_with_fewer_bytes_than_int8(tiny: Model) -> None:
+    found = plan(tiny, "auto:cosine=.95")
+    sample = Sample(tiny, "word", None, 0)
+    table = encode(tiny.table_weight("word"), found.choice.spec)
+    assert found.choice.bytes == table.nbytes < encode(tiny.table_weight("word"), "int8").nbytes
+    assert sample.cosine(table) == pytest.approx(found.choice.cosine, abs=2e-6)
+    assert found.choice.cosine >= 0.95
+
+
+def test_a_cosine_of_one_is_reached_by_float_rows(tiny: Model) -> None:
+    assert plan(tiny, "auto:cosine=1").choice.cosine == 1.0
+
+
+def test_it_names_the_closest_table_when_no_codec_meets_the_budget(tiny: Model, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"no codec meets 10 bytes .* the closest is \S+ with \d+ bytes"):
+        edgeemb.export(tiny, tmp_path / "b", table="auto:budget=10", body="fp32", ops="builtin")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_gives_the_sentences_and_the_frequencies(tiny: Model, tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("".join(f"the cat {'ran ' * number}away\n" for number in range(300)), "utf-8")
+    found = plan(tiny, "auto:budget=1kB", corpus=corpus)
+    assert found.sentences == 128
+    assert found.choice.bytes <= 1000
+
+
+def test_an_export_stores_the_choice_and_the_frontier(tmp_path: Path) -> None:
+    model = save_sentence(tmp_path / "m")
+    options = ["--body", "fp32", "--ops", "builtin", "--table", "auto:budget=1kB"]
+    result = CliRunner().invoke(main, ["export", str(model), "-o", str(tmp_path / "b"), *options])
+    assert result.exit_code == 0, result.output
+    manifest = read_manifest(tmp_path / "b")
+    assert manifest.plan is not None
+    choice = manifest.plan["choice"]
+    assert choice in manifest.plan["frontier"]
+    assert (manifest.tables["word"].spec, manifest.tables["word"].bytes) == (choice["spec"], choice["bytes"])
+    assert manifest.tables["position"].spec == "int8"
+    assert f"-> {choice['spec']}" in " ".join(result.output.split())
+
+
+def test_a_module_names_the_table_to_plan(tmp_path: Path) -> None:
+    examples = (torch.tensor([3, 4]), torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    model = edgeemb.load(Recommender(), example_inputs=examples)
+    with pytest.raises(ModelError, match="several tables"):
+        plan(model, "auto:cosine=.9")
+    found = plan(model, "item=auto:cosine=.9")
+    assert (found.table, found.sentences) == ("item", 1)
+    assert found.choice.cosine >= 0.9
+
+
+def test_a_trial_leaves_the_model_as_it_is(tiny: Model) -> None:
+    before = run(tiny, TEXTS)
+    other = with_rows(tiny, "word", np.zeros_like(tiny.table_weight("word")))
+    assert isinstance(other, Model)
+    assert not torch.allclose(run(other, TEXTS), before)
+    torch.testing.assert_close(run(tiny, TEXTS), before)
+
+
+def test_an_onnx_model_is_planned_as_well(tmp_path: Path) -> None:
+    model = edgeemb.load(str(save(encoder(), tmp_path / "encoder.onnx", tokenizer=True)))
+    before = model.table_weight(model.word_table.alias)
+    found = plan(model, "auto:cosine=.9")
+    assert found.choice.cosine >= 0.9
+    np.testing.assert_array_equal(model.table_weight(model.word_table.alias), before)

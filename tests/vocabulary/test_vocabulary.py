@@ -1,0 +1,429 @@
+"""Vocabulary pruning: what stays, what text becomes of it, and what the tokenizer.json says afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models
+
+from edgeemb.errors import EdgeembError, InputError, ModelError, SpecError
+from edgeemb.vocabulary import (
+    Keep,
+    Listed,
+    Pruned,
+    Script,
+    Top,
+    parse_vocab,
+    prune,
+    shrink_arrays,
+    vocabulary_arrays,
+)
+from tests.fixtures.small_tokenizers import FOREIGN, KINDS, TRAINING, UNSEEN, load, tokenizer_json
+
+LINES = [*UNSEEN, *FOREIGN, "Ünseen wörds 東京 x̂ 🙂", *TRAINING[::40]]
+UNKNOWN = {"[UNK]", "<unk>"}
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def pruned(text: str, *selections: str, **options: Any) -> Pruned:
+    return prune(text, [parse_vocab(selection) for selection in selections], **options)
+
+
+def check_text_of_kept_tokens(text: str, result: Pruned, lines: list[str]) -> int:
+    """Assert what pruning promises for each line; gives how many lines consisted of kept tokens."""
+    old, new = load(text), load(result.tokenizer_json)
+    kept = set(result.kept.tolist())
+    same = 0
+    for before, after in zip(old.encode_batch(lines), new.encode_batch(lines), strict=True):
+        if kept.issuperset(before.ids):
+            same += 1
+            assert after.tokens == before.tokens
+            assert result.kept[after.ids].tolist() == before.ids
+        elif not UNKNOWN & set(before.tokens):
+            assert not UNKNOWN & set(after.tokens)
+    return same
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.02, 0.3, 0.7, 0.95]))
+def test_text_whose_tokens_were_all_kept_is_cut_into_the_same_pieces(
+    kind: str, seed: int, share: float, tmp_path: Path
+) -> None:
+    text = tokenizer_json(kind)
+    tokens = [token for token in load(text).get_vocab() if "\n" not in token and not token.isspace()]
+    random = np.random.default_rng(seed)
+    chosen = [token for token in sorted(tokens) if random.random() < share] or tokens[:1]
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', chosen)}")
+    words = sorted({word for line in LINES for word in line.split()})
+    assert check_text_of_kept_tokens(text, result, LINES + words) > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_corpus_is_cut_as_before_by_the_tokens_it_keeps(kind: str, tmp_path: Path) -> None:
+    text = tokenizer_json(kind)
+    corpus = UNSEEN[:100]
+    result = pruned(text, f"keep:{write(tmp_path / 'corpus.txt', corpus)}")
+    assert result.report.rows_after < result.report.rows_before
+    assert check_text_of_kept_tokens(text, result, corpus) == len(corpus)
+    assert result.report.usage is not None
+    assert result.report.usage.coverage == 1.0
+    assert result.report.usage.fertility_after == result.report.usage.fertility_before
+
+
+def test_minilm_cuts_english_prose_as_before_after_pruning_by_it(minilm_folder: Path, tmp_path: Path) -> None:
+    text = (minilm_folder / "tokenizer.json").read_text(encoding="utf-8")
+    result = pruned(text, f"keep:{write(tmp_path / 'corpus.txt', TRAINING)},min=3")
+    assert result.report.rows_after < 6000
+    assert check_text_of_kept_tokens(text, result, LINES + TRAINING) > 500
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_renumbered_in_their_old_order_without_gaps(kind: str, tmp_path: Path) -> None:
+    text = tokenizer_json(kind)
+    result = pruned(text, f"keep:{write(tmp_path / 'corpus.txt', UNSEEN[:20])}")
+    old, new = load(text).get_vocab(), load(result.tokenizer_json).get_vocab()
+    assert sorted(new.values()) == list(range(len(result.kept)))
+    assert np.all(np.diff(result.kept) > 0)
+    assert {token: int(result.kept[at]) for token, at in new.items()} == {token: old[token] for token in new}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_and_added_tokens_stay_whatever_is_selected(kind: str, tmp_path: Path) -> None:
+    text = tokenizer_json(kind)
+    frame = load(text).encode("e").tokens
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', frame)}")
+    added = {token["content"] for token in json.loads(text)["added_tokens"]}
+    after = json.loads(result.tokenizer_json)["added_tokens"]
+    new = load(result.tokenizer_json)
+    assert {token["content"] for token in after} == added
+    assert all(new.token_to_id(token["content"]) == token["id"] for token in after)
+    assert new.encode("e").tokens == frame
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe of bytes", "bpe of pieces"])
+def test_pairs_are_framed_as_before(kind: str, tmp_path: Path) -> None:
+    text = tokenizer_json(kind)
+    result = pruned(text, f"keep:{write(tmp_path / 'corpus.txt', UNSEEN[:20])}")
+    before = load(text).encode(UNSEEN[0], UNSEEN[1])
+    after = load(result.tokenizer_json).encode(UNSEEN[0], UNSEEN[1])
+    assert (after.tokens, after.type_ids) == (before.tokens, before.type_ids)
+
+
+def test_padding_keeps_its_token(tmp_path: Path) -> None:
+    tokenizer = load(tokenizer_json("wordpiece"))
+    tokenizer.enable_padding(pad_id=1199, pad_token=tokenizer.id_to_token(1199), length=200)
+    result = pruned(tokenizer.to_str(), f"list:{write(tmp_path / 'tokens.txt', ['a'])}")
+    after = Tokenizer.from_str(result.tokenizer_json).encode("a")
+    assert after.ids[-1] == result.new_id(1199)
+    assert after.tokens[-1] == tokenizer.id_to_token(1199)
+
+
+def test_ids_with_gaps_close_up(tmp_path: Path) -> None:
+    vocab = {"[UNK]": 3, "a": 5, "##b": 8, "ab": 9, "b": 20, "##a": 21, "ba": 30}
+    text = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]")).to_str()
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['ba'])}")
+    assert result.kept.tolist() == [3, 5, 8, 20, 21, 30]
+    assert load(result.tokenizer_json).encode("ab").tokens == ["a", "##b"]
+
+
+def test_a_token_that_single_characters_cannot_spell_stays(tmp_path: Path) -> None:
+    vocab = {"[UNK]": 0, "a": 1, "##b": 2, "ab": 3, "ax": 4, "b": 5, "##a": 6}
+    text = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]")).to_str()
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['a'])}")
+    assert load(result.tokenizer_json).encode("ax").tokens == ["ax"]
+
+
+@pytest.mark.parametrize("written", ["a b", ["a", "b"]])
+def test_merges_stay_as_they_are_written(written: object, tmp_path: Path) -> None:
+    vocab = {"a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4}
+    model = {"type": "BPE", "vocab": vocab, "merges": [written, "ab c" if written == "a b" else ["ab", "c"]]}
+    text = json.dumps({"version": "1.0", "added_tokens": [], "model": model})
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['ab'])}")
+    assert json.loads(result.tokenizer_json)["model"]["merges"] == [written]
+    everything = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['abc'])}")
+    assert everything.kept.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_whole_words_that_no_merge_builds_are_found_when_merges_are_ignored(tmp_path: Path) -> None:
+    vocab = {"a": 0, "b": 1, "c": 2, "ab": 3, "cab": 4}
+    model = {"type": "BPE", "ignore_merges": True, "vocab": vocab, "merges": ["a b"]}
+    text = json.dumps({"version": "1.0", "added_tokens": [], "model": model})
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['cab'])}")
+    new = load(result.tokenizer_json)
+    assert new.encode("cab").tokens == ["cab"]
+    assert new.encode("ab").tokens == ["a", "b"]
+
+
+def test_a_token_keeps_the_merges_that_really_build_it(tmp_path: Path) -> None:
+    # "abc" results from two merges; text always takes the one of lower rank, by way of "bc".
+    vocab = {"a": 0, "b": 1, "c": 2, "bc": 3, "ab": 4, "abc": 5}
+    model = {"type": "BPE", "vocab": vocab, "merges": ["b c", "a b", "ab c", "a bc"]}
+    text = json.dumps({"version": "1.0", "added_tokens": [], "model": model})
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['abc'])}")
+    assert set(load(result.tokenizer_json).get_vocab()) == {"a", "b", "c", "bc", "abc"}
+    assert load(result.tokenizer_json).encode("abc").tokens == ["abc"]
+
+
+def test_files_that_do_not_name_the_type_of_their_model_are_read(tmp_path: Path) -> None:
+    for kind in ("bpe of bytes", "unigram"):
+        document = json.loads(tokenizer_json(kind))
+        del document["model"]["type"]
+        corpus = write(tmp_path / "corpus.txt", UNSEEN[:5])
+        assert len(pruned(json.dumps(document), f"keep:{corpus}").kept) < 1200
+
+
+def test_the_penalty_of_unknown_characters_stays(tmp_path: Path) -> None:
+    text = tokenizer_json("unigram")
+    vocab = json.loads(text)["model"]["vocab"]
+    result = pruned(text, f"list:{write(tmp_path / 'tokens.txt', ['e'])}")
+    after = json.loads(result.tokenizer_json)["model"]["vocab"]
+    assert min(score for _, score in after) == min(score for _, score in vocab)
+    assert dict(map(tuple, after)).items() <= dict(map(tuple, vocab)).items()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_top_selection_gives_exactly_the_rows_asked_for(kind: str, tmp_path: Path) -> None:
+    text = tokenizer_json(kind)
+    corpus = write(tmp_path / "corpus.txt", TRAINING)
+    result = pruned(text, f"top:700:{corpus}")
+    assert len(result.kept) == 700
+    check_text_of_kept_tokens(text, result, LINES)
+    frequent = pruned(text, f"top:800:{corpus}").report.usage
+    assert result.report.usage is not None
+    assert frequent is not None
+    assert result.report.usage.coverage < frequent.coverage < 1
+    assert result.report.usage.fertility_after > frequent.fertility_after > frequent.fertility_before
+
+
+def test_top_drops_the_tokens_that_their_pieces_replace_best(tmp_path: Path) -> None:
+    vocab = {"[UNK]": 0, "c": 1, "##s": 2, "##c": 3, "s": 4, "cs": 5, "sc": 6}
+    text = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]")).to_str()
+    corpus = write(tmp_path / "corpus.txt", ["cs"] * 9 + ["sc"] * 8)
+    table = np.eye(7, 4, dtype=np.float32)
+    table[5] = (table[1] + table[2]) / 2
+    table[6] = -9
+    assert pruned(text, f"top:6:{corpus}").kept.tolist() == [0, 1, 2, 3, 4, 5]
+    assert pruned(text, f"top:6:{corpus}", table=table).kept.tolist() == [0, 1, 2, 3, 4, 6]
+
+
+def test_top_counts_what_other_selections_keep_into_its_rows(tmp_path: Path) -> None:
+    text = tokenizer_json("wordpiece")
+    corpus = write(tmp_path / "corpus.txt", TRAINING)
+    domain = write(tmp_path / "domain.txt", UNSEEN[:10])
+    result = pruned(text, f"top:600:{corpus}", f"keep:{domain}")
+    assert len(result.kept) == 600
+    assert set(pruned(text, f"keep:{domain}").kept) <= set(result.kept)
+
+
+def test_the_order_of_selections_does_not_matter(tmp_path: Path) -> None:
+    text = tokenizer_json("bpe of words")
+    corpus = write(tmp_path / "corpus.txt", TRAINING)
+    listed = write(tmp_path / "tokens.txt", ["い", "о"])
+    selections = [f"top:600:{corpus}", "script:latin,greek", f"list:{listed}", f"keep:{corpus},min=40"]
+    first, second = pruned(text, *selections), pruned(text, *reversed(selections))
+    assert first.kept.tolist() == second.kept.tolist()
+    tokens = load(first.tokenizer_json).get_vocab()
+    assert {"い", "о", "ψ"} <= tokens.keys()
+    assert "н" not in tokens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_script_keeps_its_letters_and_what_all_scripts_share(kind: str) -> None:
+    text = tokenizer_json(kind)
+    result = pruned(text, "script:latin")
+    english = [*UNSEEN, "0123 (+) “quotes” …"]
+    assert check_text_of_kept_tokens(text, result, english) == len(english)
+    letters = {letter for token in load(result.tokenizer_json).get_vocab() for letter in token}
+    assert not letters & set("ъжфψβいろ")
+
+
+def test_scripts_add_up() -> None:
+    text = tokenizer_json("unigram")
+    apart = pruned(text, "script:latin", "script:cyrillic")
+    together = pruned(text, "script:latin,cyrillic")
+    assert apart.kept.tolist() == together.kept.tolist()
+    assert len(apart.kept) > len(pruned(text, "script:latin").kept)
+
+
+def test_a_list_keeps_its_tokens_of_any_script(tmp_path: Path) -> None:
+    text = tokenizer_json("wordpiece")
+    listed = write(tmp_path / "tokens.txt", ["い", "##ろ"])
+    tokens = load(pruned(text, "script:latin", f"list:{listed}").tokenizer_json).get_vocab()
+    assert {"い", "##ろ", "the"} <= tokens.keys()
+
+
+def test_the_report_measures_the_corpus(tmp_path: Path) -> None:
+    vocab = {"[UNK]": 0, "a": 1, "##a": 2, "aa": 3, "b": 4, "##b": 5, "bb": 6}
+    text = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]")).to_str()
+    document = json.loads(text)
+    document["pre_tokenizer"] = {"type": "WhitespaceSplit"}
+    corpus = write(tmp_path / "corpus.txt", ["aa aa", "", "aa bb z"])
+    report = pruned(json.dumps(document), f"keep:{corpus},min=2").report
+    assert report.to_json() == {
+        "selections": [f"keep:{corpus},min=2"],
+        "rows_before": 7,
+        "rows_after": 6,
+        "always": 5,
+        "usage": {
+            "words": 5,
+            "coverage": 0.8,
+            "unknown_before": 0.2,
+            "unknown_after": round(1 / 6, 6),
+            "fertility_before": 1.0,
+            "fertility_after": 1.2,
+        },
+    }
+
+
+def test_a_report_without_a_corpus_has_no_usage() -> None:
+    assert pruned(tokenizer_json("unigram"), "script:latin").report.usage is None
+
+
+def test_the_table_and_a_tied_output_layer_shrink_together(tmp_path: Path) -> None:
+    text = tokenizer_json("bpe of bytes")
+    result = pruned(text, f"keep:{write(tmp_path / 'corpus.txt', UNSEEN[:5])}")
+    table = np.arange(1300 * 4, dtype=np.float32).reshape(1300, 4)
+    arrays = {
+        "embeddings": table,
+        "decoder": table,
+        "decoder.bias": np.arange(1300.0),
+        "dense": np.ones((4, 4)),
+    }
+    names = vocabulary_arrays(arrays, "embeddings")
+    assert names == ["embeddings", "decoder", "decoder.bias"]
+    shrunk = shrink_arrays(arrays, result.kept, names)
+    assert shrunk["embeddings"].tolist() == table[result.kept].tolist()
+    assert shrunk["decoder"] is shrunk["embeddings"]
+    assert shrunk["decoder.bias"].tolist() == result.kept.tolist()
+    assert shrunk["dense"] is arrays["dense"]
+
+
+def test_it_refuses_a_table_with_fewer_rows_than_the_tokenizer_has_ids(tmp_path: Path) -> None:
+    text = tokenizer_json("wordpiece")
+    result = pruned(text, "script:latin")
+    small = np.zeros((100, 4), dtype=np.float32)
+    with pytest.raises(InputError, match=r"'t' has 100 rows, but the tokenizer has id \d+"):
+        shrink_arrays({"t": small}, result.kept, ["t"])
+    with pytest.raises(InputError, match=r"'x' is not a table"):
+        vocabulary_arrays({"t": small}, "x")
+    with pytest.raises(InputError, match="the table only 100 rows"):
+        prune(text, [Top(700, write(tmp_path / "corpus.txt", UNSEEN))], table=small)
+
+
+def test_the_new_id_of_a_dropped_token_is_an_error() -> None:
+    text = tokenizer_json("wordpiece")
+    dropped = load(text).token_to_id("ろ") or load(text).token_to_id("##ろ")
+    with pytest.raises(InputError, match=rf"token id {dropped} was dropped by script:latin"):
+        pruned(text, "script:latin").new_id(dropped)
+
+
+@pytest.mark.parametrize(
+    ("text", "selection"),
+    [
+        ("keep:corpus.txt", Keep(Path("corpus.txt"))),
+        ("keep:a,b.txt,min=12", Keep(Path("a,b.txt"), 12)),
+        ("top:16000:c:/corpus.txt", Top(16000, Path("c:/corpus.txt"))),
+        ("script:latin,greek", Script(("latin", "greek"))),
+        ("list:tokens.txt", Listed(Path("tokens.txt"))),
+    ],
+)
+def test_a_selection_reads_back_as_it_is_written(text: str, selection: object) -> None:
+    assert parse_vocab(text) == selection
+    assert str(selection) == text
+
+
+def test_script_names_fold_case_and_know_other_names() -> None:
+    assert parse_vocab("script:Latin,HAN,latin") == Script(("latin", "cjk"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "keep",
+        "keep:",
+        "top:corpus.txt",
+        "top:-3:corpus.txt",
+        "top:9",
+        "script:",
+        "script:la tin",
+        "list:",
+        "drop:x",
+    ],
+)
+def test_it_refuses_what_the_grammar_does_not_know_and_shows_the_grammar(text: str) -> None:
+    with pytest.raises(SpecError, match=r"write keep:corpus\.txt\[,min=2\], top:16000:corpus\.txt"):
+        parse_vocab(text)
+
+
+def test_it_refuses_a_minimum_of_nothing() -> None:
+    with pytest.raises(SpecError, match="min is a count of at least 1"):
+        parse_vocab("keep:corpus.txt,min=0")
+
+
+@pytest.mark.parametrize(
+    ("selections", "message"),
+    [
+        ([], "nothing says which tokens to keep"),
+        (["keep:{missing}"], "no such corpus"),
+        (["list:{missing}"], "cannot read"),
+        (["keep:{corpus},min=100000"], r"keeps nothing: no token occurs 100000 times \(at most \d+\)"),
+        (["keep:{corpus}", "script:greek"], "keeps nothing: its tokens are all of other scripts"),
+        (["top:900:{digits}", "script:klingon"], "script:klingon: no token is of that script; .* latin"),
+        (["top:5:{corpus}"], r"(\d+) tokens stay in any case .*; ask for at least \1 rows"),
+        (["top:900:{corpus}", "top:901:{corpus}"], "only one top"),
+        (["list:{tokens}"], r"tokens\.txt line 2: 'no such token' is not a token"),
+    ],
+)
+def test_it_refuses_selections_that_cannot_be_met(
+    selections: list[str], message: str, tmp_path: Path
+) -> None:
+    files = {
+        "missing": tmp_path / "missing.txt",
+        "corpus": write(tmp_path / "corpus.txt", ["plain words", "in latin letters"]),
+        "digits": write(tmp_path / "digits.txt", ["123 456"]),
+        "tokens": write(tmp_path / "tokens.txt", ["the", "no such token"]),
+    }
+    with pytest.raises(InputError, match=message) as caught:
+        pruned(tokenizer_json("wordpiece"), *(selection.format(**files) for selection in selections))
+    assert "\n" not in str(caught.value)
+
+
+def _edited(kind: str, section: str, key: str, value: object) -> str:
+    document = json.loads(tokenizer_json(kind))
+    document[section] = document[section] or {}
+    document[section][key] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("{", ModelError, "is not a tokenizer"),
+        (
+            Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).to_str(),
+            InputError,
+            "cannot prune a WordLevel tokenizer; the kinds that can be are WordPiece, BPE, Unigram",
+        ),
+        (
+            _edited("bpe of bytes", "post_processor", "sep", ["</s>", 7777]),
+            InputError,
+            "RobertaProcessing names token id 7777, which no token has",
+        ),
+    ],
+    ids=["damaged", "another kind", "post-processor without its token"],
+)
+def test_it_refuses_tokenizers_it_cannot_prune(text: str, error: type[EdgeembError], message: str) -> None:
+    with pytest.raises(error, match=message):
+        pruned(text, "script:latin", where="tokenizer.json")
