@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -195,10 +194,14 @@ def latency(work: Path, rounds: int, only: tuple[str, ...]) -> None:
 
 
 _MEMORY = """
-import sys, edgeemb, numpy
-session = edgeemb.open(sys.argv[1], threads=1, verify_files=False)
+import sys, edgeemb, numpy, pathlib
 ids = numpy.full((1, 16), 2000)
-session.run({"input_ids": ids, "attention_mask": numpy.ones_like(ids)})
+if sys.argv[2] == "stock":
+    from executorch_stock import StockProgram
+    StockProgram(pathlib.Path(sys.argv[1], "model.pte"), threads=1).run([ids, numpy.ones_like(ids)])
+else:
+    session = edgeemb.open(sys.argv[1], threads=1, verify_files=False)
+    session.run({"input_ids": ids, "attention_mask": numpy.ones_like(ids)})
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
@@ -209,12 +212,11 @@ def memory(work: Path) -> None:
     """Peak resident megabytes of a fresh process that opens the bundle and runs 16 tokens (Linux)."""
     bundle = ours(work, FIRST)
     for name in ("runner", "stock"):
-        environment = {**os.environ, "EDGEEMB_EXECUTORCH": name}
         peaks = []
         for _ in range(3):
             done = subprocess.run(
-                [sys.executable, "-c", _MEMORY, str(bundle)],
-                env=environment,
+                [sys.executable, "-c", _MEMORY, str(bundle), name],
+                cwd=Path(__file__).parent,
                 capture_output=True,
                 text=True,
                 check=True,

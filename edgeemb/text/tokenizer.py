@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from tokenizers import Tokenizer
-from tokenizers.normalizers import Lowercase, Sequence
 
 from edgeemb.errors import EdgeembError, ModelError
-from edgeemb.files import read_text
 
 # The largest tokenizer.json in use (250 000 pieces) has about 17 MB.
 MAX_BYTES = 256 * 2**20
-
-# What a slow tokenizer can be converted from.
-_SLOW_FILES = ("vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
 def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelError) -> Tokenizer:
@@ -32,40 +25,3 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
         if type(problem) is not Exception:
             raise
         raise error(f"{where} is not a tokenizer ({problem}): copy its folder again") from problem
-
-
-def read_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer:
-    """The tokenizer of a model folder, without truncation and padding (a session sets its own).
-
-    :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer, which is converted.
-    :param lowercase: fold the text to lower case first, as sentence-transformers' ``do_lower_case`` asks for.
-    :raises ModelError: if there is no tokenizer, or it cannot be read or converted.
-    """
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        tokenizer = parse_tokenizer(read_text(path, MAX_BYTES, ModelError), str(path))
-    elif any((folder / name).is_file() for name in _SLOW_FILES):
-        tokenizer = _converted(folder)
-    else:
-        raise ModelError(f"{folder} has no tokenizer.json: save the model's tokenizer into the folder")
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    if lowercase:
-        first = Lowercase()
-        rest = tokenizer.normalizer
-        tokenizer.normalizer = first if rest is None else Sequence([first, rest])
-    return tokenizer
-
-
-def _converted(folder: Path) -> Tokenizer:
-    from transformers import AutoTokenizer  # only old folders need it, and it is slow to import
-
-    try:
-        fast = AutoTokenizer.from_pretrained(str(folder), use_fast=True, local_files_only=True)
-        text = fast.backend_tokenizer.to_str()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, ImportError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"{folder}: cannot convert its tokenizer ({reason}): save it as tokenizer.json"
-        ) from error
-    return parse_tokenizer(text, f"the converted tokenizer of {folder}")

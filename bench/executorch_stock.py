@@ -1,4 +1,4 @@
-"""The Python runtime of the executorch wheel, with the interface of the runner: for comparison, and where there is no compiler.
+"""The Python runtime of the executorch wheel, with the interface of the runner: for comparison.
 
 It imports torch, and reads the whole file into memory that it locks.
 """
