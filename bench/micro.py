@@ -237,7 +237,7 @@ def tflm() -> None:
     )
     with tempfile.TemporaryDirectory() as scratch:
         source = model(Path(scratch, "model"))
-        expected = source.reference(feeds)
+        expected = source.reference(feeds)[0]
         floats = edgeemb.export(
             source, Path(scratch, "tflm"), target="tflm", table="int4:block=32", lengths=(TOKENS,)
         )
@@ -292,7 +292,7 @@ def minilm() -> None:
         with edgeemb.open(bundle) as session:
             ids = [session.tokenize([text])[0] for text in sentences()[:10]]
         originals = np.concatenate(
-            [source.reference({"input_ids": i, "attention_mask": np.ones_like(i)}) for i in ids]
+            [source.reference({"input_ids": i, "attention_mask": np.ones_like(i)})[0] for i in ids]
         )
         firmware, run = measure(bundle, source.name, "mps3-an547", [i[0].tolist() for i in ids])
         similar = cosine(originals, np.stack([inference.output for inference in run.inferences]))

@@ -86,7 +86,7 @@ def _compare(model: Any, paths: dict[str, tuple[Path, str]], runs: int) -> None:
         [
             model.reference(
                 {"input_ids": np.array([row]), "attention_mask": np.ones((1, len(row)), np.int64)}
-            )
+            )[0]
             for row in ids
         ]
     )

@@ -37,7 +37,7 @@ def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dic
     texts = sentences()
     tokens = [session.tokens([text])[0] for text in texts]
     outputs = np.concatenate([session.run(session.feeds([row])) for row in tokens])
-    originals = np.concatenate([model.reference(feeds) for feeds in _original_feeds(model, texts)])
+    originals = np.concatenate([model.reference(feeds)[0] for feeds in _original_feeds(model, texts)])
     golden = {
         "sentences": texts[:GOLDEN_SENTENCES],
         **_golden_tokens(model, tokens[:GOLDEN_SENTENCES]),
@@ -82,7 +82,7 @@ def _compare_examples(model: LoadedModel, session: Session) -> tuple[dict[str, f
     examples = model.examples()
     outputs = [np.asarray(session.run(feeds)) for feeds in examples]
     similarity = [
-        cosine(model.reference(feeds).reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1))
+        cosine(model.reference(feeds)[0].reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1))
         for feeds, output in zip(examples, outputs, strict=True)
     ]
     golden = {

@@ -166,11 +166,11 @@ class LoadedModel(ABC):
         )
 
     @abstractmethod
-    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the original computes.
 
         :param feeds: an array per input.
-        :return: its first output.
+        :return: all outputs, in the order of `outputs` and with their dtypes.
         """
 
     @abstractmethod

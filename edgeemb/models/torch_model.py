@@ -46,16 +46,15 @@ class Model(LoadedModel):
         weight = self.module.get_parameter(self.table(alias).name)
         return np.array(weight.detach().numpy(), np.float32)
 
-    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the module computes.
 
         :param feeds: an array per input.
-        :return: its first output.
+        :return: all outputs, in the order of `outputs` and with their dtypes.
         """
         with torch.no_grad():
             result = self.module(*(torch.from_numpy(feeds[info.name]) for info in self.inputs))
-        first = result[0] if isinstance(result, tuple | list) else result
-        return np.asarray(first.numpy(), np.float32)
+        return [output.numpy() for output in (result if isinstance(result, tuple | list) else [result])]
 
     def examples(self) -> list[dict[str, NDArray[Any]]]:
         """The inputs that it is traced with."""

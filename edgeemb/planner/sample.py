@@ -75,7 +75,7 @@ class Sample:
 
     def _run(self, model: LoadedModel) -> NDArray[np.float32]:
         """An output per sentence as a vector, float32[n, D]."""
-        outputs = [model.reference(feeds) for feeds in self._feeds]
+        outputs = [model.reference(feeds)[0] for feeds in self._feeds]
         if self._texts:
             return np.concatenate([output.reshape(len(output), -1) for output in outputs])
         return np.stack([output.reshape(-1) for output in outputs])

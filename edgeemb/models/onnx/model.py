@@ -104,17 +104,18 @@ class OnnxModel(LoadedModel):
             )
         return weight
 
-    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What ONNX Runtime computes with the original.
 
         :param feeds: an array per input.
-        :return: its first output.
+        :return: all outputs, in the order of `outputs` and with their dtypes.
         :raises ModelError: with the runtime's words if it refuses the model or the inputs.
         """
         try:
-            return np.asarray(self._session.run([self.outputs[0].name], dict(feeds))[0], np.float32)
+            results = self._session.run([info.name for info in self.outputs], dict(feeds))
         except RUNTIME_ERRORS as error:
             self._refused(error)
+        return [np.asarray(value) for value in results]
 
     def examples(self) -> list[dict[str, NDArray[Any]]]:
         """The packaged sentences where a tokenizer is known, else ids all over the tables, masks of ones and random floats."""

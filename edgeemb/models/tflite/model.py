@@ -66,17 +66,17 @@ class TfliteModel(LoadedModel):
         interpreter.allocate_tensors()
         return interpreter
 
-    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+    def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the original file computes in the installed interpreter.
 
         :param feeds: an array per input.
-        :return: its first output.
+        :return: all outputs, in the order of `outputs` and with their dtypes.
         """
         interpreter = self._runner
         for info, details in zip(self.inputs, interpreter.get_input_details(), strict=True):
             interpreter.set_tensor(details["index"], feeds[info.name].astype(details["dtype"]))
         interpreter.invoke()
-        return np.asarray(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]), np.float32)
+        return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
 
     def examples(self) -> list[dict[str, NDArray[Any]]]:
         """Made-up inputs: ids drawn evenly where the input goes to a table, else normal or small numbers."""
