@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
 
 from edgeemb.errors import EdgeembError
 
@@ -22,7 +23,7 @@ def cache_folder() -> Path:
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "edgeemb")
+    return user_cache_path("edgeemb", appauthor=False)
 
 
 def digest_of(*parts: str | bytes) -> str:
@@ -36,22 +37,6 @@ def digest_of(*parts: str | bytes) -> str:
         data = part.encode() if isinstance(part, str) else part
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:16]
-
-
-@contextmanager
-def locked(path: Path, error: type[EdgeembError]) -> Iterator[None]:
-    """Hold a lock while the block runs; another process that wants it waits.
-
-    :param path: the lock's file, made if it is missing.
-    :param error: class of what is raised where the system has no such locks.
-    """
-    if sys.platform == "win32":
-        raise error("this is built on Linux and macOS only: use the runtime onnx on the device host here")
-    import fcntl
-
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembError]) -> Path:
@@ -69,7 +54,7 @@ def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembErro
         return place
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with locked(place.parent / f".{place.name}.lock", error):
+        with FileLock(place.parent / f".{place.name}.lock"):
             if not place.is_dir():
                 _fill(place, make)
     except OSError as problem:

@@ -30,6 +30,9 @@ def test_the_wheel_has_libraries_sources_and_data(wheel: Path) -> None:
     assert "edgeemb/sources/runtimes/kernels/quantized.h" in names
     assert "edgeemb/text/sentences.txt" in names
     assert "edgeemb/exporters/targets/linux-x64.toml" in names
+    assert "edgeemb/py.typed" in names
+    licences = {name.rpartition("/")[2] for name in names if ".dist-info/licenses/" in name}
+    assert licences == {"LICENSE", "NOTICE"}
     assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
 
 

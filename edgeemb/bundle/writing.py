@@ -38,6 +38,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
             folder = Path(scratch, "new")
             folder.mkdir()
             yield folder
+            _make_readable(folder)
             result = _zipped(folder, Path(scratch, "new.zip")) if as_zip else folder
             _replace(result, out, Path(scratch, "old"))
     except OSError as error:
@@ -48,6 +49,12 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
         raise ExportError(
             f"cannot write {out} ({error.strerror or error}): nothing was changed; choose another output"
         ) from None
+
+
+def _make_readable(folder: Path) -> None:
+    """Let everyone read the result: some libraries create their files for the owner alone."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _replace(new: Path, out: Path, old: Path) -> None:

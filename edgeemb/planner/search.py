@@ -10,7 +10,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import SpecError
+from edgeemb.errors import EdgeembError, SpecError
 from edgeemb.planner.sample import Sample
 from edgeemb.planner.space import Family, families, table_bytes
 from edgeemb.progress import Progress
@@ -110,7 +110,12 @@ class Search:
             self._explore()
 
     def _explore(self) -> None:
-        import optuna  # it takes a while to import
+        try:
+            import optuna  # it takes a while to import
+        except ModuleNotFoundError:
+            raise EdgeembError(
+                "the planner needs the package optuna: pip install 'edgeemb[planner]'"
+            ) from None
 
         sampler = optuna.samplers.TPESampler(
             seed=self._seed,

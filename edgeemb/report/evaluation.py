@@ -158,5 +158,5 @@ def _classifier() -> Any:
     try:
         from sklearn.linear_model import LogisticRegression
     except ImportError as error:
-        raise EdgeembError("accuracy needs scikit-learn: pip install 'edgeemb[export]'") from error
+        raise EdgeembError("accuracy needs scikit-learn: pip install 'edgeemb[evaluate]'") from error
     return LogisticRegression(C=CLASSIFIER_C, max_iter=CLASSIFIER_ROUNDS)

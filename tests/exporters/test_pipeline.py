@@ -169,6 +169,12 @@ def test_the_native_library_travels_with_custom_ops(tiny: Model, tmp_path: Path)
         np.testing.assert_array_equal(custom.encode(TEXTS), builtin.encode(TEXTS))
 
 
+def test_every_file_of_a_bundle_can_be_read_by_everyone(tiny_bundle: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tiny_bundle.rglob("*") if path.is_file()}
+    assert "model.data" in modes
+    assert set(modes.values()) == {0o644}
+
+
 # What a failure leaves.
 
 
