@@ -30,7 +30,7 @@ import edgeemb
 from edgeemb.bundle.manifest import Manifest, read_manifest
 from edgeemb.bundle.writing import file_entries
 from edgeemb.devices.measurement import Report
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.exporters.onnx.trace import trace
 from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
@@ -184,7 +184,7 @@ def main(sts: Path | None, markdown: Path | None, only: tuple[str, ...]) -> None
         model = edgeemb.load("all-MiniLM-L6-v2")
         bundles = contenders(model, Path(folder), only)
         click.echo("measure", err=True)
-        result = compare(list(bundles.values()), Plan(LENGTHS, (1,), budget_s=3.0), sts=sts)
+        result = compare(list(bundles.values()), ProfilePlan(LENGTHS, (1,), budget_s=3.0), sts=sts)
         ratios = {(ratio.bundle, ratio.length): ratio.value for ratio in result.ratios}
         rows = table_of(bundles, result.reports, ratios)
     heads = [

@@ -71,11 +71,11 @@ def profile(
     as_json: bool,
 ) -> None:
     """Measure a bundle: size, load time, latency, instructions and memory, on one device or several."""
-    from edgeemb.devices.plan import Plan
+    from edgeemb.devices.plan import ProfilePlan
     from edgeemb.report.comparison import profile_on_all
 
     counts = numbers(lengths, "--lengths"), numbers(threads, "--threads")
-    plan = Plan(*counts, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
+    plan = ProfilePlan(*counts, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
     with show.steps(quiet=as_json) as progress:
         result = profile_on_all(
             bundle,
@@ -114,14 +114,14 @@ def compare(
     as_json: bool,
 ) -> None:
     """Put bundles side by side; their latencies are measured in turns, as ratios to the first."""
-    from edgeemb.devices.plan import Plan
+    from edgeemb.devices.plan import ProfilePlan
     from edgeemb.report.comparison import compare as compare_bundles
     from edgeemb.report.comparison import join, read_comparison
 
     if (train is None) != (test_path is None):
         raise click.UsageError("--train and --test belong together")
     classes = None if train is None or test_path is None else (train, test_path)
-    plan = Plan(numbers(lengths, "--lengths"), numbers(threads, "--threads"), ops=ops)
+    plan = ProfilePlan(numbers(lengths, "--lengths"), numbers(threads, "--threads"), ops=ops)
     others = [read_comparison(path) for path in saved]
     with show.steps(quiet=as_json) as progress:
         result = compare_bundles(

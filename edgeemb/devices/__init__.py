@@ -11,7 +11,7 @@ from edgeemb.progress import Progress, silent
 
 if TYPE_CHECKING:
     from edgeemb.devices.measurement import Report
-    from edgeemb.devices.plan import Plan
+    from edgeemb.devices.plan import ProfilePlan
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def find_device(name: str) -> DeviceInfo:
     raise SpecError(f"device '{name}' is not known: use {', '.join(info.name for info in known)}")
 
 
-def profile_on(device: str, bundle: Path, plan: Plan, progress: Progress = silent) -> Report:
+def profile_on(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:
     """Measure a bundle on a device.
 
     :param device: name of the device.

@@ -9,7 +9,7 @@ from edgeemb.errors import InputError
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProfilePlan:
     """What is to be measured. What a device or bundle cannot do is reported as absent, with the reason.
 
     :param lengths: sequence lengths in tokens.

@@ -21,7 +21,7 @@ from edgeemb.devices.measurement import (
     Subject,
     report_from_json,
 )
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, InputError, NativeError
 from edgeemb.files import read_json, write_text
 from edgeemb.progress import Progress, silent
@@ -48,7 +48,7 @@ class Comparison:
 
 def compare(
     bundles: Sequence[str | Path],
-    plan: Plan | None = None,
+    plan: ProfilePlan | None = None,
     *,
     sts: Path | None = None,
     classes: tuple[Path, Path] | None = None,
@@ -66,7 +66,7 @@ def compare(
     :raises DeviceError: if a measuring process fails.
     :raises InputError: if the data cannot be used.
     """
-    plan = plan or Plan()
+    plan = plan or ProfilePlan()
     # Quality first: unusable data shows at once, not after minutes of measuring.
     qualities = [quality(bundle, plan.ops, sts=sts, classes=classes) for bundle in bundles]
     reports, ratios = side_by_side(bundles, plan, progress=progress)
@@ -82,7 +82,7 @@ def compare(
 def profile_on_all(
     bundle: Path,
     devices: Sequence[str],
-    plan: Plan,
+    plan: ProfilePlan,
     *,
     allow_missing: bool = False,
     progress: Progress = silent,
@@ -112,7 +112,7 @@ def profile_on_all(
     return Comparison(tuple(reports))
 
 
-def _unmeasured(device: str, bundle: Path, plan: Plan, reason: str) -> Report:
+def _unmeasured(device: str, bundle: Path, plan: ProfilePlan, reason: str) -> Report:
     """A report of what could not be measured at all: everything in it is absent, for one reason."""
     info = find_device(device)
     found = [Measurement("steady_anonymous_bytes", None, reason)]

@@ -25,7 +25,7 @@ from edgeemb.devices.host.operators import read_operators
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.devices.host.profile import names, profile
 from edgeemb.devices.measurement import Report, dump, report_from_json
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import BundleError, DeviceError, InputError
 from edgeemb.report.comparison import compare
 from tests.fixtures.models import POSITIONS, save_sentence
@@ -41,7 +41,7 @@ MEMORY = (
     "peak_rss_bytes",
 )
 
-QUICK = Plan(lengths=(4,), budget_s=0.01)
+QUICK = ProfilePlan(lengths=(4,), budget_s=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def report(bundles: tuple[Path, Path]) -> Report:
     """A profile with lengths and thread counts that the bundle and this machine have, and have not."""
-    plan = Plan(
+    plan = ProfilePlan(
         lengths=(4, 2 * POSITIONS), threads=(1, cores() + 1), runs=12, ops="builtin", ops_profile=True
     )
     told: list[tuple[int, int]] = []
@@ -116,7 +116,7 @@ def test_the_cost_by_operator_adds_up_and_shows_the_lookups_apart(report: Report
 
 
 def test_the_native_lookup_is_one_call_and_its_kernel_is_named(bundles: tuple[Path, Path]) -> None:
-    plan = Plan(lengths=(4,), runs=1, ops="custom", ops_profile=True)
+    plan = ProfilePlan(lengths=(4,), runs=1, ops="custom", ops_profile=True)
     report = profile(bundles[1], plan)
     assert report.bundle.ops == "custom" and report.bundle.kernel
     lookup = next(operator for operator in report.operators if operator.name == "QuantizedLookup4")
@@ -178,7 +178,7 @@ def test_unusable_data_is_refused_before_anything_is_measured(
 )
 def test_a_plan_without_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Plan(**wrong)
+        ProfilePlan(**wrong)
 
 
 def test_a_process_that_dies_is_an_error_of_one_line(bundles: tuple[Path, Path]) -> None:

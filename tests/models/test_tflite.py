@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import edgeemb
 from edgeemb.devices import profile_on
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
@@ -72,7 +72,7 @@ def test_takes_ids_as_floats(tmp_path: Path) -> None:
     model.subgraphs[0].inputs, model.signatureDefs[0].inputs[0].tensorIndex = [floats], floats
     path = _save(model, tmp_path / "floats.tflite")
     bundle = edgeemb.export(path, tmp_path / "out", table="int8", ops="builtin", runtime="tflite")
-    report = profile_on("host", bundle, Plan(lengths=(6,), runs=3))
+    report = profile_on("host", bundle, ProfilePlan(lengths=(6,), runs=3))
     assert all(item.value is not None for item in report.measurements if item.name == "p50_ms")
     with edgeemb.open(bundle) as session:
         rows = session.run({"ids": np.array([[1, 199, 0, 4, 4, 77]], np.float32)})
@@ -94,7 +94,7 @@ def test_keeps_metadata_and_associated_files(finished: Path, tmp_path: Path) -> 
 @needs_tflm_wheel
 def test_runs_in_tensorflow_lite_micro(finished: Path, tmp_path: Path) -> None:
     bundle = edgeemb.export(finished, tmp_path / "out", target="tflm", table="int8")
-    report = profile_on("tflm", bundle, Plan(lengths=(6,)))
+    report = profile_on("tflm", bundle, ProfilePlan(lengths=(6,)))
     total = report.find("arena_total_bytes")
     assert total is not None
     assert 0 < float(total.value or 0) < 100_000
@@ -104,7 +104,7 @@ def test_runs_in_tensorflow_lite_micro(finished: Path, tmp_path: Path) -> None:
 
 def test_profiles_only_tflite_bundles_in_tensorflow_lite_micro(tiny_bundle: Path) -> None:
     with pytest.raises(DeviceError, match="is a bundle for onnx, tflm takes TFLite"):
-        profile_on("tflm", tiny_bundle, Plan())
+        profile_on("tflm", tiny_bundle, ProfilePlan())
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8"])

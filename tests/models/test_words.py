@@ -19,7 +19,7 @@ from edgeemb.bundle.manifest import GOLDEN, TOKENIZER
 from edgeemb.cli.app import main
 from edgeemb.devices import profile_on
 from edgeemb.devices.feeds import make_feeds
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError, SpecError
 from edgeemb.models.summary import inspect_model
 from edgeemb.models.words import WordRows
@@ -222,4 +222,4 @@ def test_says_the_class_on_the_command_line(micro: Path) -> None:
 def test_says_which_devices_take_it_as_c(micro: Path) -> None:
     for device in ("arm64-a53", "android"):
         with pytest.raises(DeviceError, match="has no vocabulary, and this device gives ids to C exports"):
-            profile_on(device, micro, Plan(lengths=(16,)))
+            profile_on(device, micro, ProfilePlan(lengths=(16,)))

@@ -16,7 +16,7 @@ from edgeemb.devices.android.report import Identity, parse_report
 from edgeemb.devices.feeds import refusal
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress
 from edgeemb.runtimes.c.parts import part_names
@@ -126,7 +126,7 @@ class Job:
         return f"the runner failed on {serial}: {words.removeprefix('runner: ')}"
 
 
-def measure(job: Job, identity: Identity, case: Case, plan: Plan) -> Report:
+def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Report:
     """Take all measurements of a bundle.
 
     :param job: the runner, with everything it needs on the phone.
@@ -177,7 +177,7 @@ def _agreement(job: Job, expected: Sequence[Sequence[float]]) -> str:
     return agreement(expected, [row.tolist() for row in given])
 
 
-def _latencies(job: Job, case: Case, plan: Plan, reasons: Mapping[int, str]) -> list[Measurement]:
+def _latencies(job: Job, case: Case, plan: ProfilePlan, reasons: Mapping[int, str]) -> list[Measurement]:
     """Latency at each length and thread count, unless there is a reason against it, and the clocks and temperatures around it."""
     found: list[Measurement] = []
     taken: list[dict[str, Any]] = []

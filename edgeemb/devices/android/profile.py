@@ -27,7 +27,7 @@ from edgeemb.devices.android.report import Identity
 from edgeemb.devices.android.runner import ABIS, ENGINES, build_dynamic, build_static, read_library
 from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
 from edgeemb.devices.measurement import Report
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress, silent
 
@@ -69,7 +69,7 @@ class _Parts:
 
 
 def profile(
-    device: str, bundle: Path, plan: Plan, *, progress: Progress = silent, limit_s: float = LIMIT_S
+    device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent, limit_s: float = LIMIT_S
 ) -> Report:
     """Profile a bundle on a phone.
 
@@ -122,7 +122,7 @@ def identify(phone: Phone) -> Identity:
     return Identity(maker, model, chip, abi, f"Android {release} (API {api}), Linux {kernel}")
 
 
-def _check_runtime(name: str, manifest: Manifest, plan: Plan) -> None:
+def _check_runtime(name: str, manifest: Manifest, plan: ProfilePlan) -> None:
     """Refuse what no runner can run, before a phone is looked for."""
     if manifest.runtime == "c":
         if plan.runtime_lib is not None:
@@ -138,7 +138,7 @@ def _check_runtime(name: str, manifest: Manifest, plan: Plan) -> None:
         )
 
 
-def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: Plan, scratch: Path) -> _Parts:
+def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: ProfilePlan, scratch: Path) -> _Parts:
     if plan.runtime_lib is None:
         runner = build_static(folder, manifest.name, abi, scratch)
         return _Parts((runner,), (RUNNER,), (f"model={RUNNER}",), "builtin")

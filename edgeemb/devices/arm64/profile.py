@@ -24,7 +24,7 @@ from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.devices.host.profile import PACKAGES
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import SpecError
 from edgeemb.progress import Progress, silent
 
@@ -46,7 +46,7 @@ OPERATORS_NOTE = "The runtime tells the cost of its operators as times only, whi
 GUEST = "edgeemb.devices.arm64.guest"
 
 
-def profile(device: str, bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+def profile(device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
     """Profile a bundle on an emulated phone CPU.
 
     :param device: name of the phone.
@@ -63,7 +63,7 @@ def profile(device: str, bundle: Path, plan: Plan, *, progress: Progress = silen
     return profile_phone(known[device], bundle, plan, progress=progress)
 
 
-def profile_phone(phone: Phone, bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
     """Profile a bundle on an emulated phone CPU; parameters and errors are those of `profile`.
 
     :param phone: the CPU.
@@ -97,7 +97,7 @@ def _run_python(
     manifest: Manifest,
     lengths: Sequence[int],
     inputs: Sequence[object],
-    plan: Plan,
+    plan: ProfilePlan,
     progress: Progress,
 ) -> Findings:
     steps = 2 + len(lengths)
@@ -142,7 +142,7 @@ def between(marks: Sequence[int]) -> list[int]:
     ]
 
 
-def _counts(manifest: Manifest, plan: Plan, instructions: dict[int, list[int]]) -> list[Measurement]:
+def _counts(manifest: Manifest, plan: ProfilePlan, instructions: dict[int, list[int]]) -> list[Measurement]:
     found = []
     for length in plan.lengths:
         counts = instructions.get(length)

@@ -23,7 +23,7 @@ from edgeemb.devices.feeds import make_feeds, make_text
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.parts import part_operators
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
@@ -44,7 +44,7 @@ CYCLES_NOTE = (
 
 
 def profile(
-    device: str, bundle: Path, plan: Plan, *, progress: Progress = silent, limit: int = LIMIT
+    device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent, limit: int = LIMIT
 ) -> Report:
     """Profile a C export on a simulated board.
 
@@ -113,7 +113,7 @@ def _profile(
     manifest: Manifest,
     board: Board,
     engine: str,
-    plan: Plan,
+    plan: ProfilePlan,
     scratch: Path,
     progress: Progress,
     limit: int,

@@ -18,7 +18,7 @@ from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.operators import read_operators
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
 
@@ -95,7 +95,7 @@ class _Steps:
         self._progress(self._done, self._total)
 
 
-def profile(bundle: str | Path, plan: Plan | None = None, *, progress: Progress = silent) -> Report:
+def profile(bundle: str | Path, plan: ProfilePlan | None = None, *, progress: Progress = silent) -> Report:
     """Profile a bundle on this machine.
 
     :param bundle: the bundle's folder or zip file.
@@ -110,7 +110,7 @@ def profile(bundle: str | Path, plan: Plan | None = None, *, progress: Progress 
 
 
 def side_by_side(
-    bundles: Sequence[str | Path], plan: Plan | None = None, *, progress: Progress = silent
+    bundles: Sequence[str | Path], plan: ProfilePlan | None = None, *, progress: Progress = silent
 ) -> tuple[tuple[Report, ...], tuple[Ratio, ...]]:
     """Profile bundles on this machine in turns, so that a slow phase of it meets all of them.
 
@@ -122,7 +122,7 @@ def side_by_side(
     :raises DeviceError: if a measuring process fails.
     :raises InputError: if there is no bundle.
     """
-    plan = plan or Plan()
+    plan = plan or ProfilePlan()
     if not bundles:
         raise InputError("no bundle to profile: name at least one")
     with ExitStack() as unpacked:
@@ -132,7 +132,7 @@ def side_by_side(
         return tuple(_report(case) for case in cases), ratios
 
 
-def _measure(cases: Sequence[_Case], plan: Plan, progress: Progress) -> tuple[Ratio, ...]:
+def _measure(cases: Sequence[_Case], plan: ProfilePlan, progress: Progress) -> tuple[Ratio, ...]:
     steps = _Steps(
         len(cases) * (1 + LOADS + len(plan.lengths) * len(plan.threads) + plan.ops_profile), progress
     )
@@ -234,7 +234,9 @@ def _loads(cases: Sequence[_Case], lengths: Sequence[int], steps: _Steps) -> Non
             case.measurements.append(Measurement("first_inference_ms", None, reason, lengths[0], 1))
 
 
-def _latency(cases: Sequence[_Case], length: int, threads: int, plan: Plan, steps: _Steps) -> list[Ratio]:
+def _latency(
+    cases: Sequence[_Case], length: int, threads: int, plan: ProfilePlan, steps: _Steps
+) -> list[Ratio]:
     reasons = [refusal(case.manifest, length) for case in cases]
     if threads > cores():
         reasons = [f"this machine has {cores()} cores for this process" for _ in cases]

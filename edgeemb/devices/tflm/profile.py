@@ -19,7 +19,7 @@ from edgeemb.bundle.reading import checked
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import BundleError, DeviceError
 from edgeemb.files import read_json
 from edgeemb.metrics import cosine
@@ -36,7 +36,7 @@ NOTES = (
 )
 
 
-def profile(bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
+def profile(bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
     """Profile a bundle in TensorFlow Lite Micro.
 
     :param bundle: the bundle's folder or zip file, for one of `RUNTIMES`; of several lengths the shortest is run.
@@ -62,7 +62,7 @@ def profile(bundle: Path, plan: Plan, *, progress: Progress = silent) -> Report:
 
 
 def _report(
-    name: str, folder: Path, manifest: Manifest, session: Session, engine: TflmEngine, plan: Plan
+    name: str, folder: Path, manifest: Manifest, session: Session, engine: TflmEngine, plan: ProfilePlan
 ) -> Report:
     length = manifest.lengths[0] if manifest.lengths else None
     agreement = _golden(folder, manifest, session)

@@ -25,7 +25,7 @@ from edgeemb.devices.android.runner import ENGINES, Library, build_dynamic, read
 from edgeemb.devices.arm64 import system as arm64_system
 from edgeemb.devices.arm64.phone import phones
 from edgeemb.devices.arm64.qemu import machine
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model
 from tests.fixtures.adb_cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
@@ -44,7 +44,7 @@ def tflite_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]],
 def test_runs_an_onnx_bundle_in_the_runtime_that_is_given(
     adb_server: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    plan = Plan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=host_library())
+    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=host_library())
     with plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone:
         report = profile_on("android", tiny_bundle, plan)
         assert phone.left() == []
@@ -57,7 +57,7 @@ def test_runs_a_tflite_bundle_in_the_litert_that_is_given(
     adb_server: Path, tflite_bundle: Path, tmp_path: Path
 ) -> None:
     library = Path(ai_edge_litert.__file__).parent / "libLiteRt.so"
-    plan = Plan((5, 40), (1,), 2, budget_s=0.01, runtime_lib=library)
+    plan = ProfilePlan((5, 40), (1,), 2, budget_s=0.01, runtime_lib=library)
     with plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone:
         report = profile_on("android", tflite_bundle, plan)
         assert phone.left() == []
@@ -72,7 +72,7 @@ def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
     debian = arm64_system.system()
     release = arm64_system.python(debian).name.removeprefix("python")
     library = next(arm64_system.site(["onnxruntime"], release).rglob("libonnxruntime.so.*"))
-    plan = Plan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=library)
+    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=library)
     with (
         machine(phones()["arm64-a76"], debian) as emulated,
         plugged_in(
@@ -144,7 +144,7 @@ def test_refuses_a_library_for_another_processor(adb_server: Path, tiny_bundle: 
     with pytest.raises(DeviceError, match="cannot be read"):
         read_library(tmp_path / "none.so", other)
     with plugged_in(adb_server, tmp_path / "phone", properties={"ro.product.cpu.abi": "armeabi-v7a"}):
-        plan = Plan((5,), runtime_lib=host_library())
+        plan = ProfilePlan((5,), runtime_lib=host_library())
         with pytest.raises(
             DeviceError, match="runs armeabi-v7a: the runner is built for arm64-v8a and x86_64"
         ):
@@ -168,7 +168,7 @@ def test_refuses_a_bundle_whose_lookups_are_for_another_processor(
             DeviceError, match=f"native lookups for riscv64, the phone runs {HOST_ABI}.*--ops builtin"
         ),
     ):
-        profile_on("android", folder, Plan((5,), runtime_lib=host_library()))
+        profile_on("android", folder, ProfilePlan((5,), runtime_lib=host_library()))
     assert phone.left() == []
 
 
@@ -180,7 +180,7 @@ def test_says_what_a_bundle_of_another_runtime_needs(
     ):
         profile_on("android", tiny_bundle, QUICK)
     with pytest.raises(DeviceError, match="leave --runtime-lib out"):
-        profile_on("android", phone_bundle, Plan((5,), runtime_lib=host_library()))
+        profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library()))
     with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with --runtime-lib"):
         profile_on("android", tflite_bundle, QUICK)
     folder = tmp_path / "pte"

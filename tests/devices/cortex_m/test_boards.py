@@ -18,7 +18,7 @@ from edgeemb.devices.cortex_m.board import boards, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m.profile import simulate
 from edgeemb.devices.cortex_m.run import Count, Run
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
@@ -264,7 +264,7 @@ def test_names_the_address_of_a_bus_fault(trained: Trained, tmp_path: Path) -> N
 
 @QEMU
 def test_profiles_instructions_and_memory_but_no_time(trained: Trained) -> None:
-    report = profile_on("mps2-an386", trained.bundle, Plan(lengths=(8, 16, 64), ops_profile=True))
+    report = profile_on("mps2-an386", trained.bundle, ProfilePlan(lengths=(8, 16, 64), ops_profile=True))
     assert report.kind == "simulated"
     short, long = (report.find("inference_instructions", length=length) for length in (8, 16))
     assert short is not None and long is not None
@@ -288,7 +288,7 @@ def test_profiles_instructions_and_memory_but_no_time(trained: Trained) -> None:
 
 
 def test_profiles_with_unicorn_alone(trained: Trained) -> None:
-    report = profile_on("mps2-an386:unicorn", trained.bundle, Plan(lengths=(8,)))
+    report = profile_on("mps2-an386:unicorn", trained.bundle, ProfilePlan(lengths=(8,)))
     counted, read = report.find("inference_instructions", length=8), report.find("read_bytes", length=8)
     assert counted is not None and read is not None
     assert counted.value
@@ -339,7 +339,7 @@ def test_says_what_to_install_where_a_simulator_is_missing(
     with pytest.raises(DeviceError, match="unicorn has no cortex-m55"):
         simulate("unicorn", firmware, find_board("mps3-an547"), [[1]], 3, LAYERS, tmp_path)
     with pytest.raises(SpecError, match="mps2-an386:qemu or unicorn"):
-        profile_on("mps2-an386:gem5", trained.bundle, Plan())
+        profile_on("mps2-an386:gem5", trained.bundle, ProfilePlan())
 
 
 def test_refuses_a_bundle_of_another_runtime(trained: Trained, tmp_path: Path) -> None:
@@ -348,4 +348,4 @@ def test_refuses_a_bundle_of_another_runtime(trained: Trained, tmp_path: Path) -
     manifest = (copy / "manifest.json").read_text("utf-8").replace('"runtime": "c"', '"runtime": "onnx"')
     (copy / "manifest.json").write_text(manifest, "utf-8")
     with pytest.raises(DeviceError, match="is a bundle for onnx, mps2-an386 takes C"):
-        profile_on("mps2-an386", copy, Plan())
+        profile_on("mps2-an386", copy, ProfilePlan())

@@ -15,7 +15,7 @@ import pytest
 
 import edgeemb
 from edgeemb.devices.host.profile import profile
-from edgeemb.devices.plan import Plan
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.parity import sentences
 from edgeemb.exporters.tflite.body import convert_body
@@ -156,7 +156,7 @@ def test_refuses_inputs_longer_than_the_longest_signature(bundle: Path) -> None:
 
 
 def test_tells_the_cost_by_operator(builtin: Path) -> None:
-    report = profile(builtin, Plan(lengths=(40,), runs=2, ops_profile=True))
+    report = profile(builtin, ProfilePlan(lengths=(40,), runs=2, ops_profile=True))
     calls = {operator.name: operator.calls for operator in report.operators}
     assert calls["lookup of word"] >= 2
     assert sum(count for name, count in calls.items() if name.startswith("XNNPACK Fully Connected")) >= 6
@@ -169,7 +169,7 @@ def test_computes_the_same_while_profiled(builtin: Path, tmp_path: Path) -> None
 
 
 def test_says_why_custom_ops_have_no_cost_by_operator(bundle: Path) -> None:
-    report = profile(bundle, Plan(lengths=(16,), runs=2, ops_profile=True))
+    report = profile(bundle, ProfilePlan(lengths=(16,), runs=2, ops_profile=True))
     assert not report.operators
     assert any("No cost by operator" in note and "--ops builtin" in note for note in report.notes)
 
