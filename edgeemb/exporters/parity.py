@@ -16,6 +16,7 @@ from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences
+from edgeemb.text.tokenizer import truncate
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8
@@ -72,7 +73,7 @@ def _original_tokens(
             yield pad_words([tokens], model.words.width)
         return
     tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
-    tokenizer.enable_truncation(model.max_length)
+    truncate(tokenizer, model.max_length)
     for encoding in tokenizer.encode_batch([model.prompt + text for text in texts]):
         yield pad([encoding.ids])
 

@@ -200,7 +200,7 @@ def load_words_folder(folder: Path, *, source: str, name: str, max_length: int |
             else TensorInfo("logits", "float32", ("batch", len(labels))),
         ),
         tables=find_tables(module, known=True),
-        example_inputs=_example_inputs(width),
+        example_inputs=_example_inputs(width, length),
         words=module.rows.form,
         max_length=length,
         pooling="+".join(pooled.pooling.modes) if pooled else None,
@@ -258,11 +258,12 @@ def _config_of(inner: SentenceEncoder | SequenceClassifier) -> Any:
     return inner.body.config
 
 
-def _example_inputs(width: int) -> tuple[Tensor, Tensor]:
+def _example_inputs(width: int, longest: int) -> tuple[Tensor, Tensor]:
     """Two texts of different length."""
-    rows = [words.tokenize("two texts of different length", width, 8), words.tokenize("one", width, 8)]
-    tokens = torch.zeros((2, 8, width), dtype=torch.uint8)
-    mask = torch.zeros((2, 8), dtype=torch.int64)
+    length = min(8, longest)
+    rows = [words.tokenize(text, width, length) for text in ("two texts of different length", "one")]
+    tokens = torch.zeros((2, length, width), dtype=torch.uint8)
+    mask = torch.zeros((2, length), dtype=torch.int64)
     for row, text in enumerate(rows):
         mask[row, : len(text)] = 1
         for place, token in enumerate(text):

@@ -19,6 +19,7 @@ from edgeemb.tables import Table
 from edgeemb.text.corpus import read_lines
 from edgeemb.text.feeds import text_feeds
 from edgeemb.text.sentences import sentences
+from edgeemb.text.tokenizer import truncate
 
 #: Lines of a corpus that are taken as the sample.
 CORPUS_LINES = 128
@@ -151,7 +152,7 @@ def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
 def _tokens(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
     tokenizer = Tokenizer.from_str(tokenizer_json)
     tokenizer.no_padding()
-    tokenizer.enable_truncation(min(model.max_length or LINE_TOKENS, LINE_TOKENS))
+    truncate(tokenizer, min(model.max_length or LINE_TOKENS, LINE_TOKENS))
     encodings = tokenizer.encode_batch([model.prompt + text for text in texts])
     return [encoding.ids for encoding in encodings if encoding.ids]
 

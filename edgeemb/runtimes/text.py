@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import BundleError, InputError
 from edgeemb.text import words
-from edgeemb.text.tokenizer import parse_tokenizer
+from edgeemb.text.tokenizer import parse_tokenizer, truncate
 
 _log = logging.getLogger("edgeemb")
 
@@ -30,7 +30,7 @@ class TextInput:
         self.max_length = max_length
         self.prompt = prompt
         if max_length:
-            self.tokenizer.enable_truncation(max_length)
+            truncate(self.tokenizer, max_length)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, special tokens included.

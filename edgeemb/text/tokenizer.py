@@ -1,4 +1,4 @@
-"""Reading a model folder's tokenizer as the text of a ``tokenizer.json``."""
+"""A model's tokenizer as the text of a ``tokenizer.json``, and where it cuts long texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from edgeemb.errors import EdgeembError, ModelError
 
 # The largest tokenizer.json in use (250 000 pieces) has about 17 MB.
 MAX_BYTES = 256 * 2**20
+#: Stands for "any" where a file notes a truncation only to say at which end.
+MARK_LENGTH = 2**31 - 1
 
 
 def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelError) -> Tokenizer:
@@ -25,3 +27,25 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
         if type(problem) is not Exception:
             raise
         raise error(f"{where} is not a tokenizer ({problem}): copy its folder again") from problem
+
+
+def cut_from(tokenizer: Tokenizer, side: str) -> None:
+    """Note in a tokenizer which end of a long text is cut off; how long that is, a session says.
+
+    :param tokenizer: changed in place; ``right`` is the default and noted by no truncation at all.
+    :param side: ``left`` or ``right``.
+    """
+    if side == "left":
+        tokenizer.enable_truncation(MARK_LENGTH, direction="left")
+    else:
+        tokenizer.no_truncation()
+
+
+def truncate(tokenizer: Tokenizer, length: int) -> None:
+    """Cut texts at a length, at the end that the tokenizer notes.
+
+    :param tokenizer: changed in place.
+    :param length: tokens of the longest text, special tokens included.
+    """
+    noted = tokenizer.truncation
+    tokenizer.enable_truncation(length, direction=noted["direction"] if noted else "right")

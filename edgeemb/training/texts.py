@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import InputError
 from edgeemb.text.corpus import read_lines
+from edgeemb.text.tokenizer import truncate
 
 #: Different texts that a corpus must have: held-out similarities need some, and the rest is learnt from.
 MIN_TEXTS = 16
@@ -107,7 +108,7 @@ def matching_tokens(
 
 def _set_length(tokenizer: Tokenizer, length: int) -> None:
     tokenizer.no_padding()
-    tokenizer.enable_truncation(length)
+    truncate(tokenizer, length)
 
 
 class Order:

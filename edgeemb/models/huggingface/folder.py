@@ -141,12 +141,9 @@ def load_folder(
     check_finite(module, source)
     tables = find_tables(module, known=True)
     rows = next(table.rows for table in tables if table.role == "word")
-    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
-    if largest >= rows:
-        raise ModelError(
-            f"{root}: the tokenizer gives ids up to {largest}, the word table has {rows} rows: mend either"
-        )
+    tokenizer = tokenizer.within(rows, str(root))
     axes = ("batch", "length")
+    longest = _max_length(settings, tokenizer.max_length, body, family, max_length)
     model = Model(
         name=name,
         source=source,
@@ -158,9 +155,9 @@ def load_folder(
         ),
         outputs=(output,),
         tables=tables,
-        example_inputs=_example_inputs(rows),
-        tokenizer_json=tokenizer.to_str(),
-        max_length=_max_length(root, settings, body, family, max_length),
+        example_inputs=_example_inputs(rows, longest),
+        tokenizer_json=tokenizer.tokenizer.to_str(),
+        max_length=longest,
         pooling="+".join(pooling.modes) if pooling else None,
         normalize=bool(stages) and stages[-1][0] == "Normalize",
         labels=labels,
@@ -259,8 +256,8 @@ def _no_load_report() -> Iterator[None]:
 
 
 def _max_length(
-    root: Path,
     settings: dict[str, Any],
+    noted: int | None,
     body: transformers.PreTrainedModel,
     family: Family,
     asked: int | None,
@@ -272,9 +269,7 @@ def _max_length(
                 f"max_length {asked} is outside of [3, {positions}], what the model has positions for"
             )
         return asked
-    path = root / "tokenizer_config.json"
-    tokenizer = read_config(path) if path.is_file() else {}
-    said = settings.get("max_seq_length") or tokenizer.get("model_max_length")
+    said = settings.get("max_seq_length") or noted
     return min(positions, int(said)) if isinstance(said, (int, float)) and said >= 3 else positions
 
 
@@ -283,9 +278,10 @@ def _labels(body: transformers.PreTrainedModel) -> tuple[str, ...]:
     return tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
 
 
-def _example_inputs(rows: int) -> tuple[Tensor, Tensor]:
+def _example_inputs(rows: int, longest: int) -> tuple[Tensor, Tensor]:
     """Two texts of different length; the ids are any that the table has."""
-    ids = torch.arange(16).reshape(2, 8) % rows
+    length = min(8, longest)
+    ids = torch.arange(2 * length).reshape(2, length) % rows
     mask = torch.ones_like(ids)
-    mask[1, 5:] = 0
+    mask[1, length // 2 + 1 :] = 0
     return ids, mask

@@ -1,52 +1,148 @@
-"""The tokenizer in a model's folder."""
+"""The tokenizer in a model's folder, as transformers builds it.
+
+transformers makes a tokenizer from ``tokenizer.json``, ``tokenizer_config.json`` and the class that these (or ``config.json``) name, and where
+they contradict each other the settings win: ``do_lower_case``, ``strip_accents``, ``add_prefix_space``, ``add_bos_token`` and the like. So it is
+asked for the result, which then stands in one ``tokenizer.json``.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Lowercase, Sequence
 
-from edgeemb.errors import ModelError
-from edgeemb.files import read_text
-from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
+from edgeemb.errors import ModelError, first_line
+from edgeemb.files import read_config, read_text
+from edgeemb.quiet import quiet
+from edgeemb.text.tokenizer import MAX_BYTES, cut_from, parse_tokenizer
 
+FILE = "tokenizer.json"
+SETTINGS = "tokenizer_config.json"
 # What a slow tokenizer can be converted from.
 _SLOW_FILES = ("vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+# transformers' model_max_length from here on means that there is none.
+_NO_LIMIT = 10**6
 
 
-def read_tokenizer(folder: Path, *, lowercase: bool = False) -> Tokenizer:
-    """The tokenizer of a model folder, without truncation and padding (a session sets its own).
+@dataclass(frozen=True)
+class FolderTokenizer:
+    """A tokenizer and what its settings say.
 
-    :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer, which is converted.
-    :param lowercase: fold the text to lower case first, as sentence-transformers' ``do_lower_case`` asks for.
-    :raises ModelError: if there is no tokenizer, or it cannot be read or converted.
+    :param tokenizer: without padding, which a session sets; its truncation only says which end of a long text is cut.
+    :param max_length: tokens of the longest text by the settings; None where nothing is said.
+    :param written_length: where ``tokenizer.json`` itself cuts, which transformers passes over; None where it does not.
+    :param beyond: tokens that transformers adds behind those of ``tokenizer.json``.
     """
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        tokenizer = parse_tokenizer(read_text(path, MAX_BYTES, ModelError), str(path))
-    elif any((folder / name).is_file() for name in _SLOW_FILES):
-        tokenizer = _converted(folder)
+
+    tokenizer: Tokenizer
+    max_length: int | None = None
+    written_length: int | None = None
+    beyond: frozenset[str] = frozenset()
+
+    def within(self, rows: int, where: str) -> FolderTokenizer:
+        """The tokenizer without tokens that transformers adds (such as ``<mask>``) and the model has no row for.
+
+        :param rows: rows of the word table.
+        :param where: what to call the model in an error.
+        :raises ModelError: if another token has no row.
+        """
+        tokenizer = self.tokenizer
+        if self.beyond:
+            document = json.loads(tokenizer.to_str())
+            kept = [
+                token
+                for token in document["added_tokens"]
+                if token["id"] < rows or token["content"] not in self.beyond
+            ]
+            if len(kept) < len(document["added_tokens"]):
+                document["added_tokens"] = kept
+                tokenizer = Tokenizer.from_str(json.dumps(document, ensure_ascii=False))
+        largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        if largest >= rows:
+            raise ModelError(
+                f"{where}: the tokenizer gives ids up to {largest}, the word table has {rows} rows: mend either"
+            )
+        return replace(self, tokenizer=tokenizer, beyond=frozenset())
+
+
+def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
+    """The tokenizer of a model folder, as transformers builds it.
+
+    :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer, which is converted; and its settings, if any.
+    :param lowercase: fold the text to lower case first, as sentence-transformers' ``do_lower_case`` asks for.
+    :raises ModelError: if there is no tokenizer, or it cannot be read or built.
+    """
+    own = _own(folder)
+    if own is None and not any((folder / name).is_file() for name in _SLOW_FILES):
+        raise ModelError(f"{folder} has no {FILE}: save the model's tokenizer into the folder")
+    written = own.truncation["max_length"] if own is not None and own.truncation else None
+    if own is not None and not _has_settings(folder):
+        cut_from(own, "right")
+        made = FolderTokenizer(own)
     else:
-        raise ModelError(f"{folder} has no tokenizer.json: save the model's tokenizer into the folder")
-    tokenizer.no_truncation()
+        made = _built(folder, own)
+    made = replace(made, written_length=written)
+    tokenizer = made.tokenizer
     tokenizer.no_padding()
     if lowercase:
         first = Lowercase()
         rest = tokenizer.normalizer
         tokenizer.normalizer = first if rest is None else Sequence([first, rest])
+    return made
+
+
+def read_plain_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer as ``tokenizer.json`` alone has it, which is how static models are read; without truncation and padding.
+
+    :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer.
+    :raises ModelError: if there is no tokenizer, or it cannot be read or built.
+    """
+    tokenizer = _own(folder) or read_tokenizer(folder).tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
 
 
-def _converted(folder: Path) -> Tokenizer:
-    from transformers import AutoTokenizer  # only old folders need it, and it is slow to import
+def _own(folder: Path) -> Tokenizer | None:
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    return parse_tokenizer(read_text(path, MAX_BYTES, ModelError), str(path))
+
+
+def _has_settings(folder: Path) -> bool:
+    """Whether transformers would take anything but the file; both are read here to refuse what is damaged in our own words."""
+    said, config = folder / SETTINGS, folder / "config.json"
+    settings = read_config(said) if said.is_file() else None
+    if settings is not None and "AutoTokenizer" in str(settings.get("auto_map")):
+        raise ModelError(
+            f"{said} names Python code of the model (auto_map), which is not run: "
+            "save the tokenizer with save_pretrained of a class that transformers has"
+        )
+    return settings is not None or (config.is_file() and "model_type" in read_config(config))
+
+
+def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
+    from transformers import AutoTokenizer  # slow to import
 
     try:
-        fast = AutoTokenizer.from_pretrained(str(folder), use_fast=True, local_files_only=True)
-        text = fast.backend_tokenizer.to_str()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, ImportError, RuntimeError) as error:
-        reason = str(error).strip().split("\n")[0]
+        with quiet():
+            made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        text = made.backend_tokenizer.to_str()
+        limit, side = made.model_max_length, str(made.truncation_side)
+    # The classes raise whatever they stumble over, tokenizers the bare Exception.
+    except Exception as error:
         raise ModelError(
-            f"{folder}: cannot convert its tokenizer ({reason}): save it as tokenizer.json"
+            f"{folder}: transformers cannot build its tokenizer ({first_line(error)}): save it as {FILE}, without {SETTINGS}"
         ) from error
-    return parse_tokenizer(text, f"the converted tokenizer of {folder}")
+    tokenizer = parse_tokenizer(text, f"the tokenizer that transformers builds from {folder}")
+    cut_from(tokenizer, side)
+    names = set(tokenizer.get_vocab(with_added_tokens=True))
+    return FolderTokenizer(
+        tokenizer,
+        int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else None,
+        beyond=frozenset(names - set(own.get_vocab(with_added_tokens=True)) if own is not None else ()),
+    )

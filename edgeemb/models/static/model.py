@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
-from edgeemb.models.huggingface.tokenizer import read_tokenizer
+from edgeemb.models.huggingface.tokenizer import read_plain_tokenizer
 from edgeemb.models.onnx.model import MAX_LENGTH, OnnxModel, build
 from edgeemb.models.static.graph import StaticWeights, static_graph
 
@@ -119,7 +119,7 @@ def load_static(folder: Path, *, source: str, name: str, max_length: int | None 
     stages = (_stages(modules) if modules.is_file() else []) or [("", "")]
     config = read_config(folder / "config.json") if (folder / "config.json").is_file() else {}
     root = inside(folder, stages[0][1], modules)
-    tokenizer = read_tokenizer(root)
+    tokenizer = read_plain_tokenizer(root)
     model2vec = config.get("model_type") == "model2vec"
     normalize = any(kind == "Normalize" for kind, _ in stages[1:]) or (
         model2vec and config.get("normalize") is True
