@@ -96,36 +96,47 @@ static void kernel_free(TflContext *context, void *buffer)
     free(buffer);
 }
 
-static void read_inputs(const TflContext *context, const Lookup *lookup, edgeemb_tensor *inputs)
+/* A tensor by its index, which may be none: a model marks an optional input that is left out with -1. While the graph is being prepared
+ * only constants are where they will be. */
+static edgeemb_tensor read_tensor(const TflContext *context, int index, int placed)
+{
+    edgeemb_tensor found = {NULL, NULL, 0, 0, 0, 0, 0};
+    const TflTensor *tensor;
+
+    if (index < 0 || (size_t)index >= context->tensors_size || context->tensors[index].dims == NULL) {
+        return found;
+    }
+    tensor = &context->tensors[index];
+    found.constant = tensor->allocation_type == TFL_MAPPED || tensor->allocation_type == TFL_PERSISTENT_CONSTANT;
+    found.data = placed || found.constant ? tensor->data : NULL;
+    found.dims = tensor->dims->data;
+    found.rank = tensor->dims->size;
+    found.type = tensor->type;
+    found.bytes = tensor->bytes;
+    found.sparse = tensor->sparsity != NULL;
+    return found;
+}
+
+static void read_inputs(const TflContext *context, const Lookup *lookup, int placed, edgeemb_tensor *inputs)
 {
     int at;
 
     for (at = 0; at < lookup->op->inputs; ++at) {
-        const TflTensor *tensor = &context->tensors[lookup->inputs[at]];
-
-        inputs[at].data = tensor->data;
-        inputs[at].dims = tensor->dims->data;
-        inputs[at].rank = tensor->dims->size;
-        inputs[at].type = tensor->type;
+        inputs[at] = read_tensor(context, lookup->inputs[at], placed);
     }
 }
 
-/* Checks types and shapes, and gives the output its shape. */
-static int prepare_lookup(TflContext *context, Lookup *lookup)
+/* Gives the output its shape; it must be a float32 tensor that may be written. */
+static int shape_output(TflContext *context, const Lookup *lookup, size_t rows, int32_t dim)
 {
-    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
-    TflTensor *output = &context->tensors[lookup->output];
+    const edgeemb_tensor output = read_tensor(context, lookup->output, 0);
     TflIntArray *shape;
-    edgeemb_size size;
-    eeb_ids ids;
 
-    read_inputs(context, lookup, inputs);
-    if (edgeemb_read_ids(&inputs[0], &ids) != EEB_OK || lookup->op->bind(inputs, &lookup->table, &size) != EEB_OK) {
-        context->report_error(context, EDGEEMB_SAYS_INPUTS, lookup->op->name);
+    if (output.dims == NULL || output.type != TFL_FLOAT32 || output.constant || output.sparse || rows > INT32_MAX) {
+        context->report_error(context, EDGEEMB_SAYS_TENSORS, lookup->op->name);
         return TFL_ERROR;
     }
-    if (output->dims != NULL && output->dims->size == 2 && output->dims->data[0] == inputs[0].dims[0] &&
-        output->dims->data[1] == size.dim) {
+    if (edgeemb_check_output(&output, rows, dim, 0) == EEB_OK) {
         return TFL_OK;
     }
     shape = (TflIntArray *)malloc(sizeof *shape + 2 * sizeof shape->data[0]);
@@ -133,9 +144,24 @@ static int prepare_lookup(TflContext *context, Lookup *lookup)
         return TFL_ERROR;
     }
     shape->size = 2;
-    shape->data[0] = inputs[0].dims[0];
-    shape->data[1] = size.dim;
-    return context->resize_tensor(context, output, shape);
+    shape->data[0] = (int)rows;
+    shape->data[1] = dim;
+    return context->resize_tensor(context, &context->tensors[lookup->output], shape);
+}
+
+/* Checks types and shapes, and gives the output its shape. */
+static int prepare_lookup(TflContext *context, Lookup *lookup)
+{
+    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
+    edgeemb_size size;
+    eeb_ids ids;
+
+    read_inputs(context, lookup, 0, inputs);
+    if (edgeemb_bind(lookup->op, inputs, 0, &lookup->table, &ids, &size) != EEB_OK) {
+        context->report_error(context, EDGEEMB_SAYS_TENSORS, lookup->op->name);
+        return TFL_ERROR;
+    }
+    return shape_output(context, lookup, ids.count, size.dim);
 }
 
 static int kernel_prepare(TflContext *context, TflNode *node)
@@ -157,13 +183,14 @@ static int kernel_prepare(TflContext *context, TflNode *node)
 static int run_lookup(TflContext *context, Lookup *lookup)
 {
     const char *name = lookup->op->name;
+    const edgeemb_tensor output = read_tensor(context, lookup->output, 1);
     edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
     edgeemb_result result;
 
-    read_inputs(context, lookup, inputs);
-    result = edgeemb_run(lookup->op, inputs, &lookup->table, context->tensors[lookup->output].data);
+    read_inputs(context, lookup, 1, inputs);
+    result = edgeemb_run(lookup->op, inputs, &output, &lookup->table);
     if (!result.bound) {
-        context->report_error(context, EDGEEMB_SAYS_INPUTS, name);
+        context->report_error(context, EDGEEMB_SAYS_TENSORS, name);
     } else if (result.status == EEB_ID_OUT_OF_RANGE) {
         context->report_error(context, EDGEEMB_SAYS_ID(PRId64), name, result.id, (int64_t)result.position, result.size.rows);
     } else if (result.status == EEB_CODE_OUT_OF_RANGE) {

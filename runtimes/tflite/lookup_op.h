@@ -15,12 +15,18 @@
 /* What both runtimes call their element types (TfLiteType). */
 enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_INT16 = 7, TFL_FLOAT16 = 10 };
 
-/* A tensor as its runtime shows it; without data until the runtime has put it somewhere. */
+/* For a runtime that always gives a tensor the memory that its type and shape take. */
+#define EDGEEMB_BYTES_OF_SHAPE SIZE_MAX
+
+/* A tensor as its runtime shows it. Nothing in it is trusted: models come from anywhere. */
 typedef struct edgeemb_tensor {
-    const void *data;
-    const int *dims;
+    void *data;      /* NULL until the runtime has put it somewhere */
+    const int *dims; /* NULL: there is no such tensor, as where an optional input is left out */
     int rank;
     int type;
+    size_t bytes; /* of data */
+    int sparse;   /* data is not an array of its shape */
+    int constant; /* data must not be written */
 } edgeemb_tensor;
 
 /* What an adapter has to know of a table: how many rows it has, and how long they are. */
@@ -37,7 +43,8 @@ typedef struct edgeemb_op {
     /* What is wrong with a row that its arrays cannot make: EEB_CODE_OUT_OF_RANGE in words. */
     const char *broken;
     eeb_status (*read)(const int32_t *options, void *table);
-    /* Completes a table with all inputs, of which the first is the ids. A table whose options do not fit its tensors is refused. */
+    /* Completes a table with all inputs, which edgeemb_check_tensor has passed and of which the first is the ids. A table whose options do
+     * not fit its tensors is refused. */
     eeb_status (*bind)(const edgeemb_tensor *inputs, void *table, edgeemb_size *size);
     eeb_status (*rows)(const void *table, const eeb_ids *ids, void *output, size_t *position);
 } edgeemb_op;
@@ -46,7 +53,7 @@ typedef struct edgeemb_op {
 
 /* What the adapters say; `number` is the conversion of an id, a position and the rows. */
 #define EDGEEMB_SAYS_VERSION "%s: its inputs or options are of another version: update edgeemb"
-#define EDGEEMB_SAYS_INPUTS "%s: types, shapes and options of its inputs do not fit together"
+#define EDGEEMB_SAYS_TENSORS "%s: types, shapes, sizes and options of its inputs and its output do not fit together"
 #define EDGEEMB_SAYS_ID(number) "%s: id %" number " at position %" number " is outside [0, %" number "), the rows of the table"
 #define EDGEEMB_SAYS_ROW(number) "%s: row %" number " %s"
 #define EDGEEMB_SAYS_STATUS "%s: the kernel refused the call with status %d"
@@ -63,13 +70,64 @@ EEB_FUNCTION eeb_status edgeemb_read_options(const edgeemb_op *op, const void *b
     return values[0] == EDGEEMB_OPTIONS_VERSION ? op->read(values + 1, table) : EEB_BAD_SHAPE;
 }
 
-/* The ids of a lookup. */
+/* Bytes of an element; 0 for a type that no tensor of ours has. */
+EEB_FUNCTION size_t edgeemb_element_bytes(int type)
+{
+    switch (type) {
+    case TFL_UINT8: return 1;
+    case TFL_INT16:
+    case TFL_FLOAT16: return 2;
+    case TFL_FLOAT32:
+    case TFL_INT32: return 4;
+    case TFL_INT64: return 8;
+    default: return 0;
+    }
+}
+
+/* EEB_OK if a tensor is there and has every byte that its type and shape promise; `placed`: and the runtime has put it somewhere. */
+EEB_FUNCTION eeb_status edgeemb_check_tensor(const edgeemb_tensor *tensor, int placed)
+{
+    size_t bytes = edgeemb_element_bytes(tensor->type);
+    int axis;
+
+    if (tensor->dims == NULL || tensor->rank < 0 || tensor->sparse) {
+        return EEB_BAD_SHAPE;
+    }
+    if (bytes == 0) {
+        return EEB_BAD_TYPE;
+    }
+    for (axis = 0; axis < tensor->rank; ++axis) {
+        const int size = tensor->dims[axis];
+
+        if (size < 0 || (size > 0 && bytes > SIZE_MAX / 2 / (size_t)size)) {
+            return EEB_BAD_SHAPE;
+        }
+        bytes *= (size_t)size;
+    }
+    return bytes > tensor->bytes || (placed && bytes != 0 && tensor->data == NULL) ? EEB_BAD_SHAPE : EEB_OK;
+}
+
+/* EEB_OK if a tensor may take the rows: float32 [rows, dim], and writable. */
+EEB_FUNCTION eeb_status edgeemb_check_output(const edgeemb_tensor *output, size_t rows, int32_t dim, int placed)
+{
+    const eeb_status status = edgeemb_check_tensor(output, placed);
+
+    if (status != EEB_OK) {
+        return status;
+    }
+    if (output->type != TFL_FLOAT32) {
+        return EEB_BAD_TYPE;
+    }
+    return output->constant || output->rank != 2 || (size_t)output->dims[0] != rows || output->dims[1] != dim ? EEB_BAD_SHAPE : EEB_OK;
+}
+
+/* The ids of a lookup, from a tensor that edgeemb_check_tensor has passed. */
 EEB_FUNCTION eeb_status edgeemb_read_ids(const edgeemb_tensor *tensor, eeb_ids *ids)
 {
     if (tensor->type != TFL_INT32 && tensor->type != TFL_INT64) {
         return EEB_BAD_TYPE;
     }
-    if (tensor->rank != 1 || tensor->dims[0] < 0) {
+    if (tensor->rank != 1) {
         return EEB_BAD_SHAPE;
     }
     ids->data = tensor->data;

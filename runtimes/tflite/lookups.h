@@ -28,21 +28,48 @@ typedef struct edgeemb_result {
     edgeemb_size size;
 } edgeemb_result;
 
-/* Runs an op: `table` holds its options, `inputs` are all there. */
-EEB_FUNCTION edgeemb_result edgeemb_run(const edgeemb_op *op, const edgeemb_tensor *inputs, void *table, void *output)
+/* Completes a table with the inputs of an op, and reads its ids: EEB_OK if all of them are what the op takes. `placed`: the runtime has put
+ * them all somewhere; else only those have data that always stay where they are. */
+EEB_FUNCTION eeb_status
+edgeemb_bind(const edgeemb_op *op, const edgeemb_tensor *inputs, int placed, void *table, eeb_ids *ids, edgeemb_size *size)
+{
+    eeb_status status = EEB_OK;
+    int at;
+
+    for (at = 0; status == EEB_OK && at < op->inputs; ++at) {
+        status = edgeemb_check_tensor(&inputs[at], placed);
+    }
+    if (status == EEB_OK) {
+        status = edgeemb_read_ids(&inputs[0], ids);
+    }
+    return status == EEB_OK ? op->bind(inputs, table, size) : status;
+}
+
+/* Checks an op whose output has its shape from the model, before anything is placed: `table` holds its options. */
+EEB_FUNCTION eeb_status edgeemb_prepare(const edgeemb_op *op, const edgeemb_tensor *inputs, const edgeemb_tensor *output, void *table)
+{
+    eeb_ids ids = {NULL, 0, EEB_INT32};
+    edgeemb_size size = {0, 0};
+    const eeb_status status = edgeemb_bind(op, inputs, 0, table, &ids, &size);
+
+    return status == EEB_OK ? edgeemb_check_output(output, ids.count, size.dim, 0) : status;
+}
+
+/* Runs an op: `table` holds its options. Everything is checked again, since a runtime may resize tensors between two calls. */
+EEB_FUNCTION edgeemb_result edgeemb_run(const edgeemb_op *op, const edgeemb_tensor *inputs, const edgeemb_tensor *output, void *table)
 {
     edgeemb_result result = {EEB_OK, 0, 0, 0, {0, 0}};
     eeb_ids ids = {NULL, 0, EEB_INT32};
 
-    result.status = edgeemb_read_ids(&inputs[0], &ids);
+    result.status = edgeemb_bind(op, inputs, 1, table, &ids, &result.size);
     if (result.status == EEB_OK) {
-        result.status = op->bind(inputs, table, &result.size);
+        result.status = edgeemb_check_output(output, ids.count, result.size.dim, 1);
     }
     if (result.status != EEB_OK) {
         return result;
     }
     result.bound = 1;
-    result.status = op->rows(table, &ids, output, &result.position);
+    result.status = op->rows(table, &ids, output->data, &result.position);
     if (result.status == EEB_ID_OUT_OF_RANGE || result.status == EEB_CODE_OUT_OF_RANGE) {
         result.id = eeb_id_at(&ids, result.position);
     }

@@ -28,8 +28,8 @@ EEB_FUNCTION eeb_status edgeemb_quantized_bind(const edgeemb_tensor *inputs, voi
     if (codes->type != TFL_UINT8 || edgeemb_read_float(scales->type, &own->scale_type) != EEB_OK) {
         return EEB_BAD_TYPE;
     }
-    if (codes->rank != 2 || scales->rank != 2 || codes->dims[0] < 0 || codes->dims[0] != scales->dims[0] || codes->dims[1] < 0 ||
-        scales->dims[1] < 0 || (uint64_t)codes->dims[1] != eeb_quantized_row_bytes(own->bits, own->dim, own->planes) ||
+    if (codes->rank != 2 || scales->rank != 2 || codes->dims[0] != scales->dims[0] ||
+        (uint64_t)codes->dims[1] != eeb_quantized_row_bytes(own->bits, own->dim, own->planes) ||
         (uint64_t)scales->dims[1] != eeb_quantized_row_scales(own->dim, own->block, own->planes)) {
         return EEB_BAD_SHAPE;
     }

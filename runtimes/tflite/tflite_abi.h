@@ -12,6 +12,8 @@
 
 enum { TFL_OK = 0, TFL_ERROR = 1 };
 enum { TFL_CUSTOM = 32 };
+/* Allocation types of tensors that must not be written: in the model's file, and what a delegate has computed once. */
+enum { TFL_MAPPED = 1, TFL_PERSISTENT_CONSTANT = 5 };
 /* Lets a delegate's nodes have outputs whose size is known at run time; without it a runtime may not offer custom ops to a delegate. */
 enum { TFL_ALLOW_DYNAMIC_TENSORS = 1 };
 

@@ -30,11 +30,43 @@ template <const edgeemb_op *op> void *Init(TfLiteContext *context, const char *b
     return table != nullptr && edgeemb_read_options(op, buffer, length, table) == EEB_OK ? table : nullptr;
 }
 
+// A tensor; without one, an optional input that is left out. While the graph is being prepared only the constants, which lie in the model,
+// have an address.
+edgeemb_tensor Describe(const TfLiteEvalTensor *tensor, bool placed)
+{
+    edgeemb_tensor found = {nullptr, nullptr, 0, 0, 0, 0, 0};
+
+    if (tensor != nullptr && tensor->dims != nullptr) {
+        found.data = tensor->data.data;
+        found.dims = tensor->dims->data;
+        found.rank = tensor->dims->size;
+        found.type = static_cast<int>(tensor->type);
+        found.bytes = EDGEEMB_BYTES_OF_SHAPE;
+        found.constant = !placed && tensor->data.data != nullptr;
+    }
+    return found;
+}
+
+// The tensors of a node; the output comes last.
+template <const edgeemb_op *op> void Describe(TfLiteContext *context, TfLiteNode *node, bool placed, edgeemb_tensor *tensors)
+{
+    for (int at = 0; at < op->inputs; ++at) {
+        tensors[at] = Describe(tflite::micro::GetEvalInput(context, node, at), placed);
+    }
+    tensors[op->inputs] = Describe(tflite::micro::GetEvalOutput(context, node, 0), placed);
+}
+
 template <const edgeemb_op *op> TfLiteStatus Prepare(TfLiteContext *context, TfLiteNode *node)
 {
-    (void)context;
+    edgeemb_tensor tensors[EDGEEMB_MOST_INPUTS + 1];
+
     if (node->user_data == nullptr || node->inputs->size != op->inputs || node->outputs->size != 1) {
         MicroPrintf(EDGEEMB_SAYS_VERSION, op->name);
+        return kTfLiteError;
+    }
+    Describe<op>(context, node, false, tensors);
+    if (edgeemb_prepare(op, tensors, &tensors[op->inputs], node->user_data) != EEB_OK) {
+        MicroPrintf(EDGEEMB_SAYS_TENSORS, op->name);
         return kTfLiteError;
     }
     return kTfLiteOk;
@@ -42,16 +74,12 @@ template <const edgeemb_op *op> TfLiteStatus Prepare(TfLiteContext *context, TfL
 
 template <const edgeemb_op *op> TfLiteStatus Invoke(TfLiteContext *context, TfLiteNode *node)
 {
-    edgeemb_tensor inputs[EDGEEMB_MOST_INPUTS];
+    edgeemb_tensor tensors[EDGEEMB_MOST_INPUTS + 1];
 
-    for (int at = 0; at < op->inputs; ++at) {
-        const TfLiteEvalTensor *tensor = tflite::micro::GetEvalInput(context, node, at);
-        inputs[at] = {tensor->data.raw, tensor->dims->data, tensor->dims->size, static_cast<int>(tensor->type)};
-    }
-    TfLiteEvalTensor *output = tflite::micro::GetEvalOutput(context, node, 0);
-    const edgeemb_result result = edgeemb_run(op, inputs, node->user_data, output->data.raw);
+    Describe<op>(context, node, true, tensors);
+    const edgeemb_result result = edgeemb_run(op, tensors, &tensors[op->inputs], node->user_data);
     if (!result.bound) {
-        MicroPrintf(EDGEEMB_SAYS_INPUTS, op->name);
+        MicroPrintf(EDGEEMB_SAYS_TENSORS, op->name);
     } else if (result.status == EEB_ID_OUT_OF_RANGE) {
         MicroPrintf(
             EDGEEMB_SAYS_ID("d"), op->name, static_cast<int>(result.id), static_cast<int>(result.position),

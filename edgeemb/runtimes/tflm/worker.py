@@ -17,6 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from edgeemb.errors import EdgeembError
+from edgeemb.runtimes.tflm.model import trusted_model
+
 #: Arena sizes that are tried in turn, in bytes. TFLM cannot say beforehand what it needs, and one that is far too small may crash it
 #: instead of failing; what is not used of a large one is never touched.
 ARENAS = tuple(2**power for power in range(26, 31))
@@ -42,7 +45,14 @@ def unpack(values: dict[str, Any]) -> np.ndarray[Any, Any]:
     return np.frombuffer(base64.b64decode(values["data"]), values["dtype"]).reshape(values["shape"]).copy()
 
 
-def _interpreter(model: Path, library: str) -> Any:
+def open_interpreter(model: Path, library: str) -> Any:
+    """TFLM's interpreter for a model.
+
+    :param model: the ``.tflite`` file.
+    :param library: that of the custom ops, or empty.
+    :raises ModelError: if the file is damaged.
+    :raises RuntimeError: if TFLM cannot load it.
+    """
     import tflite_micro
     from tflite_micro.python.tflite_micro import _runtime
 
@@ -55,7 +65,7 @@ def _interpreter(model: Path, library: str) -> Any:
             ctypes.cast(getattr(wheel, _PRINT), ctypes.c_void_p),
         )
         registerers = ["edgeemb_register_tflm"]
-    content = model.read_bytes()
+    content = trusted_model(model)
     for size in ARENAS:
         try:
             return tflite_micro.runtime.Interpreter.from_bytes(content, registerers, size)
@@ -71,9 +81,9 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     try:
-        interpreter = _interpreter(Path(sys.argv[1]), sys.argv[2])
+        interpreter = open_interpreter(Path(sys.argv[1]), sys.argv[2])
         print(json.dumps({"ready": True}), file=answers, flush=True)
-    except (RuntimeError, ImportError, AttributeError, OSError, ValueError) as error:
+    except (EdgeembError, RuntimeError, ImportError, AttributeError, OSError, ValueError) as error:
         print(json.dumps({"error": " ".join(str(error).split())}), file=answers, flush=True)
         return
     for line in sys.stdin:

@@ -1,0 +1,45 @@
+"""Hostile models in ai-edge-litert with our delegate, built with the sanitizers: each is refused, or gives the rows that it should."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeemb.native.libraries import find_sources
+from tests.fixtures.hostile_tflite import DIM, IDS, SPECS, table_of, write_models
+from tests.fixtures.isolated import run_cases, sanitized, sanitizer_environment
+
+#: Changes that leave a model's meaning as it is: ids of another type or number, more bytes than are used, and the shape of the output,
+#: which is computed. The runtime reads the sparsity of constants alone.
+HARMLESS = re.compile(
+    r"whole|in0-(type-INT64|shape-axis0-\d+|unknown-shape|variable|sparse.*)|in\d-(unknown-shape|data-long)|out-(shape-.*|unknown-shape|variable|sparse.*)"
+)
+#: Other values are no error where every value is one.
+OTHER_VALUES = re.compile(r"in\d-data-all-\d+")
+
+
+@pytest.fixture(scope="session")
+def delegate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    source = find_sources() / "runtimes" / "tflite" / "edgeemb_tflite.c"
+    return sanitized(source, tmp_path_factory.mktemp("delegate") / "libedgeemb_tflite.so")
+
+
+@pytest.mark.parametrize("op", SPECS)
+def test_a_hostile_model_is_refused_and_crashes_nothing(op: str, delegate: Path, tmp_path: Path) -> None:
+    cases = write_models(op, "tflite", tmp_path)
+    command = [sys.executable, "-m", "tests.fixtures.run_tflite_cases", str(delegate), json.dumps(IDS)]
+    found = run_cases(command, cases, tmp_path, sanitizer_environment())
+    died = {name: answer for name, answer in found.items() if "died" in answer}
+    assert not died, json.dumps(died, indent=1)[:5000]
+    ran = {name: np.array(answer["rows"], np.float32) for name, answer in found.items() if "rows" in answer}
+    table = table_of(op)
+    for name, rows in ran.items():
+        assert HARMLESS.fullmatch(name) or OTHER_VALUES.fullmatch(name), f"{name} is taken"
+        if HARMLESS.fullmatch(name):
+            np.testing.assert_array_equal(rows.reshape(-1, DIM), table.rows(np.resize(IDS, len(rows))), name)
+    assert "whole" in ran and len(found) - len(ran) > 200
