@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class EdgeembError(Exception):
     """Base of every error that edgeemb raises on purpose; the command line prints it and exits with 1."""
@@ -37,6 +40,19 @@ class TrainingError(EdgeembError):
 
 class DeviceError(EdgeembError):
     """A device that is not there, is unknown, or failed while it was measured."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not known: what there is, and the nearest name.
+
+    :param what: what it should name, for example ``target``.
+    :param name: the name.
+    :param known: every name that there is.
+    """
+    names = list(known)
+    nearest = get_close_matches(name, names, 1)
+    guess = f"; did you mean {nearest[0]}?" if nearest else ""
+    return f"{what} '{name}' is not known: use {', '.join(names)}{guess}"
 
 
 def first_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ the teacher's tokenizer and an ordinary float32 table, and that one with the tab
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from edgeemb.runtimes import describe
 from edgeemb.text.pairs import read_labelled
 
 #: The student: about 0.29 million weights without a table.
-STUDENT: dict[str, Any] = {"layers": 2, "hidden": 96, "heads": 4, "max_length": 64}
-WORDS: dict[str, Any] = {"tokenizer": "words", "table": "ngram:n=3,lanes=8,dim=384"}
-TABLE: dict[str, Any] = {"tokenizer": "teacher", "table": "fp32"}
+STUDENT = edgeemb.StudentShape(layers=2, hidden=96, heads=4, max_length=64)
+#: How it reads, and its word table.
+STUDENTS = {
+    "words": (replace(STUDENT, tokens="words"), "ngram:n=3,lanes=8,dim=384"),
+    "fp32": (STUDENT, "fp32"),
+}
 
 
 def accuracy(bundle: Path, test: Path) -> float:
@@ -65,9 +69,9 @@ def bundle_figures(model: Path, bundle: Path, test: Path, **export: Any) -> dict
 @click.option("--steps", default=2500, show_default=True, help="Updates from the teacher.")
 @click.option("--class-steps", default=6000, show_default=True, help="Updates from the labels.")
 @click.option("--class-lr", default=2e-3, show_default=True, help="Peak learning rate of the second part.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--torch-device", "device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--seed", default=0, show_default=True, help="Seed of everything random.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoints.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoints.")
 def main(
     train: Path,
     test: Path,
@@ -76,32 +80,33 @@ def main(
     out: Path,
     steps: int,
     class_steps: int,
-    **options: Any,
+    class_lr: float,
+    device: str,
+    seed: int,
+    resume: bool,
 ) -> None:
     begun = time.time()
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
-    for kind, student in (("words", WORDS), ("fp32", TABLE)):
+    settings = edgeemb.TrainingSettings(
+        train_length=48, evaluate_every=250, checkpoint_every=1000, torch_device=device, seed=seed
+    )
+    for kind, (student, table) in STUDENTS.items():
         folder = out / f"{name}-{kind}"
         edgeemb.distill(
             "all-MiniLM-L6-v2",
             folder,
             corpus=corpus,
-            classes=train,
-            test=test,
+            student=student,
+            table=table,
+            classifier=edgeemb.Classifier(train, test, class_steps, class_lr),
             body="int8",
             steps=steps,
-            class_steps=class_steps,
-            batch=64,
-            length=48,
             lr=1e-3,
-            evaluate_every=250,
-            checkpoint_every=1000,
+            settings=settings,
+            resume=resume,
             force=True,
             watch=recipe.printed,
-            **STUDENT,
-            **student,
-            **options,
         )
         figures[kind] = bundle_figures(folder, out / f"{name}-{kind}-bundle", test)
     figures["int4"] = bundle_figures(

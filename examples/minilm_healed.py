@@ -11,6 +11,8 @@ from __future__ import annotations
 import click
 import recipe
 
+import edgeemb
+
 TABLE = "pq:m=24"
 STEPS = 450
 
@@ -20,14 +22,11 @@ STEPS = 450
 def main(run: recipe.Run) -> None:
     trained = run.adapt(
         "minilm-healed",
+        edgeemb.TrainingSettings(table_lr=5e-4, train_length=48, evaluate_every=50, checkpoint_every=50),
+        steps=STEPS,
         table=TABLE,
         body="int4",
-        steps=STEPS,
-        length=48,
         lr=1e-4,
-        table_lr=5e-4,
-        evaluate_every=50,
-        checkpoint_every=50,
     )
     stored = {"body": "int4", "ops": "builtin"}
     figures = {

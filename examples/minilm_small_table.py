@@ -15,6 +15,8 @@ from typing import Any
 import click
 import recipe
 
+import edgeemb
+
 STEPS = {"codebook": 300, "mixed": 500}
 
 
@@ -39,20 +41,17 @@ def main(run: recipe.Run, way: str) -> None:
     chosen = ways(run.corpus[0])[way]
     trained = run.adapt(
         name,
+        edgeemb.TrainingSettings(
+            batch=128, table_lr=3e-4, warmup=0.1, train_length=40, evaluate_every=50, checkpoint_every=50
+        ),
         steps=STEPS[way],
-        batch=128,
-        length=40,
-        table_lr=3e-4,
-        warmup=0.1,
-        evaluate_every=50,
-        checkpoint_every=50,
         **chosen,
     )
     start = {option: value for option, value in chosen.items() if option != "lr"}
     figures = {
         "trained": run.bundle(trained.path, f"{name}-bundle", body="int8"),
         "untrained": run.bundle(
-            recipe.MODEL, f"{name}-untrained", body="int8", frequency=run.corpus[0], **start
+            recipe.MODEL, f"{name}-untrained", body="int8", corpus=run.corpus[0], **start
         ),
     }
     run.finish(name, trained, figures)

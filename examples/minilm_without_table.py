@@ -11,6 +11,8 @@ from __future__ import annotations
 import click
 import recipe
 
+import edgeemb
+
 TABLE = "ngram:n=4,dim=1024"
 STEPS = 900
 
@@ -20,15 +22,17 @@ STEPS = 900
 def main(run: recipe.Run) -> None:
     trained = run.adapt(
         "minilm-without-table",
-        table=TABLE,
+        edgeemb.TrainingSettings(
+            batch=128,
+            table_lr=3e-4,
+            warmup=0.06,
+            train_length=40,
+            evaluate_every=100,
+            checkpoint_every=100,
+        ),
         steps=STEPS,
-        batch=128,
-        length=40,
+        table=TABLE,
         lr=2e-4,
-        table_lr=3e-4,
-        warmup=0.06,
-        evaluate_every=100,
-        checkpoint_every=100,
     )
     figures = {
         f"{body} body": run.bundle(trained.path, f"minilm-without-table-{body}", body=body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +15,8 @@ import click
 import edgeemb
 from edgeemb.report.evaluation import evaluate_sts
 from edgeemb.runtimes import describe
-from edgeemb.training.adapting import Trained
 from edgeemb.training.loop.task import Report
+from edgeemb.training.result import Trained
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 MODEL = "all-MiniLM-L6-v2"
@@ -28,9 +29,9 @@ _OPTIONS = (
         "--out", type=PATH, default=Path("build/examples"), show_default=True, help="Where results go."
     ),
     click.option("--steps", type=int, help="Updates of the weights. [default: the recipe's]"),
-    click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+    click.option("--torch-device", "device", default="cpu", show_default=True, help="cpu or cuda."),
     click.option("--seed", default=0, show_default=True, help="Seed of everything random."),
-    click.option("--resume", is_flag=True, help="Go on from the checkpoint."),
+    click.option("--resume", is_flag=True, help="Continue from the checkpoint."),
 )
 
 
@@ -48,10 +49,7 @@ def options(function: _Function) -> Callable[..., Any]:
         resume: bool,
         **others: Any,
     ) -> Any:
-        training = {"steps": steps} if steps else {}
-        return function(
-            Run(corpus, sts, out, {"device": device, "seed": seed, "resume": resume} | training), **others
-        )
+        return function(Run(corpus, sts, out, steps, device, seed, resume), **others)
 
     for option in reversed(_OPTIONS):
         started = option(started)
@@ -64,23 +62,45 @@ class Run:
     :param corpus: plain text to learn from.
     :param sts: scored sentence pairs, or None.
     :param out: where results go.
-    :param given: what the command line says about the training; it goes before what the recipe says.
+    :param steps: updates of the weights; None for the recipe's own.
+    :param device: where to train, as PyTorch calls it.
+    :param seed: seed of everything random.
+    :param resume: continue from the checkpoint.
     """
 
-    def __init__(self, corpus: tuple[Path, ...], sts: Path | None, out: Path, given: dict[str, Any]) -> None:
-        self.corpus, self.sts, self.out, self.given = corpus, sts, out, given
+    def __init__(
+        self,
+        corpus: tuple[Path, ...],
+        sts: Path | None,
+        out: Path,
+        steps: int | None,
+        device: str,
+        seed: int,
+        resume: bool,
+    ) -> None:
+        self.corpus, self.sts, self.out = corpus, sts, out
+        self.steps, self.device, self.seed, self.resume = steps, device, seed, resume
         self.begun = time.time()
         out.mkdir(parents=True, exist_ok=True)
 
-    def adapt(self, name: str, **chosen: Any) -> Trained:
+    def adapt(self, name: str, settings: edgeemb.TrainingSettings, steps: int, **chosen: Any) -> Trained:
         """Train MiniLM for its new table.
 
         :param name: name of the trained model's folder.
-        :param chosen: arguments of `edgeemb.adapt`.
+        :param settings: the recipe's settings; device and seed are those of the command line.
+        :param steps: updates of the weights, where the command line says nothing.
+        :param chosen: further arguments of `edgeemb.adapt`.
         """
-        arguments = {**chosen, **self.given}
         return edgeemb.adapt(
-            MODEL, self.out / name, corpus=self.corpus, force=True, watch=printed, **arguments
+            MODEL,
+            self.out / name,
+            corpus=self.corpus,
+            steps=self.steps or steps,
+            settings=replace(settings, torch_device=self.device, seed=self.seed),
+            resume=self.resume,
+            force=True,
+            watch=printed,
+            **chosen,
         )
 
     def bundle(self, model: Path | str, name: str, **export: Any) -> dict[str, Any]:

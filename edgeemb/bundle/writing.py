@@ -27,7 +27,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
     :raises ExportError: if `out` exists and `force` is not set, or the disk is full.
     """
     if out.exists() and not force:
-        raise ExportError(f"{out} exists: choose another output, or replace it with --force")
+        raise ExportError(f"{out} exists: choose another output, or replace it with force=True")
     if out.exists() and out.is_dir() and not as_zip and not (out / mark).is_file() and any(out.iterdir()):
         raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")
     try:

@@ -1,161 +1,140 @@
-"""The commands that measure and show: `edgeemb profile`, `edgeemb compare` and `edgeemb report`."""
+"""The commands that measure and show: `edgeemb profile`, `compare`, `report` and `devices`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgeemb.cli.options import FOLDER, json_option, numbers, ops_option, print_result
+import edgeemb
+from edgeemb.cli.generated import PATH, option, options, taken
+from edgeemb.cli.options import json_option, print_result
 from edgeemb.cli.show import printing as show
+from edgeemb.devices.plan import ProfilePlan
 
 if TYPE_CHECKING:
     from edgeemb.report.comparison import Comparison
 
-_LENGTHS = click.option("--lengths", default="16,128", show_default=True, help="Sequence lengths in tokens.")
-_THREADS = click.option("--threads", default="1", show_default=True, help="Thread counts.")
-_HTML = click.option("--html", type=FOLDER, help="Also write a page to this file.")
+_HTML = click.option("--html", type=PATH, help="Also write a page to this file.")
 _OUTPUT = click.option(
-    "-o", "--output", type=FOLDER, help="Also save the figures to this file, for 'edgeemb report'."
-)
-_REPORTS = click.option(
-    "--report", "saved", multiple=True, type=FOLDER, help="Put a saved report beside them; may be repeated."
+    "-o",
+    "--output",
+    "out",
+    type=PATH,
+    help="Also save the figures to this file, for 'edgeemb report'.",
 )
 
 
 @click.command()
-@click.argument("bundle", type=FOLDER)
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    default=("host",),
-    show_default=True,
-    help="What to measure on, may be repeated; 'edgeemb devices' lists them.",
+@click.argument("bundle", type=PATH)
+@option(
+    edgeemb.profile, "device", multiple=True, type=str, default=("host",), metavar="DEVICE", show_default=True
 )
-@_LENGTHS
-@_THREADS
-@click.option(
-    "--runs", type=click.IntRange(min=1), help="Inferences per latency. [default: what a second allows]"
-)
-@click.option("--ops-profile", is_flag=True, help="Also show the cost by operator.")
-@click.option(
-    "--cores",
-    type=click.Choice(["all", "big", "little"]),
-    default="all",
-    show_default=True,
-    help="Cores of a phone to run on: those with the highest or the lowest clock.",
-)
-@click.option(
-    "--runtime-lib", type=FOLDER, help="Shared library of the runtime for a phone, e.g. libonnxruntime.so."
-)
-@click.option("--allow-missing", is_flag=True, help="Report why a device cannot be used instead of failing.")
+@options(ProfilePlan, "lengths", "threads", "runs", "budget_s", "ops", "ops_profile", "cores", "runtime_lib")
+@options(edgeemb.profile, "allow_missing")
 @_OUTPUT
 @_HTML
-@ops_option
 @json_option
 def profile(
     bundle: Path,
-    devices: tuple[str, ...],
-    lengths: str,
-    threads: str,
-    runs: int | None,
-    ops_profile: bool,
-    cores: str,
-    runtime_lib: Path | None,
+    device: tuple[str, ...],
     allow_missing: bool,
-    output: Path | None,
+    out: Path | None,
     html: Path | None,
-    ops: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Measure a bundle: size, load time, latency, instructions and memory, on one device or several."""
-    from edgeemb.devices.plan import ProfilePlan
-    from edgeemb.report.comparison import profile_on_all
+    """Measure a bundle: size, load time, latency, instructions and memory, on one device or several.
 
-    counts = numbers(lengths, "--lengths"), numbers(threads, "--threads")
-    plan = ProfilePlan(*counts, runs, ops, ops_profile, cores=cores, runtime_lib=runtime_lib)
+    'edgeemb devices' lists the devices; --device may be repeated.
+    """
+    plan = ProfilePlan(**taken(ProfilePlan, given))
     with show.steps(quiet=as_json) as progress:
-        result = profile_on_all(
+        result = edgeemb.profile(
             bundle,
-            devices,
+            device,
             plan,
             allow_missing=allow_missing,
             progress=lambda done, total: progress("measure", done, total),
         )
     name = result.reports[0].bundle.name
-    _give(result, f"{name} on {', '.join(devices)}", output, html, as_json=as_json)
+    _give(result, f"{name} on {', '.join(device)}", out, html, as_json=as_json)
 
 
 @click.command()
-@click.argument("bundles", nargs=-1, required=True, type=FOLDER)
-@click.option("--sts", type=FOLDER, help="Scored sentence pairs to evaluate each bundle on.")
-@click.option("--train", type=FOLDER, help="Labelled texts to train a classifier on.")
-@click.option("--test", "test_path", type=FOLDER, help="Labelled texts to test it on.")
-@_LENGTHS
-@_THREADS
-@_REPORTS
+@click.argument("bundles", nargs=-1, required=True, type=PATH)
+@options(edgeemb.compare, "sts", "train", "test")
+@options(ProfilePlan, "lengths", "threads", "runs", "budget_s", "ops")
+@click.option(
+    "--report", "saved", multiple=True, type=PATH, help="Put a saved report beside them; may be repeated."
+)
 @_OUTPUT
 @_HTML
-@ops_option
 @json_option
 def compare(
     bundles: tuple[Path, ...],
     sts: Path | None,
     train: Path | None,
-    test_path: Path | None,
-    lengths: str,
-    threads: str,
+    test: Path | None,
     saved: tuple[Path, ...],
-    output: Path | None,
+    out: Path | None,
     html: Path | None,
-    ops: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Put bundles side by side; their latencies are measured in turns, as ratios to the first."""
-    from edgeemb.devices.plan import ProfilePlan
-    from edgeemb.report.comparison import compare as compare_bundles
+    """Put bundles side by side, with latencies measured in turns and given as ratios to the first."""
     from edgeemb.report.comparison import join, read_comparison
 
-    if (train is None) != (test_path is None):
-        raise click.UsageError("--train and --test belong together")
-    classes = None if train is None or test_path is None else (train, test_path)
-    plan = ProfilePlan(numbers(lengths, "--lengths"), numbers(threads, "--threads"), ops=ops)
+    plan = ProfilePlan(**taken(ProfilePlan, given))
     others = [read_comparison(path) for path in saved]
     with show.steps(quiet=as_json) as progress:
-        result = compare_bundles(
+        result = edgeemb.compare(
             bundles,
             plan,
             sts=sts,
-            classes=classes,
+            train=train,
+            test=test,
             progress=lambda done, total: progress("measure", done, total),
         )
-    _give(join([result, *others]), "edgeemb report", output, html, as_json=as_json)
+    _give(join([result, *others]), "edgeemb report", out, html, as_json=as_json)
 
 
 @click.command()
-@click.argument("reports", nargs=-1, required=True, type=FOLDER)
+@click.argument("reports", nargs=-1, required=True, type=PATH)
 @click.option("--title", default="edgeemb report", show_default=True, help="Title of the page.")
 @_OUTPUT
 @_HTML
 @json_option
-def report(
-    reports: tuple[Path, ...], title: str, output: Path | None, html: Path | None, as_json: bool
-) -> None:
+def report(reports: tuple[Path, ...], title: str, out: Path | None, html: Path | None, as_json: bool) -> None:
     """Put saved reports side by side, of any bundles and devices."""
     from edgeemb.report.comparison import join, read_comparison
 
-    _give(join([read_comparison(path) for path in reports]), title, output, html, as_json=as_json)
+    _give(join([read_comparison(path) for path in reports]), title, out, html, as_json=as_json)
 
 
-def _give(result: Comparison, title: str, output: Path | None, html: Path | None, *, as_json: bool) -> None:
+@click.command()
+@json_option
+def devices(as_json: bool) -> None:
+    """List what a bundle can be measured on."""
+    from edgeemb.devices import attached
+    from edgeemb.devices import devices as all_devices
+
+    known = [*all_devices(), *attached()]
+    print_result(
+        as_json,
+        lambda: [vars(device) for device in known],
+        lambda console: show.print_devices(console, known),
+    )
+
+
+def _give(result: Comparison, title: str, out: Path | None, html: Path | None, *, as_json: bool) -> None:
     """Save, draw and print what was measured."""
     from edgeemb.report import print_comparison, write_page
     from edgeemb.report.comparison import write_comparison
 
-    if output is not None:
-        write_comparison(output, result)
+    if out is not None:
+        write_comparison(out, result)
     if html is not None:
         write_page(html, result, title)
     single = result.reports[0] if len(result.reports) == 1 else None

@@ -6,36 +6,12 @@ import json
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-FOLDER = click.Path(path_type=Path)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
-ops_option = click.option(
-    "--ops",
-    type=click.Choice(["auto", "builtin", "custom"]),
-    default="auto",
-    show_default=True,
-    help="Lookup to use.",
-)
-
-
-def numbers(text: str | None, option: str) -> tuple[int, ...]:
-    """The whole numbers of an option, with commas between.
-
-    :param text: as written; None or empty for none.
-    :param option: what it is called, for the error.
-    :raises UsageError: if it is anything else.
-    """
-    try:
-        return tuple(int(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise click.UsageError(
-            f"{option} {text}: write whole numbers with commas between, such as 16,128"
-        ) from None
 
 
 def print_result(as_json: bool, values: Callable[[], Any], draw: Callable[[Console], None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from edgeemb.errors import InputError
 
@@ -14,23 +15,22 @@ class ProfilePlan:
 
     :param lengths: sequence lengths in tokens.
     :param threads: thread counts.
-    :param runs: inferences for each latency; None takes what the budget allows, 100 at least unless they
-        are very slow.
-    :param ops: ``auto``, ``builtin`` or ``custom`` lookups.
+    :param runs: inferences for each latency; by default as many as the budget allows, and 100 at least unless they are very slow.
+    :param ops: lookups to use.
     :param ops_profile: also measure the cost by operator, at the first length that the bundle takes.
     :param budget_s: seconds for each latency.
-    :param cores: ``all``, or the ``big`` or ``little`` ones of a phone.
-    :param runtime_lib: the runtime's shared library for a phone, or None.
+    :param cores: cores of a phone to run on; big ones have the highest clock, little ones the lowest.
+    :param runtime_lib: shared library of the runtime for a phone, for example libonnxruntime.so.
     :raises InputError: if a number makes no sense.
     """
 
     lengths: tuple[int, ...] = (16, 128)
     threads: tuple[int, ...] = (1,)
     runs: int | None = None
-    ops: str = "auto"
+    ops: Literal["auto", "builtin", "custom"] = "auto"
     ops_profile: bool = False
     budget_s: float = 1.0
-    cores: str = "all"
+    cores: Literal["all", "big", "little"] = "all"
     runtime_lib: Path | None = None
 
     def __post_init__(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgeemb.exporters.options import Body, ExportOptions, Ops
 from edgeemb.progress import Steps, no_steps
 
 if TYPE_CHECKING:
@@ -14,45 +14,40 @@ if TYPE_CHECKING:
 
 
 def export(
-    model: LoadedModel | Any,
+    model: LoadedModel | str | Path,
     out: str | Path | None = None,
     *,
     target: str | None = None,
     table: str | Sequence[str] | Mapping[str, str] = (),
+    body: Body | None = None,
     runtime: str | None = None,
-    ops: str | None = None,
-    body: str | None = None,
+    ops: Ops | None = None,
     vocab: Sequence[str] = (),
-    frequency: str | Path | None = None,
+    corpus: str | Path | None = None,
     lengths: Sequence[int] = (),
-    tables_apart: bool = False,
     force: bool = False,
-    as_zip: bool = False,
-    seed: int = 0,
-    command: str | None = None,
-    load: Mapping[str, Any] = MappingProxyType({}),
+    options: ExportOptions | None = None,
+    command: str = "edgeemb.export",
     progress: Steps = no_steps,
 ) -> Path:
     """Compress a model's tables, write it for a target, and check the result against the original.
 
     The bundle is written to a temporary folder and renamed when complete: an export that fails leaves nothing behind.
 
-    :param model: what `edgeemb.load` gives, or anything that it takes.
+    :param model: what `edgeemb.load` gives, or a folder, a hub name or a finished file.
     :param out: the bundle's folder (or zip file); by default ``<model>-<target>`` in the current folder.
-    :param target: name of a target; None for this machine.
-    :param table: a table spec, a list of ``spec`` and ``name=spec``, or a mapping from table to spec.
-    :param runtime: ``onnx`` and so on; by default the target's.
-    :param ops: ``builtin`` or ``custom``; by default the target's.
-    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``; by default the target's.
-    :param vocab: vocabulary selections, such as ``keep:corpus.txt,min=2``; empty keeps every token.
-    :param frequency: a corpus whose token frequencies weight the fit of the word table, or None.
-    :param lengths: sequence lengths for runtimes with fixed shapes; empty for their default.
-    :param tables_apart: put the tables into a file of their own (ExecuTorch: ``tables.ptd``).
-    :param force: replace what stands at `out`.
-    :param as_zip: write one zip file instead of a folder.
-    :param seed: equal seeds give equal bundles.
+    :param target: what to export for, a name that 'edgeemb targets' lists; by default this machine.
+    :param table: how to store a table: a spec such as ``int4:block=32`` for the word table, ``name=spec`` for another, ``auto:budget=2MB`` or
+        ``auto:cosine=.99`` to let the planner choose. A sequence for several, or a mapping from table to spec.
+    :param body: precision of everything else; by default the target's. ``keep`` leaves a finished model as it is.
+    :param runtime: format of the model; by default the target's.
+    :param ops: standard ops alone, or native kernels too; by default the target's.
+    :param vocab: keep only some tokens, for example ``keep:corpus.txt,min=2`` or ``top:16000:corpus.txt``; a sequence of selections.
+    :param corpus: text whose token frequencies weight the fit of the word table.
+    :param lengths: sequence lengths in tokens, for runtimes with fixed shapes; by default the runtime's.
+    :param force: replace what stands at the output.
+    :param options: what is seldom said: see `ExportOptions`. Those about loading are for a model that is not loaded yet.
     :param command: what the manifest gives as the command that wrote it.
-    :param load: options of `edgeemb.load`, for a model that is given by name.
     :param progress: told what is being done.
     :return: the path of the bundle.
     :raises SpecError: if a spec, target, runtime or option is not known.
@@ -61,20 +56,25 @@ def export(
     """
     from edgeemb.exporters.pipeline import Options, run
 
-    options = Options(
+    more = options or ExportOptions()
+    wanted = Options(
         target=target,
         table=table,
         runtime=runtime,
         ops=ops,
         body=body,
         vocab=tuple(vocab),
-        frequency=None if frequency is None else Path(frequency),
+        corpus=None if corpus is None else Path(corpus),
         lengths=tuple(lengths),
-        tables_apart=tables_apart,
+        tables_apart=more.tables_apart,
         force=force,
-        as_zip=as_zip,
-        seed=seed,
-        command=command or "edgeemb.export",
-        load=load,
+        as_zip=more.as_zip,
+        seed=more.seed,
+        command=command,
+        load={
+            "max_length": more.max_length,
+            "tokenizer": more.tokenizer,
+            "allow_pickle": more.allow_pickle,
+        },
     )
-    return run(model, None if out is None else Path(out), options, progress)
+    return run(model, None if out is None else Path(out), wanted, progress)

@@ -68,7 +68,7 @@ class Options:
     ops: str | None
     body: str | None
     vocab: tuple[str, ...]
-    frequency: Path | None
+    corpus: Path | None
     lengths: tuple[int, ...]
     tables_apart: bool
     force: bool
@@ -97,7 +97,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     runtime, body = _suited(original, options, target, runtime)
     if options.tables_apart and runtime != "executorch":
         raise SpecError(
-            f"{runtime} models keep their tables as they are: --tables-in-ptd is for --runtime executorch"
+            f'{runtime} models keep their tables as they are: `tables_apart` is for runtime="executorch"'
         )
     write = writer_for(runtime)
     model, vocabulary = original, None
@@ -113,7 +113,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             planned = plan(
                 model,
                 goal,
-                corpus=options.frequency,
+                corpus=options.corpus,
                 seed=options.seed,
                 progress=lambda done, total: progress("plan", done, total),
             )
@@ -121,7 +121,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         tables = fit_tables(
             model,
             specs,
-            corpus=options.frequency,
+            corpus=options.corpus,
             seed=options.seed,
             progress=lambda done, total: progress("fit", done, total),
         )

@@ -162,7 +162,7 @@ class LoadedModel(ABC):
         """
         raise SpecError(
             f"{self.name} is a finished model, which may hold token ids anywhere, so its vocabulary cannot be shrunk: "
-            "leave --vocab out"
+            "leave `vocab` out"
         )
 
     @abstractmethod

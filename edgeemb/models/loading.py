@@ -4,15 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from edgeemb.errors import ModelError
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.trained import INDEX
 
+if TYPE_CHECKING:
+    from torch.nn import Module
+
+
+@overload
+def load(
+    source: str | Path,
+    *,
+    allow_pickle: bool = ...,
+    name: str | None = ...,
+    max_length: int | None = ...,
+    revision: str | None = ...,
+    tokenizer: str | Path | None = ...,
+) -> LoadedModel: ...
+
+
+@overload
+def load(
+    source: Module,
+    *,
+    example_inputs: Sequence[Any] | Mapping[str, Any],
+    axes: Mapping[str, Sequence[str | int]] | None = ...,
+    name: str | None = ...,
+) -> LoadedModel: ...
+
 
 def load(
-    source: Any,
+    source: str | Path | Module,
     *,
     example_inputs: Sequence[Any] | Mapping[str, Any] | None = None,
     axes: Mapping[str, Sequence[str | int]] | None = None,

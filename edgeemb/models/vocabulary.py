@@ -31,11 +31,11 @@ def prune_model(
     """
     if model.tokenizer_json is None:
         raise SpecError(
-            f"{model.name} has no tokenizer, so its vocabulary cannot be shrunk: leave --vocab out"
+            f"{model.name} has no tokenizer, so its vocabulary cannot be shrunk: leave `vocab` out"
         )
     if model.fitted:
         raise SpecError(
-            f"{model.name} holds a trained table, whose rows belong to its own tokens: leave --vocab out, or give it to edgeemb adapt"
+            f"{model.name} holds a trained table, whose rows belong to its own tokens: leave `vocab` out, or give it to edgeemb.adapt"
         )
     pruned = prune(
         model.tokenizer_json,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from edgeemb.bundle.reading import checked
 from edgeemb.devices import find_device, profile_on
@@ -25,8 +25,7 @@ from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, InputError, NativeError
 from edgeemb.files import read_json, write_text
 from edgeemb.progress import Progress, silent
-from edgeemb.report.evaluation import evaluate_classes, evaluate_sts
-from edgeemb.runtimes import open_bundle
+from edgeemb.report.evaluation import evaluate
 
 
 @dataclass(frozen=True)
@@ -50,25 +49,28 @@ def compare(
     bundles: Sequence[str | Path],
     plan: ProfilePlan | None = None,
     *,
-    sts: Path | None = None,
-    classes: tuple[Path, Path] | None = None,
+    sts: str | Path | None = None,
+    train: str | Path | None = None,
+    test: str | Path | None = None,
     progress: Progress = silent,
 ) -> Comparison:
     """Measure bundles on this machine, in turns.
 
     :param bundles: the bundles' folders; ratios refer to the first one.
-    :param plan: what to measure.
-    :param sts: scored sentence pairs (`edgeemb.text.pairs.read_pairs`) to evaluate each bundle on, or None.
-    :param classes: labelled texts to train and to test a classifier (`edgeemb.text.pairs.read_labelled`), or None.
+    :param plan: what to measure: see `ProfilePlan`.
+    :param sts: scored sentence pairs to evaluate on: score, sentence, sentence; separated by tabs.
+    :param train: labelled texts to train a classifier on: text, label; separated by a tab.
+    :param test: labelled texts to test the classifier on.
     :param progress: called with (steps done, steps in all) of the measurement on the device.
     :return: a report per bundle, with its quality among the measurements.
     :raises BundleError: if a bundle cannot be opened.
     :raises DeviceError: if a measuring process fails.
     :raises InputError: if the data cannot be used.
+    :raises SpecError: if one of `train` and `test` is given alone.
     """
     plan = plan or ProfilePlan()
     # Quality first: unusable data shows at once, not after minutes of measuring.
-    qualities = [quality(bundle, plan.ops, sts=sts, classes=classes) for bundle in bundles]
+    qualities = [_quality(bundle, plan.ops, sts, train, test) for bundle in bundles]
     reports, ratios = side_by_side(bundles, plan, progress=progress)
     return Comparison(
         tuple(
@@ -77,6 +79,54 @@ def compare(
         ),
         ratios,
     )
+
+
+@overload
+def profile(
+    bundle: str | Path,
+    device: str = ...,
+    plan: ProfilePlan | None = ...,
+    *,
+    allow_missing: bool = ...,
+    progress: Progress = ...,
+) -> Report: ...
+
+
+@overload
+def profile(
+    bundle: str | Path,
+    device: list[str] | tuple[str, ...],
+    plan: ProfilePlan | None = ...,
+    *,
+    allow_missing: bool = ...,
+    progress: Progress = ...,
+) -> Comparison: ...
+
+
+def profile(
+    bundle: str | Path,
+    device: str | list[str] | tuple[str, ...] = "host",
+    plan: ProfilePlan | None = None,
+    *,
+    allow_missing: bool = False,
+    progress: Progress = silent,
+) -> Report | Comparison:
+    """Measure a bundle: size, load time, latency, instructions and memory, on one device or several.
+
+    :param bundle: the bundle's folder or zip file.
+    :param device: what to measure on, a name that 'edgeemb devices' lists; a sequence of names for several.
+    :param plan: what to measure: see `ProfilePlan`.
+    :param allow_missing: report why a device cannot be used instead of failing.
+    :param progress: called with (steps done, steps in all) of each device.
+    :return: the report; for a sequence of devices, their reports side by side.
+    :raises SpecError: if there is no such device.
+    :raises EdgeembError: if a device cannot be used, unless that is allowed.
+    """
+    devices = [device] if isinstance(device, str) else list(device)
+    result = profile_on_all(
+        Path(bundle), devices, plan or ProfilePlan(), allow_missing=allow_missing, progress=progress
+    )
+    return result.reports[0] if isinstance(device, str) else result
 
 
 def profile_on_all(
@@ -172,28 +222,21 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
     write_text(path, text + "\n")
 
 
-def quality(
+def _quality(
     bundle: str | Path,
-    ops: str = "auto",
-    *,
-    sts: Path | None = None,
-    classes: tuple[Path, Path] | None = None,
+    ops: str,
+    sts: str | Path | None,
+    train: str | Path | None,
+    test: str | Path | None,
 ) -> tuple[Measurement, ...]:
-    """Quality of a bundle as measurements; what there is no data for is not among them.
-
-    :param bundle: the bundle's folder.
-    :param ops: ``auto``, ``builtin`` or ``custom`` lookups.
-    :param sts: scored sentence pairs, or None.
-    :param classes: labelled texts to train and to test a classifier, or None.
-    """
-    found = []
-    if sts is None and classes is None:
+    """Quality of a bundle as measurements; what there is no data for is not among them."""
+    if sts is None and train is None and test is None:
         return ()
-    with open_bundle(bundle, ops=ops, verify_files=False) as session:
-        if sts is not None:
-            result = evaluate_sts(session, sts)
-            found.append(Measurement("spearman_percent", result.spearman, runs=result.pairs))
-        if classes is not None:
-            accuracy = evaluate_classes(session, *classes)
-            found.append(Measurement("accuracy_percent", accuracy.accuracy, runs=accuracy.test))
-    return tuple(found)
+    found = evaluate(bundle, sts=sts, train=train, test=test, ops=ops)
+    measurements = []
+    if found.sts is not None:
+        measurements.append(Measurement("spearman_percent", found.sts.spearman, runs=found.sts.pairs))
+    if found.classes is not None:
+        accuracy = found.classes
+        measurements.append(Measurement("accuracy_percent", accuracy.accuracy, runs=accuracy.test))
+    return tuple(measurements)

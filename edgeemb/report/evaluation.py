@@ -10,9 +10,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import EdgeembError, InputError
+from edgeemb.errors import EdgeembError, InputError, SpecError
 from edgeemb.metrics import cosine, spearman
-from edgeemb.progress import Progress, silent
+from edgeemb.progress import Progress, Steps, no_steps, silent
+from edgeemb.runtimes import open_bundle
 from edgeemb.text.pairs import read_labelled, read_pairs
 
 #: Texts between two reports of progress; large enough that sorting by length within them pays.
@@ -66,6 +67,61 @@ class ClassesResult:
     def to_json(self) -> dict[str, float | int]:
         """The result as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What an evaluation found.
+
+    :param sts: the result on sentence pairs, or None.
+    :param classes: the result of the classifier, or None.
+    """
+
+    sts: StsResult | None = None
+    classes: ClassesResult | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The results that there are, as JSON values."""
+        return {name: result for name, result in asdict(self).items() if result is not None}
+
+
+def evaluate(
+    bundle: str | Path | Encoder,
+    *,
+    sts: str | Path | None = None,
+    train: str | Path | None = None,
+    test: str | Path | None = None,
+    ops: str = "auto",
+    progress: Steps = no_steps,
+) -> Quality:
+    """Measure the quality of embeddings on your data.
+
+    :param bundle: a bundle, an open session, or anything else with an ``encode`` like a session's.
+    :param sts: scored sentence pairs to evaluate on: score, sentence, sentence; separated by tabs.
+    :param train: labelled texts to train a classifier on: text, label; separated by a tab.
+    :param test: labelled texts to test the classifier on.
+    :param ops: lookups that a bundle is opened with: ``auto``, ``builtin`` or ``custom``.
+    :param progress: told what is being done.
+    :return: Spearman correlation and accuracy, of what there is data for.
+    :raises SpecError: if no data is given, or one of `train` and `test` is given alone.
+    :raises InputError: if the data cannot be used.
+    :raises BundleError: if the bundle cannot be opened.
+    """
+    if (train is None) != (test is None):
+        raise SpecError("`train` and `test` belong together: give both")
+    if sts is None and train is None:
+        raise SpecError("there is nothing to evaluate on: give `sts`, or `train` and `test`")
+    if isinstance(bundle, str | Path):
+        with open_bundle(bundle, ops=ops) as session:
+            return evaluate(session, sts=sts, train=train, test=test, progress=progress)
+    pairs = classes = None
+    if sts is not None:
+        pairs = evaluate_sts(bundle, Path(sts), progress=lambda done, total: progress("sts", done, total))
+    if train is not None and test is not None:
+        classes = evaluate_classes(
+            bundle, Path(train), Path(test), progress=lambda done, total: progress("classes", done, total)
+        )
+    return Quality(pairs, classes)
 
 
 def evaluate_sts(

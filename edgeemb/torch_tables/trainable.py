@@ -260,5 +260,5 @@ def _stored(values: Tensor, stored: np.dtype[Any], what: str) -> NDArray[Any]:
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(values.detach().cpu().numpy()).astype(stored)
     if not np.isfinite(array).all():
-        raise TrainingError(f"{what} of the table has grown beyond {stored}: train with a smaller --table-lr")
+        raise TrainingError(f"{what} of the table has grown beyond {stored}: train with a smaller `table_lr`")
     return array

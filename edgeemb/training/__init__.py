@@ -4,54 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeemb.errors import EdgeembError
 from edgeemb.progress import Steps, no_steps
+from edgeemb.training.settings import Classifier, Grid, Losses, RunSettings, StudentShape, TrainingSettings
 
 if TYPE_CHECKING:
-    from edgeemb.training.adapting import Trained
+    from edgeemb.models.base import LoadedModel
     from edgeemb.training.loop.task import Watch
+    from edgeemb.training.result import Trained
 
 
 def adapt(
-    model: Any,
+    model: LoadedModel | str | Path,
     out: str | Path,
     *,
     corpus: Sequence[str | Path],
     table: str | Sequence[str] | Mapping[str, str] = (),
     vocab: Sequence[str] = (),
-    body: str = "fp32",
-    train: str = "all",
-    losses: Sequence[str] | Mapping[str, float] = (),
+    body: Grid = "fp32",
+    learn: str = "all",
+    steps: int = 1000,
+    lr: float = 1e-4,
+    losses: Losses | None = None,
+    settings: TrainingSettings | None = None,
     resume: bool = False,
     force: bool = False,
-    command: str | None = None,
+    command: str = "edgeemb.adapt",
     progress: Steps = no_steps,
     watch: Watch | None = None,
-    **settings: Any,
 ) -> Trained:
     """Put compressed tables into a sentence encoder and train it back to the original on plain text.
 
     The result is a folder that sentence-transformers, transformers and `edgeemb.load` read, with the trained tables in it; exporting it
     stores what was trained, to the bit. A checkpoint lies beside it in ``<out>.checkpoint``.
 
-    :param model: what `edgeemb.load` gives, or anything that it takes.
+    :param model: what `edgeemb.load` gives, or a folder or a hub name.
     :param out: the folder to write.
-    :param corpus: UTF-8 text files, or folders of ``*.txt`` files.
-    :param table: a spec for the word table, ``name=spec`` for others, or a mapping; nothing leaves the tables as they are.
-    :param vocab: vocabulary selections, such as ``top:8000:corpus.txt``; empty keeps every token.
-    :param body: ``int8`` or ``int4`` to train the body for being exported in that precision, else ``fp32``.
-    :param train: which weights of the body learn: ``all``, ``none`` or ``last:<layers>``.
-    :param losses: weights of the losses, as ``name=weight`` or a mapping; see `edgeemb.training.settings.Losses`.
-    :param resume: go on from the checkpoint.
-    :param force: replace what stands at `out`.
+    :param corpus: plain text to learn from: UTF-8 files, or folders of ``*.txt`` files.
+    :param table: table to put in: a spec such as ``pq:m=32`` for the word table, ``name=spec`` for another. A sequence for several, or a
+        mapping from table to spec. By default the tables stay as they are.
+    :param vocab: keep only some tokens, for example ``top:8000:corpus.txt``; a sequence of selections.
+    :param body: precision that the body is trained to be exported in.
+    :param learn: which weights of the body learn: ``all``, ``none`` or ``last:LAYERS``.
+    :param steps: updates of the weights.
+    :param lr: peak learning rate of the body.
+    :param losses: weights of the losses, for example ``Losses(tokens=0.5)``.
+    :param settings: everything else about the training: see `TrainingSettings`.
+    :param resume: continue from the checkpoint beside the output.
+    :param force: replace what stands at the output.
     :param command: what the folder gives as the command that wrote it.
     :param progress: told what is being done.
     :param watch: told after every step of the training.
-    :param settings: fields of `edgeemb.training.settings.Settings`, such as ``steps`` and ``lr``.
     :return: where the model is and how the training went.
     :raises SpecError: if a spec or a setting is not possible.
     :raises InputError: if the corpus cannot be used.
@@ -59,77 +65,64 @@ def adapt(
     :raises TrainingError: if training diverges or is interrupted, or the checkpoint is of another training.
     :raises ExportError: if `out` exists.
     """
+    run = RunSettings.of(settings or TrainingSettings(), steps, lr)
     with needs_extra():
-        from edgeemb.training.adapting import Plan, run_adapt
+        from edgeemb.training.adapting import Adaptation, run_adapt
         from edgeemb.training.loop.task import unwatched
-        from edgeemb.training.settings import Losses, Settings, parse_losses
-    plan = Plan(
+    plan = Adaptation(
         table=table,
         corpus=tuple(Path(path) for path in corpus),
         out=Path(out),
         vocab=tuple(vocab),
         body=body,
-        learn=train,
-        losses=parse_losses(losses, Losses()),
-        settings=Settings(**settings),
+        learn=learn,
+        losses=losses or Losses(),
+        settings=run,
         resume=resume,
         force=force,
-        command=command or "edgeemb.adapt",
+        command=command,
     )
     return run_adapt(model, plan, progress, watch or unwatched)
 
 
 def distill(
-    teacher: Any,
+    teacher: LoadedModel | str | Path,
     out: str | Path,
     *,
     corpus: Sequence[str | Path] = (),
-    layers: int = 2,
-    hidden: int = 0,
-    heads: int = 0,
-    init: str = "fresh",
-    tokenizer: str = "teacher",
-    width: int = 16,
-    max_length: int = 128,
     table: str | None = None,
-    classes: str | Path | None = None,
-    test: str | Path | None = None,
-    class_steps: int = 1000,
-    class_lr: float = 5e-4,
-    body: str = "fp32",
-    losses: Sequence[str] | Mapping[str, float] = (),
+    body: Grid = "fp32",
+    steps: int = 1000,
+    lr: float = 5e-4,
+    student: StudentShape | None = None,
+    classifier: Classifier | None = None,
+    losses: Losses | None = None,
+    settings: TrainingSettings | None = None,
     resume: bool = False,
     force: bool = False,
-    command: str | None = None,
+    command: str = "edgeemb.distill",
     progress: Steps = no_steps,
     watch: Watch | None = None,
-    **settings: Any,
 ) -> Trained:
     """Make a small student of a sentence encoder, and a classifier of the student if labelled texts are given.
 
-    :param teacher: what `edgeemb.load` gives, or anything that it takes.
+    :param teacher: what `edgeemb.load` gives, or a folder or a hub name.
     :param out: the folder to write.
-    :param corpus: UTF-8 text files, or folders of ``*.txt`` files; may be left out with `classes`, whose texts are learnt from too.
-    :param layers: transformer layers.
-    :param hidden: elements of a token state; 0 for the teacher's.
-    :param heads: attention heads; 0 for one per 32 elements.
-    :param init: ``first`` for the teacher's first layers, ``fresh`` for random weights.
-    :param tokenizer: ``teacher``, or ``words`` for no vocabulary: rows are then computed from the bytes of words.
-    :param width: bytes of a word at most, with ``words``.
-    :param max_length: tokens of the longest text; 0 for the teacher's.
-    :param table: spec of the word table; with ``words`` an ``ngram`` spec.
-    :param classes: ``text<TAB>label`` lines to train a classifier head on, end to end.
-    :param test: such lines to test it on.
-    :param class_steps: updates of the classifier.
-    :param class_lr: its peak learning rate.
-    :param body: ``int8`` or ``int4`` to train for being exported in that precision, else ``fp32``.
+    :param corpus: plain text to learn from: UTF-8 files, or folders of ``*.txt`` files. May be left out where labelled texts are
+        given, which are learnt from too.
+    :param table: spec of the word table, for example ``int4``, or an ``ngram`` spec for a student that reads words.
+    :param body: precision that the body is trained to be exported in.
+    :param steps: updates of the weights.
+    :param lr: peak learning rate of the body.
+    :param student: what the student looks like: see `StudentShape`.
+    :param classifier: a classifier head to train on labelled texts: see `Classifier`.
     :param losses: weights of the losses; by default those that compare what has the same size.
-    :param resume: go on from the checkpoint.
-    :param force: replace what stands at `out`.
+    :param settings: everything else about the training: see `TrainingSettings`.
+    :param resume: continue from the checkpoint beside the output.
+    :param force: replace what stands at the output.
     :param command: what the folder gives as the command that wrote it.
     :param progress: told what is being done.
     :param watch: told after every step of the training.
-    :param settings: fields of `edgeemb.training.settings.Settings`, such as ``steps`` and ``lr``.
     :return: where the model is and how the training went.
     :raises SpecError: if a spec, a size or a setting is not possible.
     :raises InputError: if a file cannot be used, or the test has labels that the training lacks.
@@ -137,26 +130,28 @@ def distill(
     :raises TrainingError: if training diverges or is interrupted, or the checkpoint is of another training.
     :raises ExportError: if `out` exists.
     """
+    shared = settings or TrainingSettings()
+    run = RunSettings.of(shared, steps, lr)
     with needs_extra():
-        from edgeemb.training.distilling import StudentPlan, run_distill
+        from edgeemb.training.distilling import Head, StudentPlan, run_distill
         from edgeemb.training.loop.task import unwatched
-        from edgeemb.training.settings import Losses, Settings, parse_losses
-        from edgeemb.training.small import Shape
-    common = Settings(**{"lr": 5e-4, **settings})
+    head = None
+    if classifier is not None:
+        test = None if classifier.test is None else Path(classifier.test)
+        head_settings = RunSettings.of(shared, classifier.class_steps, classifier.class_lr)
+        head = Head(Path(classifier.train), test, head_settings)
     plan = StudentPlan(
-        shape=Shape(layers, hidden, heads, init, tokenizer, width, max_length),
+        shape=student or StudentShape(),
         table=table,
         corpus=tuple(Path(path) for path in corpus),
-        classes=None if classes is None else Path(classes),
-        test=None if test is None else Path(test),
+        head=head,
         out=Path(out),
         body=body,
-        losses=parse_losses(losses, Losses()) if losses else None,
-        settings=common,
-        class_settings=replace(common, steps=class_steps, lr=class_lr),
+        losses=losses,
+        settings=run,
         resume=resume,
         force=force,
-        command=command or "edgeemb.distill",
+        command=command,
     )
     return run_distill(teacher, plan, progress, watch or unwatched)
 

@@ -24,15 +24,16 @@ from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
 from edgeemb.training.loop.task import Watch, unwatched
+from edgeemb.training.result import Trained
 from edgeemb.training.saving import save_model
-from edgeemb.training.settings import Losses, Settings
+from edgeemb.training.settings import Losses, RunSettings
 from edgeemb.training.student import copied, fit_start, put_tables, take_tables
 from edgeemb.training.texts import read_texts, split_held_out
 from edgeemb.vocabulary import parse_vocab
 
 
 @dataclass(frozen=True)
-class Plan:
+class Adaptation:
     """What is to be trained; see `edgeemb.training.adapt`."""
 
     table: str | Sequence[str] | Mapping[str, str]
@@ -42,41 +43,13 @@ class Plan:
     body: str
     learn: str
     losses: Losses
-    settings: Settings
+    settings: RunSettings
     resume: bool
     force: bool
     command: str
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training gave.
-
-    :param path: the model's folder.
-    :param texts: different texts that were learnt from.
-    :param start: held-out score before training.
-    :param best: held-out score of the saved weights.
-    :param best_step: the step that they come from.
-    :param steps: steps made.
-    :param tables: bytes of each trained table, by alias.
-    :param accuracy: test texts with the right label, in percent; None without a test.
-    """
-
-    path: Path
-    texts: int
-    start: float
-    best: float
-    best_step: int
-    steps: int
-    tables: dict[str, int]
-    accuracy: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        return {**asdict(self), "path": str(self.path)}
-
-
-def run_adapt(source: Model | Any, plan: Plan, steps: Steps, watch: Watch = unwatched) -> Trained:
+def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch = unwatched) -> Trained:
     """Put compressed tables into a model and train it back to itself; see `edgeemb.training.adapt`.
 
     :param source: the model, or what `edgeemb.load` takes.
@@ -130,14 +103,14 @@ def _task(
     teacher: Model,
     learnt: Sequence[str],
     held_out: Sequence[str],
-    plan: Plan,
+    plan: Adaptation,
     group: Group,
-) -> tuple[Distillation, Settings]:
-    device = group.device(find_device(plan.settings.device))
+) -> tuple[Distillation, RunSettings]:
+    device = group.device(find_device(plan.settings.torch_device))
     half = in_half(plan.settings.precision, device)
     torch.manual_seed(plan.settings.seed)
     teacher = copied(teacher)
-    length = plan.settings.length
+    length = plan.settings.train_length
     task = Distillation(
         States(encoder_of(student)),
         States(encoder_of(teacher)),
@@ -147,7 +120,7 @@ def _task(
         device,
         half,
     )
-    return task, replace(plan.settings, device=str(device))
+    return task, replace(plan.settings, torch_device=str(device))
 
 
 def checkpoint_folder(out: Path) -> Path:
@@ -164,7 +137,7 @@ def check_output(out: Path, force: bool) -> None:
     :raises ExportError: if there is something, and it is not to be replaced.
     """
     if out.exists() and not force:
-        raise ExportError(f"{out} exists: choose another output, or replace it with --force")
+        raise ExportError(f"{out} exists: choose another output, or replace it with force=True")
 
 
 def save_trained(model: Model, out: Path, *, force: bool, training: Mapping[str, Any]) -> None:
@@ -200,19 +173,19 @@ def start_of(outcome: Outcome) -> float:
     return float(outcome.history[0]["score"]) if outcome.history else float("nan")
 
 
-def _identity(teacher: Model, texts: Iterable[str], plan: Plan) -> dict[str, str]:
+def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[str, str]:
     """What must be the same for a checkpoint to be taken up; rates, steps, device and precision may change."""
-    tables = plan.table if isinstance(plan.table, Mapping) else list(plan.table)
+    tables = plan.table if isinstance(plan.table, str | Mapping) else list(plan.table)
     return {
         "model": digest_of_model(teacher),
         "corpus": digest_of_texts(texts),
         "table": str(tables),
         "vocab": ", ".join(plan.vocab),
         "body": plan.body,
-        "train": plan.learn,
+        "learn": plan.learn,
         "loss": str(asdict(plan.losses)),
         "batch": str(plan.settings.batch),
-        "length": str(plan.settings.length),
+        "train_length": str(plan.settings.train_length),
         "seed": str(plan.settings.seed),
     }
 
@@ -240,14 +213,14 @@ def digest_of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _training(outcome: Outcome, plan: Plan, texts: int) -> dict[str, Any]:
+def _training(outcome: Outcome, plan: Adaptation, texts: int) -> dict[str, Any]:
     return {
         "command": plan.command,
         "texts": texts,
         "settings": asdict(plan.settings),
         "losses": asdict(plan.losses),
         "body": plan.body,
-        "train": plan.learn,
+        "learn": plan.learn,
         "best_score": outcome.best,
         "best_step": outcome.best_step,
         "history": outcome.history,

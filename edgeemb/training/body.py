@@ -8,15 +8,16 @@ are those of the last forward pass.
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgeemb.errors import SpecError
 from edgeemb.torch_tables.rounding import round_through
+from edgeemb.training.settings import Grid
 
-#: Precisions of the body that can be trained for.
-GRIDS = ("fp32", "int8", "int4")
 #: Weights that share a scale at 4 bits, as in `edgeemb.exporters.onnx.body`.
 _BLOCK = 32
 _LARGEST = 127.0
@@ -56,11 +57,11 @@ def quantize_body(module: nn.Module, grid: str) -> None:
     """Keep the weights of a body's linear layers on a grid from now on.
 
     :param module: a `SentenceEncoder` or `SequenceClassifier`.
-    :param grid: one of `GRIDS`.
+    :param grid: one of `Grid`.
     :raises SpecError: if it is none of them.
     """
-    if grid not in GRIDS:
-        raise SpecError(f"body '{grid}' is not trained for: use {', '.join(GRIDS)}")
+    if grid not in get_args(Grid):
+        raise SpecError(f"body '{grid}' is not trained for: use {', '.join(get_args(Grid))}")
     if grid == "fp32":
         return
     for name, layer in module.named_modules():
@@ -94,7 +95,7 @@ def free_body(module: nn.Module, part: str) -> None:
         return
     layers = layers_of(module)
     if word != "last" or not number.isdigit() or not 1 <= int(number) <= len(layers):
-        raise SpecError(f"train '{part}' is not possible: use all, none or last:1 to last:{len(layers)}")
+        raise SpecError(f"learn '{part}' is not possible: use all, none or last:1 to last:{len(layers)}")
     module.requires_grad_(False)
     for layer in list(layers)[-int(number) :]:
         layer.requires_grad_(True)

@@ -189,16 +189,16 @@ def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEnc
     mine, theirs = (_sizes(encoder) for encoder in (student, teacher))
     if weights.cosine and mine["vector"] != theirs["vector"]:
         raise SpecError(
-            f"the student's embeddings have {mine['vector']} elements, the teacher's {theirs['vector']}: use --loss cosine=0"
+            f"the student's embeddings have {mine['vector']} elements, the teacher's {theirs['vector']}: give the loss cosine the weight 0"
         )
     if (weights.tokens or weights.layers) and mine["hidden"] != theirs["hidden"]:
         raise SpecError(
             f"the student's token states have {mine['hidden']} elements, the teacher's {theirs['hidden']}: "
-            "use --loss tokens=0,layers=0"
+            "give the losses tokens and layers the weight 0"
         )
     if weights.layers and mine["layers"] != theirs["layers"]:
         raise SpecError(
-            f"the student has {mine['layers']} layers, the teacher {theirs['layers']}: use --loss layers=0"
+            f"the student has {mine['layers']} layers, the teacher {theirs['layers']}: give the loss layers the weight 0"
         )
 
 

@@ -23,7 +23,6 @@ from edgeemb.text import words
 from edgeemb.text.pairs import LabelledTexts, read_labelled
 from edgeemb.torch_tables.trainable import TrainableTable
 from edgeemb.training.adapting import (
-    Trained,
     check_output,
     checkpoint_folder,
     digest_of_model,
@@ -37,10 +36,10 @@ from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
 from edgeemb.training.loop.task import Watch, unwatched
+from edgeemb.training.result import Trained
 from edgeemb.training.saving import save_model
-from edgeemb.training.settings import Losses, Settings
+from edgeemb.training.settings import Losses, RunSettings, StudentShape
 from edgeemb.training.small import (
-    Shape,
     WordReader,
     fit_shape,
     form_of,
@@ -53,19 +52,26 @@ from edgeemb.training.texts import Ids, read_texts, split_held_out, tokenize
 
 
 @dataclass(frozen=True)
+class Head:
+    """A classifier head that is to be trained: on which texts, tested on which, and how."""
+
+    train: Path
+    test: Path | None
+    settings: RunSettings
+
+
+@dataclass(frozen=True)
 class StudentPlan:
     """What is to be made; see `edgeemb.training.distill`."""
 
-    shape: Shape
+    shape: StudentShape
     table: str | None
     corpus: tuple[Path, ...]
-    classes: Path | None
-    test: Path | None
+    head: Head | None
     out: Path
     body: str
     losses: Losses | None
-    settings: Settings
-    class_settings: Settings
+    settings: RunSettings
     resume: bool
     force: bool
     command: str
@@ -81,18 +87,19 @@ def run_distill(source: Any, plan: StudentPlan, steps: Steps, watch: Watch = unw
     """
     check_output(plan.out, plan.force)
     spec = _table_spec(plan)
-    labelled = read_labelled(plan.classes) if plan.classes else None
-    labels = number_labels(labelled, plan.classes) if labelled else None
-    test = read_labelled(plan.test) if plan.test else None
-    if test and labels:
-        check_known(test, labels.names, plan.test)
+    head = plan.head
+    labelled = read_labelled(head.train) if head else None
+    labels = number_labels(labelled, head.train) if head and labelled else None
+    test = read_labelled(head.test) if head and head.test else None
+    if head and test and labels:
+        check_known(test, labels.names, head.test)
     texts = _texts(plan, labelled)
     steps("load", 0, 0)
     teacher = source if isinstance(source, Model) else load(source)
     shape = fit_shape(plan.shape, teacher)
     learnt, held_out = split_held_out(texts, plan.settings.seed)
     maker: _Words | _Tokens
-    if shape.tokenizer == words.NAME:
+    if shape.tokens == words.NAME:
         maker = _Words(teacher, shape, spec, plan)
     else:
         maker = _Tokens(teacher, shape, spec, plan, learnt, steps)
@@ -100,8 +107,8 @@ def run_distill(source: Any, plan: StudentPlan, steps: Steps, watch: Watch = unw
     with joined() as group:
         outcomes = [_distil(maker, teacher, learnt, held_out, plan, group, identity, watch)]
         accuracy = None
-        if labelled and labels:
-            outcome, accuracy = _classify(maker, labelled, labels, test, plan, group, identity, watch)
+        if head and labelled and labels:
+            outcome, accuracy = _classify(maker, head, labelled, labels, test, plan, group, identity, watch)
             outcomes.append(outcome)
         leads = group.leads
     training = _training(plan, shape, len(learnt), outcomes, accuracy)
@@ -132,11 +139,11 @@ def _texts(plan: StudentPlan, labelled: LabelledTexts | None) -> list[str]:
 class _Words:
     """A student without a vocabulary."""
 
-    def __init__(self, teacher: Model, shape: Shape, spec: Spec | None, plan: StudentPlan) -> None:
+    def __init__(self, teacher: Model, shape: StudentShape, spec: Spec | None, plan: StudentPlan) -> None:
         self.teacher, self.shape, self.plan = teacher, shape, plan
         self.form = form_of(spec, shape, plan.settings.seed)
         self.model: WordsModel = make_words_student(shape, self.form, plan.settings.seed)
-        self.reader = WordReader(self.form, min(shape.max_length, plan.settings.length))
+        self.reader = WordReader(self.form, min(shape.max_length, plan.settings.train_length))
         quantize_body(self.model, plan.body)
 
     @property
@@ -149,7 +156,7 @@ class _Words:
         """Texts as student and teacher read them."""
         tokenizer = Tokenizer.from_str(self.teacher.tokenizer_json or "")
         prompted = [self.teacher.prompt + text for text in texts]
-        theirs = tokenize(tokenizer, prompted, self.plan.settings.length)
+        theirs = tokenize(tokenizer, prompted, self.plan.settings.train_length)
         return Reading(self.reader.read(texts), theirs, same=False)
 
     def read_own(self, texts: Sequence[str]) -> list[Ids]:
@@ -186,7 +193,7 @@ class _Tokens:
     def __init__(
         self,
         teacher: Model,
-        shape: Shape,
+        shape: StudentShape,
         spec: Spec | None,
         plan: StudentPlan,
         learnt: Sequence[str],
@@ -209,12 +216,12 @@ class _Tokens:
 
     def read(self, texts: Sequence[str]) -> Reading:
         """Texts as student and teacher read them."""
-        return read_as(self.model, self.teacher, texts, self.plan.settings.length)
+        return read_as(self.model, self.teacher, texts, self.plan.settings.train_length)
 
     def read_own(self, texts: Sequence[str]) -> list[Ids]:
         """Texts as the student reads them."""
         tokenizer = Tokenizer.from_str(self.model.tokenizer_json or "")
-        return tokenize(tokenizer, texts, min(self.model.max_length, self.plan.settings.length))
+        return tokenize(tokenizer, texts, min(self.model.max_length, self.plan.settings.train_length))
 
     def rows(self) -> nn.Module | None:
         """What makes rows of ids: the student's own table."""
@@ -249,7 +256,7 @@ def _distil(
     identity: dict[str, str],
     watch: Watch,
 ) -> Outcome:
-    device = group.device(find_device(plan.settings.device))
+    device = group.device(find_device(plan.settings.torch_device))
     losses = plan.losses or _losses_for(maker.encoder, encoder_of(teacher), maker)
     check_losses(losses, maker.encoder, encoder_of(teacher))
     texts, held = maker.read(learnt), maker.read(held_out)
@@ -276,6 +283,7 @@ def _distil(
 
 def _classify(
     maker: _Words | _Tokens,
+    head: Head,
     labelled: LabelledTexts,
     labels: Labels,
     test: LabelledTexts | None,
@@ -285,7 +293,7 @@ def _classify(
     watch: Watch,
 ) -> tuple[Outcome, float | None]:
     """Train the head and everything below it. Returns how it went, and the accuracy on the test texts in percent."""
-    device = group.device(find_device(plan.settings.device))
+    device = group.device(find_device(plan.settings.torch_device))
     maker.become_classifier(labels.names)
     texts, test_texts = maker.read_own(labelled.texts), maker.read_own(test.texts if test else ())
     module: Any = maker.model.inner if isinstance(maker, _Words) else maker.model.module
@@ -300,7 +308,7 @@ def _classify(
     place = checkpoint_folder(plan.out).with_suffix(".classes")
     outcome = train(
         task,
-        plan.class_settings,
+        head.settings,
         checkpoint=place,
         identity={**identity, "part": "classes"},
         resume=plan.resume and place.exists(),
@@ -309,7 +317,7 @@ def _classify(
     )
     if test is None or not group.leads:
         return outcome, None
-    return outcome, task.accuracy(test_texts, check_known(test, labels.names, plan.test))
+    return outcome, task.accuracy(test_texts, check_known(test, labels.names, head.test))
 
 
 def _losses_for(student: SentenceEncoder, teacher: SentenceEncoder, maker: _Words | _Tokens) -> Losses:
@@ -337,21 +345,23 @@ def _identity(
         "table": str(plan.table),
         "body": plan.body,
         "loss": str(plan.losses),
-        "batch": f"{plan.settings.batch}, {plan.class_settings.batch}",
-        "length": str(plan.settings.length),
+        "batch": str(plan.settings.batch),
+        "train_length": str(plan.settings.train_length),
         "seed": str(plan.settings.seed),
     }
 
 
 def _training(
-    plan: StudentPlan, shape: Shape, texts: int, outcomes: Sequence[Outcome], accuracy: float | None
+    plan: StudentPlan, shape: StudentShape, texts: int, outcomes: Sequence[Outcome], accuracy: float | None
 ) -> dict[str, Any]:
     return {
         "command": plan.command,
         "texts": texts,
         "shape": asdict(shape),
         "body": plan.body,
-        "settings": [asdict(settings) for settings in (plan.settings, plan.class_settings)][: len(outcomes)],
+        "settings": [
+            asdict(settings) for settings in (plan.settings, *([plan.head.settings] if plan.head else []))
+        ],
         "history": [outcome.history for outcome in outcomes],
         "best_score": [outcome.best for outcome in outcomes],
         "test_accuracy": accuracy,

@@ -53,7 +53,7 @@ def multiplies_bf16(device: torch.device) -> bool:
 def in_half(precision: str, device: torch.device) -> bool:
     """Whether to multiply matrices in bfloat16.
 
-    :param precision: one of `edgeemb.training.settings.PRECISIONS`.
+    :param precision: one of `edgeemb.training.settings.Precision`.
     :param device: where.
     """
     return precision == "bf16" or (precision == "auto" and multiplies_bf16(device))
@@ -67,12 +67,12 @@ def find_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise SpecError(f"device '{name}' is not known: use cpu or cuda") from None
+        raise SpecError(f"torch_device '{name}' is not known: use cpu or cuda") from None
     if device.type not in ("cpu", "cuda"):
-        raise SpecError(f"device '{name}' is not supported: use cpu or cuda")
+        raise SpecError(f"torch_device '{name}' is not supported: use cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SpecError(
-            f"device '{name}' is not here: PyTorch sees {torch.cuda.device_count()} GPUs, use cpu"
+            f"torch_device '{name}' is not here: PyTorch sees {torch.cuda.device_count()} GPUs, use cpu"
         )
     return device
 

@@ -1,16 +1,25 @@
-"""What a training is told: length, rates, losses, precision. Checked when it is made, before a model is loaded."""
+"""What a training is told: rates, losses, precision, the student's shape. Checked when it is made, before a model is loaded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal, get_args
 
 from edgeemb.errors import SpecError
+from edgeemb.text import words
 
-PRECISIONS = ("auto", "fp32", "bf16")
+Precision = Literal["auto", "fp32", "bf16"]
 #: Schedules of transformers that need nothing but the number of steps; each begins with a warm-up.
-SCHEDULES = ("cosine", "linear", "constant_with_warmup")
+Schedule = Literal["cosine", "linear", "constant_with_warmup"]
+#: Precisions of the body that can be trained for.
+Grid = Literal["fp32", "int8", "int4"]
+#: How a student begins.
+Init = Literal["fresh", "first"]
+#: What a student reads.
+Tokens = Literal["teacher", "words"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,7 @@ class Losses:
     :param ranking: each text's neighbours in the batch are ranked as by the teacher.
     :param tokens: the token states of the last layer point where the teacher's point.
     :param layers: the same for the embeddings and every layer.
+    :raises SpecError: if a weight is negative or not finite, or all are 0.
     """
 
     cosine: float = 1.0
@@ -36,21 +46,16 @@ class Losses:
             raise SpecError("loss weights are numbers from 0 on, and one of them must be larger than 0")
 
 
-def parse_losses(given: Sequence[str] | Mapping[str, float], base: Losses) -> Losses:
-    """Loss weights from ``name=weight`` texts, each with commas between several, or from a mapping.
+def parse_losses(texts: Sequence[str]) -> Losses:
+    """Loss weights from ``name=weight`` texts, each with commas between several; the others keep their defaults.
 
-    :param given: what replaces weights of `base`.
-    :param base: the weights where nothing is said.
+    :param texts: the texts.
     :raises SpecError: if a loss is unknown or a weight is no number.
     """
-    if isinstance(given, Mapping):
-        pairs = [(name, str(weight)) for name, weight in given.items()]
-    else:
-        items = [item for text in given for item in text.split(",") if item]
-        pairs = [(item.partition("=")[0], item.partition("=")[2]) for item in items]
     known = [field.name for field in fields(Losses)]
     weights: dict[str, float] = {}
-    for name, weight in pairs:
+    for item in (item for text in texts for item in text.split(",") if item):
+        name, _, weight = item.partition("=")
         if name not in known:
             raise SpecError(
                 f"loss '{name}' is not known: use {', '.join(known)}, such as cosine=1,tokens=0.5"
@@ -58,67 +63,145 @@ def parse_losses(given: Sequence[str] | Mapping[str, float], base: Losses) -> Lo
         try:
             weights[name] = float(weight)
         except ValueError:
-            raise SpecError(f"loss {name}={weight}: the weight is no number, write {name}=1") from None
-    return replace(base, **weights)
+            raise SpecError(f"loss {item}: the weight is no number, write {name}=1") from None
+    return replace(Losses(), **weights)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a training runs.
+class TrainingSettings:
+    """How a training runs, besides the number of steps and the learning rate.
 
-    :param steps: updates of the weights.
     :param batch: texts in a step, over all processes.
-    :param lr: peak learning rate of the body.
     :param table_lr: peak learning rate of compressed tables.
-    :param warmup: part of the steps in which the rates rise to their peaks.
-    :param schedule: how they fall afterwards; one of `SCHEDULES`.
-    :param weight_decay: of the body's matrices.
+    :param warmup: part of the steps in which the learning rates rise to their peaks.
+    :param schedule: how the learning rates fall afterwards.
+    :param weight_decay: weight decay of the body's matrices.
     :param clip: largest norm of the gradient.
-    :param length: tokens of a training text at most.
-    :param precision: of the matrix products; ``auto`` is bf16 where the processor multiplies it, the weights stay fp32.
-    :param device: ``cpu``, ``cuda`` or ``cuda:<number>``.
-    :param seed: of the order of texts and of everything random.
-    :param evaluate_every: steps between two looks at the held-out texts.
-    :param patience: such looks without a new best after which training ends; 0 for never.
+    :param train_length: cut training texts at this many tokens.
+    :param precision: precision of the matrix products; auto takes bf16 where the processor multiplies it, weights stay fp32.
+    :param torch_device: where to train: cpu, cuda or cuda:NUMBER.
+    :param seed: seed of the order of texts and of everything random.
+    :param evaluate_every: steps between two evaluations on the held-out texts.
+    :param patience: stop after so many evaluations without a new best; 0 never stops early.
     :param checkpoint_every: steps between two checkpoints.
+    :raises SpecError: if a value is not possible.
     """
 
-    steps: int = 1000
     batch: int = 64
-    lr: float = 1e-4
     table_lr: float = 1e-3
     warmup: float = 0.1
-    schedule: str = "cosine"
+    schedule: Schedule = "cosine"
     weight_decay: float = 0.01
     clip: float = 1.0
-    length: int = 64
-    precision: str = "auto"
-    device: str = "cpu"
+    train_length: int = 64
+    precision: Precision = "auto"
+    torch_device: str = "cpu"
     seed: int = 0
     evaluate_every: int = 100
     patience: int = 0
     checkpoint_every: int = 500
 
     def __post_init__(self) -> None:
-        for name in ("steps", "evaluate_every", "checkpoint_every"):
+        for name in ("evaluate_every", "checkpoint_every"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "use 1 or more")
         _require(self.batch >= 2, "batch", self.batch, "similarities need 2 texts or more")
-        _require(self.length >= 4, "length", self.length, "use 4 tokens or more")
+        _require(self.train_length >= 4, "train_length", self.train_length, "use 4 tokens or more")
         _require(self.patience >= 0, "patience", self.patience, "use 0 for never, or more")
-        for name in ("lr", "table_lr", "clip"):
-            value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, name, value, "use a positive number")
+        for name in ("table_lr", "clip"):
+            _require_positive(name, getattr(self, name))
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "use a part of the steps in [0, 1)")
-        _require(
-            math.isfinite(self.weight_decay) and self.weight_decay >= 0,
-            "weight_decay",
-            self.weight_decay,
-            "use 0 or more",
+        decay = self.weight_decay
+        _require(math.isfinite(decay) and decay >= 0, "weight_decay", decay, "use 0 or more")
+        for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
+            _require(getattr(self, name) in choices, name, getattr(self, name), f"use {', '.join(choices)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(TrainingSettings):
+    """The settings of one training, with its length and rate.
+
+    :param steps: updates of the weights.
+    :param lr: peak learning rate of the body.
+    """
+
+    steps: int
+    lr: float
+
+    @classmethod
+    def of(cls, settings: TrainingSettings, steps: int, lr: float) -> RunSettings:
+        """Settings with a number of steps and a learning rate."""
+        return cls(
+            **{field.name: getattr(settings, field.name) for field in fields(TrainingSettings)},
+            steps=steps,
+            lr=lr,
         )
-        _require(self.schedule in SCHEDULES, "schedule", self.schedule, f"use {', '.join(SCHEDULES)}")
-        _require(self.precision in PRECISIONS, "precision", self.precision, f"use {', '.join(PRECISIONS)}")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.steps >= 1, "steps", self.steps, "use 1 or more")
+        _require_positive("lr", self.lr)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier head to train on a student, end to end.
+
+    :param train: labelled texts to train a classifier on: text, label; separated by a tab.
+    :param test: labelled texts to test the classifier on.
+    :param class_steps: updates of the classifier.
+    :param class_lr: peak learning rate of the classifier.
+    :raises SpecError: if a number is not possible.
+    """
+
+    train: str | Path
+    test: str | Path | None = None
+    class_steps: int = 1000
+    class_lr: float = 5e-4
+
+    def __post_init__(self) -> None:
+        _require(self.class_steps >= 1, "class_steps", self.class_steps, "use 1 or more")
+        _require_positive("class_lr", self.class_lr)
+
+
+@dataclass(frozen=True)
+class StudentShape:
+    """What a student looks like.
+
+    :param layers: transformer layers.
+    :param hidden: elements of a token state; 0 for the teacher's.
+    :param heads: attention heads; 0 for one per 32 elements.
+    :param init: begin with random weights (fresh), or with the teacher's first layers (first).
+    :param tokens: what the student reads: the teacher's tokens, or words without any vocabulary.
+    :param width: bytes of a word at most, where it reads words.
+    :param max_length: cut texts at this many tokens; 0 for the teacher's limit.
+    :raises SpecError: if a value is not possible.
+    """
+
+    layers: int = 2
+    hidden: int = 0
+    heads: int = 0
+    init: Init = "fresh"
+    tokens: Tokens = "teacher"
+    width: int = words.DEFAULT_WIDTH
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        _require(self.layers >= 1, "layers", self.layers, "use 1 or more")
+        for name, choices in (("init", get_args(Init)), ("tokens", get_args(Tokens))):
+            _require(getattr(self, name) in choices, name, getattr(self, name), f"use {', '.join(choices)}")
+        if self.hidden < 0 or self.heads < 0 or (self.hidden and self.hidden % (self.heads or 1)):
+            raise SpecError(f"hidden {self.hidden} is no multiple of the {self.heads} heads: change either")
+        fits = not self.max_length or self.max_length >= words.MIN_TOKENS
+        _require(fits, "max_length", self.max_length, f"use {words.MIN_TOKENS} or more")
+        if self.tokens == "words" and self.init == "first":
+            raise SpecError('a student that reads words has no layers of a teacher: use init="fresh"')
 
 
 def _require(fine: bool, name: str, value: object, advice: str) -> None:
     if not fine:
-        raise SpecError(f"{name.replace('_', '-')} {value} is not possible: {advice}")
+        shown = f'"{value}"' if isinstance(value, str) else value
+        raise SpecError(f"{name}={shown} is not possible: {advice}")
+
+
+def _require_positive(name: str, value: float) -> None:
+    _require(math.isfinite(value) and value > 0, name, value, "use a positive number")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,49 +24,14 @@ from edgeemb.text import words
 from edgeemb.text.words import RowForm
 from edgeemb.training.body import layers_of
 from edgeemb.training.distillation import encoder_of
+from edgeemb.training.settings import StudentShape
 from edgeemb.training.student import copied
 from edgeemb.training.texts import Ids
 
 _CHUNK = 4096
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a student looks like.
-
-    :param layers: transformer layers.
-    :param hidden: elements of a token state; 0 for the teacher's.
-    :param heads: attention heads; must divide `hidden`.
-    :param init: ``first`` for the teacher's first layers, ``fresh`` for random weights.
-    :param tokenizer: ``teacher``, or ``words`` for no vocabulary at all.
-    :param width: bytes of a word at most, with `words`.
-    :param max_length: tokens of the longest text; 0 for the teacher's.
-    """
-
-    layers: int = 2
-    hidden: int = 0
-    heads: int = 0
-    init: str = "fresh"
-    tokenizer: str = "teacher"
-    width: int = words.DEFAULT_WIDTH
-    max_length: int = 128
-
-    def __post_init__(self) -> None:
-        if self.layers < 1:
-            raise SpecError(f"layers {self.layers} is not possible: use 1 or more")
-        if self.init not in ("first", "fresh"):
-            raise SpecError(f"init '{self.init}' is not known: use first or fresh")
-        if self.tokenizer not in ("teacher", words.NAME):
-            raise SpecError(f"tokenizer '{self.tokenizer}' is not known: use teacher or {words.NAME}")
-        if self.hidden < 0 or self.heads < 0 or (self.hidden and self.hidden % (self.heads or 1)):
-            raise SpecError(f"hidden {self.hidden} is no multiple of the {self.heads} heads: change either")
-        if self.max_length and self.max_length < words.MIN_TOKENS:
-            raise SpecError(f"max-length {self.max_length} is not possible: use {words.MIN_TOKENS} or more")
-        if self.tokenizer == words.NAME and self.init == "first":
-            raise SpecError("with --tokenizer words the student is fresh: leave --init out")
-
-
-def fit_shape(shape: Shape, teacher: Model) -> Shape:
+def fit_shape(shape: StudentShape, teacher: Model) -> StudentShape:
     """A shape with the teacher's numbers where it leaves them open.
 
     :param shape: what was asked for.
@@ -81,16 +46,16 @@ def fit_shape(shape: Shape, teacher: Model) -> Shape:
         if hidden != int(config.hidden_size) or shape.heads not in (0, int(config.num_attention_heads)):
             raise SpecError(
                 f"the teacher's first layers have {config.hidden_size} elements and {config.num_attention_heads} heads: "
-                "leave --hidden and --heads out, or use --init fresh"
+                'leave `hidden` and `heads` out, or use init="fresh"'
             )
     heads = shape.heads or max(1, hidden // 32)
     if hidden % heads:
-        raise SpecError(f"hidden {hidden} is no multiple of {heads} heads: give --heads")
+        raise SpecError(f"hidden {hidden} is no multiple of {heads} heads: give `heads`")
     length = min(shape.max_length or teacher.max_length, teacher.max_length)
     return replace(shape, hidden=hidden, heads=heads, max_length=length)
 
 
-def make_student(teacher: Model, shape: Shape, seed: int) -> Model:
+def make_student(teacher: Model, shape: StudentShape, seed: int) -> Model:
     """A student with the teacher's tokenizer.
 
     A fresh student's word table begins as the teacher's, turned to its principal axes and cut to the student's width.
@@ -130,7 +95,7 @@ def make_student(teacher: Model, shape: Shape, seed: int) -> Model:
     )
 
 
-def bert_config(shape: Shape, rows: int, positions: int, labels: Sequence[str] = ()) -> Any:
+def bert_config(shape: StudentShape, rows: int, positions: int, labels: Sequence[str] = ()) -> Any:
     """The configuration of a fresh student.
 
     :param shape: what `fit_shape` gave.
@@ -183,7 +148,7 @@ def make_classifier(student: Model, labels: Sequence[str], seed: int) -> Model:
     )
 
 
-def form_of(spec: Spec | None, shape: Shape, seed: int) -> RowForm:
+def form_of(spec: Spec | None, shape: StudentShape, seed: int) -> RowForm:
     """How the rows of words are computed.
 
     :param spec: an `ngram` spec, or None for one that suits the width.
@@ -202,7 +167,9 @@ def form_of(spec: Spec | None, shape: Shape, seed: int) -> RowForm:
     return RowForm(**{"width": shape.width, "dim": shape.hidden, "seed": seed, **numbers})
 
 
-def make_words_student(shape: Shape, form: RowForm, seed: int, labels: Sequence[str] = ()) -> WordsModel:
+def make_words_student(
+    shape: StudentShape, form: RowForm, seed: int, labels: Sequence[str] = ()
+) -> WordsModel:
     """A fresh student without a vocabulary.
 
     :param shape: what `fit_shape` gave.

@@ -40,7 +40,7 @@ def read_texts(corpus: Sequence[Path]) -> list[str]:
     :raises InputError: if one cannot be read, or there are too few different sentences to learn from.
     """
     if not corpus:
-        raise InputError("no corpus was given: name a text file with --corpus")
+        raise InputError("no corpus was given: name a text file with `corpus`")
     seen: dict[str, None] = {}
     lines = 0
     for path in corpus:

@@ -140,7 +140,7 @@ def test_bundles_side_by_side_have_ratios_to_the_first_and_quality(
     sts.write_text("5\tthe cat sat\tthe cat sat\n3\tthe cat\tthe mat\n1\tthe cat ran\ton the mat and away\n")
     labelled = tmp_path / "labelled.tsv"
     labelled.write_text("the cat\tcat\nthe mat\tmat\na cat\tcat\na mat\tmat\n")
-    result = compare(bundles, QUICK, sts=sts, classes=(labelled, labelled))
+    result = compare(bundles, QUICK, sts=sts, train=labelled, test=labelled)
     assert [item.bundle.name for item in result.reports] == ["full", "small"]
     assert [(item.bundle, item.length, item.threads) for item in result.ratios] == [(0, 4, 1), (1, 4, 1)]
     assert result.ratios[0].value == 1 and result.ratios[1].value > 0

@@ -159,7 +159,7 @@ def test_frequencies_of_tokens_become_those_of_their_rows(tmp_path: Path) -> Non
     assert rows.sum() == pytest.approx(tokens.sum())
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("the cat sat on the mat\n", "utf-8")
-    bundle = edgeemb.export(model, tmp_path / "b", table="lowrank:rank=4", ops="builtin", frequency=corpus)
+    bundle = edgeemb.export(model, tmp_path / "b", table="lowrank:rank=4", ops="builtin", corpus=corpus)
     assert read_manifest(bundle).tables["word"].rows == 20
 
 

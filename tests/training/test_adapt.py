@@ -23,10 +23,11 @@ from edgeemb.cli.app import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, ModelError, SpecError, TrainingError
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.torch_model import Model
-from edgeemb.training.adapting import Trained
 from edgeemb.training.loop.task import Report
+from edgeemb.training.result import Trained
+from edgeemb.training.settings import parse_losses
 from tests.fixtures.models import save_plain, save_sentence
-from tests.fixtures.training import QUICK, write_corpus
+from tests.fixtures.training import QUICK, adapt, write_corpus
 from tests.places import ROOT
 
 
@@ -39,13 +40,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def healed(tiny: Model, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The tiny encoder with a trained int4 table and a body trained for int8."""
     out = tmp_path_factory.mktemp("healed") / "healed"
-    return edgeemb.adapt(tiny, out, corpus=[corpus], table="int4:block=8", body="int8", **QUICK)
+    return adapt(tiny, out, corpus=[corpus], table="int4:block=8", body="int8", **QUICK)
 
 
 def test_it_improves_the_held_out_score_of_a_rough_table(tiny: Model, corpus: Path, tmp_path: Path) -> None:
-    result = edgeemb.adapt(
-        tiny, tmp_path / "out", corpus=[corpus], table="pq:m=2,k=8", **QUICK | {"steps": 60}
-    )
+    result = adapt(tiny, tmp_path / "out", corpus=[corpus], table="pq:m=2,k=8", **QUICK | {"steps": 60})
     assert result.best > result.start + 1
     history = json.loads((tmp_path / "out" / "edgeemb.json").read_text())["training"]["history"]
     assert [entry["step"] for entry in history] == list(range(0, 61, 4))
@@ -121,7 +120,7 @@ def test_it_refits_the_table_when_another_is_asked_for(healed: Trained) -> None:
 def test_it_exports_the_very_weights_that_were_trained(
     body: str, tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
-    edgeemb.adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", body=body, **QUICK)
+    adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", body=body, **QUICK)
     bundle = edgeemb.export(tmp_path / "out", tmp_path / "bundle", body=body, ops="builtin")
     _, wanted = _weights(edgeemb.load(tmp_path / "out"))
     found = _dequantised(bundle, body)
@@ -179,16 +178,16 @@ def test_it_goes_on_from_an_interruption_as_if_there_had_been_none(
     tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     options = {"corpus": [corpus], "table": "int4:block=8", **QUICK}
-    whole = edgeemb.adapt(tiny, tmp_path / "whole", **options)
+    whole = adapt(tiny, tmp_path / "whole", **options)
 
     def interrupt(report: Report) -> None:
         if report.step == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(TrainingError, match=r"interrupted at step 6 of 12.*--resume"):
-        edgeemb.adapt(tiny, tmp_path / "parts", watch=interrupt, **options)
+    with pytest.raises(TrainingError, match=r"interrupted at step 6 of 12.*resume=True"):
+        adapt(tiny, tmp_path / "parts", watch=interrupt, **options)
     assert not (tmp_path / "parts").exists()
-    parts = edgeemb.adapt(tiny, tmp_path / "parts", resume=True, **options)
+    parts = adapt(tiny, tmp_path / "parts", resume=True, **options)
     assert (parts.best, parts.best_step) == (whole.best, whole.best_step)
     for name in ("model.safetensors", "tables.safetensors"):
         mine, theirs = (load_file(tmp_path / part / name) for part in ("parts", "whole"))
@@ -198,38 +197,36 @@ def test_it_goes_on_from_an_interruption_as_if_there_had_been_none(
 
 def test_it_refuses_a_checkpoint_of_another_training(tiny: Model, corpus: Path, tmp_path: Path) -> None:
     options = {"corpus": [corpus], "table": "int4", **QUICK}
-    edgeemb.adapt(tiny, tmp_path / "out", **options)
+    adapt(tiny, tmp_path / "out", **options)
     other = edgeemb.load(save_sentence(tmp_path / "other", seed=9))
     for changed, name in (({"table": "int8"}, "table"), ({"seed": 1}, "seed"), ({"batch": 4}, "batch")):
         with pytest.raises(TrainingError, match=f"is of another training: its {name} is"):
-            edgeemb.adapt(tiny, tmp_path / "out", resume=True, force=True, **options | changed)
+            adapt(tiny, tmp_path / "out", resume=True, force=True, **options | changed)
     with pytest.raises(TrainingError, match="its model is"):
-        edgeemb.adapt(other, tmp_path / "out", resume=True, force=True, **options)
+        adapt(other, tmp_path / "out", resume=True, force=True, **options)
     with pytest.raises(TrainingError, match="no checkpoint"):
-        edgeemb.adapt(tiny, tmp_path / "new", resume=True, **options)
+        adapt(tiny, tmp_path / "new", resume=True, **options)
 
 
 def test_it_refuses_a_damaged_checkpoint(tiny: Model, corpus: Path, tmp_path: Path) -> None:
     options = {"corpus": [corpus], "table": "int4", "resume": True, "force": True, **QUICK}
-    edgeemb.adapt(tiny, tmp_path / "out", **options | {"resume": False})
+    adapt(tiny, tmp_path / "out", **options | {"resume": False})
     state = next((tmp_path / "out.checkpoint").glob("*.safetensors"))
     whole = state.read_bytes()
     state.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(TrainingError, match="missing or damaged"):
-        edgeemb.adapt(tiny, tmp_path / "out", **options)
+        adapt(tiny, tmp_path / "out", **options)
     save_file({"now/x": np.zeros(1, np.float32)}, state)
     with pytest.raises(TrainingError, match="lacks best/"):
-        edgeemb.adapt(tiny, tmp_path / "out", **options)
+        adapt(tiny, tmp_path / "out", **options)
 
 
 def test_it_stops_where_the_loss_is_no_number_and_keeps_the_last_good_checkpoint(
     tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     options = {"corpus": [corpus], "table": "fp32", **QUICK | {"checkpoint_every": 1}}
-    with pytest.raises(TrainingError, match=r"the loss is \w+ at step .*last good checkpoint.*smaller --lr"):
-        edgeemb.adapt(
-            tiny, tmp_path / "out", **options | {"lr": 1e30, "table_lr": 1e38, "warmup": 0.0, "clip": 1e9}
-        )
+    with pytest.raises(TrainingError, match=r"the loss is \w+ at step .*last good checkpoint.*smaller `lr`"):
+        adapt(tiny, tmp_path / "out", **options | {"lr": 1e30, "table_lr": 1e38, "warmup": 0.0, "clip": 1e9})
     assert not (tmp_path / "out").exists()
     held = json.loads((tmp_path / "out.checkpoint" / "checkpoint.json").read_text())
     tensors = load_file(tmp_path / "out.checkpoint" / f"state-{held['step']:08d}.safetensors")
@@ -238,7 +235,7 @@ def test_it_stops_where_the_loss_is_no_number_and_keeps_the_last_good_checkpoint
 
 def test_it_keeps_the_start_where_training_only_harms(tiny: Model, corpus: Path, tmp_path: Path) -> None:
     harmful = QUICK | {"lr": 1.0, "table_lr": 1.0, "warmup": 0.0}
-    result = edgeemb.adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", **harmful)
+    result = adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", **harmful)
     assert result.best_step == 0 and result.best == result.start > 99
     plain = fit_tables(tiny, choose_specs(tiny, "int8", "int8"))["word"]
     np.testing.assert_array_equal(edgeemb.load(tmp_path / "out").table_weight("word"), plain.reconstruct())
@@ -247,7 +244,7 @@ def test_it_keeps_the_start_where_training_only_harms(tiny: Model, corpus: Path,
 def test_it_trains_only_what_it_is_told_to(tiny: Model, corpus: Path, tmp_path: Path) -> None:
     before = dict(tiny.module.named_parameters())
     for part, free in (("none", ()), ("last:1", ("layer.1.",)), ("all", ("layer.0.", "layer.1."))):
-        edgeemb.adapt(tiny, tmp_path / part, corpus=[corpus], table="pq:m=2,k=8", train=part, **QUICK)
+        adapt(tiny, tmp_path / part, corpus=[corpus], table="pq:m=2,k=8", learn=part, **QUICK)
         after = dict(edgeemb.load(tmp_path / part).module.named_parameters())
         moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
         assert "body.embeddings.word_embeddings.weight" in moved
@@ -258,13 +255,13 @@ def test_it_trains_only_what_it_is_told_to(tiny: Model, corpus: Path, tmp_path: 
 def test_it_trains_a_pruned_vocabulary_back_to_the_whole_one(
     tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
-    result = edgeemb.adapt(
+    result = adapt(
         tiny, tmp_path / "out", corpus=[corpus], table="pq:m=4,k=8", vocab=[f"top:60:{corpus}"], **QUICK
     )
     model = edgeemb.load(result.path)
     assert model.word_table.rows < tiny.word_table.rows
     assert result.best >= result.start
-    with pytest.raises(SpecError, match=r"trained table.*--vocab"):
+    with pytest.raises(SpecError, match=r"trained table.*`vocab`"):
         edgeemb.export(model, tmp_path / "bundle", vocab=[f"top:60:{corpus}"])
 
 
@@ -291,39 +288,47 @@ def test_it_refuses_a_corpus_that_teaches_nothing(
 ) -> None:
     (tmp_path / "corpus.txt").write_bytes(text)
     with pytest.raises(InputError, match=message):
-        edgeemb.adapt(tiny, tmp_path / "out", corpus=[tmp_path / "corpus.txt"], table="int8", **QUICK)
+        adapt(tiny, tmp_path / "out", corpus=[tmp_path / "corpus.txt"], table="int8", **QUICK)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "steps 0 is not possible"),
-        ({"batch": 1}, "batch 1"),
-        ({"lr": float("nan")}, "lr nan"),
-        ({"schedule": "square"}, "schedule square"),
-        ({"precision": "int8"}, "precision int8"),
-        ({"device": "tpu9"}, "device 'tpu9'"),
-        ({"device": "cuda:99"}, "is not here"),
+        ({"steps": 0}, "steps=0 is not possible"),
+        ({"batch": 1}, "batch=1"),
+        ({"lr": float("nan")}, "lr=nan"),
+        ({"schedule": "square"}, 'schedule="square"'),
+        ({"precision": "int8"}, 'precision="int8"'),
+        ({"torch_device": "tpu9"}, "torch_device 'tpu9'"),
+        ({"torch_device": "cuda:99"}, "is not here"),
         ({"table": "int5"}, "no codec 'int5'"),
         ({"body": "int3"}, "body 'int3'"),
-        ({"train": "last:9"}, "train 'last:9'"),
-        ({"losses": ["cosinus=1"]}, "loss 'cosinus'"),
-        ({"losses": ["cosine=x"]}, "no number"),
-        ({"losses": {"cosine": 0, "similarity": 0, "ranking": 0, "tokens": 0}}, "larger than 0"),
+        ({"learn": "last:9"}, "learn 'last:9'"),
     ],
 )
 def test_it_refuses_settings_that_cannot_be(
     options: dict[str, Any], message: str, tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(SpecError, match=message):
-        edgeemb.adapt(tiny, tmp_path / "out", corpus=[corpus], **{"table": "int8", **QUICK, **options})
+        adapt(tiny, tmp_path / "out", corpus=[corpus], **{"table": "int8", **QUICK, **options})
+
+
+def test_it_refuses_losses_that_cannot_be() -> None:
+    for texts, message in (
+        (["cosinus=1"], "loss 'cosinus'"),
+        (["cosine=x"], "no number"),
+        (["cosine=0,similarity=0", "ranking=0,tokens=0"], "larger than 0"),
+        (["cosine=-1"], "from 0 on"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            parse_losses(texts)
 
 
 def test_it_refuses_a_classifier(corpus: Path, tmp_path: Path) -> None:
     model = save_plain(tmp_path / "model", head="ForSequenceClassification")
     with pytest.raises(SpecError, match="sentence encoders"):
-        edgeemb.adapt(model, tmp_path / "out", corpus=[corpus], table="int8", **QUICK)
+        adapt(model, tmp_path / "out", corpus=[corpus], table="int8", **QUICK)
 
 
 def test_it_does_not_replace_what_stands_there(tiny: Model, corpus: Path, tmp_path: Path) -> None:
@@ -331,7 +336,7 @@ def test_it_does_not_replace_what_stands_there(tiny: Model, corpus: Path, tmp_pa
     (tmp_path / "mine" / "letter.txt").write_text("dear", "utf-8")
     for force, message in ((False, "exists"), (True, "did not write")):
         with pytest.raises(ExportError, match=message):
-            edgeemb.adapt(tiny, tmp_path / "mine", corpus=[corpus], table="int8", force=force, **QUICK)
+            adapt(tiny, tmp_path / "mine", corpus=[corpus], table="int8", force=force, **QUICK)
     assert (tmp_path / "mine" / "letter.txt").read_text("utf-8") == "dear"
 
 

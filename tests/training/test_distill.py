@@ -16,7 +16,7 @@ from edgeemb.errors import InputError, SpecError, TrainingError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from edgeemb.training.loop.task import Report
-from tests.fixtures.training import NOUNS, QUICK, write_corpus
+from tests.fixtures.training import NOUNS, QUICK, distill, write_corpus
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,13 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ({"layers": 1, "init": "first", "table": "ngram:n=3,lanes=4,dim=48"}, 16),
         ({"layers": 1, "hidden": 24, "heads": 2, "table": "int8"}, 24),
         ({"layers": 1, "hidden": 32, "heads": 2, "table": "fp16"}, 32),
-        ({"layers": 1, "hidden": 48, "heads": 2, "tokenizer": "words"}, 48),
+        ({"layers": 1, "hidden": 48, "heads": 2, "tokens": "words"}, 48),
         (
             {
                 "layers": 1,
                 "hidden": 16,
                 "heads": 2,
-                "tokenizer": "words",
+                "tokens": "words",
                 "table": "ngram:n=2,lanes=4,dim=24",
             },
             16,
@@ -64,7 +64,7 @@ def test_it_makes_a_student_that_learns_and_is_exported(
     options: dict[str, Any], width: int, tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     quick = QUICK | {"steps": 40, "lr": 3e-3}
-    result = edgeemb.distill(tiny, tmp_path / "out", corpus=[corpus], max_length=20, **quick, **options)
+    result = distill(tiny, tmp_path / "out", corpus=[corpus], max_length=20, **quick, **options)
     assert result.best > result.start
     bundle = edgeemb.export(result.path, tmp_path / "bundle", body="fp32", ops="builtin")
     assert describe(bundle).parity["cosine_min"] > 0.999
@@ -75,7 +75,7 @@ def test_it_makes_a_student_that_learns_and_is_exported(
 @pytest.mark.parametrize(
     "options",
     [
-        {"hidden": 48, "heads": 2, "tokenizer": "words", "body": "int8"},
+        {"hidden": 48, "heads": 2, "tokens": "words", "body": "int8"},
         {"hidden": 16, "heads": 2, "table": "int4"},
         {"init": "first", "table": "fp32"},
     ],
@@ -85,10 +85,10 @@ def test_it_makes_a_classifier_from_labelled_texts(
 ) -> None:
     train, test = labelled
     settings = QUICK | {"steps": 4, "lr": 3e-3}
-    result = edgeemb.distill(
+    result = distill(
         tiny,
         tmp_path / "out",
-        classes=train,
+        train=train,
         test=test,
         layers=1,
         max_length=20,
@@ -111,33 +111,36 @@ def test_it_refuses_labels_that_only_the_test_has(
 ) -> None:
     (tmp_path / "test.tsv").write_text("a cat\tcat\na cow\tcow\n", "utf-8")
     with pytest.raises(InputError, match=r"test\.tsv: the label 'cow' is in no training text"):
-        edgeemb.distill(tiny, tmp_path / "out", classes=labelled[0], test=tmp_path / "test.tsv", **QUICK)
+        distill(tiny, tmp_path / "out", train=labelled[0], test=tmp_path / "test.tsv", **QUICK)
     (tmp_path / "train.tsv").write_text("a cat\tcat\nthe cat\tcat\n", "utf-8")
     with pytest.raises(InputError, match="a classifier needs two or more"):
-        edgeemb.distill(tiny, tmp_path / "out", classes=tmp_path / "train.tsv", **QUICK)
+        distill(tiny, tmp_path / "out", train=tmp_path / "train.tsv", **QUICK)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": 0}, "layers 0"),
+        ({"layers": 0}, "layers=0"),
         ({"layers": 9, "init": "first"}, "the teacher has 2"),
-        ({"hidden": 8, "init": "first"}, "--init fresh"),
+        ({"hidden": 8, "init": "first"}, 'init="fresh"'),
         ({"hidden": 10, "heads": 4}, "no multiple"),
-        ({"init": "last"}, "init 'last'"),
-        ({"tokenizer": "letters"}, "tokenizer 'letters'"),
-        ({"tokenizer": "words", "init": "first"}, "leave --init out"),
-        ({"tokenizer": "words", "hidden": 48, "table": "int8"}, "rows are computed"),
+        ({"init": "last"}, 'init="last"'),
+        ({"tokens": "letters"}, 'tokens="letters"'),
+        ({"tokens": "words", "init": "first"}, 'use init="fresh"'),
+        ({"tokens": "words", "hidden": 48, "table": "int8"}, "rows are computed"),
         ({"table": "word=int8"}, "one spec without a name"),
-        ({"hidden": 8, "losses": ["cosine=1"]}, "cosine=0"),
-        ({"hidden": 8, "losses": ["cosine=0,tokens=1"]}, "tokens=0"),
+        ({"hidden": 8, "losses": edgeemb.Losses(cosine=1)}, "loss cosine the weight 0"),
+        (
+            {"hidden": 8, "losses": edgeemb.Losses(cosine=0, tokens=1)},
+            "losses tokens and layers the weight 0",
+        ),
     ],
 )
 def test_it_refuses_students_that_cannot_be(
     options: dict[str, Any], message: str, tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(SpecError, match=message):
-        edgeemb.distill(tiny, tmp_path / "out", corpus=[corpus], **QUICK, **options)
+        distill(tiny, tmp_path / "out", corpus=[corpus], **QUICK, **options)
     assert not (tmp_path / "out").exists()
 
 
@@ -148,14 +151,14 @@ def test_it_goes_on_from_an_interruption_of_the_classifier(
     import signal
 
     options: dict[str, Any] = {
-        "classes": labelled[0],
+        "train": labelled[0],
         "test": labelled[1],
         "layers": 1,
         "hidden": 48,
-        "tokenizer": "words",
+        "tokens": "words",
     }
     options |= {"class_steps": 12, "max_length": 20, **QUICK, "steps": 4}
-    whole = edgeemb.distill(tiny, tmp_path / "whole", **options)
+    whole = distill(tiny, tmp_path / "whole", **options)
     seen: list[int] = []
 
     def interrupt(report: Report) -> None:
@@ -164,8 +167,8 @@ def test_it_goes_on_from_an_interruption_of_the_classifier(
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(TrainingError, match="interrupted at step 6 of 12"):
-        edgeemb.distill(tiny, tmp_path / "parts", watch=interrupt, **options)
-    parts = edgeemb.distill(tiny, tmp_path / "parts", resume=True, **options)
+        distill(tiny, tmp_path / "parts", watch=interrupt, **options)
+    parts = distill(tiny, tmp_path / "parts", resume=True, **options)
     assert (parts.best, parts.best_step, parts.accuracy) == (whole.best, whole.best_step, whole.accuracy)
 
 
@@ -174,8 +177,8 @@ def test_the_command_makes_a_classifier_and_prints_json(labelled: tuple[Path, Pa
 
     teacher = save_sentence(tmp_path / "teacher")
     words = ["distill", str(teacher), "-o", str(tmp_path / "out"), "--layers", "1", "--hidden", "48"]
-    words += ["--heads", "2", "--tokenizer", "words", "--table", "ngram:n=3,lanes=8", "--steps", "2"]
-    words += ["--batch", "8", "--classes", str(labelled[0]), "--test", str(labelled[1]), "--class-steps", "4"]
+    words += ["--heads", "2", "--tokens", "words", "--table", "ngram:n=3,lanes=8", "--steps", "2"]
+    words += ["--batch", "8", "--train", str(labelled[0]), "--test", str(labelled[1]), "--class-steps", "4"]
     result = CliRunner().invoke(main, [*words, "--max-length", "20", "--json"])
     assert result.exit_code == 0, result.output
     assert 0 <= json.loads(result.stdout)["accuracy"] <= 100

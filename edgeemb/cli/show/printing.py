@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgeemb.devices import DeviceInfo
     from edgeemb.exporters.targets import Target
     from edgeemb.models.summary import ModelSummary
-    from edgeemb.report.evaluation import ClassesResult, StsResult
+    from edgeemb.report.evaluation import Quality
 
 #: Values of a vector that are printed.
 _SHOWN_VALUES = 6
@@ -192,13 +192,13 @@ def print_rows(
         console.print(Text.assemble((text, "bold"), "\n  ", says))
 
 
-def print_quality(console: Console, sts: StsResult | None, classes: ClassesResult | None) -> None:
+def print_quality(console: Console, quality: Quality) -> None:
     """Print evaluation results.
 
     :param console: where to.
-    :param sts: result on sentence pairs, or None.
-    :param classes: result of the classifier, or None.
+    :param quality: what an evaluation found.
     """
+    sts, classes = quality.sts, quality.classes
     if sts is not None:
         console.print(f"Sentence similarity: Spearman {sts.spearman:.2f} over {sts.pairs} pairs")
     if classes is not None:

@@ -13,8 +13,8 @@ from rich.text import Text
 from edgeemb.cli.show import printing as show
 
 if TYPE_CHECKING:
-    from edgeemb.training.adapting import Trained
     from edgeemb.training.loop.task import Report
+    from edgeemb.training.result import Trained
 
 _Steps = Callable[[str, int, int], None]
 _Watch = Callable[["Report"], None]

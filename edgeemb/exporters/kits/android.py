@@ -18,7 +18,7 @@ from edgeemb.runtimes.c.sources import symbol_prefix
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35
-#: Tables beside the program, as ``--tables-in-ptd`` puts them.
+#: Tables beside the program, as `edgeemb.ExportOptions.tables_apart` puts them.
 TABLES_APART = "tables.ptd"
 GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from importlib.resources import files
 from typing import Any
 
-from edgeemb.errors import SpecError
+from edgeemb.errors import SpecError, unknown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +28,7 @@ class Target:
     :param table: default spec of word tables.
     :param body: default precision of everything else.
     :param runtimes: runtimes that the target can take; empty for the default alone.
-    :param builtin_only: runtimes that cannot be given ops there, whatever ``--ops`` says.
+    :param builtin_only: runtimes that cannot be given ops there, whatever `ops` says.
     :param flash_bytes: what the bundle's model and tokenizer may occupy, or None.
     :param ram_bytes: what the device has to run in, or None.
     :param page_bytes: alignment that the platform's loader wants of native libraries, or None.
@@ -64,12 +64,12 @@ def find_target(name: str | None) -> Target:
     """A target by name.
 
     :param name: its name; None for the machine this runs on.
-    :raises SpecError: if there is no such target; the message lists those that there are.
+    :raises SpecError: if there is no such target; the message lists what there is, and the nearest name.
     """
     known = targets()
     wanted = name or host_abi()
     if wanted not in known:
-        raise SpecError(f"target '{wanted}' is not known: use {', '.join(known)}")
+        raise SpecError(unknown("target", wanted, known))
     return known[wanted]
 
 

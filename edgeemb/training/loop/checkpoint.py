@@ -78,7 +78,7 @@ def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
     """
     index = folder / INDEX
     if not index.is_file():
-        raise TrainingError(f"there is no checkpoint in {folder} to go on from: leave --resume out")
+        raise TrainingError(f"there is no checkpoint in {folder} to continue from: leave resume=True out")
     try:
         held = read_config(index)
     except ModelError as error:
@@ -109,5 +109,5 @@ def _check_identity(folder: Path, held: Mapping[str, Any], identity: Mapping[str
         name = other[0]
         raise TrainingError(
             f"the checkpoint {folder} is of another training: its {name} is {str(before.get(name))[:60]}, "
-            f"this one's is {identity[name][:60]}; leave --resume out, or train as before"
+            f"this one's is {identity[name][:60]}; leave resume=True out, or train as before"
         )

@@ -27,7 +27,7 @@ from edgeemb.torch_tables.trainable import TrainableTable
 from edgeemb.training.loop.checkpoint import State, read_checkpoint, write_checkpoint
 from edgeemb.training.loop.group import Group
 from edgeemb.training.loop.task import Report, Task, Watch, unwatched
-from edgeemb.training.settings import Settings
+from edgeemb.training.settings import RunSettings
 from edgeemb.training.texts import Order
 
 
@@ -61,7 +61,7 @@ class Outcome:
 
 def train(
     task: Task,
-    settings: Settings,
+    settings: RunSettings,
     *,
     checkpoint: Path | None = None,
     identity: Mapping[str, str] | None = None,
@@ -94,7 +94,7 @@ class _Run:
     def __init__(
         self,
         task: Task,
-        settings: Settings,
+        settings: RunSettings,
         group: Group,
         checkpoint: Path | None,
         identity: Mapping[str, str],
@@ -134,7 +134,7 @@ class _Run:
                 self._write()
             if stop and course.step < settings.steps:
                 where = (
-                    f"resume it from {self.checkpoint} with --resume"
+                    f"continue it from {self.checkpoint} with resume=True"
                     if self.checkpoint
                     else "no checkpoint was asked for"
                 )
@@ -163,7 +163,7 @@ class _Run:
         mean, sum_norm, tokens, stop = self.group.total(told).tolist()
         if not (math.isfinite(mean) and math.isfinite(sum_norm)):
             raise TrainingError(
-                f"the loss is {mean:g} at step {course.step + 1}: {self._kept()}; use a smaller --lr"
+                f"the loss is {mean:g} at step {course.step + 1}: {self._kept()}; use a smaller `lr`"
             )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -256,7 +256,7 @@ class _Run:
 
 
 def _optimizer(
-    module: nn.Module, learning: Mapping[str, nn.Parameter], settings: Settings
+    module: nn.Module, learning: Mapping[str, nn.Parameter], settings: RunSettings
 ) -> torch.optim.AdamW:
     """AdamW in three groups: tables, matrices of the body, and its vectors, which do not decay."""
     tables = [name for name, part in module.named_modules() if isinstance(part, TrainableTable)]

@@ -287,7 +287,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
                 table="int4:block=32",
                 body="fp32",
                 ops="custom",
-                tables_apart=True,
+                options=edgeemb.ExportOptions(tables_apart=True),
             )
         )
     return paths
@@ -321,8 +321,10 @@ def test_a_truncated_file_of_tables_is_refused(apart: list[Path], tmp_path: Path
 
 
 def test_other_runtimes_have_no_file_of_tables(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="--tables-in-ptd is for --runtime executorch"):
-        edgeemb.export(model, tmp_path / "out", runtime="onnx", tables_apart=True)
+    with pytest.raises(SpecError, match='`tables_apart` is for runtime="executorch"'):
+        edgeemb.export(
+            model, tmp_path / "out", runtime="onnx", options=edgeemb.ExportOptions(tables_apart=True)
+        )
 
 
 def test_missing_kernels_are_named_with_what_brings_them(apart: list[Path]) -> None:

@@ -1,0 +1,85 @@
+"""The commands that look into a bundle and run it: `edgeemb inspect`, `edgeemb run` and `edgeemb evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+import edgeemb
+from edgeemb.cli.generated import PATH, options
+from edgeemb.cli.options import json_option, print_result
+from edgeemb.cli.show import printing as show
+from edgeemb.devices.plan import ProfilePlan
+from edgeemb.errors import InputError
+from edgeemb.exporters.options import ExportOptions
+
+
+@click.command()
+@click.argument("bundle", type=PATH)
+@click.argument("texts", nargs=-1)
+@click.option("--file", "path", type=PATH, help="Read texts from this file, one a line.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Threads; 0 leaves the choice to the runtime.",
+)
+@options(ProfilePlan, "ops")
+@json_option
+def run(
+    bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool
+) -> None:
+    """Run a bundle on texts and print what it gives for each."""
+    if path is not None:
+        from edgeemb.text.corpus import read_lines
+
+        texts = (*texts, *read_lines(path))
+    if not texts:
+        raise InputError("no text was given: write it behind the bundle, or use --file")
+    with edgeemb.open(bundle, ops=ops, threads=threads) as session:
+        rows = session.encode(texts)
+        labels = session.manifest.labels
+    print_result(
+        as_json,
+        lambda: [{"text": text, "output": row.tolist()} for text, row in zip(texts, rows, strict=True)],
+        lambda console: show.print_rows(console, texts, rows, labels),
+    )
+
+
+@click.command()
+@click.argument("source", metavar="BUNDLE_OR_MODEL")
+@options(ExportOptions, "allow_pickle")
+@json_option
+def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
+    """Show what is in a bundle, or which tables a model has and what they weigh."""
+    from edgeemb.runtimes import describe, is_bundle
+
+    if is_bundle(Path(source)):
+        manifest = describe(Path(source))
+        print_result(
+            as_json,
+            lambda: json.loads(manifest.to_json()),
+            lambda console: show.print_bundle(console, Path(source), manifest),
+        )
+        return
+    from edgeemb.models.summary import inspect_model
+
+    summary = inspect_model(edgeemb.load(source, allow_pickle=allow_pickle))
+    print_result(as_json, summary.to_json, lambda console: show.print_model(console, summary))
+
+
+@click.command()
+@click.argument("bundle", type=PATH)
+@options(edgeemb.evaluate, "sts", "train", "test")
+@options(ProfilePlan, "ops")
+@json_option
+def evaluate(
+    bundle: Path, sts: Path | None, train: Path | None, test: Path | None, ops: str, as_json: bool
+) -> None:
+    """Measure the quality of a bundle's embeddings on your data."""
+    with show.steps(quiet=as_json) as progress:
+        result = edgeemb.evaluate(bundle, sts=sts, train=train, test=test, ops=ops, progress=progress)
+    print_result(as_json, result.to_json, lambda console: show.print_quality(console, result))

@@ -1,0 +1,39 @@
+"""What is seldom said about an export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgeemb.errors import SpecError
+
+#: Precisions of everything but the tables; ``keep`` leaves a finished model as it is.
+Body = Literal["fp32", "fp16", "int8", "int4", "keep"]
+#: How lookups are written.
+Ops = Literal["builtin", "custom"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is seldom said about an export.
+
+    :param seed: seed of what is random in a fit; equal seeds give equal bundles.
+    :param tables_apart: put the tables into a file of their own (ExecuTorch only).
+    :param as_zip: write one zip file instead of a folder.
+    :param max_length: cut texts at this many tokens; by default the model's own limit.
+    :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one beside it.
+    :param allow_pickle: read a checkpoint that only comes as a pickle (its tensors only, no code is run).
+    :raises SpecError: if a value is not possible.
+    """
+
+    seed: int = 0
+    tables_apart: bool = False
+    as_zip: bool = False
+    max_length: int | None = None
+    tokenizer: Path | None = None
+    allow_pickle: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_length is not None and self.max_length < 1:
+            raise SpecError(f"max_length={self.max_length} is not possible: use 1 or more")

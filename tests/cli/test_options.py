@@ -1,0 +1,101 @@
+"""Options are made from Python: names, defaults and help agree, and errors speak in flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import edgeemb
+from edgeemb.cli.app import main
+from edgeemb.cli.generated import help_of
+from edgeemb.cli.messages import as_flags
+from edgeemb.errors import SpecError
+
+SOURCES: dict[str, tuple[Callable[..., Any], ...]] = {
+    "adapt": (edgeemb.adapt, edgeemb.TrainingSettings),
+    "compare": (edgeemb.compare, edgeemb.ProfilePlan),
+    "distill": (edgeemb.distill, edgeemb.TrainingSettings, edgeemb.StudentShape, edgeemb.Classifier),
+    "evaluate": (edgeemb.evaluate,),
+    "export": (edgeemb.export, edgeemb.ExportOptions),
+    "profile": (edgeemb.profile, edgeemb.ProfilePlan),
+}
+
+
+def options_of(command: str) -> dict[str, click.Option]:
+    return {str(item.name): item for item in main.commands[command].params if isinstance(item, click.Option)}
+
+
+@pytest.mark.parametrize("command", SOURCES)
+def test_defaults_are_those_of_python(command: str) -> None:
+    given = main.commands[command].make_context(command, [], resilient_parsing=True).params
+    checked = 0
+    for source in SOURCES[command]:
+        for name, parameter in inspect.signature(source).parameters.items():
+            option = options_of(command).get(name)
+            if option is None or parameter.default is parameter.empty or name in ("device", "losses"):
+                continue
+            assert given[name] == parameter.default, name
+            checked += 1
+    assert checked >= 3
+
+
+def test_every_field_of_the_settings_is_an_option() -> None:
+    for command in ("adapt", "distill"):
+        for kind in SOURCES[command][1:]:
+            assert {field.name for field in dataclasses.fields(kind)} <= set(options_of(command))
+
+
+@pytest.mark.parametrize("command", ["", *main.commands])
+def test_help_fits_80_columns_and_is_never_cut_off(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    result = CliRunner().invoke(main, [*command.split(), "--help"], terminal_width=80)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines[1:] if line.endswith("...") and "N,N,..." not in line]
+    assert "`" not in result.output
+
+
+def test_the_help_of_export_names_what_it_takes() -> None:
+    text = " ".join(CliRunner().invoke(main, ["export", "--help"]).output.split())
+    assert all(word in text for word in (".onnx", ".tflite", "auto:budget", "keep", "edgeemb targets"))
+
+
+def test_a_parameter_that_no_docstring_describes_is_noticed() -> None:
+    with pytest.raises(KeyError, match="does not say what colour is"):
+        help_of(edgeemb.export, "colour")
+
+
+@pytest.mark.parametrize(
+    ("message", "flags"),
+    [
+        ("replace it with force=True", "replace it with --force"),
+        ('use ops="builtin"', "use --ops builtin"),
+        ("give one length: lengths=[16]", "give one length: --lengths 16"),
+        ("lengths=[16, 32] are too many", "--lengths 16,32 are too many"),
+        ("leave `vocab` out", "leave --vocab out"),
+        ("batch=1 is not possible", "--batch 1 is not possible"),
+        ("as_zip=True", "--zip"),
+        ("`tables_apart` is for", "--tables-apart is for"),
+        # What is no parameter of a command stays as it is.
+        ("spec 'int4:block=7' and 'ngram:n=3,seed=2'", "spec 'int4:block=7' and 'ngram:n=3,seed=2'"),
+        ("pass `example_inputs`", "pass `example_inputs`"),
+    ],
+)
+def test_messages_of_the_library_are_turned_into_flags(message: str, flags: str) -> None:
+    assert as_flags(message, main) == flags
+
+
+def test_the_same_mistake_reads_well_in_python_and_on_the_command_line(tmp_path: Any) -> None:
+    with pytest.raises(SpecError, match="batch=1 is not possible"):
+        edgeemb.TrainingSettings(batch=1)
+    words = ["adapt", "model", "-o", str(tmp_path / "out"), "--corpus", "corpus.txt", "--batch", "1"]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 2
+    assert result.stderr == "error: --batch 1 is not possible: similarities need 2 texts or more\n"
