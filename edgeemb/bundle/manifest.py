@@ -72,6 +72,8 @@ class Manifest:
     :param inputs: inputs of the model.
     :param outputs: outputs of the model.
     :param lengths: sequence lengths with a signature of their own; empty where the length is free.
+    :param bounds: largest size of an axis, by its name, where the model cannot take more: a position that it does not have, for example.
+    :param pad_id: id that fills up shorter texts of a batch.
     :param max_length: tokens of the longest text, special tokens included; 0 without a tokenizer.
     :param tokenizer: ``words`` where the first input holds the bytes of words (see `edgeemb.text.words`), as wide as its last axis; empty where
         ``tokenizer.json`` turns texts into ids, or the model takes no text.
@@ -109,6 +111,8 @@ class Manifest:
     command: str
     versions: dict[str, str]
     lengths: list[int] = field(default_factory=list)
+    bounds: dict[str, int] = field(default_factory=dict)
+    pad_id: int = 0
     labels: list[str] = field(default_factory=list)
     prompt: str = ""
     tokenizer: str = ""

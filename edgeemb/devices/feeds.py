@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest, TensorEntry
 from edgeemb.errors import DeviceError
+from edgeemb.runtimes.registry import find_runtime
 from edgeemb.text import words
 from edgeemb.text.feeds import pad_words, text_feeds
 
@@ -61,10 +62,10 @@ def check_takes_ids(name: str, manifest: Manifest) -> None:
     :param manifest: its manifest.
     :raises DeviceError: if it has no vocabulary.
     """
-    if manifest.runtime == "c" and manifest.tokenizer == words.NAME:
+    if find_runtime(manifest.runtime).is_source and manifest.tokenizer == words.NAME:
         raise DeviceError(
             f"{name} has no vocabulary, and this device gives ids to C exports: profile it on a board, such as mps2-an386, "
-            "or export the model with --runtime onnx"
+            "or export the model with runtime='onnx'"
         )
 
 

@@ -88,7 +88,7 @@ def lookup_status(table: Table, *, fused: bool) -> str:
 
 
 def _tflite_column(runtime: str, ops: str) -> Column:
-    return Column(runtime, ops, RUNTIMES[runtime].version, lambda table: tflite_status(table, ops))
+    return Column(runtime, ops, RUNTIMES[runtime].record.tested, lambda table: tflite_status(table, ops))
 
 
 def _executorch_column(ops: str) -> Column:
@@ -160,7 +160,7 @@ def support_page() -> str:
         lengths = "several" if runtime.signatures else "one"
         expands = ", ".join(sorted(runtime.expands)) or "none"
         lines.append(
-            f"| {runtime.name} | {runtime.package} {runtime.version} | {', '.join(runtime.bodies)} | {lengths} | {expands} |"
+            f"| {runtime.record.name} | {runtime.record.package} {runtime.record.tested} | {', '.join(runtime.record.bodies)} | {lengths} | {expands} |"
         )
     lines += [
         "",

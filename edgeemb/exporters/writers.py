@@ -1,22 +1,22 @@
-"""What every writer is given and gives back, and the list of writers. Adding a format means adding a module and a line here."""
+"""What every writer is given and gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeemb.errors import ExportError, SpecError
+from edgeemb.errors import ExportError
 from edgeemb.exporters.targets import Target
+from edgeemb.runtimes.runtime import Runtime
 from edgeemb.tables import Table
 
 if TYPE_CHECKING:
     from edgeemb.models.base import LoadedModel
     from edgeemb.models.torch_model import Model
 
-#: Precisions of the body; a writer refuses those that its runtime has not.
+#: Precisions of the body; a runtime's record says which of them it has.
 BODIES = ("fp32", "fp16", "int8", "int4")
 #: The body of a finished model, left as it is.
 KEEP = "keep"
@@ -75,31 +75,17 @@ class Written:
 
 Writer = Callable[[Request, Path], Written]
 
-#: Module with a function `write` for each runtime, and the extra that brings what it needs.
-WRITERS: dict[str, tuple[str, str]] = {
-    "onnx": ("edgeemb.exporters.onnx.writer", "export"),
-    "executorch": ("edgeemb.exporters.executorch.writer", "executorch"),
-    "c": ("edgeemb.exporters.c.writer", "export"),
-    "tflite": ("edgeemb.exporters.tflite.writer", "tflite"),
-    "tflite-runtime": ("edgeemb.exporters.tflite.tflite_runtime", "tflite"),
-    "tflm": ("edgeemb.exporters.tflite.tflm", "tflite"),
-}
 
-
-def writer_for(runtime: str) -> Writer:
+def writer_for(runtime: Runtime) -> Writer:
     """The writer of a runtime's format.
 
-    :param runtime: a key of `WRITERS`.
-    :raises SpecError: if there is no such runtime.
+    :param runtime: the runtime.
     :raises ExportError: if what it needs is not installed.
     """
-    if runtime not in WRITERS:
-        raise SpecError(f"runtime '{runtime}' is not known: use {', '.join(WRITERS)}")
-    module, extra = WRITERS[runtime]
     try:
-        write: Writer = import_module(module).write
+        write: Writer = runtime.resolve(runtime.writes)
     except ModuleNotFoundError as error:
         raise ExportError(
-            f"writing {runtime} needs the package '{error.name}': pip install 'edgeemb[{extra}]'"
+            f"writing for {runtime.title} needs the package '{error.name}': pip install 'edgeemb[{runtime.export_extra}]'"
         ) from None
     return write

@@ -74,6 +74,8 @@ class LoadedModel(ABC):
     :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``, and where there are `words`.
     :param words: how rows are computed from words, where there is no vocabulary and the first input holds the bytes of words.
     :param max_length: tokens of the longest text, special tokens included; 0 for a ``module``.
+    :param positions: length of the longest sequence that the model has positions for; 0 where it sets no limit.
+    :param pad_id: id that fills up shorter texts of a batch.
     :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
     :param normalize: whether the vectors have length 1.
     :param labels: names of the classes, in the order of the logits.
@@ -90,6 +92,8 @@ class LoadedModel(ABC):
     tokenizer_json: str | None = field(default=None, repr=False)
     words: RowForm | None = None
     max_length: int = 0
+    positions: int = 0
+    pad_id: int = 0
     pooling: str | None = None
     normalize: bool = False
     labels: tuple[str, ...] = ()

@@ -1,62 +1,53 @@
-"""A session: a bundle that is open and answers. What runs the model underneath is an engine, one per runtime."""
+"""A session: a bundle that is open and answers."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from edgeemb.bundle.manifest import TOKENIZER, Manifest, TensorEntry
+from edgeemb.bundle.manifest import TOKENIZER, Manifest
 from edgeemb.errors import BundleError, InputError
+from edgeemb.runtimes.engine import Engine
+from edgeemb.runtimes.inputs import check_feeds
+from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.text import TextInput, WordsInput
-from edgeemb.tables import check_ids
 from edgeemb.text import words
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 
-Feeds = Mapping[str, NDArray[Any]]
 #: Tokens of a text: ids, or without a vocabulary the bytes of words.
 Tokens = Sequence[int] | Sequence[bytes]
-
-
-class Engine(Protocol):
-    """What a runtime gives: it runs the model on arrays.
-
-    `ops` says which lookup it uses: ``custom`` (the native kernels) or ``builtin``. `lengths` are the only sequence lengths that it
-    takes, rising; empty where any will do.
-    """
-
-    ops: str
-    lengths: tuple[int, ...]
-
-    def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """All outputs, in the order of the manifest."""
-        ...
-
-    def close(self) -> None:
-        """Give back what it holds."""
-        ...
 
 
 class Session:
     """An open bundle. Use it as a context manager, or call `close`.
 
+    A session may be shared by threads. ONNX Runtime then runs in all of them at once; the engines of the other runtimes hold one model
+    with one set of buffers, so their threads wait for each other: to run several at once, open the bundle once for each.
+
     :param path: the bundle's folder.
     :param manifest: its manifest.
-    :param engine: the runtime.
+    :param runtime: the runtime.
+    :param engine: the model, loaded into it.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, engine: Engine) -> None:
+    def __init__(self, path: Path, manifest: Manifest, runtime: Runtime, engine: Engine) -> None:
         self.path = path
         self.manifest = manifest
+        self.runtime = runtime
         self.engine = engine
         #: What must live as long as the session: the folder of an unpacked bundle.
         self.keep: TemporaryDirectory[str] | None = None
         self._text: TextInput | WordsInput | None = None
+        self._lock = threading.RLock()
+        self._closed = False
 
     def encode(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
         """One row per text: its embedding, or the logits of a classifier.
@@ -114,38 +105,43 @@ class Session:
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         if self.manifest.tokenizer == words.NAME:
             return pad_words(tokens, _width(self.manifest), length)
-        return pad(tokens, length=length)
+        return pad(tokens, self.manifest.pad_id, length)
 
-    def run(self, feeds: Feeds) -> NDArray[Any]:
+    def run(self, feeds: Mapping[str, ArrayLike]) -> NDArray[Any]:
         """The first output for raw inputs.
 
-        :param feeds: an array per input of the manifest, with its dtype (ids and masks int64[B, S]).
+        :param feeds: an array per input of the manifest, with its shape (ids and masks int64[B, S]).
         :return: the first output, for an embedding model float32[B, D].
-        :raises InputError: if an input is missing, or an id lies outside its table.
+        :raises InputError: if an input is missing, not known, or not of the shape, dtype and range that the manifest says; or if the
+            session is closed.
         """
         return self.run_all(feeds)[0]
 
-    def run_all(self, feeds: Feeds) -> list[NDArray[Any]]:
+    def run_all(self, feeds: Mapping[str, ArrayLike]) -> list[NDArray[Any]]:
         """All outputs for raw inputs, checked as in `run`."""
-        checked: dict[str, NDArray[Any]] = {}
-        for info in self.manifest.inputs:
-            if info.name not in feeds:
-                wanted = ", ".join(f"{item.name} {item.dtype}{item.axes}" for item in self.manifest.inputs)
-                raise InputError(f"input '{info.name}' is missing: the model takes {wanted}")
-            value = np.asarray(feeds[info.name])
-            if self.manifest.tokenizer == words.NAME and info is self.manifest.inputs[0]:
-                _check_bytes(value, _width(self.manifest))
-            if info.rows is not None:
-                value = check_ids(_whole(value, info), info.rows, info.name)
-            checked[info.name] = np.ascontiguousarray(value, info.dtype)
-        return self.engine.run(checked)
+        checked = check_feeds(self.manifest, feeds)
+        with nullcontext() if self.runtime.concurrent else self._lock:
+            self.check_open()
+            return self.engine.run(checked)
+
+    def check_open(self) -> None:
+        """Refuse to go on with a session that was closed.
+
+        :raises InputError: if it was.
+        """
+        if self._closed:
+            raise InputError(f"the session of {self.path} is closed: open the bundle again")
 
     def close(self) -> None:
-        """Give back what the runtime holds."""
-        self.engine.close()
-        if self.keep is not None:
-            self.keep.cleanup()
-            self.keep = None
+        """Give back what the runtime holds, once a run that is under way has ended. Closing again does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self.engine.close()
+            if self.keep is not None:
+                self.keep.cleanup()
+                self.keep = None
 
     def __enter__(self) -> Session:
         return self
@@ -156,6 +152,11 @@ class Session:
         self.close()
 
     def _text_input(self) -> TextInput | WordsInput:
+        with self._lock:
+            self.check_open()
+            return self._text_reader()
+
+    def _text_reader(self) -> TextInput | WordsInput:
         if self.manifest.max_length == 0:
             names = ", ".join(info.name for info in self.manifest.inputs)
             raise InputError(f"{self.path} takes no text, only the inputs {names}: use session.run")
@@ -178,21 +179,3 @@ def _width(manifest: Manifest) -> int:
             f"the manifest of {manifest.name} gives token bytes the shape {axes}: export the bundle again"
         )
     return width
-
-
-def _check_bytes(value: NDArray[Any], width: int) -> None:
-    if value.ndim != 3 or value.shape[2] != width or value.dtype != np.uint8:
-        raise InputError(
-            f"token bytes are uint8[batch, length, {width}], not {value.dtype}{list(value.shape)}: use session.tokenize"
-        )
-
-
-def _whole(value: NDArray[Any], info: TensorEntry) -> NDArray[Any]:
-    """Ids as integers, where a finished model takes them as floats."""
-    if not np.issubdtype(np.dtype(info.dtype), np.floating) or np.issubdtype(value.dtype, np.integer):
-        return value
-    if not np.array_equal(value, np.trunc(value)):
-        raise InputError(
-            f"ids for the {info.name} are not whole numbers: pass ids, as {info.dtype} or integers"
-        )
-    return value.astype(np.int64)

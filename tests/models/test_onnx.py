@@ -197,7 +197,7 @@ def test_no_torch_is_imported(tmp_path: Path) -> None:
     code = f"""
 import sys
 import edgeemb
-from edgeemb.inspect import inspect_model
+from edgeemb.models.summary import inspect_model
 inspect_model(edgeemb.load({str(path)!r}))
 bundle = edgeemb.export({str(path)!r}, {str(tmp_path / "b")!r}, table="int4", ops="builtin")
 edgeemb.open(bundle).encode(["the cat"])

@@ -25,7 +25,7 @@ from rich.text import Text
 from edgeemb.bundle.manifest import Manifest
 
 if TYPE_CHECKING:
-    from edgeemb.devices import DeviceInfo
+    from edgeemb.devices.device import Device
     from edgeemb.exporters.targets import Target
     from edgeemb.models.summary import ModelSummary
     from edgeemb.report.evaluation import Quality
@@ -148,7 +148,7 @@ def print_model(console: Console, summary: ModelSummary) -> None:
     """Print the tables of a model.
 
     :param console: where to.
-    :param summary: what `edgeemb.inspect` found.
+    :param summary: what `edgeemb.models.summary` found.
     """
     console.print(
         Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of float32 weights")
@@ -222,7 +222,7 @@ def print_targets(console: Console, targets: Mapping[str, Target]) -> None:
     console.print(table)
 
 
-def print_devices(console: Console, devices: Sequence[DeviceInfo]) -> None:
+def print_devices(console: Console, devices: Sequence[Device]) -> None:
     """Print the devices.
 
     :param console: where to.

@@ -21,6 +21,8 @@ from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
+from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.runtime import Runtime
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"
@@ -44,14 +46,6 @@ NOTES = (
     "Clock and temperature are those right before and right after the latencies: the fastest core in use, the hottest zone of the CPU.",
     "Memory is what the bundle adds to the runner's process; pss is the whole process, shared pages divided among their users.",
 )
-_LOAD_NOTE = (
-    "Load is that of the runtime opening the model; cold is after its files were dropped from memory."
-)
-_LOAD_NOTES = {
-    "c": "Load of a C export is reading each page of the program, in which the weights lie; cold is after they were dropped from memory.",
-    "onnx": _LOAD_NOTE,
-    "tflite": _LOAD_NOTE,
-}
 
 
 @dataclass(frozen=True)
@@ -135,10 +129,11 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
     :param plan: what to measure.
     :raises DeviceError: if the runner fails.
     """
-    in_c = case.manifest.runtime == "c"
+    runtime = find_runtime(case.manifest.runtime)
+    in_c = runtime.is_source
     feeds = f"feeds={FEEDS}"
     look = job.run("look")
-    reasons = {count: _no_threads(case.manifest.runtime, count, len(look["used"])) for count in plan.threads}
+    reasons = {count: _no_threads(runtime, count, len(look["used"])) for count in plan.threads}
     timed = sum(not reason for reason in reasons.values())
     job.total = bool(case.expected) + 1 + 2 * LOADS + bool(case.lengths) * (timed + in_c)
     near = _agreement(job, case.expected)
@@ -163,7 +158,7 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
         bundle=Subject.of(case.name, case.manifest, case.ops, "serial" if in_c else ""),
         measurements=tuple(measurements),
         operators=operators if plan.ops_profile else (),
-        notes=(*NOTES, _LOAD_NOTES[case.manifest.runtime], near),
+        notes=(*NOTES, runtime.phone.load if runtime.phone else "", near),
         versions=versions,
     )
 
@@ -194,10 +189,10 @@ def _latencies(job: Job, case: Case, plan: ProfilePlan, reasons: Mapping[int, st
     return found + (report_of.conditions(taken[0], taken[-1]) if taken else [])
 
 
-def _no_threads(runtime: str, threads: int, cores: int) -> str:
+def _no_threads(runtime: Runtime, threads: int, cores: int) -> str:
     """Why there is no latency for a thread count; empty if there is."""
-    if runtime == "c" and threads > 1:
-        return "a C export runs on one thread"
+    if threads > 1 and not runtime.threads:
+        return f"a bundle for {runtime.title} runs on one thread"
     return f"the runner had {cores} cores" if threads > cores else ""
 
 

@@ -24,12 +24,13 @@ from edgeemb.devices.android.measure import (
     model_files,
 )
 from edgeemb.devices.android.report import Identity
-from edgeemb.devices.android.runner import ABIS, ENGINES, build_dynamic, build_static, read_library
+from edgeemb.devices.android.runner import ABIS, build_dynamic, build_static, read_library
 from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.registry import RUNTIMES, find_runtime
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
 GOLDEN_RUNS = 4
@@ -44,12 +45,6 @@ _PROPERTIES = (
     "ro.build.version.release",
     "ro.build.version.sdk",
 )
-#: What is asked for with --runtime-lib, and where it lies in the packages for Android.
-_LIBRARIES = {
-    "onnx": "ONNX Runtime on the phone: name its library with --runtime-lib (jni/arm64-v8a/libonnxruntime.so of onnxruntime-android)",
-    "tflite": "LiteRT on the phone: name its library with --runtime-lib (jni/arm64-v8a/libLiteRt.so of com.google.ai.edge.litert:litert)",
-}
-_REASONS = {"executorch": "ExecuTorch has no C interface that a runner could open"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ class _Parts:
 
 
 def profile(
-    device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent, limit_s: float = LIMIT_S
+    device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent, *, limit_s: float = LIMIT_S
 ) -> Report:
     """Profile a bundle on a phone.
 
@@ -124,17 +119,22 @@ def identify(phone: Phone) -> Identity:
 
 def _check_runtime(name: str, manifest: Manifest, plan: ProfilePlan) -> None:
     """Refuse what no runner can run, before a phone is looked for."""
-    if manifest.runtime == "c":
+    runtime = find_runtime(manifest.runtime)
+    phone = runtime.phone
+    if phone is None or not phone.runner:
+        able = [other.name for other in RUNTIMES.values() if other.phone is not None and other.phone.runner]
+        reason = phone.no_runner if phone is not None else f"the runner has no {runtime.title}"
+        raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for {', '.join(able)}")
+    if not phone.library:
         if plan.runtime_lib is not None:
-            raise DeviceError(f"{name} is a C export, which brings its own code: leave --runtime-lib out")
-    elif manifest.runtime not in ENGINES:
-        reason = _REASONS.get(manifest.runtime, f"the runner has no {manifest.runtime}")
-        raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for onnx, tflite or c")
+            raise DeviceError(f"{name} is a C export, which brings its own code: leave runtime_lib out")
     elif plan.runtime_lib is None:
-        raise DeviceError(f"{name} needs {_LIBRARIES[manifest.runtime]}")
-    elif manifest.runtime == "tflite" and "custom" in (manifest.ops, plan.ops):
         raise DeviceError(
-            f"{name} has native lookups, which the runner cannot give LiteRT: export it with --ops builtin"
+            f"{name} needs {runtime.title} on the phone: name its library with runtime_lib ({phone.library})"
+        )
+    elif not phone.takes_lookups and "custom" in (manifest.ops, plan.ops):
+        raise DeviceError(
+            f"{name} has native lookups, which the runner cannot give {runtime.title}: export it with ops='builtin'"
         )
 
 
@@ -145,7 +145,7 @@ def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: ProfileP
     library = read_library(plan.runtime_lib, abi)
     ops = _custom_ops(folder, name, manifest, abi, plan.ops)
     model = model_files(list(manifest.files))
-    runner = build_dynamic(library, scratch, manifest.runtime)
+    runner = build_dynamic(library, scratch, find_runtime(manifest.runtime))
     files = [runner, library.path, *(folder / item for item in model)]
     options = [f"model={model[0]}", f"library=./{library.path.name}"]
     if ops is not None:
@@ -163,6 +163,6 @@ def _custom_ops(folder: Path, name: str, manifest: Manifest, abi: str, asked: st
     if not fitting:
         has = ", ".join(sorted({item.split("/")[1] for item in libraries})) or "no processor"
         raise DeviceError(
-            f"{name} has native lookups for {has}, the phone runs {abi}: export it with --target android, or use --ops builtin"
+            f"{name} has native lookups for {has}, the phone runs {abi}: export it with target='android', or use ops='builtin'"
         )
     return folder / fitting[0]

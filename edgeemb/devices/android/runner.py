@@ -16,12 +16,10 @@ from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.runtime import Runtime
 
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
-
-#: What runs each format's models in its runtime's shared library.
-ENGINES = {"onnx": "engine_onnxruntime.c", "tflite": "engine_litert.c"}
 
 _COMMON = ("runner.c", "feeds.c", "system.c")
 _FLAGS = ("-D_GNU_SOURCE", "-Wall", "-Wextra", "-g0")
@@ -83,18 +81,20 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 
-def build_dynamic(library: Library, out: Path, runtime: str = "onnx") -> Path:
+def build_dynamic(library: Library, out: Path, runtime: Runtime) -> Path:
     """The runner for a runtime's shared library.
 
     :param library: the library, which it opens when it runs.
-    :param runtime: a key of `ENGINES`.
+    :param runtime: the runtime, which the runner has a half for.
     :param out: an existing folder for it.
-    :raises NativeError: if there is no compiler, or it fails.
+    :raises NativeError: if the runner has no half for the runtime, there is no compiler, or it fails.
     """
     processor = ABIS[library.abi]
+    if runtime.phone is None or not runtime.phone.runner:
+        raise NativeError(f"the runner has no {runtime.title}")
     if library.libc == "glibc":
-        return _build(ENGINES[runtime], f"{processor}-linux-gnu.{_GLIBC}", ["-ldl"], out)
-    return _build_for_android(ENGINES[runtime], processor, out)
+        return _build(runtime.phone.runner, f"{processor}-linux-gnu.{_GLIBC}", ["-ldl"], out)
+    return _build_for_android(runtime.phone.runner, processor, out)
 
 
 def read_library(path: Path, abi: str) -> Library:

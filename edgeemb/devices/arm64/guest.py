@@ -42,14 +42,13 @@ class GuestBench(Bench):
     def _count(self, length: int, runs: int, number: int) -> dict[str, Any]:
         """Three marks for each inference: between the first two lies nothing, which is what marking itself costs."""
         feeds, engine = self.feeds(length), self.session.engine
-        # What the runtime itself takes, where the engine can give it: the interpreter's own work varies with its caches.
-        bare = getattr(engine, "bare", None)
-        run = bare(feeds) if bare else partial(engine.run, feeds)
+        # As little of the interpreter's own work as there can be: it varies with its caches.
+        run: partial[Any] = partial(engine.bare(feeds))
         for _ in range(WARM_UP_RUNS):
             run()
-        mark = partial(os.getpgid, number)
+        mark: partial[Any] = partial(os.getpgid, number)
         # One loop in C from the first mark to the last: no bytecode is interpreted in between.
-        steps = [mark, mark, run] * runs + [mark]
+        steps: list[partial[Any]] = [mark, mark, run] * runs + [mark]
         gc.collect()
         gc.disable()
         deque(map(partial.__call__, steps), maxlen=0)

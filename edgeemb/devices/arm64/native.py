@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from edgeemb.cache import digest_of, made_once
+from edgeemb.devices.host.machine import version_of
 from edgeemb.errors import NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.executorch.build import build_for
+from edgeemb.runtimes.executorch.build import LIBRARY_VARIABLE, build_for
 
 MACHINE = "aarch64"
 GCC, GXX = "aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"
@@ -54,14 +55,14 @@ def libraries() -> Path:
     return made_once(f"arm64/native-{digest}", lambda folder: _compile(sources, folder), NativeError)
 
 
-def executorch_library(package: Path, release: str) -> Path:
-    """The ExecuTorch runner with our ops.
+def executorch_environment(site: Path) -> dict[str, str]:
+    """The variable that names the ExecuTorch runner with our ops, compiled now if it was not before.
 
-    :param package: folder of the package executorch for 64-bit Arm.
-    :param release: its version.
+    :param site: folder of the packages for 64-bit Arm, executorch among them.
     :raises NativeError: if there is no compiler, or it fails.
     """
-    return build_for(package, release, MACHINE, _cxx_compiler)
+    library = build_for(site / "executorch", version_of("executorch"), MACHINE, _cxx_compiler)
+    return {LIBRARY_VARIABLE: str(library)}
 
 
 def _cxx_compiler() -> list[str]:

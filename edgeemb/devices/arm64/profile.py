@@ -19,14 +19,14 @@ from edgeemb.devices.arm64.phone import Phone, phones
 from edgeemb.devices.arm64.python import guest
 from edgeemb.devices.arm64.qemu import MARK, qemu_version
 from edgeemb.devices.feeds import check_takes_ids, refusal
-from edgeemb.devices.host.machine import version_of
+from edgeemb.devices.host.machine import version_of, versions_of
 from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.process import Setting, Worker
-from edgeemb.devices.host.profile import PACKAGES
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import SpecError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.registry import find_runtime
 
 #: Inferences that are counted at each length.
 COUNTED_RUNS = 3
@@ -46,7 +46,7 @@ OPERATORS_NOTE = "The runtime tells the cost of its operators as times only, whi
 GUEST = "edgeemb.devices.arm64.guest"
 
 
-def profile(device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
+def profile(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:
     """Profile a bundle on an emulated phone CPU.
 
     :param device: name of the phone.
@@ -73,12 +73,12 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
         lengths = [length for length in plan.lengths if not refusal(manifest, length)]
         golden = sorted(read_golden(folder), key=lambda pair: len(pair[0]))[:GOLDEN_RUNS]
         inputs = [given for given, _ in golden]
-        if manifest.runtime == "c":
+        runtime = find_runtime(manifest.runtime)
+        if runtime.is_source:
             found = run_program(phone, folder, manifest, lengths, inputs, progress)
         else:
             found = _run_python(phone, folder, manifest, lengths, inputs, plan, progress)
     name = bundle.resolve().name
-    package = PACKAGES.get(manifest.runtime)
     return Report(
         phone.name,
         "emulated",
@@ -87,7 +87,7 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
         (*_memory(found.memory), *_counts(manifest, plan, found.instructions)),
         found.operators if plan.ops_profile else (),
         (*found.notes, MEMORY_NOTE, agreement([output for _, output in golden], found.outputs)),
-        {"edgeemb": version_of("edgeemb"), **({package: version_of(package)} if package else {})},
+        {"edgeemb": version_of("edgeemb"), **versions_of(runtime.package)},
     )
 
 
@@ -102,7 +102,7 @@ def _run_python(
 ) -> Findings:
     steps = 2 + len(lengths)
     setting = Setting(str(folder), plan.ops, threads=1)
-    with guest(phone, manifest.runtime, GUEST, ops=plan.ops) as emulated:
+    with guest(phone, find_runtime(manifest.runtime), GUEST, ops=plan.ops) as emulated:
         progress(1, steps)
         with Worker(setting, launcher=emulated.launcher) as worker:
             worker.ask("runtime")

@@ -8,23 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.cache import cache_folder, digest_of, made_once
-from edgeemb.devices.arm64.native import executorch_library, libraries
+from edgeemb.devices.arm64.native import libraries
 from edgeemb.devices.arm64.phone import Phone
 from edgeemb.devices.arm64.qemu import Machine, emulator, machine
 from edgeemb.devices.arm64.system import python, site, system
-from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.host.process import Launcher
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.libraries import python_package
-from edgeemb.runtimes.executorch.build import LIBRARY_VARIABLE
+from edgeemb.runtimes.registry import RUNTIMES
+from edgeemb.runtimes.runtime import Runtime
 
-#: Packages that any bundle needs there, and those of each runtime; what these name as their needs and an inference does not is left out.
+#: Packages that any bundle needs there, beside those of its runtime; what these name as their needs and an inference does not is left out.
 COMMON = ("numpy", "tokenizers")
-PACKAGES = {
-    "onnx": ("onnxruntime",),
-    "tflite": ("ai-edge-litert", "backports.strenum", "flatbuffers", "tqdm", "typing_extensions"),
-    "executorch": ("executorch",),
-}
 
 #: Threads beside the measuring one would make its counts depend on how they meet.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -45,7 +40,7 @@ class Guest:
 
 
 @contextmanager
-def guest(phone: Phone, runtime: str, module: str, *, ops: str = "auto") -> Iterator[Guest]:
+def guest(phone: Phone, runtime: Runtime, module: str, *, ops: str = "auto") -> Iterator[Guest]:
     """An emulated phone with Python and a runtime for as long as the block runs.
 
     :param phone: its CPU.
@@ -55,16 +50,21 @@ def guest(phone: Phone, runtime: str, module: str, *, ops: str = "auto") -> Iter
     :raises DeviceError: if the runtime does not exist there, or the system around it cannot be set up.
     :raises NativeError: if our libraries are needed and cannot be compiled.
     """
-    packages = PACKAGES.get(runtime.removesuffix("-runtime"))
-    if packages is None:
+    on_phone = runtime.phone
+    if on_phone is None or not on_phone.packages:
+        able = [
+            other.name
+            for other in RUNTIMES.values()
+            if other.phone and (other.phone.packages or other.is_source)
+        ]
         raise DeviceError(
-            f"the runtime {runtime} does not exist for a phone: export the bundle for {', '.join(PACKAGES)} or c"
+            f"{runtime.title} does not exist for a phone: export the bundle for {', '.join(able)}"
         )
     emulator()
     debian = system()
     interpreter = python(debian)
     release = interpreter.name.removeprefix("python")
-    packages_there = site((*COMMON, *packages), release)
+    packages_there = site((*COMMON, *on_phone.packages), release)
     environment = {
         **_ONE_THREAD,
         "PYTHONHOME": str(debian / "usr"),
@@ -86,9 +86,8 @@ def guest(phone: Phone, runtime: str, module: str, *, ops: str = "auto") -> Iter
             if ops == "custom":
                 raise
             notes.append(f"Lookups are the runtime's own ops: {error}.")
-    if runtime == "executorch":
-        library = executorch_library(packages_there / "executorch", version_of("executorch"))
-        environment[LIBRARY_VARIABLE] = str(library)
+    if on_phone.environment:
+        environment |= runtime.resolve(on_phone.environment)(packages_there)
     environment["PYTHONPATH"] = f"{_package(native)}:{packages_there}"
     with machine(phone, debian) as emulated:
         command = (*emulated.command(), str(interpreter), "-m", module)

@@ -28,6 +28,7 @@ from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
+from edgeemb.runtimes.registry import find_runtime
 
 ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.
@@ -44,7 +45,7 @@ CYCLES_NOTE = (
 
 
 def profile(
-    device: str, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent, limit: int = LIMIT
+    device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent, *, limit: int = LIMIT
 ) -> Report:
     """Profile a C export on a simulated board.
 
@@ -118,9 +119,9 @@ def _profile(
     progress: Progress,
     limit: int,
 ) -> Report:
-    if manifest.runtime != "c":
+    if not find_runtime(manifest.runtime).is_source:
         raise DeviceError(
-            f"{name} is a bundle for {manifest.runtime}, {board.name} takes C: export it with --target cortex-m4"
+            f"{name} is a bundle for {manifest.runtime}, {board.name} takes C: export it with target='cortex-m4'"
         )
     sizes = read_sizes(folder, manifest.name)
     check_budget(board, sizes["flash_bytes"], sizes["arena_bytes"])

@@ -32,6 +32,14 @@ def version_of(package: str) -> str:
         return "unknown"
 
 
+def versions_of(package: str) -> dict[str, str]:
+    """Version of a package by its name, for reports.
+
+    :param package: the package; empty for none.
+    """
+    return {package: version_of(package)} if package else {}
+
+
 def _cpu() -> str:
     if _CPUINFO.is_file():
         for line in _CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines():

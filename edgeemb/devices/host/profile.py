@@ -13,7 +13,7 @@ from edgeemb.bundle.manifest import Manifest, read_manifest
 from edgeemb.bundle.reading import unpack, verify
 from edgeemb.devices.feeds import refusal
 from edgeemb.devices.host.latency import Turns, measure_latency, ratio
-from edgeemb.devices.host.machine import cores, this_machine, version_of
+from edgeemb.devices.host.machine import cores, this_machine, version_of, versions_of
 from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.operators import read_operators
 from edgeemb.devices.host.process import Setting, Worker
@@ -21,6 +21,8 @@ from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.runtime import Runtime
 
 #: Fresh processes that the load time is the median of.
 LOADS = 3
@@ -30,14 +32,6 @@ STEADY_RUNS = 5
 
 #: Inferences that are profiled by operator, after as many that are not counted.
 PROFILED_RUNS = 20
-
-#: Package that a runtime comes with, for its version.
-PACKAGES = {
-    "onnx": "onnxruntime",
-    "tflite": "ai-edge-litert",
-    "tflm": "tflite-micro",
-    "executorch": "executorch",
-}
 
 NOTES = (
     "Every measurement ran in a fresh process.",
@@ -80,6 +74,10 @@ class _Case:
     notes: list[str] = field(default_factory=list)
     operators: tuple[Operator, ...] = ()
 
+    @property
+    def runtime(self) -> Runtime:
+        return find_runtime(self.manifest.runtime)
+
     def setting(self, threads: int = 1, ops_profile: str = "") -> Setting:
         return Setting(str(self.folder), self.ops, threads, ops_profile)
 
@@ -107,6 +105,11 @@ def profile(bundle: str | Path, plan: ProfilePlan | None = None, *, progress: Pr
     """
     reports, _ = side_by_side([bundle], plan, progress=progress)
     return reports[0]
+
+
+def profile_device(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:
+    """Profile a bundle on this machine, as `edgeemb.devices.device.Profile`; see `profile`."""
+    return profile(bundle, plan, progress=progress)
 
 
 def side_by_side(
@@ -237,7 +240,12 @@ def _loads(cases: Sequence[_Case], lengths: Sequence[int], steps: _Steps) -> Non
 def _latency(
     cases: Sequence[_Case], length: int, threads: int, plan: ProfilePlan, steps: _Steps
 ) -> list[Ratio]:
-    reasons = [refusal(case.manifest, length) for case in cases]
+    reasons = [
+        f"a bundle for {case.runtime.title} runs on one thread"
+        if threads > 1 and not case.runtime.threads
+        else refusal(case.manifest, length)
+        for case in cases
+    ]
     if threads > cores():
         reasons = [f"this machine has {cores()} cores for this process" for _ in cases]
     for case, reason in zip(cases, reasons, strict=True):
@@ -263,6 +271,9 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
     taken = _taken(case, lengths)
     if not taken:
         return ()
+    if not case.runtime.profiles:
+        case.notes.append(f"No cost by operator: {case.runtime.title} tells none.")
+        return ()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-operators-"))
         worker = stack.enter_context(Worker(case.setting(ops_profile=str(Path(folder) / "ops"))))
@@ -270,7 +281,7 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
         worker.ask("run", length=taken[0], runs=2 * PROFILED_RUNS)
         answer = worker.ask("end_profile")
         if not answer["path"]:
-            reason = answer["note"] or f"the runtime {case.manifest.runtime} tells none"
+            reason = answer["note"] or f"{case.runtime.title} tells none"
             case.notes.append(f"No cost by operator: {reason}.")
             return ()
         case.notes.append(f"{OPERATOR_NOTE} It holds for {taken[0]} tokens.")
@@ -282,8 +293,7 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
 def _report(case: _Case) -> Report:
     manifest = case.manifest
     subject = Subject.of(case.name, manifest, case.used["ops"], case.used["kernel"])
-    package = PACKAGES.get(manifest.runtime, manifest.runtime)
-    versions = {"edgeemb": version_of("edgeemb"), package: version_of(package)}
+    versions = {"edgeemb": version_of("edgeemb"), **versions_of(case.used["package"])}
     notes = (*NOTES, *case.notes)
     return Report(
         "host", "host", this_machine(), subject, tuple(case.measurements), case.operators, notes, versions

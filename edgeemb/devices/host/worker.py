@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,15 +28,7 @@ from edgeemb.devices.host.process import Setting
 from edgeemb.errors import DeviceError, EdgeembError
 from edgeemb.native.kernels import variants
 from edgeemb.runtimes import Session, open_bundle
-
-#: Module that imports a runtime, by the manifest's name of it.
-ENGINE_MODULES = {
-    "onnx": "edgeemb.runtimes.onnxruntime.engine",
-    "tflite": "edgeemb.runtimes.tflite.engine",
-    "tflite-runtime": "edgeemb.runtimes.tflite.engine",
-    "tflm": "edgeemb.runtimes.tflm.engine",
-    "executorch": "edgeemb.runtimes.executorch.engine",
-}
+from edgeemb.runtimes.registry import find_runtime
 
 
 class Bench:
@@ -93,9 +84,8 @@ class Bench:
 
     def _runtime(self) -> dict[str, Any]:
         """Import what any bundle of this runtime needs, so that memory from here on is the bundle's own."""
-        module = ENGINE_MODULES.get(read_manifest(Path(self._setting.bundle)).runtime)
-        if module:
-            import_module(module)
+        runtime = find_runtime(read_manifest(Path(self._setting.bundle)).runtime)
+        runtime.resolve(runtime.opens)
         gc.collect()
         return {"peak_is_reset": reset_peak()}
 
@@ -109,16 +99,15 @@ class Bench:
         return {"ms": 1000 * (time.perf_counter() - begin), "pid": os.getpid()}
 
     def _used(self) -> dict[str, Any]:
-        """The lowering of the lookups in use, and the native kernel that serves it here."""
-        ops = "builtin" if self._session is None else self._session.engine.ops
-        return {"ops": ops, "kernel": variants()[0] if ops == "custom" else ""}
+        """The lowering of the lookups in use, the native kernel that serves it here, and the package that runs the model."""
+        engine = self.session.engine
+        kernel = variants()[0] if engine.ops == "custom" else ""
+        return {"ops": engine.ops, "kernel": kernel, "package": engine.package}
 
     def _end_profile(self) -> dict[str, str]:
         """The file of the runtime's own profile; empty if it writes none; and what the runtime says of it."""
-        engine = None if self._session is None else self._session.engine
-        end = getattr(engine, "end_profile", None)
-        path = end() if end else None
-        return {"path": str(path or ""), "note": getattr(engine, "profile_note", "")}
+        engine = self.session.engine
+        return {"path": str(engine.end_profile() or ""), "note": engine.profile_note}
 
     def _run(self, length: int, runs: int) -> dict[str, Any]:
         feeds, run = self.feeds(length), self.session.run

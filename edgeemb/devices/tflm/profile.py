@@ -24,11 +24,14 @@ from edgeemb.errors import BundleError, DeviceError
 from edgeemb.files import read_json
 from edgeemb.metrics import cosine
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes import open_folder
 from edgeemb.runtimes.session import Session
+from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
+from edgeemb.runtimes.tflm import RUNTIME as TFLM
 from edgeemb.runtimes.tflm.engine import PACKAGE, VERSION, TflmEngine
 
 MAX_GOLDEN_BYTES = 64 * 2**20
-RUNTIMES = ("tflm", "tflite", "tflite-runtime")
+RUNTIMES = (TFLM.name, LITERT.name, TFLITE_RUNTIME.name)
 NO_TIME = "the wheel's reference kernels on this machine say nothing about a microcontroller's time"
 NOTES = (
     "Arena bytes are TFLM's own account; a 32-bit device needs less for its structures.",
@@ -36,9 +39,10 @@ NOTES = (
 )
 
 
-def profile(bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
+def profile(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:
     """Profile a bundle in TensorFlow Lite Micro.
 
+    :param device: name of the device.
     :param bundle: the bundle's folder or zip file, for one of `RUNTIMES`; of several lengths the shortest is run.
     :param plan: lengths; what cannot be measured is reported as absent.
     :param progress: called with (steps done, steps in all).
@@ -48,14 +52,17 @@ def profile(bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> 
     with checked(bundle) as (folder, manifest):
         if manifest.runtime not in RUNTIMES:
             raise DeviceError(
-                f"{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with --target tflm"
+                f"{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with target='tflm'"
             )
-        manifest = replace(manifest, lengths=manifest.lengths[:1])
+        # Any TFLite model can be tried in TFLM.
+        manifest = replace(manifest, runtime=TFLM.name, lengths=manifest.lengths[:1])
         try:
-            engine = TflmEngine(folder, manifest)
+            session = open_folder(folder, manifest)
         except BundleError as error:
             raise DeviceError(str(error)) from None
-        with Session(folder, manifest, engine) as session:
+        with session:
+            engine = session.engine
+            assert isinstance(engine, TflmEngine)
             report = _report(bundle.name, folder, manifest, session, engine, plan)
         progress(1, 1)
         return report
@@ -77,7 +84,7 @@ def _report(
         *([Measurement("model_bytes", model.bytes)] if model is not None else []),
         *(Measurement("p50_ms", None, NO_TIME, asked, threads=1) for asked in plan.lengths),
     ]
-    subject = replace(Subject.of(name, manifest, engine.ops, engine.ops), runtime="tflm")
+    subject = Subject.of(name, manifest, engine.ops, engine.ops)
     golden = (
         "Golden vectors: none fits."
         if agreement is None

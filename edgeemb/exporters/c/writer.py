@@ -46,8 +46,6 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model has a part that the kernels cannot compute, or exceeds the target's flash or RAM.
     """
     model = request.model
-    if request.body != "int8":
-        raise ExportError(f"body {request.body}: the C runtime computes in int8; use --body int8")
     encoder = read_encoder(model)
     tokens = _tokens(request)
     tables = _tables(request, model, encoder)

@@ -7,9 +7,6 @@ from torch import nn
 from torchao.quantization.granularity import PerAxis, PerGroup
 from torchao.quantization.quant_api import Int8DynamicActivationIntxWeightConfig, quantize_
 
-from edgeemb.errors import ExportError
-from edgeemb.exporters.executorch.policy import BODIES
-
 #: Weights that share a scale in a 4-bit body.
 GROUP = 32
 
@@ -23,10 +20,7 @@ def quantize_body(module: nn.Module, body: str) -> list[str]:
     :param module: the module.
     :param body: a key of `BODIES`.
     :return: remarks for the user.
-    :raises ExportError: if the precision is unknown to ExecuTorch.
     """
-    if body not in BODIES:
-        raise ExportError(f"ExecuTorch programs are not written with body {body}: use {', '.join(BODIES)}")
     if body == "fp32":
         return []
     int8 = body == "int8"

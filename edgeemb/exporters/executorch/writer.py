@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
-from edgeemb.errors import ExportError
+from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.torch_model import Model
-from edgeemb.native.libraries import find_sources
+from edgeemb.native.libraries import find_sources, python_package
 from edgeemb.quiet import quiet
 
 with quiet():
@@ -81,7 +81,7 @@ def write(request: Request, folder: Path) -> Written:
             )
         except _FAILURES as error:
             raise ExportError(
-                f"{model.name} cannot be written as an ExecuTorch program: {_reason(error)}"
+                f"{model.name} cannot be written as an ExecuTorch program: {first_line(error)}"
             ) from error
     with (folder / PROGRAM).open("wb") as file:
         done.write_to_file(file)
@@ -125,7 +125,7 @@ def _trace(
         with torch.no_grad():
             return torch.export.export(module, examples, dynamic_shapes=shapes, strict=False)
     except _FAILURES as error:
-        raise ExportError(f"{name} cannot be traced{_where(error)}: {_reason(error)}") from error
+        raise ExportError(f"{name} cannot be traced{_where(error)}: {first_line(error)}") from error
 
 
 def _lower(name: str, program: ExportedProgram, *, quantized: bool) -> EdgeProgramManager:
@@ -138,12 +138,12 @@ def _lower(name: str, program: ExportedProgram, *, quantized: bool) -> EdgeProgr
             compile_config=EdgeCompileConfig(_check_ir_validity=False),
         )
     except _FAILURES as error:
-        raise ExportError(f"{name} cannot be lowered to ExecuTorch: {_reason(error)}") from error
+        raise ExportError(f"{name} cannot be lowered to ExecuTorch: {first_line(error)}") from error
 
 
 def _where(error: BaseException) -> str:
     """The deepest line of the model's own source on the way to an error, as `` at file:line (code)``."""
-    libraries = [os.path.dirname(torch.__file__), *executorch.__path__, os.path.dirname(__file__)]
+    libraries = [os.path.dirname(torch.__file__), *executorch.__path__, str(python_package())]
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -151,12 +151,6 @@ def _where(error: BaseException) -> str:
         and frame.filename.endswith(".py")
     ]
     return f" at {frames[-1].filename}:{frames[-1].lineno} ({frames[-1].line})" if frames else ""
-
-
-def _reason(error: BaseException) -> str:
-    """The message of an error, on one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
 
 
 def _copy_sources(kit: Path) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from edgeemb.bundle.manifest import TOKENIZER
@@ -15,6 +14,7 @@ from edgeemb.exporters.kits import Kit, fill
 from edgeemb.exporters.kits.android_library import API
 from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
 from edgeemb.runtimes.c.sources import symbol_prefix
+from edgeemb.runtimes.registry import find_runtime
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35
@@ -24,34 +24,6 @@ GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"
 _GOLDEN_VERSION = 1
 _TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
-
-
-@dataclass(frozen=True)
-class AndroidRuntime:
-    """A runtime on Android.
-
-    :param title: its name for people.
-    :param dependency: Maven coordinates of its package.
-    :param keep: classes that its native half calls by name.
-    """
-
-    title: str
-    dependency: str
-    keep: tuple[str, ...]
-
-
-#: By the name of the runtime. The versions are the newest that publicly named builds use and that are not newer than what bundles are checked with.
-RUNTIMES = {
-    "onnx": AndroidRuntime(
-        "ONNX Runtime", "com.microsoft.onnxruntime:onnxruntime-android:1.31.0", ("ai.onnxruntime.**",)
-    ),
-    "tflite": AndroidRuntime("LiteRT", "com.google.ai.edge.litert:litert:2.3.0", ("org.tensorflow.lite.**",)),
-    "executorch": AndroidRuntime(
-        "ExecuTorch",
-        "org.pytorch:executorch-android:1.5.1",
-        ("org.pytorch.executorch.**", "com.facebook.jni.**"),
-    ),
-}
 
 
 def write(kit: Kit) -> tuple[str, ...]:
@@ -64,7 +36,9 @@ def write(kit: Kit) -> tuple[str, ...]:
         return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
     if (kit.bundle / TABLES_APART).exists():
         return (f"no kit: ExecuTorch's class for Android loads a program alone, without {TABLES_APART}",)
-    runtime = RUNTIMES[kit.manifest.runtime]
+    runtime = find_runtime(kit.manifest.runtime)
+    if runtime.phone is None or not runtime.phone.dependency:
+        return (f"no kit: {runtime.title} has no package for Android apps",)
     reason = why_not(kit.tokenizer_json)
     source = kit.source("android")
     shutil.copytree(source / "src", kit.folder / "src")
@@ -84,9 +58,9 @@ def write(kit: Kit) -> tuple[str, ...]:
         "files": ", ".join(f'"{file}"' for file in files),
         "compile_sdk": str(COMPILE_SDK),
         "min_sdk": str(API),
-        "dependency": runtime.dependency,
+        "dependency": runtime.phone.dependency,
         "runtime": runtime.title,
-        "keep": "\n".join(f"-keep class {pattern} {{ *; }}" for pattern in runtime.keep),
+        "keep": "\n".join(f"-keep class {pattern} {{ *; }}" for pattern in runtime.phone.keep),
         "libraries": _libraries(kit),
         "text": _text(reason, kit.manifest.name),
         "result": f"{len(kit.manifest.labels)} logits, of the classes in `model.info.labels`"

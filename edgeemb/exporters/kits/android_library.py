@@ -16,15 +16,10 @@ from pathlib import Path
 from edgeemb.errors import NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.runtime import Runtime
 
 #: Clang's name of each ABI. 32-bit Arm is not among them: it divides 64-bit numbers by calling a compiler's library, which is not at hand.
 ABIS = {"arm64-v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"}
-#: The C file of each runtime's library, below ``runtimes/``. ExecuTorch's ops are C++ and belong into its own library: there is none.
-SOURCES = {
-    "onnx": "onnxruntime/edgeemb_onnxruntime.c",
-    "tflite": "tflite/edgeemb_tflite_android.c",
-}
-LIBRARIES = {"onnx": "libedgeemb_onnxruntime.so", "tflite": "libedgeemb_tflite.so"}
 #: Environment variable that names the folder of an NDK.
 NDK = "ANDROID_NDK_HOME"
 #: Alignment of what is loaded, in bytes: phones with pages of 16 KB load nothing less.
@@ -79,19 +74,21 @@ class _Toolchain:
     flags: tuple[str, ...] = ()
 
 
-def build_library(runtime: str, abi: str, out: Path) -> Path:
+def build_library(runtime: Runtime, abi: str, out: Path) -> Path:
     """Compile and link the op library of a runtime.
 
-    :param runtime: a key of `SOURCES`.
+    :param runtime: the runtime.
     :param abi: a key of `ABIS`.
     :param out: folder that it is written into, under the name that the runtime's kit loads.
     :return: its path.
-    :raises NativeError: if there is no compiler, or it fails.
+    :raises NativeError: if the runtime has no such library, there is no compiler, or it fails.
     """
+    if runtime.phone is None or not runtime.phone.lookups:
+        raise NativeError(f"{runtime.title} has no library of lookups for Android: use ops='builtin'")
     tools = _toolchain()
     room = find_sources() / "runtimes"
     target = f"--target={ABIS[abi]}{tools.api}"
-    place = out / LIBRARIES[runtime]
+    place = out / f"lib{runtime.library}.so"
     with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
         stub, code = Path(scratch, "libc.o"), Path(scratch, "code.o")
         libc = Path(scratch, "libc.so")
@@ -99,7 +96,7 @@ def build_library(runtime: str, abi: str, out: Path) -> Path:
         run_compiler([*compiler, "-fno-builtin", "-fvisibility=default", "-c", str(room / "android" / "libc.c"), "-o", str(stub)])  # fmt: skip
         run_compiler([*tools.linker, "-shared", "-soname", "libc.so", str(stub), "-o", str(libc)])
         headers = ("-isystem", str(room / "android" / "include"))
-        run_compiler([*compiler, *headers, "-c", str(room / SOURCES[runtime]), "-o", str(code)])
+        run_compiler([*compiler, *headers, "-c", str(room / runtime.phone.lookups), "-o", str(code)])
         run_compiler([*tools.linker, *_LINK, "-soname", place.name, str(code), str(libc), "-o", str(place)])
     return place
 

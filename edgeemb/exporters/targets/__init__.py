@@ -22,7 +22,7 @@ class Target:
 
     :param name: name on the command line.
     :param summary: one line for people.
-    :param runtime: default runtime, a key of `edgeemb.exporters.writers.WRITERS`.
+    :param runtime: default runtime, a key of `edgeemb.runtimes.registry.RUNTIMES`.
     :param ops: default lowering of the lookups, ``custom`` or ``builtin``.
     :param abis: platforms whose native libraries the bundle carries when ops is ``custom``.
     :param table: default spec of word tables.

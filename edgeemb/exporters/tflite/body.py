@@ -22,19 +22,6 @@ from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tfl
 BLOCK = 32
 
 
-def check_body(body: str, runtime: TfliteRuntime) -> None:
-    """Refuse a precision that a runtime computes wrongly or not at all.
-
-    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
-    :param runtime: what is to run it.
-    :raises ExportError: naming those that it runs.
-    """
-    if body not in runtime.bodies:
-        raise ExportError(
-            f"{runtime.name} does not run the body '{body}' rightly: use --body {' or '.join(runtime.bodies)} (docs/tflite.md says why)"
-        )
-
-
 def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
     """Convert the weights of a model's matrix products.
 
@@ -47,7 +34,6 @@ def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
     :return: the converted ``ModelT``.
     :raises ExportError: if the runtime computes this precision wrongly or not at all.
     """
-    check_body(body, runtime)
     if body == "fp32":
         return model
     before = logging.root.manager.disable

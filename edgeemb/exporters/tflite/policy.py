@@ -8,7 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from edgeemb.exporters.tflite.ops import TFLITE_RUNTIME, TFLM, op_versions
+from edgeemb.exporters.tflite.ops import TFLITE_RUNTIME as TFLITE_RUNTIME_OPS
+from edgeemb.exporters.tflite.ops import TFLM as TFLM_OPS
+from edgeemb.exporters.tflite.ops import op_versions
+from edgeemb.runtimes.runtime import Runtime
+from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
+from edgeemb.runtimes.tflm import RUNTIME as TFLM
 from edgeemb.tables.program import (
     Add,
     BatchMatMul,
@@ -36,10 +41,7 @@ MAX_ROWS = 1 << 24
 class TfliteRuntime:
     """What a runtime can do.
 
-    :param name: key of `edgeemb.exporters.writers.WRITERS`.
-    :param package: the distribution that brings it.
-    :param version: the version that was measured.
-    :param bodies: precisions of the body that it computes rightly.
+    :param record: what else there is to know of it.
     :param signatures: whether a model may have several; else one length is exported.
     :param wide: how elements of more than 8 bits are read: ``bitcast`` gathers int16 and reinterprets them, ``bytes`` gathers int8 and
         puts the value together with arithmetic.
@@ -49,10 +51,7 @@ class TfliteRuntime:
     :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may come back into them.
     """
 
-    name: str
-    package: str
-    version: str
-    bodies: tuple[str, ...]
+    record: Runtime
     signatures: bool
     wide: str
     half_weights: bool
@@ -65,35 +64,26 @@ class TfliteRuntime:
 _ANY = 1 << 30
 
 RUNTIMES: dict[str, TfliteRuntime] = {
-    "tflite": TfliteRuntime(
-        name="tflite",
-        package="ai-edge-litert",
-        version="2.3.0",
-        bodies=("fp32", "fp16", "int8", "int4"),
+    LITERT.name: TfliteRuntime(
+        record=LITERT,
         signatures=True,
         wide="bitcast",
         half_weights=True,
     ),
-    "tflite-runtime": TfliteRuntime(
-        name="tflite-runtime",
-        package="tflite-runtime",
-        version="2.14.0",
-        bodies=("fp32", "fp16"),
+    TFLITE_RUNTIME.name: TfliteRuntime(
+        record=TFLITE_RUNTIME,
         signatures=True,
         wide="bitcast",
         half_weights=True,
-        op_versions=op_versions(TFLITE_RUNTIME),
+        op_versions=op_versions(TFLITE_RUNTIME_OPS),
         wraps_ids=True,
     ),
-    "tflm": TfliteRuntime(
-        name="tflm",
-        package="tflite-micro",
-        version="0.dev20261023182759",
-        bodies=("fp32",),
+    TFLM.name: TfliteRuntime(
+        record=TFLM,
         signatures=False,
         wide="bytes",
         half_weights=False,
-        op_versions=op_versions(TFLM, _ANY),
+        op_versions=op_versions(TFLM_OPS, _ANY),
         expands=frozenset({"GELU"}),
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.tflite.body import check_body, convert_body, expand_ops
+from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy
@@ -17,6 +17,8 @@ from edgeemb.exporters.writers import KEEP, Request, Written
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables
+from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
+from edgeemb.runtimes.tflm import RUNTIME as TFLM
 
 MODEL = "model.tflite"
 SCHEMA_VERSION = 3
@@ -37,7 +39,6 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
         return _write_finished(request, request.loaded, runtime, folder)
     from edgeemb.exporters.tflite.convert import choose_lengths, convert  # they import torch
 
-    check_body(request.body, runtime)
     model = request.model
     if model.words is not None:
         raise ExportError(
@@ -96,7 +97,7 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     finished, associated = read_tflite(model.path)
     if not runtime.signatures and len(finished.subgraphs) > 1:
         raise ExportError(
-            f"{model.path} has several graphs, {runtime.package} runs one: use --runtime tflite"
+            f"{model.path} has several graphs, {runtime.record.title} runs one: use --runtime tflite"
         )
     if runtime.wraps_ids:
         _refuse_miscomputed(finished, model.path)
@@ -165,8 +166,11 @@ def check_ops(model: Any, runtime: TfliteRuntime) -> None:
         if code.version > highest:
             has = f"it knows versions up to {highest}" if highest else "it does not have this op"
             raise ExportError(
-                f"{runtime.package} {runtime.version} rejects {name} version {code.version} ({has}): use --runtime tflite"
+                f"{runtime.record.package} {runtime.record.tested} rejects {name} version {code.version} ({has}): use --runtime tflite"
             )
 
 
-write = partial(write_for, "tflite")
+write_litert = partial(write_for, LITERT.name)
+write_tflite_runtime = partial(write_for, TFLITE_RUNTIME.name)
+#: One length, no op that TFLM lacks, arrays in the types that it gathers.
+write_tflm = partial(write_for, TFLM.name)

@@ -48,14 +48,13 @@ class Family:
     """What edgeemb needs to know of a family of encoders.
 
     :param name: prefix of its classes in transformers.
-    :param first_position: row of the position table that the first token takes: the rows below are for
-        padding.
+    :param counts_from_pad: whether the first token takes the row of the position table behind that of the padding id.
     :param takes_types: whether it has a table of token types.
     :param pooler_option: whether its class can leave out the pooler.
     """
 
     name: str
-    first_position: int = 0
+    counts_from_pad: bool = False
     takes_types: bool = True
     pooler_option: bool = True
 
@@ -64,9 +63,9 @@ class Family:
 FAMILIES = {
     "bert": Family("Bert"),
     "distilbert": Family("DistilBert", takes_types=False, pooler_option=False),
-    "mpnet": Family("MPNet", first_position=2, takes_types=False),
-    "roberta": Family("Roberta", first_position=2),
-    "xlm-roberta": Family("XLMRoberta", first_position=2),
+    "mpnet": Family("MPNet", counts_from_pad=True, takes_types=False),
+    "roberta": Family("Roberta", counts_from_pad=True),
+    "xlm-roberta": Family("XLMRoberta", counts_from_pad=True),
 }
 
 
@@ -158,6 +157,8 @@ def load_folder(
         example_inputs=_example_inputs(rows, longest),
         tokenizer_json=tokenizer.tokenizer.to_str(),
         max_length=longest,
+        positions=_positions(body, family),
+        pad_id=int(body.config.pad_token_id or 0),
         pooling="+".join(pooling.modes) if pooling else None,
         normalize=bool(stages) and stages[-1][0] == "Normalize",
         labels=labels,
@@ -255,6 +256,12 @@ def _no_load_report() -> Iterator[None]:
             log.enable_progress_bar()
 
 
+def _positions(body: transformers.PreTrainedModel, family: Family) -> int:
+    """Length of the longest sequence that the position table has rows for."""
+    first = int(body.config.pad_token_id or 0) + 1 if family.counts_from_pad else 0
+    return int(body.config.max_position_embeddings) - first
+
+
 def _max_length(
     settings: dict[str, Any],
     noted: int | None,
@@ -262,7 +269,7 @@ def _max_length(
     family: Family,
     asked: int | None,
 ) -> int:
-    positions = int(body.config.max_position_embeddings) - family.first_position
+    positions = _positions(body, family)
     if asked is not None:
         if not 3 <= asked <= positions:
             raise ModelError(

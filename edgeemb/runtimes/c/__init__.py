@@ -1,1 +1,26 @@
 """C exports, compiled for this machine."""
+
+from __future__ import annotations
+
+from edgeemb.runtimes.runtime import OnPhone, Runtime
+
+RUNTIME = Runtime(
+    name="c",
+    title="C99",
+    opens="edgeemb.runtimes.c.engine:MicroEngine",
+    writes="edgeemb.exporters.c.writer:write",
+    package="",
+    extra="",
+    export_extra="export",
+    bodies=("int8",),
+    threads=False,
+    profiles=False,
+    is_source=True,
+    phone=OnPhone(
+        runner="engine_c.c",
+        load=(
+            "Load of a C export is reading each page of the program, in which the weights lie; "
+            "cold is after they were dropped from memory."
+        ),
+    ),
+)

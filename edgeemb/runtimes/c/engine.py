@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
-from edgeemb.runtimes.session import Feeds
+from edgeemb.runtimes.engine import Feeds, OpenOptions
 
 
 class _Sizes(ctypes.Structure):
@@ -47,14 +50,18 @@ class MicroEngine:
     """A C export, compiled for this machine.
 
     :param folder: the bundle.
-    :param name: name of the model, as in the manifest.
+    :param manifest: its manifest.
+    :param options: nothing to choose.
     :param flags: further flags for the compiler; no choice of them changes a result.
     :raises NativeError: if it cannot be compiled or loaded.
     """
 
-    def __init__(self, folder: Path, name: str, flags: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, manifest: Manifest, options: OpenOptions, flags: tuple[str, ...] = ()
+    ) -> None:
+        self.package = ""
         self.ops = "builtin"
-        prefix = symbol_prefix(name)
+        prefix = symbol_prefix(manifest.name)
         self._scratch = tempfile.TemporaryDirectory(prefix="edgeemb-")
         try:
             path = build_library(folder, Path(self._scratch.name, "model.so"), flags)
@@ -78,14 +85,34 @@ class MicroEngine:
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The output, a sequence at a time; padding on the right is left out.
 
-        :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S].
-        :raises InputError: with the status in words if the model refuses a sequence.
+        :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S], whose ones come before its zeros.
+        :raises InputError: if a row of the mask has a zero before a one, or with the status in words if the model refuses a sequence.
         """
         given, mask = list(feeds.values())[:2]
+        holes = (np.diff(mask, axis=1) > 0).any(axis=1)
+        if holes.any():
+            raise InputError(
+                f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding behind them"
+            )
         out = np.empty((len(given), self.outputs), np.float32)
         for number, (row, kept) in enumerate(zip(given, mask, strict=True)):
             self.run_tokens(row[: int(kept.sum())], out[number])
         return [out]
+
+    def bare(self, feeds: Feeds) -> Callable[[], object]:
+        """A call of `run`, which has no checks of its own to leave out.
+
+        :param feeds: an array per input.
+        """
+        return partial(self.run, feeds)
+
+    @property
+    def profile_note(self) -> str:
+        """Nothing: there is no profile."""
+        return ""
+
+    def end_profile(self) -> None:
+        """There is no profile."""
 
     def run_tokens(self, given: NDArray[Any], out: NDArray[np.float32]) -> None:
         """One sequence.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, SpecError
+from edgeemb.runtimes.engine import Feeds, OpenOptions
 from edgeemb.runtimes.executorch.build import executorch_version
 from edgeemb.runtimes.executorch.runner import InputInfo, Program, RunnerError
-from edgeemb.runtimes.session import Feeds
 
 PROGRAM = "model.pte"
 TABLES = "tables.ptd"
@@ -29,34 +30,22 @@ class ExecuTorchEngine:
 
     :param folder: the bundle.
     :param manifest: its manifest.
-    :param ops: ``auto``, or the lowering that the program was exported with: it cannot be chosen afterwards.
-    :param threads: 1 for the caller's thread alone, 0 for the runtime's choice, else that many for the whole process.
-    :param ops_profile: prefix of a file for the per-op profile, or None.
+    :param options: its ops are those that the program was exported with; threads are 1 for the caller's thread alone, 0 for the
+        runtime's choice, else that many for the whole process.
     :raises NativeError: if the runner cannot be built.
-    :raises SpecError: if `ops` is not what the program was exported with.
     :raises BundleError: if the runtime cannot load the program.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        ops: str = "auto",
-        threads: int = 0,
-        ops_profile: Path | None = None,
-    ) -> None:
-        if ops not in ("auto", manifest.ops):
-            raise SpecError(
-                f"{folder} was exported with ops {manifest.ops}, which its program cannot change: export it with --ops {ops}"
-            )
+    def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
+        self.package = "executorch"
         self.ops = manifest.ops
         self.lengths: tuple[int, ...] = ()
         self._manifest = manifest
-        self._profile = ops_profile
+        self._profile = options.ops_profile
         path = folder / PROGRAM
         tables = folder / TABLES if (folder / TABLES).is_file() else None
         try:
-            self.program = Program(path, tables, threads, ops_profile is not None)
+            self.program = Program(path, tables, options.threads, options.ops_profile is not None)
         except RunnerError as error:
             raise BundleError(
                 f"{path}: ExecuTorch {executorch_version()} cannot load it ({_explain(error)})"
@@ -76,6 +65,18 @@ class ExecuTorchEngine:
         return (
             parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
         )
+
+    def bare(self, feeds: Feeds) -> Callable[[], object]:
+        """A call of `run`, which has no checks of its own to leave out.
+
+        :param feeds: an array per input.
+        """
+        return partial(self.run, feeds)
+
+    @property
+    def profile_note(self) -> str:
+        """Nothing: the runtime's profile needs no explanation."""
+        return ""
 
     def end_profile(self) -> Path:
         """Finish the per-op profile and give the file that holds it.

@@ -15,7 +15,7 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, first_line
 from edgeemb.native.libraries import find_library
 from edgeemb.native.onnxruntime import RUNTIME_ERRORS
-from edgeemb.runtimes.session import Feeds
+from edgeemb.runtimes.engine import Feeds, OpenOptions
 
 MODEL = "model.onnx"
 
@@ -27,35 +27,27 @@ class OnnxRuntimeEngine:
 
     :param folder: the bundle.
     :param manifest: its manifest.
-    :param ops: ``custom`` needs the native library, ``builtin`` does without, ``auto`` takes it where it is there.
-    :param threads: threads within an op; 0 leaves the choice to the runtime.
-    :param ops_profile: prefix of a file for the runtime's own per-op profile, or None.
+    :param options: with ops ``custom`` the native library is needed, ``builtin`` does without, ``auto`` takes it where it is there.
     :raises NativeError: if ops is ``custom`` and the library is missing or refused.
     :raises BundleError: if the runtime cannot load the model.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        ops: str = "auto",
-        threads: int = 0,
-        ops_profile: Path | None = None,
-    ) -> None:
-        library = None if ops == "builtin" else _library(required=ops == "custom")
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = threads
-        if ops_profile is not None:
-            options.enable_profiling = True
-            options.profile_file_prefix = str(ops_profile)
+    def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
+        library = None if options.ops == "builtin" else _library(required=options.ops == "custom")
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = _ERRORS_ONLY
+        settings.intra_op_num_threads = options.threads
+        if options.ops_profile is not None:
+            settings.enable_profiling = True
+            settings.profile_file_prefix = str(options.ops_profile)
+        self.package = "onnxruntime"
         self.ops = "builtin" if library is None else "custom"
         self.lengths = tuple(manifest.lengths)
         try:
             if library is not None:
-                options.register_custom_ops_library(str(library))
-            self._session = onnxruntime.InferenceSession(
-                folder / MODEL, options, providers=["CPUExecutionProvider"]
+                settings.register_custom_ops_library(str(library))
+            self._session: Any = onnxruntime.InferenceSession(
+                folder / MODEL, settings, providers=["CPUExecutionProvider"]
             )
         except RUNTIME_ERRORS as error:
             raise BundleError(
@@ -64,13 +56,16 @@ class OnnxRuntimeEngine:
         self._outputs = [info.name for info in manifest.outputs]
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """All outputs.
+        """All outputs. Several threads may call it at once.
 
         :param feeds: an array per input.
-        :raises InputError: with the runtime's words if it refuses the inputs.
+        :raises InputError: with the runtime's words if it refuses the inputs, or if it was closed meanwhile.
         """
+        session = self._session
+        if session is None:
+            raise InputError("the session is closed: open the bundle again")
         try:
-            return [np.asarray(value) for value in self._session.run(self._outputs, dict(feeds))]
+            return [np.asarray(value) for value in session.run(self._outputs, dict(feeds))]
         except RUNTIME_ERRORS as error:
             raise InputError(f"ONNX Runtime refused the inputs ({first_line(error)})") from None
 
@@ -81,13 +76,18 @@ class OnnxRuntimeEngine:
         """
         return partial(self._session._sess.run, self._outputs, dict(feeds), None)
 
+    @property
+    def profile_note(self) -> str:
+        """Nothing: the runtime's profile needs no explanation."""
+        return ""
+
     def end_profile(self) -> Path:
         """Finish the per-op profile and give the file that holds it."""
         return Path(self._session.end_profiling())
 
     def close(self) -> None:
-        """Drop the runtime's session."""
-        del self._session
+        """Drop the runtime's session; a run that is under way in another thread ends first."""
+        self._session = None
 
 
 def _library(*, required: bool) -> Path | None:

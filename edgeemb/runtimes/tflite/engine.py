@@ -7,6 +7,8 @@ text; the engine takes the shortest that fits, pads and masks, and runs a batch 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, SpecError
 from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.session import Feeds
+from edgeemb.runtimes.engine import Feeds, OpenOptions
 from edgeemb.runtimes.tflite.profile import ProfiledModel
 
 MODEL = "model.tflite"
@@ -32,32 +34,18 @@ class TfliteEngine:
 
     :param folder: the bundle.
     :param manifest: its manifest.
-    :param ops: ``custom`` and ``builtin`` must be what the bundle was exported with; ``auto`` takes what it is.
-    :param threads: threads within an op; 0 leaves the choice to the runtime.
-    :param ops_profile: prefix of a file for the per-op profile, or None.
-    :raises SpecError: if the bundle was exported with other lookups.
+    :param options: its ops are those that the bundle was exported with.
     :raises NativeError: if the library of lookups is missing or does not load.
     :raises BundleError: if no interpreter is installed, or it cannot load the model.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        manifest: Manifest,
-        ops: str = "auto",
-        threads: int = 0,
-        ops_profile: Path | None = None,
-    ) -> None:
-        if ops not in ("auto", manifest.ops):
-            raise SpecError(
-                f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}"
-            )
+    def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
         self.ops = manifest.ops
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         module = find_interpreter()
-        self._package = module.__name__.partition(".")[0].replace("_", "-")
-        if self._package == "tflite-runtime" and manifest.body in _MISCOMPUTED:
+        self.package = module.__name__.partition(".")[0].replace("_", "-")
+        if self.package == "tflite-runtime" and manifest.body in _MISCOMPUTED:
             raise BundleError(
                 f"{folder} has the body {manifest.body}, which tflite-runtime computes wrongly: "
                 "pip install ai-edge-litert, or export with --runtime tflite-runtime"
@@ -66,7 +54,7 @@ class TfliteEngine:
         delegates = [load_delegate(module)] if self.ops == "custom" else []
         try:
             self._interpreter: Any = module.Interpreter(
-                model_path=str(path), num_threads=threads or None, experimental_delegates=delegates
+                model_path=str(path), num_threads=options.threads or None, experimental_delegates=delegates
             )
             self._runners: dict[str, Any] = {
                 key: self._interpreter.get_signature_runner(key)
@@ -74,12 +62,12 @@ class TfliteEngine:
             }
         except (ValueError, RuntimeError, OSError) as error:
             raise BundleError(
-                f"{path}: {self._package} cannot load it ({_one_line(error)}): export it for this runtime"
+                f"{path}: {self.package} cannot load it ({_one_line(error)}): export it for this runtime"
             ) from None
         self._profiled: ProfiledModel | None = None
-        self._profile = ops_profile
-        if ops_profile is not None and self._package == "ai-edge-litert" and self.ops == "builtin":
-            self._profiled = ProfiledModel(path, threads)
+        self._profile = options.ops_profile
+        if options.ops_profile is not None and self.package == "ai-edge-litert" and self.ops == "builtin":
+            self._profiled = ProfiledModel(path, options.threads)
             self._runners = self._profiled.runners()
         # A finished model keeps the signature that it had.
         self._only = next(iter(self._runners), "main")
@@ -123,11 +111,18 @@ class TfliteEngine:
             for parts, info in zip(zip(*rows, strict=True), self._manifest.outputs, strict=True)
         ]
 
+    def bare(self, feeds: Feeds) -> Callable[[], object]:
+        """A call of `run`, which has no checks of its own to leave out.
+
+        :param feeds: an array per input.
+        """
+        return partial(self.run, feeds)
+
     @property
     def profile_note(self) -> str:
         """What is to be said of the cost by operator, or why there is none."""
-        if self._package != "ai-edge-litert":
-            return f"{self._package} has no profiler: profile with ai-edge-litert"
+        if self.package != "ai-edge-litert":
+            return f"{self.package} has no profiler: profile with ai-edge-litert"
         if self.ops == "custom":
             return "LiteRT's profiler takes no delegate of ours: export with --ops builtin for the cost by operator"
         return (
@@ -159,7 +154,7 @@ class TfliteEngine:
                 **{name: np.ascontiguousarray(value, details[name]["dtype"]) for name, value in feeds.items()}
             )
         except (ValueError, RuntimeError) as error:
-            raise InputError(f"{self._package} refused the inputs ({_one_line(error)})") from None
+            raise InputError(f"{self.package} refused the inputs ({_one_line(error)})") from None
         return [np.asarray(outputs[info.name]) for info in self._manifest.outputs]
 
     def _length(self, feeds: Feeds) -> int:

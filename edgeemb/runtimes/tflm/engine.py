@@ -10,7 +10,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
@@ -19,15 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.errors import BundleError, InputError, NativeError, SpecError
+from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.native.libraries import find_library
-from edgeemb.runtimes.session import Feeds
+from edgeemb.runtimes.engine import Feeds, OpenOptions
+from edgeemb.runtimes.tflm import RUNTIME
 from edgeemb.runtimes.tflm.worker import pack, unpack
 
 MODEL = "model.tflite"
-PACKAGE = "tflite-micro"
-#: The one build whose C++ layout the custom op is written for, and with which figures were measured.
-VERSION = "0.dev20261023182759"
+PACKAGE, VERSION = RUNTIME.package, RUNTIME.tested
 _ARENA = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 _MISSING = re.compile(
     r"(?:Didn't find op for builtin opcode|Failed to get registration from op code) '?(\w+)'?"
@@ -53,18 +54,14 @@ class TflmEngine:
 
     :param folder: the bundle.
     :param manifest: its manifest.
-    :param ops: ``custom`` and ``builtin`` must be what the bundle was exported with; ``auto`` takes what it is.
-    :raises SpecError: if the bundle was exported with other lookups.
+    :param options: its ops are those that the bundle was exported with.
     :raises NativeError: if the wheel is missing or of another version, or the library of lookups is missing.
     :raises BundleError: if TFLM cannot load the model; the message names ops that it lacks.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, ops: str = "auto") -> None:
-        if ops not in ("auto", manifest.ops):
-            raise SpecError(
-                f"{folder} was exported with --ops {manifest.ops}: export it again with --ops {ops}"
-            )
+    def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
         check_version()
+        self.package = PACKAGE
         self.ops = manifest.ops
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
@@ -107,6 +104,21 @@ class TflmEngine:
             ]
             rows.append(self._invoke([_narrow(value) for value in own]))
         return [np.concatenate(parts) if len(rows) > 1 else parts[0] for parts in zip(*rows, strict=True)]
+
+    def bare(self, feeds: Feeds) -> Callable[[], object]:
+        """A call of `run`, which has no checks of its own to leave out.
+
+        :param feeds: an array per input.
+        """
+        return partial(self.run, feeds)
+
+    @property
+    def profile_note(self) -> str:
+        """Nothing: there is no profile."""
+        return ""
+
+    def end_profile(self) -> None:
+        """There is no profile."""
 
     def arena(self) -> Arena:
         """What the model takes of the arena, by TFLM's own account, after a run."""

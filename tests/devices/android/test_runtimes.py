@@ -21,13 +21,14 @@ import edgeemb
 from edgeemb.bundle.manifest import MANIFEST, read_manifest
 from edgeemb.bundle.reading import file_entry
 from edgeemb.devices import profile_on
-from edgeemb.devices.android.runner import ENGINES, Library, build_dynamic, read_library
+from edgeemb.devices.android.runner import Library, build_dynamic, read_library
 from edgeemb.devices.arm64 import system as arm64_system
 from edgeemb.devices.arm64.phone import phones
 from edgeemb.devices.arm64.qemu import machine
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model
+from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.adb_cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
 from tests.fixtures.requirements import requires_program
 
@@ -88,9 +89,11 @@ def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
     assert any("golden sentences" in note.lower() for note in report.notes)
 
 
-@pytest.mark.parametrize("runtime", ENGINES)
+@pytest.mark.parametrize(
+    "runtime", [name for name, runtime in RUNTIMES.items() if runtime.phone and runtime.phone.library]
+)
 def test_links_for_android_without_its_ndk(runtime: str, tmp_path: Path) -> None:
-    place = build_dynamic(Library(tmp_path / "lib.so", "arm64-v8a", "bionic"), tmp_path, runtime)
+    place = build_dynamic(Library(tmp_path / "lib.so", "arm64-v8a", "bionic"), tmp_path, RUNTIMES[runtime])
     with place.open("rb") as file:
         elf = ELFFile(file)
         loads = [part for part in elf.iter_segments() if part["p_type"] == "PT_LOAD"]
@@ -120,7 +123,9 @@ def test_starts_in_the_way_that_androids_libc_is_entered(tiny_bundle: Path, tmp_
         ["cc", "-shared", "-fPIC", "-Wl,-soname,libc.so", source, "-o", tmp_path / "libc.so"], check=True
     )
     (tmp_path / "libdl.so").symlink_to("/lib/x86_64-linux-gnu/libdl.so.2")
-    program = build_dynamic(Library(tmp_path / "libonnxruntime.so", "x86_64", "bionic"), tmp_path)
+    program = build_dynamic(
+        Library(tmp_path / "libonnxruntime.so", "x86_64", "bionic"), tmp_path, RUNTIMES["onnx"]
+    )
     loader = ["/lib64/ld-linux-x86-64.so.2", "--library-path", str(tmp_path), str(program)]
     options = ["mode=load", f"model={tiny_bundle / 'model.onnx'}", f"library={host_library()}"]
     subprocess.run([*loader, *options], cwd=tmp_path, check=True)

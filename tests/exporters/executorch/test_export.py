@@ -219,7 +219,7 @@ def test_a_model_that_does_not_trace_is_refused_with_its_line(tmp_path: Path) ->
     model = load(Untraceable(), example_inputs=(torch.tensor([1, 2]),))
     request = Request(model, {}, "fp32", "builtin", (), find_target(None))
     with pytest.raises(
-        ExportError, match=r"cannot be traced at .*test_executorch\.py:\d+ \(if rows\.sum\(\) > 0:\)"
+        ExportError, match=r"cannot be traced at .*test_export\.py:\d+ \(if rows\.sum\(\) > 0:\)"
     ):
         write(request, tmp_path)
     assert not list(tmp_path.iterdir())

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from edgeemb.errors import NativeError
-from edgeemb.exporters.kits.android_library import ABIS, LIBRARIES, NDK, SOURCES, build_library
+from edgeemb.exporters.kits.android_library import ABIS, NDK, build_library
 from edgeemb.exporters.targets import find_target
 from edgeemb.models.tflite.flatbuffer import pack_tflite
+from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.tables import Table, encode
 from edgeemb.tables.program import QuantizedLookup
 from tests.fixtures.lookup_models import lookup_model
@@ -24,7 +25,12 @@ from tests.fixtures.tflite_models import table_model
 from tests.places import ROOT, TESTS
 
 ZIG = (sys.executable, "-m", "ziglang")
-CASES = [(runtime, abi) for runtime in SOURCES for abi in ABIS]
+CASES = [
+    (runtime.name, abi)
+    for runtime in RUNTIMES.values()
+    if runtime.phone is not None and runtime.phone.lookups
+    for abi in ABIS
+]
 MACHINES = {"arm64-v8a": "EM_AARCH64", "x86_64": "EM_X86_64"}
 EXPORTED = {
     "onnx": {"RegisterCustomOps"},
@@ -47,7 +53,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str],
     made = {}
     for runtime, abi in CASES:
         (folder / abi).mkdir(exist_ok=True)
-        made[runtime, abi] = build_library(runtime, abi, folder / abi)
+        made[runtime, abi] = build_library(RUNTIMES[runtime], abi, folder / abi)
     return made
 
 
@@ -77,7 +83,7 @@ def hold(path: Path, runtime: str, abi: str) -> None:
     said = facts(path)
     assert said["machine"] == MACHINES[abi]
     assert set(said["needed"]) <= {"libc.so", "libm.so"}
-    assert said["soname"] == [path.name] == [LIBRARIES[runtime]]
+    assert said["soname"] == [path.name] == [f"lib{RUNTIMES[runtime].library}.so"]
     assert all(alignment % 16384 == 0 for alignment in said["alignments"])
     assert said["alignments"] == {find_target("android").page_bytes}
     assert not said["sections"] & {".gnu.version", ".gnu.version_r", ".symtab", ".debug_info"}
@@ -146,7 +152,7 @@ run(ids=numpy.array([40, 0, 0], numpy.int32))
 
 
 @on_x86_64_linux
-@pytest.mark.parametrize("runtime", list(SOURCES))
+@pytest.mark.parametrize("runtime", list(dict.fromkeys(runtime for runtime, _ in CASES)))
 def test_gives_the_rows_in_the_real_runtime(
     libraries: dict[tuple[str, str], Path], runtime: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,86 @@
+"""What an export is made for: target, runtime, body and ops, from what the user asks for and what target, runtime and model allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgeemb.errors import SpecError
+from edgeemb.exporters.targets import Target, find_target
+from edgeemb.exporters.writers import BODIES, KEEP
+from edgeemb.models.base import LoadedModel
+from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an export is made for.
+
+    :param target: what it aims at.
+    :param runtime: what runs it there.
+    :param body: precision of everything but the tables.
+    :param ops: lowering of the lookups, ``builtin`` or ``custom``.
+    """
+
+    target: Target
+    runtime: Runtime
+    body: str
+    ops: str
+
+
+def choose(target: str | None, runtime: str | None, body: str | None, ops: str | None) -> Choice:
+    """Check what the user asks for, and take the target's defaults where nothing is asked.
+
+    :param target: name of a target; None for this machine.
+    :param runtime: name of a runtime, or None.
+    :param body: precision of the body, or None.
+    :param ops: ``builtin``, ``custom`` or None.
+    :raises SpecError: if something is not known, or the target does not allow it.
+    """
+    aim = find_target(target)
+    chosen = Choice(aim, find_runtime(runtime or aim.runtime), body or aim.body, ops or aim.ops)
+    allowed = aim.runtimes or (aim.runtime,)
+    if chosen.runtime.name not in allowed:
+        raise SpecError(
+            f"target {aim.name} does not take the runtime '{chosen.runtime.name}': use {', '.join(allowed)}"
+        )
+    if chosen.body not in (*BODIES, KEEP):
+        raise SpecError(
+            f"body '{chosen.body}' is not known: use {', '.join(BODIES)}; or {KEEP} for a finished model"
+        )
+    if chosen.ops not in ("builtin", "custom"):
+        raise SpecError(f"ops '{chosen.ops}' is not known: use builtin or custom")
+    if chosen.ops == "custom" and chosen.runtime.name in aim.builtin_only:
+        raise SpecError(
+            f"target {aim.name}: the package of {chosen.runtime.title} for it takes no further ops; use ops='builtin'"
+        )
+    return chosen
+
+
+def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_asked: bool) -> Choice:
+    """The choice for a model, which may allow only some runtimes, and may have a body that stays as it is.
+
+    :param choice: what was chosen before the model was there.
+    :param model: the model.
+    :param runtime_asked: whether the user named the runtime.
+    :param body_asked: whether the user named the body.
+    :raises SpecError: if the model cannot be exported in that way.
+    """
+    if not body_asked:
+        choice = replace(choice, body=model.default_body or choice.body)
+    if choice.body == KEEP and model.default_body != KEEP:
+        raise SpecError(f"body '{KEEP}' is for finished models: use {', '.join(choice.runtime.bodies)}")
+    if model.runtimes and choice.runtime.name not in model.runtimes:
+        allowed = choice.target.runtimes or (choice.target.runtime,)
+        fitting = [name for name in model.runtimes if name in allowed]
+        if runtime_asked or not fitting:
+            raise SpecError(
+                f"{model.source} is a finished model for the runtime {' or '.join(model.runtimes)}, not for {choice.runtime.name}: "
+                f"use runtime='{model.runtimes[0]}' and a target that takes it"
+            )
+        choice = replace(choice, runtime=find_runtime(fitting[0]))
+    if choice.body not in (*choice.runtime.bodies, KEEP):
+        raise SpecError(
+            f"{choice.runtime.title} does not run the body '{choice.body}': use {' or '.join(choice.runtime.bodies)}"
+        )
+    return choice

@@ -1,0 +1,139 @@
+"""Opening bundles: one `Session` in front of whichever engine the bundle is for."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+
+from edgeemb.bundle.manifest import MANIFEST, Manifest, read_manifest
+from edgeemb.bundle.reading import unpack, verify
+from edgeemb.errors import BundleError, SpecError
+from edgeemb.runtimes.engine import OPS, Engine, OpenOptions
+from edgeemb.runtimes.registry import RUNTIMES
+from edgeemb.runtimes.runtime import Runtime
+from edgeemb.runtimes.session import Session
+
+
+def open_bundle(
+    path: str | Path,
+    *,
+    ops: str = "auto",
+    threads: int = 0,
+    verify_files: bool = True,
+    ops_profile: Path | None = None,
+) -> Session:
+    """Open a bundle.
+
+    :param path: the folder that `edgeemb.export` wrote, or a zip of it, which is unpacked for as long as the session lives.
+    :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
+    :param threads: threads within an op; 0 leaves the choice to the runtime.
+    :param verify_files: check that no file is missing or altered.
+    :param ops_profile: prefix of a file for the runtime's profile by operator, or None.
+    :return: an open session.
+    :raises BundleError: if the bundle is missing, damaged or newer than this edgeemb, or cannot be loaded.
+    :raises SpecError: if an option is not known, or the bundle's runtime does not have it.
+    :raises NativeError: if ops is ``custom`` and the native library is missing.
+    """
+    options = OpenOptions(ops, threads, ops_profile)
+    folder = Path(path)
+    if folder.is_file():
+        unpacked = _unpacked(folder)
+        try:
+            session = _open(Path(unpacked.name), options, verify_files)
+        except BaseException:
+            unpacked.cleanup()
+            raise
+        session.keep = unpacked
+        return session
+    if not folder.is_dir():
+        raise BundleError(f"{folder} does not exist: make a bundle with edgeemb export")
+    return _open(folder, options, verify_files)
+
+
+def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
+    manifest = read_manifest(folder)
+    if verify_files:
+        verify(folder, manifest.files)
+    return open_folder(folder, manifest, options)
+
+
+def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = None) -> Session:
+    """Open a model whose manifest is already there, as an export does to check what it wrote.
+
+    :param folder: holds the model's files.
+    :param manifest: describes them.
+    :param options: how to open it.
+    :raises BundleError: if the runtime is not known, not installed, or cannot load the model.
+    :raises SpecError: if an option is not known, or the runtime does not have it.
+    :raises NativeError: if ops is ``custom`` and the native library is missing.
+    """
+    chosen = options or OpenOptions()
+    runtime = RUNTIMES.get(manifest.runtime)
+    if runtime is None:
+        raise BundleError(
+            f"{folder} is for the runtime '{manifest.runtime}', which this edgeemb does not know: update edgeemb"
+        )
+    _check(folder, manifest, runtime, chosen)
+    return Session(folder, manifest, runtime, _engine(folder, manifest, runtime, chosen))
+
+
+def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOptions) -> None:
+    """Refuse options that the runtime does not have."""
+    if options.ops not in OPS:
+        raise SpecError(f"ops='{options.ops}' is not known: use {', '.join(OPS)}")
+    if runtime.fixed_ops and options.ops not in ("auto", manifest.ops):
+        raise SpecError(
+            f"{folder} was exported with ops='{manifest.ops}', which {runtime.title} cannot change: export it again with ops='{options.ops}'"
+        )
+    if options.threads < 0:
+        raise SpecError(
+            f"threads={options.threads} is not possible: use 0 for the runtime's choice, or a number from 1 up"
+        )
+    if options.threads > 1 and not runtime.threads:
+        raise SpecError(
+            f"{folder} runs on one thread, as every bundle for {runtime.title}: leave threads out"
+        )
+    if options.ops_profile is not None and not runtime.profiles:
+        raise SpecError(f"{runtime.title} has no profile by operator: leave ops_profile out")
+
+
+def _engine(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOptions) -> Engine:
+    try:
+        engine: Engine = runtime.resolve(runtime.opens)(folder, manifest, options)
+    except ModuleNotFoundError as error:
+        extra = f"'edgeemb[{runtime.extra}]'" if runtime.extra else "edgeemb"
+        raise BundleError(
+            f"running a bundle for {runtime.title} needs the package '{error.name}': pip install {extra}"
+        ) from None
+    return engine
+
+
+def describe(path: Path) -> Manifest:
+    """The manifest of a bundle, without opening its model.
+
+    :param path: a bundle's folder, or a zip of it.
+    :raises BundleError: if it is no bundle, or a damaged one.
+    """
+    if path.is_file():
+        with _unpacked(path) as folder:
+            return read_manifest(Path(folder))
+    return read_manifest(path)
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path looks like a bundle: a folder with a manifest, or a zip file.
+
+    :param path: any path.
+    """
+    return (path / MANIFEST).is_file() or (path.is_file() and zipfile.is_zipfile(path))
+
+
+def _unpacked(archive: Path) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory(prefix="edgeemb-")
+    try:
+        unpack(archive, Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    return folder

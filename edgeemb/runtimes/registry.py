@@ -1,0 +1,34 @@
+"""The runtimes that there are. Adding one means adding its room and a line here."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from edgeemb.errors import SpecError
+from edgeemb.runtimes import c, executorch, onnxruntime, tflite, tflm
+from edgeemb.runtimes.runtime import Runtime
+
+RUNTIMES: dict[str, Runtime] = {
+    runtime.name: runtime
+    for runtime in (
+        onnxruntime.RUNTIME,
+        tflite.LITERT,
+        tflite.TFLITE_RUNTIME,
+        tflm.RUNTIME,
+        executorch.RUNTIME,
+        c.RUNTIME,
+    )
+}
+
+
+def find_runtime(name: str) -> Runtime:
+    """A runtime by its name.
+
+    :param name: a key of `RUNTIMES`.
+    :raises SpecError: if there is none; the message lists those that there are, and names the nearest.
+    """
+    if name in RUNTIMES:
+        return RUNTIMES[name]
+    near = get_close_matches(name, RUNTIMES, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    raise SpecError(f"runtime '{name}' is not known: {meant}use {', '.join(RUNTIMES)}")

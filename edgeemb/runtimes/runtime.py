@@ -1,0 +1,90 @@
+"""What there is to know of a runtime, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+
+@dataclass(frozen=True)
+class OnPhone:
+    """How a runtime's bundles run on a phone.
+
+    :param dependency: Maven coordinates of the runtime's package for Android apps; empty where no kit uses one.
+    :param keep: classes that the package's native half calls by name, for the app's shrinker.
+    :param lookups: source of the library of native lookups for Android, below ``runtimes/``; empty where there is none.
+    :param runner: source of the runner's half for this runtime, below ``devices/runner``; empty where no runner can run it.
+    :param no_runner: why no runner can run it.
+    :param library: which shared library the runner opens, and where it is found; empty where the model is linked into the runner.
+    :param takes_lookups: whether the runner can give the runtime our native lookups.
+    :param load: how load time is measured there, in one sentence.
+    :param packages: packages that an emulated phone needs to run it in Python; empty where it cannot.
+    :param environment: a function ``environment(site) -> dict[str, str]``: what the process there also needs in its environment, given
+        the folder of its packages; empty for nothing.
+    """
+
+    dependency: str = ""
+    keep: tuple[str, ...] = ()
+    lookups: str = ""
+    runner: str = ""
+    no_runner: str = ""
+    library: str = ""
+    takes_lookups: bool = False
+    load: str = (
+        "Load is that of the runtime opening the model; cold is after its files were dropped from memory."
+    )
+    packages: tuple[str, ...] = ()
+    environment: str = ""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime. Functions are named as ``module:function`` and imported when they are called, with what they need.
+
+    :param name: its name in manifests and for ``runtime=``.
+    :param title: its name for people.
+    :param opens: an `edgeemb.runtimes.engine.OpenEngine`.
+    :param writes: a function ``write(request, folder) -> Written`` (`edgeemb.exporters.writers`).
+    :param package: the distribution that brings it; empty where a C compiler is all it needs.
+    :param extra: the extra of edgeemb that brings what running needs; empty for the base install.
+    :param export_extra: the extra that brings what writing needs.
+    :param tested: version that the tests run; empty for what constraints.txt says.
+    :param bodies: precisions of the body that it computes rightly.
+    :param library: name of the native library with its lookups on this machine; empty where there is none.
+    :param compiles_lookups: whether an app compiles the lookups in: then the writer puts their sources into the kit.
+    :param fixed_ops: whether the lookup is chosen at export and cannot be changed afterwards.
+    :param threads: whether it can use several threads.
+    :param concurrent: whether one session can run in several threads at once; else a lock makes them wait for each other.
+    :param profiles: whether it can tell the cost by operator.
+    :param tables_apart: whether it can keep the tables in a file of their own.
+    :param is_source: whether a bundle is source code, compiled into the program that runs it.
+    :param phone: how a phone runs it; None where none does.
+    """
+
+    name: str
+    title: str
+    opens: str
+    writes: str
+    package: str
+    extra: str
+    export_extra: str
+    bodies: tuple[str, ...]
+    tested: str = ""
+    library: str = ""
+    compiles_lookups: bool = False
+    fixed_ops: bool = True
+    threads: bool = True
+    concurrent: bool = False
+    profiles: bool = True
+    tables_apart: bool = False
+    is_source: bool = False
+    phone: OnPhone | None = None
+
+    def resolve(self, name: str) -> Any:
+        """Import one of the functions that the record names.
+
+        :param name: ``module:function``.
+        :raises ModuleNotFoundError: if a package that it needs is not installed.
+        """
+        return resolve_name(name)
