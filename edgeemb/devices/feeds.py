@@ -65,7 +65,7 @@ def check_takes_ids(name: str, manifest: Manifest) -> None:
     if find_runtime(manifest.runtime).is_source and manifest.tokenizer == words.NAME:
         raise DeviceError(
             f"{name} has no vocabulary, and this device gives ids to C exports: profile it on a board, such as mps2-an386, "
-            "or export the model with runtime='onnx'"
+            'or export the model with runtime="onnx"'
         )
 
 

@@ -52,7 +52,7 @@ def choose(target: str | None, runtime: str | None, body: str | None, ops: str |
         raise SpecError(f"ops '{chosen.ops}' is not known: use builtin or custom")
     if chosen.ops == "custom" and chosen.runtime.name in aim.builtin_only:
         raise SpecError(
-            f"target {aim.name}: the package of {chosen.runtime.title} for it takes no further ops; use ops='builtin'"
+            f'target {aim.name}: the package of {chosen.runtime.title} for it takes no further ops; use ops="builtin"'
         )
     return chosen
 
@@ -76,7 +76,7 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
         if runtime_asked or not fitting:
             raise SpecError(
                 f"{model.source} is a finished model for the runtime {' or '.join(model.runtimes)}, not for {choice.runtime.name}: "
-                f"use runtime='{model.runtimes[0]}' and a target that takes it"
+                f'use runtime="{model.runtimes[0]}" and a target that takes it'
             )
         choice = replace(choice, runtime=find_runtime(fitting[0]))
     if choice.body not in (*choice.runtime.bodies, KEEP):

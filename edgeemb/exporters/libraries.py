@@ -31,5 +31,5 @@ def add_libraries(choice: Choice, folder: Path) -> None:
             android_library.build_library(choice.runtime, abi, place)
         else:
             raise SpecError(
-                f"target {choice.target.name}: no native library for {abi} can be made here; use ops='builtin'"
+                f'target {choice.target.name}: no native library for {abi} can be made here; use ops="builtin"'
             )

@@ -81,10 +81,10 @@ def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = 
 def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOptions) -> None:
     """Refuse options that the runtime does not have."""
     if options.ops not in OPS:
-        raise SpecError(f"ops='{options.ops}' is not known: use {', '.join(OPS)}")
+        raise SpecError(f'ops="{options.ops}" is not known: use {", ".join(OPS)}')
     if runtime.fixed_ops and options.ops not in ("auto", manifest.ops):
         raise SpecError(
-            f"{folder} was exported with ops='{manifest.ops}', which {runtime.title} cannot change: export it again with ops='{options.ops}'"
+            f'{folder} was exported with ops="{manifest.ops}", which {runtime.title} cannot change: export it again with ops="{options.ops}"'
         )
     if options.threads < 0:
         raise SpecError(

@@ -158,7 +158,7 @@ def test_rows_come_back_in_the_order_of_the_texts(bundle: Path) -> None:
 
 
 def test_unknown_ops_are_refused(bundle: Path) -> None:
-    with pytest.raises(SpecError, match="ops 'magic' is not known: use auto, builtin, custom"):
+    with pytest.raises(SpecError, match='ops="magic" is not known: use auto, builtin, custom'):
         edgeemb.open(bundle, ops="magic")
 
 

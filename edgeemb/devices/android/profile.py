@@ -134,7 +134,7 @@ def _check_runtime(name: str, manifest: Manifest, plan: ProfilePlan) -> None:
         )
     elif not phone.takes_lookups and "custom" in (manifest.ops, plan.ops):
         raise DeviceError(
-            f"{name} has native lookups, which the runner cannot give {runtime.title}: export it with ops='builtin'"
+            f'{name} has native lookups, which the runner cannot give {runtime.title}: export it with ops="builtin"'
         )
 
 
@@ -163,6 +163,6 @@ def _custom_ops(folder: Path, name: str, manifest: Manifest, abi: str, asked: st
     if not fitting:
         has = ", ".join(sorted({item.split("/")[1] for item in libraries})) or "no processor"
         raise DeviceError(
-            f"{name} has native lookups for {has}, the phone runs {abi}: export it with target='android', or use ops='builtin'"
+            f'{name} has native lookups for {has}, the phone runs {abi}: export it with target="android", or use ops="builtin"'
         )
     return folder / fitting[0]

@@ -121,7 +121,7 @@ def _profile(
 ) -> Report:
     if not find_runtime(manifest.runtime).is_source:
         raise DeviceError(
-            f"{name} is a bundle for {manifest.runtime}, {board.name} takes C: export it with target='cortex-m4'"
+            f'{name} is a bundle for {manifest.runtime}, {board.name} takes C: export it with target="cortex-m4"'
         )
     sizes = read_sizes(folder, manifest.name)
     check_budget(board, sizes["flash_bytes"], sizes["arena_bytes"])

@@ -52,7 +52,7 @@ def profile(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = s
     with checked(bundle) as (folder, manifest):
         if manifest.runtime not in RUNTIMES:
             raise DeviceError(
-                f"{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with target='tflm'"
+                f'{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with target="tflm"'
             )
         # Any TFLite model can be tried in TFLM.
         manifest = replace(manifest, runtime=TFLM.name, lengths=manifest.lengths[:1])

@@ -84,7 +84,7 @@ def build_library(runtime: Runtime, abi: str, out: Path) -> Path:
     :raises NativeError: if the runtime has no such library, there is no compiler, or it fails.
     """
     if runtime.phone is None or not runtime.phone.lookups:
-        raise NativeError(f"{runtime.title} has no library of lookups for Android: use ops='builtin'")
+        raise NativeError(f'{runtime.title} has no library of lookups for Android: use ops="builtin"')
     tools = _toolchain()
     room = find_sources() / "runtimes"
     target = f"--target={ABIS[abi]}{tools.api}"

@@ -170,7 +170,7 @@ def test_refuses_a_bundle_whose_lookups_are_for_another_processor(
     with (
         plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone,
         pytest.raises(
-            DeviceError, match=f"native lookups for riscv64, the phone runs {HOST_ABI}.*--ops builtin"
+            DeviceError, match=f'native lookups for riscv64, the phone runs {HOST_ABI}.*ops="builtin"'
         ),
     ):
         profile_on("android", folder, ProfilePlan((5,), runtime_lib=host_library()))
@@ -181,12 +181,12 @@ def test_says_what_a_bundle_of_another_runtime_needs(
     tiny_bundle: Path, tflite_bundle: Path, phone_bundle: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        DeviceError, match="needs ONNX Runtime on the phone: name its library with --runtime-lib"
+        DeviceError, match="needs ONNX Runtime on the phone: name its library with runtime_lib"
     ):
         profile_on("android", tiny_bundle, QUICK)
-    with pytest.raises(DeviceError, match="leave --runtime-lib out"):
+    with pytest.raises(DeviceError, match="leave runtime_lib out"):
         profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library()))
-    with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with --runtime-lib"):
+    with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with runtime_lib"):
         profile_on("android", tflite_bundle, QUICK)
     folder = tmp_path / "pte"
     shutil.copytree(tiny_bundle, folder)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.errors import ExportError, InputError, NativeError
+from edgeemb.errors import ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.source import interleave
@@ -91,7 +91,7 @@ def test_refuses_an_unknown_activation_and_other_bodies(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"'body.encoder.layer.0.intermediate.intermediate_act_fn' \(SiLU"):
         edgeemb.export(str(tmp_path / "silu"), tmp_path / "bundle", target="cortex-m4", table="int8")
     save_plain(tmp_path / "model")
-    with pytest.raises(ExportError, match="use --body int8"):
+    with pytest.raises(SpecError, match="C99 does not run the body 'fp32': use int8"):
         edgeemb.export(
             str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8", body="fp32"
         )

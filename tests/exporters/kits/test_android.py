@@ -365,7 +365,7 @@ def test_tables_apart_get_no_kit(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_refuses_native_lookups_for_executorch(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="takes no further ops; use --ops builtin"):
+    with pytest.raises(SpecError, match='takes no further ops; use ops="builtin"'):
         edgeemb.export("any", tmp_path / "no", target="android", runtime="executorch", ops="custom")
 
 
