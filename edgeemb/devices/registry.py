@@ -60,5 +60,5 @@ def profile_on(device: str, bundle: Path, plan: ProfilePlan, progress: Progress 
     """
     found = find_device(device)
     if not found.has_cores and (plan.cores != "all" or plan.runtime_lib is not None):
-        raise SpecError(f'cores and runtime_lib are for phones, not for {device}: use device="android"')
+        raise SpecError(f'`cores` and `runtime_lib` are for phones, not for {device}: use device="android"')
     return found.profile(device, bundle, plan, progress)

@@ -92,10 +92,10 @@ def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOpti
         )
     if options.threads > 1 and not runtime.threads:
         raise SpecError(
-            f"{folder} runs on one thread, as every bundle for {runtime.title}: leave threads out"
+            f"{folder} runs on one thread, as every bundle for {runtime.title}: leave `threads` out"
         )
     if options.ops_profile is not None and not runtime.profiles:
-        raise SpecError(f"{runtime.title} has no profile by operator: leave ops_profile out")
+        raise SpecError(f"{runtime.title} has no profile by operator: leave `ops_profile` out")
 
 
 def _engine(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOptions) -> Engine:

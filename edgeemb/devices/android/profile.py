@@ -127,10 +127,10 @@ def _check_runtime(name: str, manifest: Manifest, plan: ProfilePlan) -> None:
         raise DeviceError(f"{name} cannot be measured over adb, {reason}: export it for {', '.join(able)}")
     if not phone.library:
         if plan.runtime_lib is not None:
-            raise DeviceError(f"{name} is a C export, which brings its own code: leave runtime_lib out")
+            raise DeviceError(f"{name} is a C export, which brings its own code: leave `runtime_lib` out")
     elif plan.runtime_lib is None:
         raise DeviceError(
-            f"{name} needs {runtime.title} on the phone: name its library with runtime_lib ({phone.library})"
+            f"{name} needs {runtime.title} on the phone: name its library with `runtime_lib` ({phone.library})"
         )
     elif not phone.takes_lookups and "custom" in (manifest.ops, plan.ops):
         raise DeviceError(

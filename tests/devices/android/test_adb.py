@@ -137,7 +137,7 @@ def test_refuses_to_choose_among_cores_that_are_alike(
         with pytest.raises(DeviceError, match="all cores have the same maximal clock: use --cores all"):
             profile_on("android", phone_bundle, ProfilePlan((5,), cores="big"))
         assert phone.left() == []
-    with pytest.raises(SpecError, match="cores and runtime_lib are for phones"):
+    with pytest.raises(SpecError, match="`cores` and `runtime_lib` are for phones"):
         profile_on("host", phone_bundle, ProfilePlan(cores="big"))
 
 

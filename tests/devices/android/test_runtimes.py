@@ -181,12 +181,12 @@ def test_says_what_a_bundle_of_another_runtime_needs(
     tiny_bundle: Path, tflite_bundle: Path, phone_bundle: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(
-        DeviceError, match="needs ONNX Runtime on the phone: name its library with runtime_lib"
+        DeviceError, match="needs ONNX Runtime on the phone: name its library with `runtime_lib`"
     ):
         profile_on("android", tiny_bundle, QUICK)
-    with pytest.raises(DeviceError, match="leave runtime_lib out"):
+    with pytest.raises(DeviceError, match="leave `runtime_lib` out"):
         profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library()))
-    with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with runtime_lib"):
+    with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with `runtime_lib`"):
         profile_on("android", tflite_bundle, QUICK)
     folder = tmp_path / "pte"
     shutil.copytree(tiny_bundle, folder)
