@@ -6,11 +6,15 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from edgeemb.errors import EdgeembError, ModelError
 
 MAX_CONFIG_BYTES = 16 * 2**20
+
+_Kind = TypeVar("_Kind")
 
 
 def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
@@ -66,6 +70,20 @@ def read_json(path: Path, max_bytes: int, error: type[EdgeembError]) -> Any:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError) as problem:
         raise error(f"{path} is not valid JSON ({problem}): copy it again") from problem
+
+
+def checked(values: object, kind: type[_Kind]) -> _Kind:
+    """Plain JSON values as a dataclass, each checked against its type, range and length; fields that it does not know are left out.
+
+    :param values: parsed JSON, from anywhere.
+    :param kind: the dataclass.
+    :raises ValueError: if a field is missing, or of another type or size; one line that says where.
+    """
+    try:
+        return msgspec.convert(values, kind)
+    except (msgspec.ValidationError, RecursionError) as problem:
+        # Backticks mark parameters of ours in messages.
+        raise ValueError(str(problem).replace("`", "'")) from None
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edgeemb.errors import BundleError
-from edgeemb.files import read_json
+from edgeemb.files import checked, read_json
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -18,13 +20,20 @@ SCHEMA = 1
 
 _MAX_MANIFEST_BYTES = 16 * 2**20
 
+# What a manifest may say: sizes in bytes and counts, names, and lists that no honest bundle exceeds.
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Length = Annotated[int, Meta(ge=1, le=2**24)]
+Name = Annotated[str, Meta(max_length=1024)]
+Text = Annotated[str, Meta(max_length=2**20)]
+Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
+
 
 @dataclass(frozen=True)
 class FileEntry:
     """A file of a bundle: its size in bytes and its SHA-256 in hexadecimal."""
 
-    bytes: int
-    sha256: str
+    bytes: Count
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -38,21 +47,21 @@ class TableEntry:
     :param arrays: per stored array its dtype and shape.
     """
 
-    spec: str
-    rows: int
-    dim: int
-    bytes: int
-    arrays: dict[str, dict[str, Any]]
+    spec: Name
+    rows: Count
+    dim: Count
+    bytes: Count
+    arrays: dict[Name, dict[Name, Any]]
 
 
 @dataclass(frozen=True)
 class TensorEntry:
     """An input or output of the model: name, numpy dtype, axes (a name where the size varies), and, for ids, the bound of their table."""
 
-    name: str
-    dtype: str
-    axes: list[str | int]
-    rows: int | None = None
+    name: Name
+    dtype: Name
+    axes: Annotated[list[Name | Count], Meta(max_length=8)]
+    rows: Count | None = None
 
 
 @dataclass(frozen=True)
@@ -91,39 +100,65 @@ class Manifest:
     :param notes: remarks of the export, such as tables that were left alone.
     """
 
-    name: str
-    source: str
-    kind: str
-    runtime: str
-    ops: str
-    target: str
-    opset: int
-    body: str
-    tables: dict[str, TableEntry]
-    inputs: list[TensorEntry]
-    outputs: list[TensorEntry]
-    max_length: int
-    pooling: str | None
+    name: Name
+    source: Text
+    kind: Name
+    runtime: Name
+    ops: Name
+    target: Name
+    opset: Count
+    body: Name
+    tables: dict[Name, TableEntry]
+    inputs: Annotated[list[TensorEntry], Meta(max_length=1024)]
+    outputs: Annotated[list[TensorEntry], Meta(max_length=1024)]
+    max_length: Count
+    pooling: Name | None
     normalize: bool
-    sizes: dict[str, int]
-    parity: dict[str, float]
-    files: dict[str, FileEntry]
-    command: str
-    versions: dict[str, str]
-    lengths: list[int] = field(default_factory=list)
-    bounds: dict[str, int] = field(default_factory=dict)
-    pad_id: int = 0
-    labels: list[str] = field(default_factory=list)
-    prompt: str = ""
-    tokenizer: str = ""
+    sizes: dict[Name, int]
+    parity: dict[Name, int | Figure]
+    files: dict[Name, FileEntry]
+    command: Text
+    versions: dict[Name, Name]
+    lengths: list[Length] = field(default_factory=list)
+    bounds: dict[Name, Length] = field(default_factory=dict)
+    pad_id: Count = 0
+    labels: list[Name] = field(default_factory=list)
+    prompt: Text = ""
+    tokenizer: Name = ""
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
-    notes: list[str] = field(default_factory=list)
-    schema: int = SCHEMA
+    notes: list[Text] = field(default_factory=list)
+    schema: Length = SCHEMA
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True)
+class _Versioned:
+    """All that every version of a manifest has."""
+
+    schema: Length
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    spec: Name
+    bytes: Count
+    cosine: Figure
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What is shown of a plan."""
+
+    table: Name
+    goal: Name
+    sentences: Count
+    tried: Count
+    choice: _Candidate
+    frontier: list[_Candidate]
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -136,20 +171,22 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}; make one with edgeemb export")
     values = read_json(path, _MAX_MANIFEST_BYTES, BundleError)
-    schema = values.get("schema") if isinstance(values, dict) else None
-    if not isinstance(schema, int):
-        raise BundleError(f"{path} is not a manifest: it has no schema version; export the bundle again")
+    try:
+        schema = checked(values, _Versioned).schema
+    except ValueError:
+        raise BundleError(
+            f"{path} is not a manifest: it has no schema version; export the bundle again"
+        ) from None
     if schema > SCHEMA:
         raise BundleError(f"{path} has schema {schema}, this edgeemb reads up to {SCHEMA}: update edgeemb")
-    known = {item.name for item in fields(Manifest)}
     try:
-        parsed = {key: value for key, value in values.items() if key in known}
-        parsed["tables"] = {name: TableEntry(**entry) for name, entry in values["tables"].items()}
-        parsed["inputs"] = [TensorEntry(**entry) for entry in values["inputs"]]
-        parsed["outputs"] = [TensorEntry(**entry) for entry in values["outputs"]]
-        parsed["files"] = {name: FileEntry(**entry) for name, entry in values["files"].items()}
-        manifest = Manifest(**parsed)
-    except (KeyError, TypeError, AttributeError) as error:
+        manifest = checked(values, Manifest)
+        if manifest.plan is not None:
+            checked(manifest.plan, _Planned)
+        for part in ("tables", "body", "total"):
+            if part not in manifest.sizes:
+                raise ValueError(f"sizes lack '{part}'")
+    except ValueError as error:
         raise BundleError(f"{path} is damaged ({error}): export the bundle again") from None
     for name in manifest.files:
         if not stays_inside(name):

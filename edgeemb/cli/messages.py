@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import click
 
 #: ``force=True``, ``ops="builtin"``, ``lengths=[16]``, ``batch=1``; not the options of a spec, which follow a colon or a comma.
-_GIVEN = re.compile(r"(?<![\w:,.-])(\w+)=(True|\"[^\"]*\"|\[[^\]]*\]|nan|inf|-?[0-9][0-9.e+-]*[0-9]|-?[0-9])")
+_GIVEN = re.compile(
+    r"(?<![\w:,.-])(\w+)=(True|\"[^\"]*\"|'[^']*'|\[[^\]]*\]|nan|inf|-?[0-9][0-9.e+-]*[0-9]|-?[0-9])"
+)
 _NAMED = re.compile(r"`(\w+)`")
 
 
@@ -26,7 +28,7 @@ def as_flags(message: str, main: click.Group) -> str:
             return match[0]
         if value == "True":
             return flags[name]
-        return f"{flags[name]} " + value.strip('"[]').replace(", ", ",")
+        return f"{flags[name]} " + value.strip("\"'[]").replace(", ", ",")
 
     message = _GIVEN.sub(given, message)
     return _NAMED.sub(lambda match: flags.get(match[1], match[0]), message)

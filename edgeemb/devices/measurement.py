@@ -8,15 +8,16 @@ at all.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import InputError
-from edgeemb.files import read_json
+from edgeemb.files import checked, read_json
 
 #: Version of the JSON form; a reader refuses newer ones.
 SCHEMA = 1
@@ -34,6 +35,14 @@ KINDS = ("host", "phone", "emulated", "simulated")
 _TIMELESS = ("emulated", "simulated")
 
 
+# What a report may say: finite figures, counts, names, and lists that no honest report exceeds.
+Figure = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Whole = Annotated[int, Meta(ge=-(2**62), le=2**62)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Name = Annotated[str, Meta(max_length=1024)]
+Text = Annotated[str, Meta(max_length=2**16)]
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One measured value, or the reason why there is none.
@@ -46,12 +55,12 @@ class Measurement:
     :param runs: how many runs it was taken from, or None.
     """
 
-    name: str
-    value: float | int | None
-    reason: str = ""
-    length: int | None = None
-    threads: int | None = None
-    runs: int | None = None
+    name: Name
+    value: Figure | Whole | None
+    reason: Text = ""
+    length: Count | None = None
+    threads: Count | None = None
+    runs: Count | None = None
 
     def __post_init__(self) -> None:
         if not any(self.name.endswith(f"_{unit}") for unit in UNITS):
@@ -79,11 +88,11 @@ class Operator:
     :param lookup: whether it belongs to a table lookup.
     """
 
-    name: str
-    calls: float
-    value: float
-    unit: str
-    share_percent: float
+    name: Name
+    calls: Figure
+    value: Figure | Whole
+    unit: Name
+    share_percent: Figure
     lookup: bool = False
 
 
@@ -97,10 +106,10 @@ class Machine:
     :param notes: further facts, such as frequencies or an emulator's version.
     """
 
-    cpu: str
-    cores: int | None
-    os: str
-    notes: tuple[str, ...] = ()
+    cpu: Text
+    cores: Count | None
+    os: Text
+    notes: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,15 +128,15 @@ class Subject:
         unknown.
     """
 
-    name: str
-    source: str
-    runtime: str
-    ops: str
-    kernel: str
-    body: str
-    tables: dict[str, str]
-    sizes: dict[str, int]
-    parity: dict[str, float]
+    name: Name
+    source: Text
+    runtime: Name
+    ops: Name
+    kernel: Text
+    body: Name
+    tables: dict[Name, Name]
+    sizes: dict[Name, Whole]
+    parity: dict[Name, Figure | Whole]
 
     @classmethod
     def of(cls, name: str, manifest: Manifest, ops: str, kernel: str) -> Subject:
@@ -159,14 +168,14 @@ class Report:
     :param schema: version of this form.
     """
 
-    device: str
-    kind: str
+    device: Name
+    kind: Name
     machine: Machine
     bundle: Subject
-    measurements: tuple[Measurement, ...]
-    operators: tuple[Operator, ...] = ()
-    notes: tuple[str, ...] = ()
-    versions: dict[str, str] = field(default_factory=dict)
+    measurements: Annotated[tuple[Measurement, ...], Meta(max_length=65536)]
+    operators: Annotated[tuple[Operator, ...], Meta(max_length=65536)] = ()
+    notes: tuple[Text, ...] = ()
+    versions: dict[Name, Name] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -204,16 +213,16 @@ def report_from_json(values: object, where: str = "report") -> Report:
     :raises InputError: if it is no report or one of a newer version.
     """
     if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
-        raise InputError(f"{where} is not a profile report: make one with `edgeemb profile --json`")
+        raise InputError(f"{where} is not a profile report: make one with 'edgeemb profile -o'")
     if values["schema"] > SCHEMA:
         raise InputError(
             f"{where} has schema {values['schema']}, this version reads up to {SCHEMA}: update edgeemb"
         )
     try:
-        return Report(**_fields(Report, values))
-    except (TypeError, KeyError, ValueError) as error:
+        return checked(values, Report)
+    except (ValueError, InputError) as error:
         raise InputError(
-            f"{where} is not a profile report ({error}): make one with `edgeemb profile --json`"
+            f"{where} is not a profile report ({error}): make one with 'edgeemb profile -o'"
         ) from error
 
 
@@ -229,31 +238,3 @@ def read_report(path: Path) -> Report:
 def dump(report: Report) -> str:
     """The report as JSON text."""
     return json.dumps(report.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-
-
-def _fields(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {name: _value(hints[name], values[name]) for name in hints if name in values}
-
-
-def _value(hint: Any, value: Any) -> Any:
-    origin = get_origin(hint)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{value!r:.40} is not a list")
-        return tuple(_value(get_args(hint)[0], item) for item in value)
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise ValueError(f"{value!r:.40} is not an object")
-        return {str(key): _value(get_args(hint)[1], item) for key, item in value.items()}
-    if isinstance(hint, type) and hasattr(hint, "__dataclass_fields__"):
-        if not isinstance(value, dict):
-            raise ValueError(f"{value!r:.40} is not an object")
-        return hint(**_fields(hint, value))
-    if not isinstance(value, (float, int) if hint is float else hint) or (
-        isinstance(value, bool) and hint is not bool
-    ):
-        raise ValueError(f"{value!r:.40} has the wrong type")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not a number")
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from edgeemb.devices.measurement import (
 )
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, InputError, NativeError
+from edgeemb.files import checked as checked_json
 from edgeemb.files import read_json, write_text
 from edgeemb.progress import Progress, silent
 from edgeemb.report.evaluation import evaluate
@@ -191,13 +193,12 @@ def read_comparison(path: Path) -> Comparison:
         report_from_json(item, f"report {place} of {path}") for place, item in enumerate(values["reports"], 1)
     )
     if not reports:
-        raise InputError(f"{path} holds no report: make one with `edgeemb profile -o {path.name}`")
+        raise InputError(f"{path} holds no report: make one with 'edgeemb profile -o {path.name}'")
     try:
-        ratios = tuple(
-            Ratio(int(item["bundle"]), int(item["length"]), int(item["threads"]), float(item["value"]))
-            for item in values.get("ratios", [])
-        )
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        ratios = tuple(checked_json(item, Ratio) for item in values.get("ratios", []))
+        if not all(math.isfinite(ratio.value) for ratio in ratios):
+            raise ValueError("a ratio is not finite")
+    except (TypeError, ValueError) as error:
         raise InputError(f"{path} holds ratios of another form ({error}): make it again") from None
     return Comparison(reports, ratios)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -77,9 +78,33 @@ def test_a_damaged_manifest_is_one_line(bundle: Path, text: str) -> None:
     assert "manifest.json" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"max_length": "long"}, "Expected 'int', got 'str' - at '$.max_length'"),
+        ({"max_length": -1}, "Expected 'int' >= 0 - at '$.max_length'"),
+        ({"lengths": [16, 0]}, "Expected 'int' >= 1 - at '$.lengths[1]'"),
+        ({"tables": {"word": {"spec": "int4"}}}, "missing required field 'rows' - at '$.tables[...]'"),
+        ({"files": {"model.onnx": {"bytes": 1, "sha256": "beef"}}}, "sha256"),
+        ({"inputs": [{"name": "ids", "dtype": "int64", "axes": [None]}]}, "'$.inputs[0].axes[0]'"),
+        ({"name": "x" * 2000}, "Expected 'str' of length <= 1024 - at '$.name'"),
+        ({"parity": {"cosine_mean": float("nan")}}, "'$.parity[...]'"),
+        ({"sizes": {}}, "sizes lack 'tables'"),
+        ({"plan": {}}, "missing required field 'table'"),
+    ],
+)
+def test_a_manifest_of_other_types_ranges_or_lengths_is_refused(
+    bundle: Path, change: dict[str, object], says: str
+) -> None:
+    edit(bundle, lambda values: values.update(change))
+    with pytest.raises(BundleError, match=re.escape(says)) as caught:
+        read_manifest(bundle)
+    assert "manifest.json is damaged" in str(caught.value) and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a\\b", "C:/x"])
 def test_a_manifest_that_points_outside_is_refused(bundle: Path, name: str) -> None:
-    edit(bundle, lambda values: values.update(files={name: {"bytes": 1, "sha256": ""}}))
+    edit(bundle, lambda values: values.update(files={name: {"bytes": 1, "sha256": 64 * "0"}}))
     with pytest.raises(BundleError, match="lies outside the bundle"):
         read_manifest(bundle)
 

@@ -77,6 +77,7 @@ def test_a_parameter_that_no_docstring_describes_is_noticed() -> None:
     [
         ("replace it with force=True", "replace it with --force"),
         ('use ops="builtin"', "use --ops builtin"),
+        ("export it with target='tflm'", "export it with --target tflm"),
         ("give one length: lengths=[16]", "give one length: --lengths 16"),
         ("lengths=[16, 32] are too many", "--lengths 16,32 are too many"),
         ("leave `vocab` out", "leave --vocab out"),
