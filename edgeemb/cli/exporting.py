@@ -23,7 +23,7 @@ from edgeemb.exporters.options import ExportOptions
 @options(edgeemb.export, "body", "runtime", "ops")
 @option(edgeemb.export, "vocab", metavar="SELECTION")
 @options(edgeemb.export, "corpus", "lengths")
-@options(ExportOptions, "tables_apart", "max_length", "tokenizer", "seed")
+@options(ExportOptions, "tables_apart", "max_length", "tokenizer", "pooling", "normalize", "example", "seed")
 @option(ExportOptions, "as_zip", "--zip")
 @options(edgeemb.export, "force")
 @options(ExportOptions, "allow_pickle")

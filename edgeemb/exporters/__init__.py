@@ -74,6 +74,9 @@ def export(
         load={
             "max_length": more.max_length,
             "tokenizer": more.tokenizer,
+            "pooling": more.pooling,
+            "normalize": more.normalize,
+            "example_inputs": more.example,
             "allow_pickle": more.allow_pickle,
         },
     )

@@ -22,7 +22,10 @@ class ExportOptions:
     :param tables_apart: put the tables into a file of their own (ExecuTorch only).
     :param as_zip: write one zip file instead of a folder.
     :param max_length: cut texts at this many tokens; by default the model's own limit.
-    :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one beside it.
+    :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one beside it or one folder up.
+    :param pooling: how a finished .onnx that gives a vector per token makes one per text: mean, cls, max and so on, several joined by +.
+    :param normalize: scale the vectors of a finished .onnx to length 1.
+    :param example: an .npz file of inputs to compare a finished .onnx without text on; by default they are made up.
     :param allow_pickle: read a checkpoint that only comes as a pickle (its tensors only, no code is run).
     :raises SpecError: if a value is not possible.
     """
@@ -32,6 +35,9 @@ class ExportOptions:
     as_zip: bool = False
     max_length: int | None = None
     tokenizer: Path | None = None
+    pooling: str | None = None
+    normalize: bool = False
+    example: Path | None = None
     allow_pickle: bool = False
 
     def __post_init__(self) -> None:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Kind = Literal["embedding", "classification", "module"]
 Role = Literal["word", "position", "type", "other"]
 
+#: How one vector per text comes from its token vectors: the modes of sentence-transformers' ``Pooling``.
+POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
 
 @dataclass(frozen=True)
 class TableInfo:
@@ -32,6 +35,7 @@ class TableInfo:
     :param rows: number of rows.
     :param dim: number of columns.
     :param tied: whether the weight also serves another layer, such as an output head.
+    :param stored: bytes that it takes in the model as it came; None where that is float32.
     """
 
     name: str
@@ -40,6 +44,12 @@ class TableInfo:
     rows: int
     dim: int
     tied: bool
+    stored: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the table in the model as it came."""
+        return self.rows * self.dim * 4 if self.stored is None else self.stored
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,10 @@ class LoadedModel(ABC):
                 return table
         known = ", ".join(table.alias for table in self.tables)
         raise ModelError(f"{self.name} has no table {alias!r}, its tables are: {known}")
+
+    def near_tables(self) -> Mapping[str, str]:
+        """What looks like a table and is none: names, and what is wrong with each."""
+        return {}
 
     @property
     def runtimes(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
+from edgeemb.models.reach import check_reached
 from edgeemb.models.vocabulary import word_frequency, word_tokens
 from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, codec_of, encode, reads_tokens
@@ -47,6 +48,7 @@ def choose_specs(
             f"{model.name} computes the rows of its words, there is no table for '{bare}': leave --table out, or name a table of "
             f"{', '.join(table.alias for table in model.tables)}"
         )
+    check_reached(model, bare, named)
     bare = bare or parse_spec(default)
     by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
     if not any(table.role == "word" for table in model.tables):

@@ -23,6 +23,9 @@ def load(
     max_length: int | None = ...,
     revision: str | None = ...,
     tokenizer: str | Path | None = ...,
+    pooling: str | None = ...,
+    normalize: bool = ...,
+    example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None = ...,
 ) -> LoadedModel: ...
 
 
@@ -39,38 +42,47 @@ def load(
 def load(
     source: str | Path | Module,
     *,
-    example_inputs: Sequence[Any] | Mapping[str, Any] | None = None,
+    example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None = None,
     axes: Mapping[str, Sequence[str | int]] | None = None,
     allow_pickle: bool = False,
     name: str | None = None,
     max_length: int | None = None,
     revision: str | None = None,
     tokenizer: str | Path | None = None,
+    pooling: str | None = None,
+    normalize: bool = False,
 ) -> LoadedModel:
     """Load a model for export.
 
     :param source: a Hugging Face, sentence-transformers or model2vec folder, one that `edgeemb distill` made, a name on the Hugging Face hub, a
-        finished ``.onnx`` or ``.tflite`` file, or a torch module that holds ``nn.Embedding`` layers.
-    :param example_inputs: for a torch module: what its ``forward`` takes, by position or by name.
+        finished ``.onnx`` or ``.tflite`` file, a folder with one (``onnx/model_quantized.onnx``), or a torch module that holds ``nn.Embedding`` layers.
+    :param example_inputs: for a torch module: what its ``forward`` takes, by position or by name. For a finished ``.onnx`` without text: what to
+        compare it on, by position, by name or as an ``.npz`` file; by default inputs are made up.
     :param axes: for a torch module: per input a name for each axis whose size may vary, a number for each that
         may not.
     :param allow_pickle: read a checkpoint that is only there as a pickle (its tensors only, no code is run).
     :param name: name of the model; by default that of the file, folder or class.
     :param max_length: tokens of the longest text; by default what the model's configuration says.
     :param revision: branch, tag or commit on the hub.
-    :param tokenizer: the ``tokenizer.json`` of a finished file; by default the one beside it, if any.
+    :param tokenizer: the ``tokenizer.json`` of a finished ``.onnx``; by default the one beside it or one folder up, if any.
+    :param pooling: for a finished ``.onnx`` that gives a vector per token: how one per text is made of them, in the graph (``mean``, ``cls`` ...,
+        several joined by ``+``); by default what the files of sentence-transformers beside it say.
+    :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
     :return: the model.
     :raises ModelError: if there is no such model, it is damaged, of a kind that edgeemb does not know, or needs
         a package that is not installed.
     """
     path = Path(source) if isinstance(source, (str, Path)) else None
-    if tokenizer is not None and (path is None or not path.is_file()):
-        raise ModelError("a tokenizer can be given with a finished model file only: leave it out")
+    finished = {"pooling": pooling, "normalize": normalize, "tokenizer": tokenizer}
     try:
         if path is None:
+            _refuse(finished)
             return _load_module(source, example_inputs, axes or {}, name)
-        if path.is_file():
-            return _load_file(path, name, tokenizer, max_length)
+        file = path if path.is_file() else _finished_in(path, allow_pickle)
+        if file is not None:
+            label = name or (path.resolve().name if path.is_dir() else path.stem)
+            return _load_file(file, label, max_length, example_inputs, finished)
+        _refuse({**finished, "example_inputs": example_inputs})
         return _load_folder(path, str(source), name, max_length, revision, allow_pickle)
     except ModuleNotFoundError as error:
         raise ModelError(
@@ -78,9 +90,25 @@ def load(
         ) from None
 
 
+def _refuse(options: Mapping[str, Any]) -> None:
+    """Refuse options that are for finished files alone."""
+    for name, value in options.items():
+        if value is not None and value is not False:
+            raise ModelError(f"{name} is for finished .onnx files only: leave it out")
+
+
+def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:
+    """The finished model of a folder without other weights, as optimum and transformers.js lay it out."""
+    if not folder.is_dir() or not (any(folder.glob("*.onnx")) or any((folder / "onnx").glob("*.onnx"))):
+        return None
+    from edgeemb.models.onnx.places import find_finished
+
+    return find_finished(folder, allow_pickle=allow_pickle)
+
+
 def _load_module(
     source: Any,
-    example_inputs: Sequence[Any] | Mapping[str, Any] | None,
+    example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None,
     axes: Mapping[str, Sequence[str | int]],
     name: str | None,
 ) -> LoadedModel:
@@ -92,27 +120,26 @@ def _load_module(
         raise ModelError(
             f"a {type(source).__name__} is no model: give a folder, a hub name, a finished file or a torch module"
         )
-    if example_inputs is None:
+    if example_inputs is None or isinstance(example_inputs, (str, Path)):
         raise ModelError("a torch module needs example_inputs: a tuple or a dict of what its forward takes")
     return load_module(source, example_inputs, axes, name or type(source).__name__)
 
 
 def _load_file(
-    path: Path, name: str | None, tokenizer: str | Path | None, max_length: int | None
+    path: Path, name: str, max_length: int | None, example_inputs: Any, options: Mapping[str, Any]
 ) -> LoadedModel:
     if path.suffix == ".tflite":
         from edgeemb.models.tflite.model import load_tflite
 
-        if tokenizer is not None:
-            raise ModelError(f"{path} takes ids: a tokenizer is used with .onnx files only, leave it out")
+        _refuse({**options, "example_inputs": example_inputs})
         return load_tflite(path, name=name)
     if path.suffix != ".onnx":
         raise ModelError(
             f"{path} is a file; expected a model folder, a hub name, a finished .onnx or .tflite file or a torch module"
         )
-    from edgeemb.models.onnx.model import load_onnx
+    from edgeemb.models.onnx.loading import load_onnx
 
-    return load_onnx(path, name=name, tokenizer=tokenizer, max_length=max_length)
+    return load_onnx(path, name=name, max_length=max_length, example_inputs=example_inputs, **options)
 
 
 def _load_folder(

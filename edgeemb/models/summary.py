@@ -10,7 +10,7 @@ from edgeemb.models.base import LoadedModel
 
 @dataclass(frozen=True)
 class TableSummary:
-    """A table of a model: its names, shape, float32 bytes, share of the model's bytes, and whether an output layer shares it."""
+    """A table of a model: its names, shape, bytes as it came, share of the model's bytes, and whether an output layer shares it."""
 
     alias: str
     name: str
@@ -55,8 +55,8 @@ def inspect_model(model: LoadedModel) -> ModelSummary:
             table.role,
             table.rows,
             table.dim,
-            table.rows * table.dim * 4,
-            table.rows * table.dim * 4 / total,
+            table.bytes,
+            table.bytes / total,
             table.tied,
         )
         for table in model.tables

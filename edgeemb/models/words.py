@@ -20,10 +20,9 @@ from torch import Tensor, nn
 
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.files import read_config
-from edgeemb.models.base import TensorInfo
+from edgeemb.models.base import POOLING_MODES, TensorInfo
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.modules import (
-    POOLING_MODES,
     Normalize,
     Pooling,
     SentenceEncoder,

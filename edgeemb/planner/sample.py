@@ -118,23 +118,23 @@ def _with_torch_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) 
 
 def _with_onnx_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
     import onnx
-    from onnx import numpy_helper
 
-    from edgeemb.models.onnx.file import tensors
+    from edgeemb.models.onnx.graph import Graph
     from edgeemb.models.onnx.model import OnnxModel
+    from edgeemb.models.onnx.plain import make_plain
+    from edgeemb.models.onnx.tables import element_types
 
     if not isinstance(model, OnnxModel):
         raise SpecError(
             f"{model.name} is a model whose tables cannot be tried out: name a spec instead of auto"
         )
-    old = next(table.tensor for table in model.found if table.info.alias == alias)
-    place = next(number for number, tensor in enumerate(tensors(model.proto)) if tensor is old)
+    found = next(table for table in model.found if table.info.alias == alias)
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    new = next(tensor for number, tensor in enumerate(tensors(proto)) if number == place)
-    dtype = onnx.helper.tensor_dtype_to_np_dtype(old.data_type)
-    new.CopyFrom(numpy_helper.from_array(rows.astype(dtype), old.name))
-    return replace(model, proto=proto, path=None)
+    name = make_plain(proto, found, lambda: rows, element_types(proto))
+    held = next(item for item in proto.graph.initializer if item.name == name)
+    held.CopyFrom(onnx.numpy_helper.from_array(rows.astype(np.float32), name))
+    return replace(model, proto=proto, path=None, graph=Graph(proto))
 
 
 def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import onnx
-import onnx.version_converter
-from onnx import TensorProto, helper
 
-from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
-from edgeemb.exporters.onnx.lowering import add_functions, is_used, replace_table
+from edgeemb.exporters.onnx.functions import OPSET
+from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.writers import KEEP
 from edgeemb.models.onnx.model import OnnxModel
-from edgeemb.models.onnx.tables import Graph, OnnxTable, element_types, row_lookup
+from edgeemb.models.onnx.opsets import moved, opset_of
+from edgeemb.models.onnx.plain import make_plain
+from edgeemb.models.onnx.tables import OnnxTable, element_types
 from edgeemb.tables import Table
 
-#: The function bodies of the lookups are written in this op set, and functions came with this IR version.
-MIN_OPSET = 18
+#: The function bodies of the lookups are written in this op set or newer, and functions came with this IR version.
+MIN_OPSET = OPSET
 MIN_IR = 8
 
 
@@ -37,25 +38,26 @@ def with_tables(
     :param body: ``keep``, or a precision that ONNX Runtime's own tools convert the other weights to.
     :param folder: an existing folder for intermediate files.
     :return: the graph, remarks for the user, and bytes of the tables in it by alias.
-    :raises ExportError: if the op set cannot be raised, or the body not converted.
+    :raises ModelError: if the op set cannot be raised.
+    :raises ExportError: if the body cannot be converted.
     """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    notes: list[str] = []
+    notes = list(model.remarks)
     stored: dict[str, int] = {}
     proto = _raised(proto, model.source, notes)
     found = {table.info.alias: table for table in model.found if table.info.alias in tables}
     types = element_types(proto)
-    for table in found.values():
-        _make_plain(proto.graph, table, types)
+    names = {
+        alias: make_plain(proto, table, partial(model.table_weight, alias), types)
+        for alias, table in found.items()
+    }
     if body != KEEP:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            proto = convert_body(proto, body, {table.info.name for table in found.values()}, Path(scratch))
+            proto = convert_body(proto, body, set(names.values()), Path(scratch))
     for alias, table in found.items():
         prefix = _free_prefix(proto.graph, alias)
-        stored[alias] = replace_table(
-            proto, table.info.name, tables[alias], prefix, types, int8=body == "int8"
-        )
+        stored[alias] = replace_table(proto, names[alias], tables[alias], prefix, types, int8=body == "int8")
         notes.extend(_tied(proto.graph, table))
     add_functions(proto, [tables[alias] for alias in found])
     return proto, notes, stored
@@ -63,78 +65,13 @@ def with_tables(
 
 def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.ModelProto:
     """The model in an op set and IR version that can hold the lookups; the same object where it is in one."""
-    opset = next((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), None)
-    if opset is None:
-        proto.opset_import.append(helper.make_opsetid("", MIN_OPSET))
-    elif opset < MIN_OPSET:
-        notes.append(f"the model was raised from op set {opset} to {MIN_OPSET}, which the lookups need")
-        try:
-            raised = onnx.version_converter.convert_version(proto, MIN_OPSET)
-        except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as error:
-            raise ExportError(
-                f"{source} is in op set {opset} and cannot be raised to {MIN_OPSET} ({first_line(error)}): "
-                f"export it again with opset {MIN_OPSET}"
-            ) from error
-        del raised.metadata_props[:]
-        raised.metadata_props.extend(proto.metadata_props)
-        proto = raised
+    opset = opset_of(proto)
+    if opset is None or opset < MIN_OPSET:
+        proto = moved(proto, MIN_OPSET, source)
+        if opset is not None:
+            notes.append(f"the model was raised from op set {opset} to {MIN_OPSET}, which the lookups need")
     proto.ir_version = max(proto.ir_version, MIN_IR)
     return proto
-
-
-def _make_plain(graph: onnx.GraphProto, table: OnnxTable, types: Mapping[str, int]) -> None:
-    """Make a table an initializer of its name that float32 Gather nodes read directly."""
-    name = table.info.name
-    known = Graph(graph)
-    maker = known.producer.get(name)
-    if maker is not None:  # a Constant node
-        held = TensorProto()
-        held.CopyFrom(known.constants[name])
-        held.name = name
-        graph.initializer.append(held)
-        graph.node.remove(maker)
-    for info in [info for info in graph.input if info.name == name]:
-        graph.input.remove(info)  # as a default that a caller might replace it could not be compressed
-    passed = set()
-    for node in [node for node in graph.node if row_lookup(node) and known.root(node.input[0]) == name]:
-        if node.input[0] != name:
-            passed.add(node.input[0])
-            node.input[0] = name
-        for attribute in node.attribute:
-            if attribute.name == "axis":
-                attribute.i = 0
-        _with_known_ids(graph, node, types)
-        _with_float_rows(graph, node, known.constants[name].data_type)
-    for value in passed:
-        while value != name and not is_used(graph, value):
-            identity = known.producer[value]
-            graph.node.remove(identity)
-            value = identity.input[0]
-
-
-def _with_known_ids(graph: onnx.GraphProto, gather: onnx.NodeProto, types: Mapping[str, int]) -> None:
-    """Cast ids whose type cannot be told, such as those of an op that onnx does not know."""
-    if types.get(gather.input[1]) in (TensorProto.INT32, TensorProto.INT64):
-        return
-    cast = helper.make_node(
-        "Cast",
-        [gather.input[1]],
-        [f"{gather.output[0]}/ids"],
-        name=f"{gather.output[0]}/ids",
-        to=TensorProto.INT64,
-    )
-    graph.node.insert(list(graph.node).index(gather), cast)
-    gather.input[1] = cast.output[0]
-
-
-def _with_float_rows(graph: onnx.GraphProto, gather: onnx.NodeProto, stored: int) -> None:
-    """Cast the rows, which lookups give in float32, to the type that the table had."""
-    if stored == TensorProto.FLOAT:
-        return
-    rows = f"{gather.output[0]}/float32"
-    cast = helper.make_node("Cast", [rows], [gather.output[0]], name=f"{rows}/cast", to=stored)
-    graph.node.insert(list(graph.node).index(gather) + 1, cast)
-    gather.output[0] = rows
 
 
 def _free_prefix(graph: onnx.GraphProto, alias: str) -> str:

@@ -16,6 +16,8 @@ import onnx.parser
 from edgeemb.exporters.onnx import ngrams as onnx_ngrams
 from edgeemb.tables.program import CodebookLookup, NgramLookup, QuantizedLookup
 
+#: The bodies are written in this op set.
+OPSET = 18
 #: Domain and version of the ops.
 DOMAIN = "edgeemb"
 VERSION = 1
@@ -86,8 +88,21 @@ def bytes_function(n: int) -> onnx.FunctionProto:
     return _parsed(onnx_ngrams.bytes_text(bytes_op_name(n), n))
 
 
+def match_opset(model: onnx.ModelProto) -> None:
+    """Give our functions the model's own op set: ONNX wants one for both, and the ops of the bodies are the same from `OPSET` on.
+
+    :param model: a model whose functions are in place, of op set `OPSET` or newer.
+    """
+    version = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
+    for function in model.functions:
+        if function.domain == DOMAIN:
+            for item in function.opset_import:
+                if item.domain in ("", "ai.onnx"):
+                    item.version = version
+
+
 def _parsed(text: str) -> onnx.FunctionProto:
-    function = onnx.parser.parse_function(f'<opset_import: ["" : 18], domain: "{DOMAIN}">\n{text}')
+    function = onnx.parser.parse_function(f'<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">\n{text}')
     for place, node in enumerate(function.node):
         # Named nodes keep their origin when a runtime inlines them, and a per-op profile can tell whose they are.
         node.name = f"{function.name}/{node.op_type}_{place}"

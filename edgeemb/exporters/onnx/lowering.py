@@ -20,7 +20,7 @@ from edgeemb.exporters.onnx.functions import (
     function_for,
     op_name,
 )
-from edgeemb.models.onnx.file import inner_graphs
+from edgeemb.models.onnx.plain import is_used
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
     Add,
@@ -319,17 +319,6 @@ def _stored(table: Table, names: Mapping[str, str], *, int8: bool) -> dict[str, 
 
 def _step_name(codes: str) -> str:
     return f"{codes}.step"
-
-
-def is_used(graph: onnx.GraphProto, name: str) -> bool:
-    """Whether a value is read by a node, in an inner graph too, or is an output.
-
-    :param graph: the graph to search.
-    :param name: the value.
-    """
-    return any(
-        name in node.input or any(is_used(inner, name) for inner in inner_graphs(node)) for node in graph.node
-    ) or any(name == info.name for info in graph.output)
 
 
 def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:

@@ -15,6 +15,7 @@ from onnx.external_data_helper import convert_model_to_external_data
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.finished import with_tables
+from edgeemb.exporters.onnx.functions import match_opset
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.onnx.model import OnnxModel
@@ -79,6 +80,7 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
     :param folder: an existing folder.
     :raises ExportError: if the result is not valid ONNX.
     """
+    match_opset(model)
     convert_model_to_external_data(model, location=DATA, size_threshold=_EXTERNAL_BYTES)
     onnx.save(model, folder / MODEL)
     try:

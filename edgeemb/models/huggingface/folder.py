@@ -28,7 +28,8 @@ from edgeemb.files import read_config
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.modules import Pooling, SentenceEncoder, SequenceClassifier
-from edgeemb.models.huggingface.sentence_folder import build_head, read_prompt, read_settings, read_stages
+from edgeemb.models.huggingface.sentence_files import read_prompt, read_settings, read_stages
+from edgeemb.models.huggingface.sentence_folder import build_head
 from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 from edgeemb.models.trained import read_fitted

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from edgeemb.models.base import POOLING_MODES
+
 # Added to the attention score of a padded token. exp() of it is zero in float32 for any sane score; it fits
 # float16 and does not stretch an int8 activation range the way finfo.min would; a row that is all padding
 # stays finite.
 MASKED = -1e4
-
-POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 
 
 class Pooling(nn.Module):

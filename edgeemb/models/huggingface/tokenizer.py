@@ -42,11 +42,12 @@ class FolderTokenizer:
     written_length: int | None = None
     beyond: frozenset[str] = frozenset()
 
-    def within(self, rows: int, where: str) -> FolderTokenizer:
+    def within(self, rows: int, where: str, cure: str = "mend either") -> FolderTokenizer:
         """The tokenizer without tokens that transformers adds (such as ``<mask>``) and the model has no row for.
 
         :param rows: rows of the word table.
         :param where: what to call the model in an error.
+        :param cure: what to do about it.
         :raises ModelError: if another token has no row.
         """
         tokenizer = self.tokenizer
@@ -63,7 +64,7 @@ class FolderTokenizer:
         largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
         if largest >= rows:
             raise ModelError(
-                f"{where}: the tokenizer gives ids up to {largest}, the word table has {rows} rows: mend either"
+                f"{where}: the tokenizer gives ids up to {largest}, the table has {rows} rows: {cure}"
             )
         return replace(self, tokenizer=tokenizer, beyond=frozenset())
 

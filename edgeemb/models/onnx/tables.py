@@ -1,4 +1,4 @@
-"""Finding the embedding tables of an ONNX graph: constant matrices whose rows a Gather picks."""
+"""The embedding tables of an ONNX graph: stored matrices whose rows are looked up, and what looks like one and is none."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ModelError
 from edgeemb.models.base import Role, TableInfo
-
-_FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
-
-#: Ops that hand ids on unchanged by their first input.
-_PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Expand")
-_ARITHMETIC = ("Add", "Sub", "Mul", "Mod", "Min", "Max", "Clip", "Where")
+from edgeemb.models.onnx.graph import Graph, typed
+from edgeemb.models.onnx.lookups import FLOATS, Lookup, columns_of, find_lookups, row_lookup, rows_of
 
 #: Names of inputs, as exporters give them: ids of tokens, masks, token types and positions.
 IDS = re.compile(r"(input_?ids|input_word_ids|token_?ids|ids|tokens|words|text|input)(:\d+)?", re.I)
 MASKS = re.compile(r"(attention_?mask|input_?mask|mask)(:\d+)?", re.I)
 TYPES = re.compile(r"(token_type_ids|input_type_ids|segment_?ids)(:\d+)?", re.I)
 POSITIONS = re.compile(r"(position_?ids)(:\d+)?", re.I)
+
+#: Constants that look like a table have a name that says so, or this many rows to a column.
+_TALL = 4
+_EMBEDDING = re.compile(r"embed|vocab|lookup", re.I)
+#: Elements of the smallest of them.
+_LEAST = 1024
+_NEAR = 4
 
 # Names of tables in the usual exports of transformers, TensorFlow and the like.
 _NAMED: tuple[tuple[re.Pattern[str], Role], ...] = (
@@ -38,169 +42,142 @@ _NAMED: tuple[tuple[re.Pattern[str], Role], ...] = (
 class OnnxTable:
     """A table in a graph.
 
-    :param info: its name (that of the constant), alias, role and shape.
-    :param tensor: the constant itself.
-    :param gathers: the Gather nodes of the main graph over it.
+    :param info: its name (that of the constant that holds it), alias, role and shape.
+    :param lookups: where the main graph looks up its rows.
     :param fed_by: inputs of the graph whose values, unchanged, are its ids.
     :param copies: matrix products over a transposed copy of it.
     """
 
     info: TableInfo
-    tensor: TensorProto
-    gathers: tuple[onnx.NodeProto, ...]
+    lookups: tuple[Lookup, ...]
     fed_by: tuple[str, ...]
     copies: tuple[str, ...]
 
+    def weight(self, graph: Graph) -> NDArray[np.float32]:
+        """Its rows, float32[rows, dim], decoded where the graph holds codes.
 
-class Graph:
-    """What computes what in a graph.
-
-    :param graph: the main graph of a valid model.
-    """
-
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self.graph = graph
-        self.producer = {name: node for node in graph.node for name in node.output}
-        self.constants = {item.name: item for item in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant" and not node.domain:
-                for attribute in node.attribute:
-                    if attribute.name == "value":
-                        self.constants[node.output[0]] = attribute.t
-        self.inputs = [info.name for info in graph.input if info.name not in self.constants]
-
-    def root(self, name: str) -> str:
-        """Where a value comes from, Identity nodes aside.
-
-        :param name: any value.
+        :param graph: the graph that it is in.
+        :raises ModelError: if ONNX Runtime cannot compute them.
         """
-        while name in self.producer and self.producer[name].op_type == "Identity":
-            name = self.producer[name].input[0]
-        return name
-
-    def origins(self, name: str) -> set[str]:
-        """Inputs of the graph that ids are made of: through arithmetic, and through tables of ids.
-
-        :param name: the ids of a Gather.
-        """
-        found, waiting, seen = set(), [name], set()
-        while waiting:
-            value = waiting.pop()
-            node = self.producer.get(value)
-            if value in seen:
-                continue
-            seen.add(value)
-            if node is None:
-                found.add(value)
-            elif node.op_type in _PASSING:
-                waiting.append(node.input[0])
-            elif node.op_type in _ARITHMETIC:
-                waiting.extend(node.input)
-            elif node.op_type == "Gather" and self.root(node.input[0]) in self.constants:
-                waiting.append(node.input[1])
-        return found.intersection(self.inputs)
-
-    def unchanged(self, name: str) -> str | None:
-        """The input of the graph that ids are, value by value; None where something is done to them.
-
-        :param name: the ids of a Gather.
-        """
-        while name in self.producer and self.producer[name].op_type in _PASSING:
-            name = self.producer[name].input[0]
-        return name if name in self.inputs else None
+        return rows_of(graph, self.lookups[0])
 
 
-def row_lookup(node: onnx.NodeProto) -> bool:
-    """Whether a node picks rows of a matrix.
-
-    :param node: any node.
-    """
-    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-    return node.op_type == "Gather" and not node.domain and axis in (0, -2)
-
-
-def find_tables(model: onnx.ModelProto, where: str) -> tuple[OnnxTable, ...]:
+def find_tables(graph: Graph, where: str) -> tuple[OnnxTable, ...]:
     """The tables of a model, the largest first.
 
-    :param model: a valid model with its weights.
+    :param graph: a valid model's graph, with its weights.
     :param where: what to call it in an error.
     :raises ModelError: if there is none; the message says what comes closest.
     """
-    graph = Graph(model.graph)
-    gathers: dict[str, list[onnx.NodeProto]] = {}
-    for node in model.graph.node:
-        if row_lookup(node):
-            gathers.setdefault(graph.root(node.input[0]), []).append(node)
-    names = [
-        name
-        for name in gathers
-        if name in graph.constants
-        and len(graph.constants[name].dims) == 2
-        and math.prod(graph.constants[name].dims) > 0
-        and graph.constants[name].data_type in _FLOATS
-    ]
-    if not names:
-        raise ModelError(f"{where} has no table to compress: {_nearest(model, graph)}")
-    names.sort(key=lambda name: -math.prod(graph.constants[name].dims))
-    roles = _roles(graph, names, gathers)
-    aliases = _aliases(names, roles)
-    return tuple(_table(graph, name, aliases[name], roles[name], gathers[name]) for name in names)
+    found: dict[tuple[str, str | None], list[Lookup]] = {}
+    for lookup in find_lookups(graph):
+        found.setdefault((lookup.stored, lookup.matrix), []).append(lookup)
+    if not found:
+        raise ModelError(f"{where} has no table to compress: {_nearest(graph)}")
+    widths = {key: columns_of(graph, lookups[0]) for key, lookups in found.items()}
+    keys = sorted(found, key=lambda key: -found[key][0].rows * widths[key])
+    roles = _roles(graph, {key: found[key] for key in keys})
+    aliases = _aliases(keys, roles)
+    return tuple(_table(graph, aliases[key], roles[key], tuple(found[key]), widths[key]) for key in keys)
 
 
-def _table(graph: Graph, name: str, alias: str, role: Role, gathers: Sequence[onnx.NodeProto]) -> OnnxTable:
-    tensor = graph.constants[name]
-    rows, dim = tensor.dims
-    copies = _transposed_copies(graph, tensor)
-    info = TableInfo(name, alias, role, rows, dim, tied=bool(copies) or _serves_others(graph, name, gathers))
-    fed_by = [graph.unchanged(node.input[1]) for node in gathers]
-    inputs = tuple(dict.fromkeys(name for name in fed_by if name is not None))
-    return OnnxTable(info, tensor, tuple(gathers), inputs, copies)
+Key = tuple[str, str | None]
 
 
-def _roles(
-    graph: Graph, names: Sequence[str], gathers: Mapping[str, list[onnx.NodeProto]]
-) -> dict[str, Role]:
+def _table(graph: Graph, alias: str, role: Role, lookups: tuple[Lookup, ...], dim: int) -> OnnxTable:
+    first = lookups[0]
+    held = graph.constants.get(first.stored)
+    copies = _transposed_copies(graph, held) if first.plain and held is not None else ()
+    info = TableInfo(
+        first.stored,
+        alias,
+        role,
+        first.rows,
+        dim,
+        tied=bool(copies) or _serves_others(graph, lookups),
+        stored=_stored_bytes(graph, first),
+    )
+    fed_by = [graph.unchanged(lookup.ids) for lookup in lookups]
+    return OnnxTable(info, lookups, tuple(dict.fromkeys(name for name in fed_by if name is not None)), copies)
+
+
+def _stored_bytes(graph: Graph, lookup: Lookup) -> int:
+    """Bytes of the constants that the rows come from, those of a one-hot matrix aside."""
+    if lookup.matrix is not None:
+        nodes = graph.upstream(lookup.matrix, ())
+        names = {lookup.matrix, *(name for node in nodes for name in node.input)}
+    else:
+        names = {name for node in graph.upstream(lookup.output, {lookup.ids}) for name in node.input}
+    return sum(tensor_bytes(graph.constants[name]) for name in names if name in graph.constants)
+
+
+def tensor_bytes(tensor: TensorProto) -> int:
+    """Bytes of a constant, where several codes may share one.
+
+    :param tensor: the constant.
+    """
+    kind = TensorProto.DataType.Name(tensor.data_type)
+    bits = 4 if kind.endswith("INT4") or kind == "FLOAT4E2M1" else 2 if kind.endswith("INT2") else 0
+    item = int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize) * 8
+    return int(-(-math.prod(tensor.dims) * (bits or item) // 8))
+
+
+def _roles(graph: Graph, found: Mapping[Key, Sequence[Lookup]]) -> dict[Key, Role]:
     """Roles by the table's own name, else by the name of the input that feeds it; one table at most is the vocabulary's."""
-    roles: dict[str, Role] = dict.fromkeys(names, "other")
+    roles: dict[Key, Role] = dict.fromkeys(found, "other")
     words = []
-    for name in names:
-        named = next((role for pattern, role in _NAMED if pattern.search(name)), None)
-        fed = set().union(*(graph.origins(node.input[1]) for node in gathers[name]))
+    for key, lookups in found.items():
+        named = next((role for pattern, role in _NAMED if pattern.search(key[0])), None)
+        fed = set().union(*(graph.origins(lookup.ids) for lookup in lookups))
         if named == "word" or (named is None and any(map(IDS.fullmatch, fed))):
-            words.append(name)
+            words.append(key)
         elif named is not None:
-            roles[name] = named
+            roles[key] = named
         elif any(map(TYPES.fullmatch, fed)):
-            roles[name] = "type"
+            roles[key] = "type"
         elif any(map(POSITIONS.fullmatch, fed)):
-            roles[name] = "position"
+            roles[key] = "position"
     if words:
         roles[words[0]] = "word"
     return roles
 
 
-def _aliases(names: Sequence[str], roles: Mapping[str, Role]) -> dict[str, str]:
+def _aliases(keys: Sequence[Key], roles: Mapping[Key, Role]) -> dict[Key, str]:
     """Short unique names that ``--table NAME=SPEC`` takes."""
-    aliases: dict[str, str] = {}
-    for name in names:
-        role = roles[name]
-        own = re.sub(r"[^\w.\-/]+", "_", name.removesuffix(".weight")).strip("_/.") or "table"
+    aliases: dict[Key, str] = {}
+    for key in keys:
+        role = roles[key]
+        own = re.sub(r"[^\w.\-/]+", "_", _bare(key[0])).strip("_/.") or "table"
         wanted = role if role != "other" and role not in aliases.values() else own
         alias, number = wanted, 2
         while alias in aliases.values():
             alias, number = f"{wanted}_{number}", number + 1
-        aliases[name] = alias
+        aliases[key] = alias
     return aliases
 
 
-def _serves_others(graph: Graph, name: str, gathers: Sequence[onnx.NodeProto]) -> bool:
-    looking = {node.output[0] for node in gathers}
-    return any(
-        graph.root(value) == name
-        for node in graph.graph.node
-        if node.op_type != "Identity" and not looking.intersection(node.output)
-        for value in node.input
-    )
+def _bare(name: str) -> str:
+    """The name of a weight, without what quantisers put behind it."""
+    return name.removesuffix("_quantized").removesuffix(".weight")
+
+
+def _serves_others(graph: Graph, lookups: Sequence[Lookup]) -> bool:
+    """Whether the constant is read by more than the lookups."""
+    inside = {
+        name
+        for lookup in lookups
+        for node in graph.upstream(lookup.output, {lookup.ids})
+        for name in node.output
+    }
+    waiting = [lookups[0].stored]
+    while waiting:
+        value = waiting.pop()
+        for node in graph.consumers.get(value, ()):
+            if not inside.intersection(node.output):
+                return True
+            if node.op_type == "Identity":
+                waiting += node.output
+    return False
 
 
 def _transposed_copies(graph: Graph, table: TensorProto) -> tuple[str, ...]:
@@ -218,33 +195,77 @@ def _transposed_copies(graph: Graph, table: TensorProto) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _nearest(model: onnx.ModelProto, graph: Graph) -> str:
-    """Why the Gathers that there are look up no table."""
-    fused = next((node for node in graph.graph.node if "EmbedLayerNormalization" in node.op_type), None)
-    if fused is not None:
-        return "its lookups were fused for ONNX Runtime (EmbedLayerNormalization); give the model before that"
-    for name, reason in not_constant(model).items():
-        return f"rows of '{name}' are looked up, but it {reason}; only a constant can be compressed"
-    return "no Gather picks rows of a constant float matrix"
+def _nearest(graph: Graph) -> str:
+    """Why there is no table."""
+    for name, reason in near_tables(graph).items():
+        return f"'{name}' looks like one, but it {reason}"
+    return "no Gather picks rows of a constant matrix"
 
 
-def not_constant(model: onnx.ModelProto) -> dict[str, str]:
+def near_tables(graph: Graph, tables: Sequence[OnnxTable] = ()) -> dict[str, str]:
+    """Values that look like tables and are none, and what is wrong with each; the largest first.
+
+    :param graph: a valid model's graph.
+    :param tables: its tables.
+    """
+    found = not_constant(graph)
+    held = {table.info.name for table in tables}
+    for table in tables:
+        for lookup in table.lookups:
+            held |= {name for node in graph.upstream(lookup.output, {lookup.ids}) for name in node.input}
+    tall = [
+        item
+        for item in graph.constants.values()
+        if len(item.dims) == 2
+        and item.name not in held
+        and math.prod(item.dims) >= _LEAST
+        and _looks_like_one(item)
+    ]
+    for item in sorted(tall, key=lambda item: -math.prod(item.dims))[:_NEAR]:
+        kind = TensorProto.DataType.Name(item.data_type).lower()
+        found[item.name] = f"({kind}, {item.dims[0]} x {item.dims[1]}) {_reading(graph, item.name)}"
+    return found
+
+
+def _looks_like_one(item: TensorProto) -> bool:
+    return bool(_EMBEDDING.search(item.name)) or item.dims[0] >= _TALL * item.dims[1]
+
+
+def _reading(graph: Graph, name: str) -> str:
+    """How a constant is read, in words, following what hands it on."""
+    value = name
+    for _ in range(len(graph.graph.node)):
+        readers = graph.consumers.get(value, [])
+        if not readers:
+            break
+        node = readers[0]
+        label = f"{node.op_type} '{node.name or node.output[0]}'"
+        if "EmbedLayerNormalization" in node.op_type:
+            return "was fused for ONNX Runtime (EmbedLayerNormalization): give the model before that"
+        if row_lookup(node) and node.input[0] == value:
+            return "has rows that are picked, but nothing makes one row of floats of each id"
+        if node.op_type == "Gather" and node.input[0] == value:
+            return f"is read along another axis by {label}"
+        if not graph.is_constant(node.output[0]):
+            return f"is read by {label}, which looks up no rows by ids"
+        value = node.output[0]
+    return "is read by no node of the main graph"
+
+
+def not_constant(graph: Graph) -> dict[str, str]:
     """Float matrices whose rows are looked up, but that no constant holds, and where each comes from.
 
-    :param model: a valid model.
+    :param graph: a valid model's graph.
     """
-    graph = Graph(model.graph)
-    types = {info.name: info.type.tensor_type for info in _typed(model)}
     found = {}
-    for node in model.graph.node:
+    for node in graph.graph.node:
         name = graph.root(node.input[0]) if row_lookup(node) else ""
-        if name not in types or name in graph.constants or types[name].elem_type not in _FLOATS:
+        if not name or graph.is_constant(name) or graph.elem_type(name) not in FLOATS:
             continue
-        if not types[name].HasField("shape") or len(types[name].shape.dim) == 2:
+        if graph.rank(name) in (None, 2):
             maker = graph.producer.get(name)
-            found[name] = (
-                "is an input of the model" if maker is None else f"is computed by a {maker.op_type} node"
-            )
+            reason = "is an input of the model" if maker is None else f"is computed by a {maker.op_type} node"
+            found[name] = f"{reason}, and only a constant can be compressed"
     return found
 
 
@@ -253,16 +274,8 @@ def element_types(model: onnx.ModelProto) -> dict[str, int]:
 
     :param model: a valid model.
     """
-    types = {info.name: info.type.tensor_type.elem_type for info in _typed(model)}
+    types = {info.name: info.type.tensor_type.elem_type for info in typed(model)}
     return types | {item.name: item.data_type for item in model.graph.initializer}
-
-
-def _typed(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
-    try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError):
-        graph = model.graph  # what the file itself declares
-    return [*graph.value_info, *graph.input, *graph.output]
 
 
 def dtype_name(elem_type: int, what: str) -> str:

@@ -20,8 +20,9 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.files import MAX_CONFIG_BYTES, inside, read_config, read_json
-from edgeemb.models.huggingface.tokenizer import read_plain_tokenizer
+from edgeemb.models.huggingface.tokenizer import FolderTokenizer, read_plain_tokenizer
 from edgeemb.models.onnx.model import MAX_LENGTH, OnnxModel, build
+from edgeemb.models.onnx.places import Belongings
 from edgeemb.models.static.graph import StaticWeights, static_graph
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def _model(held: StaticWeights, tokenizer: Tokenizer, source: str, name: str, ma
         source=source,
         name=name,
         path=None,
-        tokenizer=Tokenizer.from_str(_without_special_tokens(tokenizer)),
+        belongings=Belongings(FolderTokenizer(Tokenizer.from_str(_without_special_tokens(tokenizer)))),
         max_length=max_length,
         pooling="mean",
         normalize=held.normalize,
