@@ -157,7 +157,7 @@ class Subject:
 class Report:
     """One bundle on one device.
 
-    :param device: name of the device as given to ``--device``.
+    :param device: name of the device as given to `device`.
     :param kind: ``host``, ``phone``, ``emulated`` or ``simulated``; the last two have no times.
     :param machine: the device that measured.
     :param bundle: what was measured.

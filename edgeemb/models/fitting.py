@@ -1,4 +1,4 @@
-"""Which table gets which spec: reading ``--table`` values and fitting the tables they ask for."""
+"""Which table gets which spec: reading `table` values and fitting the tables they ask for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def choose_specs(
     named = trained | named
     if bare is not None and model.words is not None:
         raise SpecError(
-            f"{model.name} computes the rows of its words, there is no table for '{bare}': leave --table out, or name a table of "
+            f"{model.name} computes the rows of its words, there is no table for '{bare}': leave `table` out, or name a table of "
             f"{', '.join(table.alias for table in model.tables)}"
         )
     check_reached(model, bare, named)

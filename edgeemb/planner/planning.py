@@ -101,7 +101,7 @@ def take_goal(
 def parse_goal(text: str) -> Goal | None:
     """Read ``auto:budget=2MB``, ``auto:cosine=.99`` or one of them behind ``name=``.
 
-    :param text: one ``--table`` value.
+    :param text: one `table` value.
     :return: the goal, or None if it is not an ``auto`` spec.
     :raises SpecError: if it is one and does not parse.
     """

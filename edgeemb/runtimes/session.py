@@ -95,7 +95,7 @@ class Session:
         if self.engine.lengths and not fitting:
             limit = self.engine.lengths[-1]
             raise InputError(
-                f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer --lengths"
+                f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer `lengths`"
             )
         filled, mask = self._pad(tokens, fitting[0] if fitting else None)
         return text_feeds([info.name for info in self.manifest.inputs], filled, mask)

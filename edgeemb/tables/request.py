@@ -24,7 +24,7 @@ def check_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> None:
 
 
 def read_specs(wanted: str | Sequence[str] | Mapping[str, str]) -> tuple[dict[str, Spec], Spec | None]:
-    """Read ``--table`` values.
+    """Read `table` values.
 
     :param wanted: as in `choose_specs`.
     :return: specs by the name of their table, and the spec that has none.

@@ -1,4 +1,4 @@
-"""The grammar of ``--vocab``: text to a selection of tokens and back.
+"""The grammar of `vocab`: text to a selection of tokens and back.
 
     keep:CORPUS[,min=N]    the tokens that occur at least N times (default 1) in the corpus
     top:N:CORPUS           a table of N rows: what must stay, then the tokens that the corpus needs most
@@ -87,7 +87,7 @@ Selection = Keep | Top | Script | Listed
 
 
 def parse_vocab(text: str) -> Selection:
-    """Read one ``--vocab`` value; files are opened later, by `edgeemb.vocabulary.prune`.
+    """Read one `vocab` value; files are opened later, by `edgeemb.vocabulary.prune`.
 
     :param text: for example ``keep:corpus.txt,min=2``.
     :return: the selection; ``str()`` of it is its canonical text.

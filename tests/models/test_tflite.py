@@ -182,7 +182,7 @@ def test_refuses_a_model_without_tables(tmp_path: Path) -> None:
 
 
 def test_refuses_a_body_for_a_finished_model(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="is finished: leave --body"):
+    with pytest.raises(ExportError, match="is finished: leave `body`"):
         edgeemb.export(finished, tmp_path / "out", table="int8", body="int8", runtime="tflite")
     assert not (tmp_path / "out").exists()
 

@@ -194,7 +194,7 @@ def test_carries_a_project_that_takes_the_golden_texts(micro: Path, tmp_path: Pa
 
 def test_refuses_what_it_cannot_take(folder: Path, micro: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        SpecError, match=r"there is no table for 'int4': leave --table out, or name a table of position, type"
+        SpecError, match=r"there is no table for 'int4': leave `table` out, or name a table of position, type"
     ):
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", table="int4")
     with pytest.raises(SpecError, match="has no tokenizer, so its vocabulary cannot be shrunk"):

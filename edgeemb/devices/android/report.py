@@ -67,7 +67,7 @@ def machine_of(identity: Identity, look: Mapping[str, Any], cores: str) -> Machi
 
     :param identity: what it says of itself.
     :param look: the runner's report of mode look.
-    :param cores: what was asked for with ``--cores``.
+    :param cores: what was asked for with `cores`.
     """
     clocks: dict[int, int] = {}
     for core in look["cores"]:

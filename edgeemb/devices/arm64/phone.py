@@ -23,7 +23,7 @@ _FIELDS = ("implementer", "architecture", "variant", "part", "revision")
 class Phone:
     """A phone's CPU.
 
-    :param name: name of its file and for ``--device``.
+    :param name: name of its file and for `device`.
     :param summary: a line for people.
     :param core: name of the processor.
     :param qemu: what ``qemu-aarch64 -cpu`` calls it.

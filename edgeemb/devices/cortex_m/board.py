@@ -31,7 +31,7 @@ class Region:
 class Board:
     """A board.
 
-    :param name: name of its file and for ``--device``.
+    :param name: name of its file and for `device`.
     :param summary: a line for people.
     :param core: name of the processor.
     :param qemu: machine of qemu-system-arm.

@@ -236,5 +236,5 @@ def _check(board: Board, what: str, need: int, parts: str, limit: int) -> None:
     if need > limit:
         raise DeviceError(
             f"{board.name} has {limit} bytes of {what}, the bundle needs {need} ({parts}): {need - limit} too many; "
-            "export it with a smaller table, vocabulary or --lengths, or take a larger board"
+            "export it with a smaller table, vocabulary or `lengths`, or take a larger board"
         )

@@ -335,5 +335,5 @@ def _refused(part: Any, path: str) -> ExportError:
     name = f"'{path}' " if path else ""
     return ExportError(
         f"the C runtime cannot compute {name}({kind.__name__}{where}): "
-        "it takes BERT, RoBERTa, XLM-R and DistilBERT encoders; use --runtime onnx, or another model"
+        "it takes BERT, RoBERTa, XLM-R and DistilBERT encoders; use runtime='onnx', or another model"
     )

@@ -165,13 +165,13 @@ def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> N
     if target.flash_bytes is not None and flash + CODE_BYTES > target.flash_bytes:
         raise ExportError(
             f"the model needs {flash + CODE_BYTES} bytes of flash (tables {tables}, weights {weights + 4 * floats}, code about {CODE_BYTES}), "
-            f"{target.name} has {target.flash_bytes}: {flash + CODE_BYTES - target.flash_bytes} too many; use a smaller --table or --vocab"
+            f"{target.name} has {target.flash_bytes}: {flash + CODE_BYTES - target.flash_bytes} too many; use a smaller `table` or `vocab`"
         )
     need = plan.bytes + STACK_BYTES
     if target.ram_bytes is not None and need > target.ram_bytes:
         raise ExportError(
             f"the model needs {need} bytes of RAM (arena {plan.bytes}, stack about {STACK_BYTES}), {target.name} has {target.ram_bytes}: "
-            f"{need - target.ram_bytes} too many; use a shorter --lengths"
+            f"{need - target.ram_bytes} too many; use a shorter `lengths`"
         )
 
 

@@ -38,8 +38,8 @@ class Policy:
     """A line of the policy.
 
     :param lookup: the kind of lookup.
-    :param builtin: lowering with ``--ops builtin``.
-    :param custom: lowering with ``--ops custom``.
+    :param builtin: lowering with ``ops="builtin"``.
+    :param custom: lowering with ``ops="custom"``.
     :param why: what decides it.
     """
 

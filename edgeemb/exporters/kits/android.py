@@ -137,7 +137,7 @@ def _libraries(kit: Kit) -> str:
         return "The model needs no native code but the runtime's own."
     return (
         f"The lookups are native: `../lib` has them for {', '.join(abis)}. A phone of another kind is refused with one line when the model is "
-        "opened; `--ops builtin` makes a bundle that runs on all."
+        "opened; builtin ops make a bundle that runs on all."
     )
 
 

@@ -113,5 +113,5 @@ def _toolchain() -> _Toolchain:
         zig = (sys.executable, "-m", "ziglang")
         return _Toolchain((*zig, "cc"), "", (*zig, "ld.lld"), ("-fno-sanitize=all",))
     raise NativeError(
-        f"no compiler for Android: pip install 'edgeemb[android]', or set {NDK} to the folder of an NDK; --ops builtin needs none"
+        f"no compiler for Android: pip install 'edgeemb[android]', or set {NDK} to the folder of an NDK; ops='builtin' needs none"
     )

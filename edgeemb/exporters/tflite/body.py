@@ -44,7 +44,7 @@ def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
             return parse_tflite(_quantized(model, body), "the quantised model")
     except (ValueError, RuntimeError) as error:
         raise ExportError(
-            f"the body cannot be stored as {body} ({first_line(error)}): use --body fp32"
+            f"the body cannot be stored as {body} ({first_line(error)}): use body='fp32'"
         ) from error
     finally:
         logging.disable(before)

@@ -33,7 +33,7 @@ def choose_lengths(model: Model, asked: Sequence[int], *, several: bool) -> tupl
     """
     if not any("length" in info.axes for info in model.inputs):
         if asked:
-            raise ExportError(f"{model.name} has no axis named 'length': leave --lengths out")
+            raise ExportError(f"{model.name} has no axis named 'length': leave `lengths` out")
         return ()
     limit = model.max_length
     if not asked:
@@ -46,7 +46,7 @@ def choose_lengths(model: Model, asked: Sequence[int], *, several: bool) -> tupl
         )
     if len(set(asked)) > 1 and not several:
         raise ExportError(
-            "TensorFlow Lite Micro runs one signature: give one length, for example --lengths 16"
+            "TensorFlow Lite Micro runs one signature: give one length, for example lengths=[16]"
         )
     return tuple(sorted(set(asked)))
 

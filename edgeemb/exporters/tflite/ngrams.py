@@ -36,7 +36,7 @@ class Ngrams:
         self.total = len(arrays[node.tokens])
         if self.total > MAX_ROWS:
             raise ExportError(
-                f"{forms.graph.prefix}: its tokens have {self.total} bytes, TFLite lookups take at most {MAX_ROWS}; use --ops custom"
+                f"{forms.graph.prefix}: its tokens have {self.total} bytes, TFLite lookups take at most {MAX_ROWS}; use ops='custom'"
             )
         self.bases = arrays[node.bases].astype(np.float32)
         self.seeds = arrays[node.seeds].astype(np.float32)

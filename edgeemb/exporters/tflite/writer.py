@@ -42,7 +42,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     model = request.model
     if model.words is not None:
         raise ExportError(
-            f"{model.name} takes the bytes of words, for which TFLite has no form: use --runtime onnx, executorch or c"
+            f"{model.name} takes the bytes of words, for which TFLite has no form: use `runtime` onnx, executorch or c"
         )
     lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
     # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.
@@ -79,7 +79,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             )
         elif not own:
             raise ExportError(
-                f"table {alias}: the converted model has no lookup of it; leave it as it is or use --runtime onnx"
+                f"table {alias}: the converted model has no lookup of it; leave it as it is or use runtime='onnx'"
             )
     expand_ops(converted, constants, runtime)
     tidy(converted)
@@ -93,11 +93,11 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
 def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
     """Replace the tables of a finished file; its metadata and associated files stay."""
     if request.body != KEEP or request.lengths:
-        raise ExportError(f"{model.path} is finished: leave --body and --lengths out")
+        raise ExportError(f"{model.path} is finished: leave `body` and `lengths` out")
     finished, associated = read_tflite(model.path)
     if not runtime.signatures and len(finished.subgraphs) > 1:
         raise ExportError(
-            f"{model.path} has several graphs, {runtime.record.title} runs one: use --runtime tflite"
+            f"{model.path} has several graphs, {runtime.record.title} runs one: use runtime='tflite'"
         )
     if runtime.wraps_ids:
         _refuse_miscomputed(finished, model.path)
@@ -129,7 +129,7 @@ def _refuse_miscomputed(model: Any, path: Path) -> None:
             scales = weights.quantization.scale if weights.quantization is not None else None
             if NUMPY_TYPES.get(source.type) == "float32" and scales is not None and len(scales) > 1:
                 raise ExportError(
-                    f"{path} has per-channel int8 weights, which tflite-runtime computes wrongly: use --runtime tflite"
+                    f"{path} has per-channel int8 weights, which tflite-runtime computes wrongly: use runtime='tflite'"
                 )
 
 
@@ -166,7 +166,7 @@ def check_ops(model: Any, runtime: TfliteRuntime) -> None:
         if code.version > highest:
             has = f"it knows versions up to {highest}" if highest else "it does not have this op"
             raise ExportError(
-                f"{runtime.record.package} {runtime.record.tested} rejects {name} version {code.version} ({has}): use --runtime tflite"
+                f"{runtime.record.package} {runtime.record.tested} rejects {name} version {code.version} ({has}): use runtime='tflite'"
             )
 
 

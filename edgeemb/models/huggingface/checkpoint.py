@@ -42,12 +42,12 @@ def read_weights(folder: Path, *, allow_pickle: bool = False) -> dict[str, Tenso
     if found is None:
         raise ModelError(
             f"{folder} has no model.safetensors: save the model with save_pretrained, "
-            "or pass --allow-pickle (allow_pickle=True) if it only comes as a pickle"
+            "or pass allow_pickle=True if it only comes as a pickle"
         )
     if not allow_pickle:
         raise ModelError(
             f"{found} is a pickle, which can run code, and there is no model.safetensors: "
-            "convert it, or pass --allow-pickle (allow_pickle=True) to read its tensors only"
+            "convert it, or pass allow_pickle=True to read its tensors only"
         )
     return _read_pickle(single) if found == single else _read_shards(folder, index, _read_pickle)
 

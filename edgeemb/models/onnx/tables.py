@@ -143,7 +143,7 @@ def _roles(graph: Graph, found: Mapping[Key, Sequence[Lookup]]) -> dict[Key, Rol
 
 
 def _aliases(keys: Sequence[Key], roles: Mapping[Key, Role]) -> dict[Key, str]:
-    """Short unique names that ``--table NAME=SPEC`` takes."""
+    """Short unique names, as they stand in ``NAME=SPEC``."""
     aliases: dict[Key, str] = {}
     for key in keys:
         role = roles[key]

@@ -112,7 +112,7 @@ class TextForm:
             return fields
         rows = inputs[0].rows
         if rows is not None:
-            tokenizer = tokenizer.within(rows, f"{self.source}", "give the model's own with --tokenizer")
+            tokenizer = tokenizer.within(rows, f"{self.source}", "give the model's own with `tokenizer`")
         free = not any(isinstance(info.axes[0], int) for info in (*inputs, self.outputs[0]))
         if self.kind is not None and free:
             labels = self.belongings.labels if self.kind == "classification" else ()

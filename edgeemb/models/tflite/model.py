@@ -102,7 +102,7 @@ class TfliteModel(LoadedModel):
         :raises ModelError: always.
         """
         raise ModelError(
-            f"{self.path} is a finished TFLite model: write it with --runtime {', '.join(self.runtimes)}"
+            f"{self.path} is a finished TFLite model: write it with `runtime` {', '.join(self.runtimes)}"
         )
 
 

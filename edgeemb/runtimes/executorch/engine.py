@@ -125,7 +125,7 @@ def _check(name: str, array: NDArray[Any], known: InputInfo) -> None:
     for axis, (size, longest) in enumerate(zip(array.shape, known.longest, strict=True)):
         if not 1 <= size <= longest:
             raise InputError(
-                f"input '{name}' has {size} along axis {axis}: the program was exported for 1 to {longest}; export it with --lengths"
+                f"input '{name}' has {size} along axis {axis}: the program was exported for 1 to {longest}; export it with `lengths`"
             )
 
 

@@ -48,7 +48,7 @@ class TfliteEngine:
         if self.package == "tflite-runtime" and manifest.body in _MISCOMPUTED:
             raise BundleError(
                 f"{folder} has the body {manifest.body}, which tflite-runtime computes wrongly: "
-                "pip install ai-edge-litert, or export with --runtime tflite-runtime"
+                "pip install ai-edge-litert, or export with runtime='tflite-runtime'"
             )
         path = folder / MODEL
         delegates = [load_delegate(module)] if self.ops == "custom" else []
@@ -88,7 +88,7 @@ class TfliteEngine:
         fitting = next((own for own in self.lengths if own >= length), 0)
         if self.lengths and not fitting:
             raise InputError(
-                f"the inputs have {length} tokens, the bundle takes {self.lengths[-1]}: export it with a longer --lengths"
+                f"the inputs have {length} tokens, the bundle takes {self.lengths[-1]}: export it with a longer `lengths`"
             )
         runner = self._runners[f"length_{fitting}" if fitting else self._only]
         padded = {
@@ -124,7 +124,7 @@ class TfliteEngine:
         if self.package != "ai-edge-litert":
             return f"{self.package} has no profiler: profile with ai-edge-litert"
         if self.ops == "custom":
-            return "LiteRT's profiler takes no delegate of ours: export with --ops builtin for the cost by operator"
+            return "LiteRT's profiler takes no delegate of ours: export with builtin ops for the cost by operator"
         return (
             "LiteRT counts whole microseconds: a shorter operator counts as nothing; "
             "what XNNPACK takes of a lookup is under its own operators"

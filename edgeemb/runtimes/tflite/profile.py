@@ -75,19 +75,19 @@ class _Library:
         try:
             self._library = ctypes.CDLL(str(folder / "libLiteRt.so"))
         except OSError as error:
-            raise NativeError(f"LiteRT's profiler is not there ({error}): leave --ops-profile out") from None
+            raise NativeError(f"LiteRT's profiler is not there ({error}): leave `ops_profile` out") from None
 
     def call(self, name: str, *arguments: Any) -> None:
         try:
             function = getattr(self._library, name)
         except AttributeError:
             raise NativeError(
-                f"this LiteRT has no {name}: pip install ai-edge-litert==2.3.0, or leave --ops-profile out"
+                f"this LiteRT has no {name}: pip install ai-edge-litert==2.3.0, or leave `ops_profile` out"
             ) from None
         status = function(*arguments)
         if status:
             raise NativeError(
-                f"LiteRT's {name} failed with status {status} while profiling: leave --ops-profile out"
+                f"LiteRT's {name} failed with status {status} while profiling: leave `ops_profile` out"
             )
 
     def get(self, name: str, *arguments: Any) -> ctypes.c_void_p:

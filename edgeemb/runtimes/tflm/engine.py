@@ -199,7 +199,7 @@ def _padded(value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...]
     missing = lengths[-1] - value.shape[axis]
     if missing < 0:
         raise InputError(
-            f"the inputs have {value.shape[axis]} tokens, the bundle takes {lengths[-1]}: export it with a longer --lengths"
+            f"the inputs have {value.shape[axis]} tokens, the bundle takes {lengths[-1]}: export it with a longer `lengths`"
         )
     return np.pad(value, [(0, missing if place == axis else 0) for place in range(value.ndim)])
 
