@@ -170,7 +170,7 @@ def test_computes_the_same_while_profiled(builtin: Path, tmp_path: Path) -> None
 def test_says_why_custom_ops_have_no_cost_by_operator(bundle: Path) -> None:
     report = profile(bundle, ProfilePlan(lengths=(16,), runs=2, ops_profile=True))
     assert not report.operators
-    assert any("No cost by operator" in note and "--ops builtin" in note for note in report.notes)
+    assert any("No cost by operator" in note and "builtin ops" in note for note in report.notes)
 
 
 def test_cuts_texts_at_the_longest_signature(tiny: Model, bundle: Path) -> None:
