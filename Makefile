@@ -36,7 +36,7 @@ demo: $(VENV)/installed
 	$(BIN)/edgeemb export all-MiniLM-L6-v2 --target cortex-m55 --table int4:block=32 --lengths 16 --force -o $(BUILD)/demo/int4-m55
 	$(BIN)/edgeemb compare $(BUILD)/demo/fp32 $(BUILD)/demo/int4 --lengths 16 -o $(BUILD)/demo/host.json
 	$(BIN)/edgeemb profile $(BUILD)/demo/int4 --device arm64-a76 --lengths 16 --allow-missing -o $(BUILD)/demo/arm64.json >$(BUILD)/demo/arm64.txt
-	$(BIN)/edgeemb profile $(BUILD)/demo/int4-m55 --device mps3-an547 --lengths 16 --ops-profile --allow-missing -o $(BUILD)/demo/m55.json >$(BUILD)/demo/m55.txt
+	$(BIN)/edgeemb profile $(BUILD)/demo/int4-m55 --device mps3-an547 --allow-code --lengths 16 --ops-profile --allow-missing -o $(BUILD)/demo/m55.json >$(BUILD)/demo/m55.txt
 	$(BIN)/edgeemb report $(BUILD)/demo/host.json $(BUILD)/demo/arm64.json $(BUILD)/demo/m55.json --title "all-MiniLM-L6-v2 on a computer, a phone's CPU and a microcontroller" --html $(BUILD)/demo/report.html
 	@echo "The same as a page: $(BUILD)/demo/report.html"
 

@@ -245,7 +245,7 @@ def tflm() -> None:
         shutil.copytree(floats, bodies["int8 by fixed ranges"])
         quantise(floats / "model.tflite", bodies["int8 by fixed ranges"] / "model.tflite", f"length_{TOKENS}")
         for body, bundle in bodies.items():
-            with edgeemb.open(bundle, verify_files=False) as session:
+            with edgeemb.open(bundle, verify_files=False, allow_code=True) as session:
                 similar = cosine(expected, session.run(feeds)).mean()
                 engine = session.engine
                 assert isinstance(engine, TflmEngine)
@@ -289,7 +289,7 @@ def minilm() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         source = edgeemb.load("all-MiniLM-L6-v2")
         bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m55", table="int4:block=32")
-        with edgeemb.open(bundle) as session:
+        with edgeemb.open(bundle, allow_code=True) as session:
             ids = [session.tokenize([text])[0] for text in sentences()[:10]]
         originals = np.concatenate(
             [source.reference({"input_ids": i, "attention_mask": np.ones_like(i)})[0] for i in ids]
@@ -332,7 +332,7 @@ def banking(folder: Path, sentences: int, pieces: bool, trained: Path | None) ->
         bundle = edgeemb.export(source, Path(scratch, "bundle"), target="cortex-m4", table=table)
         order = np.random.default_rng(0).permutation(len(texts))[:sentences]
         chosen = [texts[at] for at in order]
-        with edgeemb.open(bundle) as session:
+        with edgeemb.open(bundle, allow_code=True) as session:
             # Without a vocabulary the board makes the tokens itself.
             inputs = (
                 [text.encode() for text in chosen]

@@ -31,7 +31,18 @@ _OUTPUT = click.option(
 @option(
     edgeemb.profile, "device", multiple=True, type=str, default=("host",), metavar="DEVICE", show_default=True
 )
-@options(ProfilePlan, "lengths", "threads", "runs", "budget_s", "ops", "ops_profile", "cores", "runtime_lib")
+@options(
+    ProfilePlan,
+    "lengths",
+    "threads",
+    "runs",
+    "budget_s",
+    "ops",
+    "ops_profile",
+    "cores",
+    "runtime_lib",
+    "allow_code",
+)
 @options(edgeemb.profile, "allow_missing")
 @_OUTPUT
 @_HTML
@@ -65,7 +76,7 @@ def profile(
 @click.command()
 @click.argument("bundles", nargs=-1, required=True, type=PATH)
 @options(edgeemb.compare, "sts", "train", "test")
-@options(ProfilePlan, "lengths", "threads", "runs", "budget_s", "ops")
+@options(ProfilePlan, "lengths", "threads", "runs", "budget_s", "ops", "allow_code")
 @click.option(
     "--report", "saved", multiple=True, type=PATH, help="Put a saved report beside them; may be repeated."
 )

@@ -27,10 +27,16 @@ from edgeemb.exporters.options import ExportOptions
     show_default=True,
     help="Threads; 0 leaves the choice to the runtime.",
 )
-@options(ProfilePlan, "ops")
+@options(ProfilePlan, "ops", "allow_code")
 @json_option
 def run(
-    bundle: Path, texts: tuple[str, ...], path: Path | None, threads: int, ops: str, as_json: bool
+    bundle: Path,
+    texts: tuple[str, ...],
+    path: Path | None,
+    threads: int,
+    ops: str,
+    allow_code: bool,
+    as_json: bool,
 ) -> None:
     """Run a bundle on texts and print what it gives for each."""
     if path is not None:
@@ -39,7 +45,7 @@ def run(
         texts = (*texts, *read_lines(path))
     if not texts:
         raise InputError("no text was given: write it behind the bundle, or use --file")
-    with edgeemb.open(bundle, ops=ops, threads=threads) as session:
+    with edgeemb.open(bundle, ops=ops, threads=threads, allow_code=allow_code) as session:
         rows = session.encode(texts)
         labels = session.manifest.labels
     print_result(
@@ -74,12 +80,20 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("bundle", type=PATH)
 @options(edgeemb.evaluate, "sts", "train", "test")
-@options(ProfilePlan, "ops")
+@options(ProfilePlan, "ops", "allow_code")
 @json_option
 def evaluate(
-    bundle: Path, sts: Path | None, train: Path | None, test: Path | None, ops: str, as_json: bool
+    bundle: Path,
+    sts: Path | None,
+    train: Path | None,
+    test: Path | None,
+    ops: str,
+    allow_code: bool,
+    as_json: bool,
 ) -> None:
     """Measure the quality of a bundle's embeddings on your data."""
     with show.steps(quiet=as_json) as progress:
-        result = edgeemb.evaluate(bundle, sts=sts, train=train, test=test, ops=ops, progress=progress)
+        result = edgeemb.evaluate(
+            bundle, sts=sts, train=train, test=test, ops=ops, allow_code=allow_code, progress=progress
+        )
     print_result(as_json, result.to_json, lambda console: show.print_quality(console, result))

@@ -21,6 +21,7 @@ class ProfilePlan:
     :param budget_s: seconds for each latency.
     :param cores: cores of a phone to run on; big ones have the highest clock, little ones the lowest.
     :param runtime_lib: shared library of the runtime for a phone, for example libonnxruntime.so.
+    :param allow_code: compile and run source code that the bundle holds, as C exports do; allow it where you trust who made it.
     :raises InputError: if a number makes no sense.
     """
 
@@ -32,6 +33,7 @@ class ProfilePlan:
     budget_s: float = 1.0
     cores: Literal["all", "big", "little"] = "all"
     runtime_lib: Path | None = None
+    allow_code: bool = False
 
     def __post_init__(self) -> None:
         runs = (1 if self.runs is None else self.runs,)

@@ -22,7 +22,7 @@ from edgeemb.models.loading import load
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.planner.planning import plan, take_goal
 from edgeemb.progress import Steps
-from edgeemb.runtimes import open_folder
+from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.tables.request import check_specs
 from edgeemb.tables.spec import parse_spec
@@ -107,7 +107,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             add_libraries(choice, folder)
         progress("check", 0, 0)
         manifest = describe(model, tables, written, choice, options.command)
-        with open_folder(folder, manifest) as session:
+        # The code was written a moment ago.
+        with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = compare(original, session)
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
         remarks = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))

@@ -72,7 +72,7 @@ def compare(
     """
     plan = plan or ProfilePlan()
     # Quality first: unusable data shows at once, not after minutes of measuring.
-    qualities = [_quality(bundle, plan.ops, sts, train, test) for bundle in bundles]
+    qualities = [_quality(bundle, plan, sts, train, test) for bundle in bundles]
     reports, ratios = side_by_side(bundles, plan, progress=progress)
     return Comparison(
         tuple(
@@ -225,7 +225,7 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
 
 def _quality(
     bundle: str | Path,
-    ops: str,
+    plan: ProfilePlan,
     sts: str | Path | None,
     train: str | Path | None,
     test: str | Path | None,
@@ -233,7 +233,7 @@ def _quality(
     """Quality of a bundle as measurements; what there is no data for is not among them."""
     if sts is None and train is None and test is None:
         return ()
-    found = evaluate(bundle, sts=sts, train=train, test=test, ops=ops)
+    found = evaluate(bundle, sts=sts, train=train, test=test, ops=plan.ops, allow_code=plan.allow_code)
     measurements = []
     if found.sts is not None:
         measurements.append(Measurement("spearman_percent", found.sts.spearman, runs=found.sts.pairs))

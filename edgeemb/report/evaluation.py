@@ -92,6 +92,7 @@ def evaluate(
     train: str | Path | None = None,
     test: str | Path | None = None,
     ops: str = "auto",
+    allow_code: bool = False,
     progress: Steps = no_steps,
 ) -> Quality:
     """Measure the quality of embeddings on your data.
@@ -101,6 +102,7 @@ def evaluate(
     :param train: labelled texts to train a classifier on: text, label; separated by a tab.
     :param test: labelled texts to test the classifier on.
     :param ops: lookups that a bundle is opened with: ``auto``, ``builtin`` or ``custom``.
+    :param allow_code: compile and run source code that a bundle holds, as C exports do; allow it where you trust who made it.
     :param progress: told what is being done.
     :return: Spearman correlation and accuracy, of what there is data for.
     :raises SpecError: if no data is given, or one of `train` and `test` is given alone.
@@ -112,7 +114,7 @@ def evaluate(
     if sts is None and train is None:
         raise SpecError("there is nothing to evaluate on: give `sts`, or `train` and `test`")
     if isinstance(bundle, str | Path):
-        with open_bundle(bundle, ops=ops) as session:
+        with open_bundle(bundle, ops=ops, allow_code=allow_code) as session:
             return evaluate(session, sts=sts, train=train, test=test, progress=progress)
     pairs = classes = None
     if sts is not None:

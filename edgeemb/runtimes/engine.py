@@ -24,11 +24,13 @@ class OpenOptions:
     :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
     :param threads: threads within an op; 0 leaves the choice to the runtime.
     :param ops_profile: prefix of a file for the runtime's own profile by operator, or None.
+    :param allow_code: compile and run source code that the bundle holds, as C exports do. Allow it where you trust who made the bundle.
     """
 
     ops: str = "auto"
     threads: int = 0
     ops_profile: Path | None = None
+    allow_code: bool = False
 
 
 class Engine(Protocol):

@@ -22,20 +22,24 @@ def open_bundle(
     threads: int = 0,
     verify_files: bool = True,
     ops_profile: Path | None = None,
+    allow_code: bool = False,
 ) -> Session:
     """Open a bundle.
+
+    A bundle is data, with one exception: a C export is source code, and opening it means to compile and run that code.
 
     :param path: the folder that `edgeemb.export` wrote, or a zip of it, which is unpacked for as long as the session lives.
     :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
     :param threads: threads within an op; 0 leaves the choice to the runtime.
     :param verify_files: check that no file is missing or altered.
     :param ops_profile: prefix of a file for the runtime's profile by operator, or None.
+    :param allow_code: compile and run source code that the bundle holds. Allow it where you trust who made the bundle.
     :return: an open session.
-    :raises BundleError: if the bundle is missing, damaged or newer than this edgeemb, or cannot be loaded.
+    :raises BundleError: if the bundle is missing, damaged or newer than this edgeemb, cannot be loaded, or holds code that is not allowed.
     :raises SpecError: if an option is not known, or the bundle's runtime does not have it.
     :raises NativeError: if ops is ``custom`` and the native library is missing.
     """
-    options = OpenOptions(ops, threads, ops_profile)
+    options = OpenOptions(ops, threads, ops_profile, allow_code)
     folder = Path(path)
     if folder.is_file():
         unpacked = _unpacked(folder)
@@ -74,8 +78,24 @@ def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = 
         raise BundleError(
             f"{folder} is for the runtime '{manifest.runtime}', which this edgeemb does not know: update edgeemb"
         )
+    check_code(folder, manifest, allowed=chosen.allow_code)
     _check(folder, manifest, runtime, chosen)
     return Session(folder, manifest, runtime, _engine(folder, manifest, runtime, chosen))
+
+
+def check_code(folder: Path, manifest: Manifest, *, allowed: bool) -> None:
+    """Refuse a bundle whose own code would be run.
+
+    :param folder: what to call the bundle in the error.
+    :param manifest: its manifest.
+    :param allowed: whether the caller allows it.
+    :raises BundleError: if it is source code and that is not allowed.
+    """
+    runtime = RUNTIMES.get(manifest.runtime)
+    if runtime is not None and runtime.is_source and not allowed:
+        raise BundleError(
+            f"{folder} is {runtime.title} source, which would be compiled and run here: if you trust who made it, use allow_code=True"
+        )
 
 
 def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOptions) -> None:

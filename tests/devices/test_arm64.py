@@ -32,7 +32,7 @@ from tests.places import ROOT, TESTS
 
 QEMU = requires_program("qemu-aarch64", "qemu-user")
 HERE = TESTS / "programs" / "arm64"
-PLAN = ProfilePlan(lengths=(8,))
+PLAN = ProfilePlan(lengths=(8,), allow_code=True)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +68,7 @@ def test_counts_the_same_instructions_in_every_run_of_onnx_runtime(tiny_bundle: 
 @QEMU
 def test_runs_a_c_export_as_one_program_and_gives_the_bits_of_the_host(tiny: Model, tmp_path: Path) -> None:
     bundle = edgeemb.export(tiny, tmp_path / "bundle", target="cortex-m4", table="int4", lengths=(16,))
-    plan = ProfilePlan(lengths=(8, 999), ops_profile=True)
+    plan = ProfilePlan(lengths=(8, 999), ops_profile=True, allow_code=True)
     first, second = (profile_on("arm64-a53", bundle, plan) for _ in range(2))
     assert first == second
     assert "3 of 3 golden sentences gave the host's result to the bit." in first.notes

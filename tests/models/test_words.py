@@ -117,7 +117,7 @@ def test_refuses_a_damaged_folder_in_one_line(
 def test_runs_in_onnx_as_the_original_does(ops: str, folder: Path, tmp_path: Path) -> None:
     bundle = edgeemb.export(str(folder), tmp_path / "bundle", ops=ops, body="fp32")
     original = make_words()
-    with edgeemb.open(bundle, ops=ops) as session:
+    with edgeemb.open(bundle, ops=ops, allow_code=True) as session:
         manifest = session.manifest
         assert session.engine.ops == ops
         found = session.encode(TEXTS)
@@ -140,7 +140,7 @@ def test_gives_golden_tokens_that_any_port_can_check(micro: Path) -> None:
     for text, tokens in zip(golden["sentences"], golden["tokens"], strict=True):
         expected = words.tokenize(text, FORM.width, 24)
         assert [bytes.fromhex(token).rstrip(b"\0") for token in tokens] == expected
-    with edgeemb.open(micro) as session:
+    with edgeemb.open(micro, allow_code=True) as session:
         for feeds, output in read_golden(micro):
             arrays = {
                 name: np.array(value, info.dtype)
@@ -152,7 +152,7 @@ def test_gives_golden_tokens_that_any_port_can_check(micro: Path) -> None:
 def test_takes_text_in_c_with_the_bits_of_the_session(micro: Path, tmp_path: Path) -> None:
     library = ctypes.CDLL(str(build_library(micro, tmp_path / "model.so")))
     run = getattr(library, f"{symbol_prefix('talk')}_run_text")
-    with edgeemb.open(micro) as session:
+    with edgeemb.open(micro, allow_code=True) as session:
         texts = [*TEXTS, *sentences()[:20]]
         expected = session.encode(texts)
         size = session.engine.arena_bytes  # type: ignore[attr-defined]
@@ -179,7 +179,7 @@ def test_takes_text_in_c_with_the_bits_of_the_session(micro: Path, tmp_path: Pat
 
 
 def test_stays_near_the_original_in_c(micro: Path) -> None:
-    with edgeemb.open(micro) as session:
+    with edgeemb.open(micro, allow_code=True) as session:
         assert session.manifest.parity["cosine_min"] > 0.98
         assert session.manifest.sizes["tokenizer"] == 0
 
@@ -201,7 +201,7 @@ def test_refuses_what_it_cannot_take(folder: Path, micro: Path, tmp_path: Path) 
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", vocab=["top:9:x.txt"])
     with pytest.raises(ExportError, match=r"length 2 is outside of \[3, 24\]"):
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", lengths=[2])
-    with edgeemb.open(micro) as session:
+    with edgeemb.open(micro, allow_code=True) as session:
         with pytest.raises(InputError, match="text 1 is empty"):
             session.encode([" "])
         mask = np.ones((1, 4), np.int64)
@@ -222,4 +222,4 @@ def test_says_the_class_on_the_command_line(micro: Path) -> None:
 def test_says_which_devices_take_it_as_c(micro: Path) -> None:
     for device in ("arm64-a53", "android"):
         with pytest.raises(DeviceError, match="has no vocabulary, and this device gives ids to C exports"):
-            profile_on(device, micro, ProfilePlan(lengths=(16,)))
+            profile_on(device, micro, ProfilePlan(lengths=(16,), allow_code=True))

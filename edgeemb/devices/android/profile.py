@@ -30,6 +30,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.opening import check_code
 from edgeemb.runtimes.registry import RUNTIMES, find_runtime
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
@@ -79,6 +80,7 @@ def profile(
     with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
         scratch = Path(name)
         _check_runtime(bundle.name, manifest, plan)
+        check_code(bundle, manifest, allowed=plan.allow_code)
         check_takes_ids(bundle.name, manifest)
         phone = find_phone(device.partition(":")[2])
         identity = identify(phone)

@@ -26,6 +26,7 @@ from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import SpecError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.opening import check_code
 from edgeemb.runtimes.registry import find_runtime
 
 #: Inferences that are counted at each length.
@@ -69,6 +70,7 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
     :param phone: the CPU.
     """
     with checked(bundle) as (folder, manifest):
+        check_code(bundle, manifest, allowed=plan.allow_code)
         check_takes_ids(bundle.name, manifest)
         lengths = [length for length in plan.lengths if not refusal(manifest, length)]
         golden = sorted(read_golden(folder), key=lambda pair: len(pair[0]))[:GOLDEN_RUNS]

@@ -28,6 +28,7 @@ from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
+from edgeemb.runtimes.opening import check_code
 from edgeemb.runtimes.registry import find_runtime
 
 ENGINES = ("qemu", "unicorn")
@@ -61,6 +62,7 @@ def profile(
     board = find_board(name)
     engine = choose_engine(board, asked)
     with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+        check_code(bundle, manifest, allowed=plan.allow_code)
         return _profile(folder, bundle.name, manifest, board, engine, plan, Path(scratch), progress, limit)
 
 

@@ -29,12 +29,14 @@ class Setting:
     :param ops: ``auto``, ``builtin`` or ``custom``.
     :param threads: thread count.
     :param ops_profile: prefix of the runtime's own profile, or empty.
+    :param allow_code: whether source code that the bundle holds may be compiled and run.
     """
 
     bundle: str
     ops: str = "auto"
     threads: int = 1
     ops_profile: str = ""
+    allow_code: bool = False
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.opening import check_code
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.runtime import Runtime
 
@@ -69,6 +70,7 @@ class _Case:
     name: str
     manifest: Manifest
     ops: str
+    allow_code: bool
     used: dict[str, str]
     measurements: list[Measurement]
     notes: list[str] = field(default_factory=list)
@@ -79,7 +81,7 @@ class _Case:
         return find_runtime(self.manifest.runtime)
 
     def setting(self, threads: int = 1, ops_profile: str = "") -> Setting:
-        return Setting(str(self.folder), self.ops, threads, ops_profile)
+        return Setting(str(self.folder), self.ops, threads, ops_profile, self.allow_code)
 
 
 class _Steps:
@@ -130,7 +132,7 @@ def side_by_side(
         raise InputError("no bundle to profile: name at least one")
     with ExitStack() as unpacked:
         folders = [_folder(Path(bundle), unpacked) for bundle in bundles]
-        cases = [_case(folder, name, plan.ops) for folder, name in zip(folders, names(bundles), strict=True)]
+        cases = [_case(folder, name, plan) for folder, name in zip(folders, names(bundles), strict=True)]
         ratios = _measure(cases, plan, progress)
         return tuple(_report(case) for case in cases), ratios
 
@@ -175,10 +177,11 @@ def _folder(bundle: Path, unpacked: ExitStack) -> Path:
     return folder
 
 
-def _case(folder: Path, name: str, ops: str) -> _Case:
+def _case(folder: Path, name: str, plan: ProfilePlan) -> _Case:
     manifest = read_manifest(folder)
     verify(folder, manifest.files)
-    return _Case(folder, name, manifest, ops, {}, [])
+    check_code(folder, manifest, allowed=plan.allow_code)
+    return _Case(folder, name, manifest, plan.ops, plan.allow_code, {}, [])
 
 
 def _taken(case: _Case, lengths: Sequence[int]) -> list[int]:

@@ -94,7 +94,12 @@ class Bench:
         profile = Path(setting.ops_profile) if setting.ops_profile else None
         begin = time.perf_counter()
         self._session = open_bundle(
-            setting.bundle, ops=setting.ops, threads=setting.threads, verify_files=False, ops_profile=profile
+            setting.bundle,
+            ops=setting.ops,
+            threads=setting.threads,
+            verify_files=False,
+            ops_profile=profile,
+            allow_code=setting.allow_code,
         )
         return {"ms": 1000 * (time.perf_counter() - begin), "pid": os.getpid()}
 

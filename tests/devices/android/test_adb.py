@@ -63,7 +63,7 @@ def test_measures_a_bundle_on_a_phone_and_leaves_nothing_there(
     steps: list[tuple[int, int]] = []
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         add_sensors(phone)
-        plan = ProfilePlan(lengths=(5, 8, 1000), threads=(1, 2), runs=12, ops_profile=True)
+        plan = ProfilePlan(lengths=(5, 8, 1000), threads=(1, 2), runs=12, ops_profile=True, allow_code=True)
         report = profile_on("android", phone_bundle, plan, lambda *step: steps.append(step))
         assert phone.left() == []
         assert all(process.poll() is not None for process in phone.processes)
@@ -122,7 +122,9 @@ def test_runs_on_the_big_or_the_little_cores_alone(
     expected = mine[-1:] if cores == "big" else mine[:-1]
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         add_sensors(phone)
-        report = profile_on("android", phone_bundle, ProfilePlan((5,), runs=2, budget_s=0.01, cores=cores))
+        report = profile_on(
+            "android", phone_bundle, ProfilePlan((5,), runs=2, budget_s=0.01, cores=cores, allow_code=True)
+        )
     assert f"ran on {cores} cores: {', '.join(map(str, expected))}" in report.machine.notes
 
 
@@ -135,10 +137,10 @@ def test_refuses_to_choose_among_cores_that_are_alike(
             place.mkdir(parents=True)
             (place / "cpuinfo_max_freq").write_text("1800000\n")
         with pytest.raises(DeviceError, match="all cores have the same maximal clock: use --cores all"):
-            profile_on("android", phone_bundle, ProfilePlan((5,), cores="big"))
+            profile_on("android", phone_bundle, ProfilePlan((5,), cores="big", allow_code=True))
         assert phone.left() == []
     with pytest.raises(SpecError, match="`cores` and `runtime_lib` are for phones"):
-        profile_on("host", phone_bundle, ProfilePlan(cores="big"))
+        profile_on("host", phone_bundle, ProfilePlan(cores="big", allow_code=True))
 
 
 def test_removes_what_a_run_of_long_ago_left_behind(adb_server: Path, tmp_path: Path) -> None:

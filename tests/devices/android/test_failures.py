@@ -69,7 +69,7 @@ def test_says_what_to_do_without_a_phone(adb_server: Path, phone_bundle: Path, t
 
 @pytest.mark.usefixtures("adb_server")
 def test_measures_the_other_devices_where_no_phone_is_attached(phone_bundle: Path) -> None:
-    plan = ProfilePlan((5,), runs=2, budget_s=0.01, cores="big")
+    plan = ProfilePlan((5,), runs=2, budget_s=0.01, cores="big", allow_code=True)
     host, phone = profile_on_all(phone_bundle, ("host", "android"), plan, allow_missing=True).reports
     assert (value(host, "p50_ms", 5, 1) or 0) > 0
     absent = phone.find("p50_ms", 5, 1)
@@ -153,7 +153,9 @@ def test_ends_a_runner_that_crashes_or_hangs_and_leaves_nothing(
 ) -> None:
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         with pytest.raises(DeviceError, match=message):
-            profile("android", broken, ProfilePlan((length,), runs=2, budget_s=1e-3), limit_s=4)
+            profile(
+                "android", broken, ProfilePlan((length,), runs=2, budget_s=1e-3, allow_code=True), limit_s=4
+            )
         assert phone.left() == []
         assert not running(phone)
 

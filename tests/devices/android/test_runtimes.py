@@ -45,7 +45,7 @@ def tflite_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]],
 def test_runs_an_onnx_bundle_in_the_runtime_that_is_given(
     adb_server: Path, tiny_bundle: Path, tmp_path: Path
 ) -> None:
-    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=host_library())
+    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=host_library(), allow_code=True)
     with plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone:
         report = profile_on("android", tiny_bundle, plan)
         assert phone.left() == []
@@ -58,7 +58,7 @@ def test_runs_a_tflite_bundle_in_the_litert_that_is_given(
     adb_server: Path, tflite_bundle: Path, tmp_path: Path
 ) -> None:
     library = Path(ai_edge_litert.__file__).parent / "libLiteRt.so"
-    plan = ProfilePlan((5, 40), (1,), 2, budget_s=0.01, runtime_lib=library)
+    plan = ProfilePlan((5, 40), (1,), 2, budget_s=0.01, runtime_lib=library, allow_code=True)
     with plugged_in(adb_server, tmp_path / "phone", properties=HOST) as phone:
         report = profile_on("android", tflite_bundle, plan)
         assert phone.left() == []
@@ -73,7 +73,7 @@ def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
     debian = arm64_system.system()
     release = arm64_system.python(debian).name.removeprefix("python")
     library = next(arm64_system.site(["onnxruntime"], release).rglob("libonnxruntime.so.*"))
-    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=library)
+    plan = ProfilePlan((5,), (1,), 2, "builtin", budget_s=0.01, runtime_lib=library, allow_code=True)
     with (
         machine(phones()["arm64-a76"], debian) as emulated,
         plugged_in(
@@ -149,7 +149,7 @@ def test_refuses_a_library_for_another_processor(adb_server: Path, tiny_bundle: 
     with pytest.raises(DeviceError, match="cannot be read"):
         read_library(tmp_path / "none.so", other)
     with plugged_in(adb_server, tmp_path / "phone", properties={"ro.product.cpu.abi": "armeabi-v7a"}):
-        plan = ProfilePlan((5,), runtime_lib=host_library())
+        plan = ProfilePlan((5,), runtime_lib=host_library(), allow_code=True)
         with pytest.raises(
             DeviceError, match="runs armeabi-v7a: the runner is built for arm64-v8a and x86_64"
         ):
@@ -173,7 +173,7 @@ def test_refuses_a_bundle_whose_lookups_are_for_another_processor(
             DeviceError, match=f'native lookups for riscv64, the phone runs {HOST_ABI}.*ops="builtin"'
         ),
     ):
-        profile_on("android", folder, ProfilePlan((5,), runtime_lib=host_library()))
+        profile_on("android", folder, ProfilePlan((5,), runtime_lib=host_library(), allow_code=True))
     assert phone.left() == []
 
 
@@ -185,7 +185,7 @@ def test_says_what_a_bundle_of_another_runtime_needs(
     ):
         profile_on("android", tiny_bundle, QUICK)
     with pytest.raises(DeviceError, match="leave `runtime_lib` out"):
-        profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library()))
+        profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library(), allow_code=True))
     with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with `runtime_lib`"):
         profile_on("android", tflite_bundle, QUICK)
     folder = tmp_path / "pte"

@@ -112,7 +112,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     train(model)
     bundle = edgeemb.export(model, folder / "bundle", target="cortex-m4", table="int8")
     texts, labels = sentences()
-    with edgeemb.open(bundle) as session:
+    with edgeemb.open(bundle, allow_code=True) as session:
         ids = [session.tokenize([text])[0][0].tolist() for text in texts]
         host = session.encode(texts)
     return Trained(bundle, ids, labels, host)
@@ -170,7 +170,7 @@ def test_computes_rows_from_bytes_to_the_bit_as_the_host(tmp_path: Path) -> None
         str(tmp_path / "tiny"), tmp_path / "bundle", target="cortex-m4", table=f"word={spec}"
     )
     texts = sentences()[0][:8]
-    with edgeemb.open(bundle) as session:
+    with edgeemb.open(bundle, allow_code=True) as session:
         ids = [session.tokenize([text])[0][0].tolist() for text in texts]
         host = session.encode(texts)
     assert max(map(max, ids)) >= 50
@@ -187,7 +187,7 @@ def test_classifies_text_without_a_vocabulary_to_the_bit_as_the_host(tmp_path: P
     bundle = edgeemb.export(str(save_words(tmp_path / "talk")), tmp_path / "bundle", target="cortex-m4")
     texts = ["Caf\u00e9 \u4f60\u597d, it's ME!", "a", "and away " * 30, *sentences()[0][:9]]
     given = [text.encode() for text in texts]
-    with edgeemb.open(bundle) as session:
+    with edgeemb.open(bundle, allow_code=True) as session:
         host = session.encode(texts)
     for board in ("mps2-an386", "mps2-an500"):
         place = tmp_path / board
@@ -264,7 +264,9 @@ def test_names_the_address_of_a_bus_fault(trained: Trained, tmp_path: Path) -> N
 
 @QEMU
 def test_profiles_instructions_and_memory_but_no_time(trained: Trained) -> None:
-    report = profile_on("mps2-an386", trained.bundle, ProfilePlan(lengths=(8, 16, 64), ops_profile=True))
+    report = profile_on(
+        "mps2-an386", trained.bundle, ProfilePlan(lengths=(8, 16, 64), ops_profile=True, allow_code=True)
+    )
     assert report.kind == "simulated"
     short, long = (report.find("inference_instructions", length=length) for length in (8, 16))
     assert short is not None and long is not None
@@ -288,7 +290,7 @@ def test_profiles_instructions_and_memory_but_no_time(trained: Trained) -> None:
 
 
 def test_profiles_with_unicorn_alone(trained: Trained) -> None:
-    report = profile_on("mps2-an386:unicorn", trained.bundle, ProfilePlan(lengths=(8,)))
+    report = profile_on("mps2-an386:unicorn", trained.bundle, ProfilePlan(lengths=(8,), allow_code=True))
     counted, read = report.find("inference_instructions", length=8), report.find("read_bytes", length=8)
     assert counted is not None and read is not None
     assert counted.value
@@ -339,7 +341,7 @@ def test_says_what_to_install_where_a_simulator_is_missing(
     with pytest.raises(DeviceError, match="unicorn has no cortex-m55"):
         simulate("unicorn", firmware, find_board("mps3-an547"), [[1]], 3, LAYERS, tmp_path)
     with pytest.raises(SpecError, match="mps2-an386:qemu or unicorn"):
-        profile_on("mps2-an386:gem5", trained.bundle, ProfilePlan())
+        profile_on("mps2-an386:gem5", trained.bundle, ProfilePlan(allow_code=True))
 
 
 def test_refuses_a_bundle_of_another_runtime(trained: Trained, tmp_path: Path) -> None:
@@ -348,4 +350,4 @@ def test_refuses_a_bundle_of_another_runtime(trained: Trained, tmp_path: Path) -
     manifest = (copy / "manifest.json").read_text("utf-8").replace('"runtime": "c"', '"runtime": "onnx"')
     (copy / "manifest.json").write_text(manifest, "utf-8")
     with pytest.raises(DeviceError, match="is a bundle for onnx, mps2-an386 takes C"):
-        profile_on("mps2-an386", copy, ProfilePlan())
+        profile_on("mps2-an386", copy, ProfilePlan(allow_code=True))

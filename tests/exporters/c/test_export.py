@@ -55,7 +55,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_gives_the_vectors_of_the_original_for_every_family(family: str, tmp_path: Path) -> None:
     save_sentence(tmp_path / "model", family)
     bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
-    with edgeemb.open(bundle) as session:
+    with edgeemb.open(bundle, allow_code=True) as session:
         assert session.manifest.runtime == "c"
         assert session.manifest.parity["cosine_min"] > 0.999
         assert session.manifest.parity["sentences"] == 64
@@ -66,7 +66,7 @@ def test_pools_as_the_original_does_and_runs_dense_layers(modes: list[str], tmp_
     pooling = {"word_embedding_dimension": 16, "pooling_mode": modes}
     save_sentence(tmp_path / "model", pooling=pooling, dense=6)
     bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
-    with edgeemb.open(bundle) as session:
+    with edgeemb.open(bundle, allow_code=True) as session:
         assert session.manifest.parity["cosine_mean"] > 0.99
 
 
@@ -108,7 +108,7 @@ def test_refuses_a_model_beyond_the_targets_flash_or_ram(tmp_path: Path) -> None
 
 
 def test_cuts_texts_at_its_length_and_says_so_in_the_manifest(classifier: Path) -> None:
-    with edgeemb.open(classifier) as session:
+    with edgeemb.open(classifier, allow_code=True) as session:
         assert session.manifest.max_length == 20
         assert session.tokenize(["the cat " * 50])[0].shape == (1, 20)
         assert session.manifest.sizes["total"] == read_sizes(classifier, "tiny")["flash_bytes"]
@@ -132,14 +132,17 @@ def test_carries_a_cmake_project_that_gives_the_golden_vectors(classifier: Path,
 
 def test_gives_the_same_row_whatever_the_batch_and_the_padding(classifier: Path) -> None:
     texts = ["a cat", "the cat sat on the mat and ran away", "the"]
-    with edgeemb.open(classifier) as session:
+    with edgeemb.open(classifier, allow_code=True) as session:
         together = session.encode(texts)
         alone = np.concatenate([session.encode([text]) for text in texts])
     assert np.array_equal(together, alone)
 
 
 def test_reports_an_id_out_of_range_through_the_session(classifier: Path) -> None:
-    with edgeemb.open(classifier) as session, pytest.raises(InputError, match="id 99999 is outside"):
+    with (
+        edgeemb.open(classifier, allow_code=True) as session,
+        pytest.raises(InputError, match="id 99999 is outside"),
+    ):
         session.run({"input_ids": np.array([[99999]]), "attention_mask": np.array([[1]])})
 
 
@@ -232,7 +235,7 @@ def test_takes_text_in_and_gives_what_its_ids_give(library: ctypes.CDLL, classif
             )
         )  # fmt: skip
 
-    with edgeemb.open(classifier) as session:
+    with edgeemb.open(classifier, allow_code=True) as session:
         assert run_text(b"the cat sat on the mat") == 0
         assert output.tolist() == session.encode(["the cat sat on the mat"])[0].tolist()
     assert run_text(b"cat \xff") == 7
