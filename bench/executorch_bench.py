@@ -140,10 +140,11 @@ def _reference(spec: str) -> float:
     from edgeemb.metrics import cosine
     from edgeemb.models.fitting import choose_specs, fit_tables
     from edgeemb.models.torch_model import load
+    from edgeemb.tables.request import read_tables
     from edgeemb.text.sentences import sentences
 
     model = load(MODEL)
-    tables = fit_tables(model, choose_specs(model, spec, spec))
+    tables = fit_tables(model, choose_specs(model, read_tables(spec), spec).specs)
     module = copy.deepcopy(model.module)
     for alias, table in tables.items():
         module.get_parameter(model.table(alias).name).data = torch.from_numpy(table.reconstruct())

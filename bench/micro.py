@@ -102,9 +102,10 @@ def export(source: Any, folder: Path, table: str, tokens: int, target: str = "co
     from edgeemb.exporters.targets import find_target
     from edgeemb.exporters.writers import Request
     from edgeemb.models.fitting import choose_specs, fit_tables
+    from edgeemb.tables.request import read_tables
 
     folder.mkdir()
-    tables = fit_tables(source, choose_specs(source, table, table))
+    tables = fit_tables(source, choose_specs(source, read_tables(table), table).specs)
     write(Request(source, tables, "int8", "builtin", (tokens,), find_target(target)), folder)
     return folder
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeemb.exporters.options import Body, ExportOptions, Ops
 from edgeemb.progress import Steps, no_steps
+from edgeemb.tables.request import Tables, read_tables
 
 if TYPE_CHECKING:
     from edgeemb.models.base import LoadedModel
@@ -18,7 +19,7 @@ def export(
     out: str | Path | None = None,
     *,
     target: str | None = None,
-    table: str | Sequence[str] | Mapping[str, str] = (),
+    table: Tables = (),
     body: Body | None = None,
     runtime: str | None = None,
     ops: Ops | None = None,
@@ -59,7 +60,7 @@ def export(
     more = options or ExportOptions()
     wanted = Options(
         target=target,
-        table=table,
+        table=read_tables(table),
         runtime=runtime,
         ops=ops,
         body=body,

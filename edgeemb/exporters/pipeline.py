@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from edgeemb.models.base import LoadedModel
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.loading import load
 from edgeemb.models.vocabulary import prune_model
-from edgeemb.planner.planning import plan, take_goal
+from edgeemb.planner.planning import plan
 from edgeemb.progress import Steps
 from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
-from edgeemb.tables.request import check_specs
-from edgeemb.tables.spec import parse_spec
+from edgeemb.tables.request import TableRequest
 from edgeemb.vocabulary import parse_vocab
 
 
@@ -34,7 +33,7 @@ class Options:
     """What the user asked for; see `edgeemb.exporters.export`."""
 
     target: str | None
-    table: str | Sequence[str] | Mapping[str, str]
+    table: TableRequest
     runtime: str | None
     ops: str | None
     body: str | None
@@ -56,8 +55,6 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     """
     choice = choose(options.target, options.runtime, options.body, options.ops)
     writer_for(choice.runtime)
-    goal, wanted = take_goal(options.table)
-    check_specs(wanted)
     selections = [parse_vocab(text) for text in options.vocab]
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
@@ -77,18 +74,20 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             original, selections, lambda done, total: progress("prune", done, total)
         )
     place = out or Path(f"{model.name}-{choice.target.name}{'.zip' if options.as_zip else ''}")
-    specs = choose_specs(model, wanted, choice.target.table)
+    chosen = choose_specs(model, options.table, choice.target.table)
+    specs = chosen.specs
     with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
         planned = None
-        if goal is not None:
+        if options.table.goal is not None:
             planned = plan(
                 model,
-                goal,
+                options.table.goal,
+                table=options.table.planned,
                 corpus=options.corpus,
                 seed=options.seed,
                 progress=lambda done, total: progress("plan", done, total),
             )
-            specs[planned.table] = parse_spec(planned.choice.spec)
+            specs = {**specs, planned.table: planned.choice.spec}
         tables = fit_tables(
             model,
             specs,
@@ -101,6 +100,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             model, tables, choice.body, choice.ops, options.lengths, choice.target, options.tables_apart
         )
         written = write(request, folder)
+        written = replace(written, notes=(*chosen.notes, *written.notes))
         if model.tokenizer_json is not None:
             (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
         if choice.ops == "custom" and not runtime.compiles_lookups:

@@ -8,38 +8,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeemb.exporters.executorch import policy as executorch_policy
-from edgeemb.exporters.tflite.policy import FORMS, FUSED, RUNTIMES, rounds
-from edgeemb.tables import CODECS, Table, encode
+from edgeemb.exporters.tflite.policy import RUNTIMES
+from edgeemb.tables import CODECS, Codec, Table, encode
+from edgeemb.tables.codec import SAMPLE_DIM, SAMPLE_ROWS
 from edgeemb.tables.ngrams import MAX_TOKEN_BYTES
-from edgeemb.tables.program import BatchMatMul, Lookup, MatMul, walk
+from edgeemb.tables.program import Lookup, walk
 
-#: A spec of every codec that fits a table of `SAMPLE` rows and columns.
-SPECS = {
-    "fp32": "fp32",
-    "fp16": "fp16",
-    "int8": "int8:block=16",
-    "int4": "int4:block=16",
-    "int2": "int2:block=8,scale=fp32",
-    "binary": "binary:block=16,planes=2",
-    "lowrank": "lowrank:rank=8+int8",
-    "pq": "pq:m=8",
-    "rvq": "rvq:m=3,k=16",
-    "qr": "qr:rows=64+int4",
-    "hash": "hash:rows=64,k=2",
-    "memcom": "memcom:rows=64",
-    "tt": "tt:rank=4",
-    "cluster": "cluster:k=4,rank=8+int4",
-    "mixed": "mixed:40=int8,*=int4:block=16",
-    "ngram": "ngram:n=3,lanes=4",
-}
-SAMPLE = (300, 32)
+SAMPLE = (SAMPLE_ROWS, SAMPLE_DIM)
 
-LEGEND = {
-    "exact": "the same bits as the reference in numpy, by the runtime's own ops",
-    "kernel": "the same bits, the fused lookups by our kernels",
-    "rounded": "by the runtime's own ops, which may add in another order: within 1e-6",
-    "kernel, rounded": "the fused lookups by our kernels, the rest within 1e-6",
-}
+
+@dataclass(frozen=True)
+class Status:
+    """What a runtime makes of a table.
+
+    :param kernel: whether one of our kernels serves a lookup of it.
+    :param exact: whether its rows have the bits of the numpy reference.
+    """
+
+    kernel: bool
+    exact: bool
+
+    def __str__(self) -> str:
+        if self.kernel:
+            return "kernel" if self.exact else "kernel, rounded"
+        return "exact" if self.exact else "rounded"
+
+    @property
+    def meaning(self) -> str:
+        """What it says, for people."""
+        if self.kernel:
+            rest = "the same bits" if self.exact else "the rest within 1e-6"
+            return f"the lookups by our kernels, {rest}"
+        if self.exact:
+            return "the same bits as the reference in numpy, by the runtime's own ops"
+        return "by the runtime's own ops, which may add in another order: within 1e-6"
 
 
 @dataclass(frozen=True)
@@ -49,61 +51,51 @@ class Column:
     :param runtime: its name on the command line.
     :param ops: ``builtin`` or ``custom``.
     :param version: the version that the tests run, empty for what constraints.txt says.
-    :param status: what it makes of a table: a key of `LEGEND`, or ``impossible: `` and why.
+    :param fuses: whether one of our kernels serves a lookup there.
     """
 
     runtime: str
     ops: str
     version: str
-    status: Callable[[Table], str]
+    fuses: Callable[[Lookup], bool]
 
+    def status(self, table: Table) -> Status:
+        """What the runtime makes of a table; each of them writes every program.
 
-def tflite_status(table: Table, ops: str) -> str:
-    """What the TFLite runtimes make of a table; their forms differ, not what comes of them.
-
-    :param table: the table.
-    :param ops: ``builtin`` or ``custom``.
-    """
-    nodes = list(walk(table.program))
-    missing = [type(node).__name__ for node in nodes if type(node) not in FORMS]
-    if missing:
-        return f"impossible: no form for {missing[0]}"
-    rounded = any(rounds(node) for node in nodes)
-    if ops == "custom" and any(type(node) in FUSED for node in nodes):
-        return "kernel, rounded" if rounded else "kernel"
-    return "rounded" if rounded else "exact"
-
-
-def lookup_status(table: Table, *, fused: bool) -> str:
-    """What a runtime makes of a table that has a form for every node: ONNX Runtime, and the C export.
-
-    :param table: the table.
-    :param fused: whether the fused lookups run in our kernels.
-    """
-    nodes = list(walk(table.program))
-    rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
-    if fused and any(isinstance(node, Lookup) for node in nodes):
-        return "kernel, rounded" if rounded else "kernel"
-    return "rounded" if rounded else "exact"
-
-
-def _tflite_column(runtime: str, ops: str) -> Column:
-    return Column(runtime, ops, RUNTIMES[runtime].record.tested, lambda table: tflite_status(table, ops))
+        :param table: the table.
+        """
+        lookups = (node for node in walk(table.program) if isinstance(node, Lookup))
+        return Status(any(map(self.fuses, lookups)), table.exact)
 
 
 def _executorch_column(ops: str) -> Column:
     return Column(
-        "executorch", ops, executorch_policy.VERSION, lambda table: executorch_policy.status(table, ops)
+        "executorch",
+        ops,
+        executorch_policy.VERSION,
+        lambda lookup: executorch_policy.lookup_policy(lookup, ops) == "fused",
     )
+
+
+def _always(lookup: Lookup) -> bool:
+    return True
+
+
+def _never(lookup: Lookup) -> bool:
+    return False
 
 
 #: The columns of the table; a writer adds its own here.
 COLUMNS: tuple[Column, ...] = (
-    Column("onnx", "builtin", "", lambda table: lookup_status(table, fused=False)),
-    Column("onnx", "custom", "", lambda table: lookup_status(table, fused=True)),
-    *(_tflite_column(runtime, ops) for runtime in RUNTIMES for ops in ("builtin", "custom")),
+    Column("onnx", "builtin", "", _never),
+    Column("onnx", "custom", "", _always),
+    *(
+        Column(runtime.record.name, ops, runtime.record.tested, fuses)
+        for runtime in RUNTIMES.values()
+        for ops, fuses in (("builtin", _never), ("custom", _always))
+    ),
     *(_executorch_column(ops) for ops in ("builtin", "custom")),
-    Column("c", "builtin", "", lambda table: lookup_status(table, fused=True)),
+    Column("c", "builtin", "", _always),
 )
 
 
@@ -118,15 +110,17 @@ def sample_tokens(rows: int) -> list[bytes]:
     ]
 
 
-def sample_table(codec: str) -> Table:
+def sample_table(codec: Codec) -> Table:
     """A small table of a codec, for looking at its program.
 
-    :param codec: a key of `SPECS`.
+    :param codec: its record.
     """
     rng = np.random.default_rng(0)
-    frequency = 1.0 / (1 + rng.permutation(SAMPLE[0])) if codec == "mixed" else None
     weight = rng.standard_normal(SAMPLE).astype(np.float32)
-    return encode(weight, SPECS[codec], frequency=frequency, tokens=sample_tokens(SAMPLE[0]))
+    return encode(weight, codec.samples[0], tokens=sample_tokens(SAMPLE[0]))
+
+
+_STATUSES = [Status(kernel, exact) for exact in (True, False) for kernel in (False, True)]
 
 
 def support_page() -> str:
@@ -137,14 +131,14 @@ def support_page() -> str:
         "",
         "Generated by `python -m edgeemb.exporters.support`; a test holds it up to date.",
         "",
-        *(f"- **{word}**: {meaning}." for word, meaning in LEGEND.items()),
+        *(f"- **{status}**: {status.meaning}." for status in _STATUSES),
         "",
         f"| codec | {' | '.join(head)} |",
         "|---|" + "---|" * len(COLUMNS),
     ]
-    for codec in CODECS:
+    for name, codec in CODECS.items():
         table = sample_table(codec)
-        lines.append(f"| `{codec}` | {' | '.join(column.status(table) for column in COLUMNS)} |")
+        lines.append(f"| `{name}` | {' | '.join(str(column.status(table)) for column in COLUMNS)} |")
     lines += [
         "",
         "Versions: " + ", ".join(sorted({f"{c.runtime} {c.version}" for c in COLUMNS if c.version})) + ".",
@@ -162,14 +156,6 @@ def support_page() -> str:
         lines.append(
             f"| {runtime.record.name} | {runtime.record.package} {runtime.record.tested} | {', '.join(runtime.record.bodies)} | {lengths} | {expands} |"
         )
-    lines += [
-        "",
-        "## Forms of the TFLite builtin lowering",
-        "",
-        "| node of a lookup program | operators |",
-        "|---|---|",
-    ]
-    lines += [f"| `{node.__name__}` | {form} |" for node, form in FORMS.items()]
     lines += ["", "## Lookups in ExecuTorch", "", "| lookup | builtin | custom | why |", "|---|---|---|---|"]
     lines += [
         f"| {policy.lookup} | {policy.builtin} | {policy.custom} | {policy.why} |"
@@ -177,8 +163,6 @@ def support_page() -> str:
     ]
     lines += ["", "| body | by |", "|---|---|"]
     lines += [f"| {body} | {recipe} |" for body, recipe in executorch_policy.BODIES.items()]
-    lines += ["", "| node of a lookup program | plain operators |", "|---|---|"]
-    lines += [f"| `{node.__name__}` | {form} |" for node, form in executorch_policy.FORMS.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,8 +1,9 @@
-"""Which table gets which spec: reading `table` values and fitting the tables they ask for."""
+"""Which table of a model gets which spec, and fitting the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.errors import SpecError
@@ -10,54 +11,76 @@ from edgeemb.models.base import LoadedModel
 from edgeemb.models.reach import check_reached
 from edgeemb.models.vocabulary import word_frequency, word_tokens
 from edgeemb.progress import Progress, silent
-from edgeemb.tables import Table, codec_of, encode, reads_tokens
-from edgeemb.tables.request import read_specs
+from edgeemb.tables import Table, encode, reads_tokens
+from edgeemb.tables.registry import suited
+from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import Spec, parse_spec
 
 #: Spec of position and type tables that nothing else is said about.
 SMALL_TABLE = "int8"
 
 
-def choose_specs(
-    model: LoadedModel, wanted: str | Sequence[str] | Mapping[str, str], default: str
-) -> dict[str, Spec]:
+@dataclass(frozen=True)
+class Chosen:
+    """The specs of a model's tables.
+
+    :param specs: specs by alias, in the order of the model's tables; a table that is missing here stays as it is.
+    :param notes: where a default was changed to suit a table, and why: sentences for people.
+    """
+
+    specs: dict[str, Spec]
+    notes: tuple[str, ...] = ()
+
+
+def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chosen:
     """The spec of every table of a model.
 
     A bare spec is for the word table, or for every table of a model that has none known as such; ``name=spec`` is for one table. Position and
     type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that
-    was trained inside the model keeps its spec until another is asked for.
+    was trained inside the model keeps its spec until another is asked for. The default is changed where its options do not suit the width of a
+    table; a spec that was asked for is taken as it is.
 
     :param model: a loaded model.
-    :param wanted: one spec, a list of specs and ``name=spec`` entries, or a mapping from table to spec.
+    :param wanted: what was asked for. The table of a goal gets the default until the planner has chosen.
     :param default: spec where `wanted` says nothing.
-    :return: specs by alias, in the order of the model's tables; a table that is missing here stays as it is.
-    :raises SpecError: if a spec does not parse, or two bare specs are given.
+    :raises SpecError: if a spec is given for words whose rows are computed.
     :raises ModelError: if a table is named that the model has not.
     """
-    named, bare = read_specs(wanted)
-    for alias in named:
+    bare = wanted.bare
+    for alias in (*wanted.named, *([wanted.planned] if wanted.planned else [])):
         model.table(alias)
+    planned = None if wanted.goal is None else wanted.planned or model.word_table.alias
     trained = {
         alias: table.spec
         for alias, table in model.fitted.items()
         if bare is None or model.table(alias).role in ("position", "type")
     }
-    named = trained | named
+    named = {**trained, **wanted.named}
     if bare is not None and model.words is not None:
         raise SpecError(
             f"{model.name} computes the rows of its words, there is no table for '{bare}': leave `table` out, or name a table of "
             f"{', '.join(table.alias for table in model.tables)}"
         )
     check_reached(model, bare, named)
-    bare = bare or parse_spec(default)
-    by_role = {"word": bare, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
+    word = bare or parse_spec(default)
+    by_role = {"word": word, "position": parse_spec(SMALL_TABLE), "type": parse_spec(SMALL_TABLE)}
     if not any(table.role == "word" for table in model.tables):
-        by_role["other"] = bare
-    chosen = {table.alias: named.get(table.alias, by_role.get(table.role)) for table in model.tables}
-    specs = {alias: spec for alias, spec in chosen.items() if spec is not None}
-    for spec in specs.values():
-        codec_of(spec)
-    return specs
+        by_role["other"] = word
+    specs: dict[str, Spec] = {}
+    notes = []
+    for table in model.tables:
+        spec = named.get(table.alias, by_role.get(table.role))
+        if spec is None:
+            continue
+        if table.alias not in named and spec is not bare:
+            fitting = suited(spec, table.dim)
+            if fitting != spec and table.alias != planned:
+                notes.append(
+                    f"table {table.alias} is stored as {fitting}: the default {spec} does not suit its {table.dim} columns"
+                )
+            spec = fitting
+        specs[table.alias] = spec
+    return Chosen(specs, tuple(notes))
 
 
 def fit_tables(

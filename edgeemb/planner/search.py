@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, SpecError
 from edgeemb.planner.sample import Sample
-from edgeemb.planner.space import Family, families, table_bytes
+from edgeemb.planner.space import Family, families
 from edgeemb.progress import Progress
 from edgeemb.quiet import quiet
-from edgeemb.tables import encode
+from edgeemb.tables import encode, find_codec
+from edgeemb.tables.codec import Shape, falling_order
+from edgeemb.tables.registry import shape_nbytes
 from edgeemb.tables.spec import Spec
 
 #: Different specs that are fitted to a part of the rows.
@@ -37,6 +39,8 @@ _EVEN = 0.3
 _SLOPE = 0.15
 # What a codec that has not been measured yet is expected to do better than the others.
 _HOPE = 0.8
+# Shared rows that a partial fit keeps at least.
+_LEAST_ROWS = 16
 # A mean of cosines of equal vectors may miss 1 by rounding.
 _ROUNDING = 1e-9
 _TINY = 1e-9
@@ -51,9 +55,13 @@ class Candidate:
     :param cosine: mean cosine of the model's outputs to the original's, over the sample; cut to six digits.
     """
 
-    spec: str
+    spec: Spec
     bytes: int
     cosine: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The table as it stands in a manifest."""
+        return {**vars(self), "spec": str(self.spec)}
 
 
 class Search:
@@ -83,15 +91,14 @@ class Search:
         self._weight, self._frequency, self._sample = weight, frequency, sample
         self._budget, self._cosine, self._seed, self._progress = budget, cosine, seed, progress
         rows, dim = weight.shape
-        order = np.arange(rows) if frequency is None else np.argsort(-frequency, kind="stable")
+        falling = falling_order(frequency)
+        order = np.arange(rows) if falling is None else falling
         self._ranks = np.empty(rows, np.int64)
         self._ranks[order] = np.arange(rows)
         self._families = families(rows, dim)
         self._sizes = _sizes(
             (spec for family in self._families for _, spec in family.members()),
-            rows,
-            dim,
-            bool((order[1:] < order[:-1]).any()),
+            Shape(rows, dim, frequency, falling),
         )
         self._largest = max(self._sizes, key=lambda spec: self._sizes[spec])
         self._allowed = self._within()
@@ -236,8 +243,9 @@ class Search:
         if part == rows:
             return spec
         ranks = self._ranks[self._part]
+        counts = find_codec(spec.codec).row_options
         options = tuple(
-            (key, str(max(16, int(value) * part // rows)) if key == "rows" else value)
+            (key, str(max(_LEAST_ROWS, int(value) * part // rows)) if key in counts else value)
             for key, value in spec.options
         )
         bands = tuple(
@@ -253,7 +261,7 @@ class Search:
         table = encode(self._weight, spec, frequency=self._frequency, seed=self._seed)
         # Six digits, cut off: what is rounded up would seem to reach a goal that it misses.
         cosine = math.floor((self._sample.cosine(table) + _ROUNDING) * 1e6) / 1e6
-        self.measured[spec] = Candidate(str(spec), table.nbytes, cosine)
+        self.measured[spec] = Candidate(spec, table.nbytes, cosine)
 
     def _enough(self) -> list[Candidate]:
         least = math.inf if self._cosine is None else self._cosine - _ROUNDING
@@ -316,12 +324,12 @@ class Search:
         )
 
 
-def _sizes(specs: Iterable[Spec], rows: int, dim: int, ranked: bool) -> dict[Spec, int]:
+def _sizes(specs: Iterable[Spec], shape: Shape) -> dict[Spec, int]:
     """Bytes of the specs that fit the table."""
     sizes: dict[Spec, int] = {}
     for spec in specs:
         try:
-            sizes[spec] = table_bytes(spec, rows, dim, ranked=ranked)
+            sizes[spec] = shape_nbytes(spec, shape)
         except SpecError:
             continue
     return sizes

@@ -51,9 +51,12 @@ def parts_of(n: int, lanes: int, dim: int) -> list[tuple[int, int]]:
     return list(zip(bounds, [*bounds[1:], dim], strict=True))
 
 
-def check_form(n: int, lanes: int, dim: int) -> None:
-    """Refuse a form that no implementation takes.
+def check_sizes(n: int, lanes: int, dim: int) -> None:
+    """Refuse sizes that no implementation takes.
 
+    :param n: longest n-gram.
+    :param lanes: lanes of the row.
+    :param dim: elements of a row.
     :raises SpecError: if a size is out of range, or a size of n-gram would get no element.
     """
     if lanes not in LANES:

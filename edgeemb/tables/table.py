@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeemb.errors import InputError
-from edgeemb.tables.program import Rows, run
+from edgeemb.tables.program import BatchMatMul, MatMul, Rows, run, walk
 from edgeemb.tables.spec import Spec
 
 #: How `Table.reconstruct` and the error figures bound their memory.
@@ -35,6 +35,11 @@ class Table:
     def nbytes(self) -> int:
         """Stored bytes, scales and codebooks included."""
         return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def exact(self) -> bool:
+        """Whether rows have the same bits in every runtime: the program holds no sum that a runtime may add up in another order."""
+        return not any(isinstance(node, MatMul | BatchMatMul) for node in walk(self.program))
 
     def rows(self, ids: ArrayLike) -> NDArray[np.float32]:
         """The rows of some ids, computed by the numpy reference.

@@ -13,7 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.ngrams import BEGINS, MAX_TOKEN_BYTES, check_form, draw_seeds
+from edgeemb.tables.ngrams import BEGINS, MAX_TOKEN_BYTES, check_sizes, draw_seeds
 from edgeemb.text.words_table import DROP, ISOLATE, LOWER_EVERY_OTHER, RANGES, SPACE
 
 #: What `Manifest.tokenizer` and a model's settings call it.
@@ -50,7 +50,7 @@ class RowForm:
     def __post_init__(self) -> None:
         if not MIN_WIDTH <= self.width <= MAX_WIDTH:
             raise SpecError(f"width={self.width} is out of range: use {MIN_WIDTH} to {MAX_WIDTH} bytes")
-        check_form(self.n, self.lanes, self.dim)
+        check_sizes(self.n, self.lanes, self.dim)
 
     @property
     def spec(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeemb.errors import EdgeembError
 from edgeemb.progress import Steps, no_steps
+from edgeemb.tables.request import Tables, read_tables
 from edgeemb.training.settings import Classifier, Grid, Losses, RunSettings, StudentShape, TrainingSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def adapt(
     out: str | Path,
     *,
     corpus: Sequence[str | Path],
-    table: str | Sequence[str] | Mapping[str, str] = (),
+    table: Tables = (),
     vocab: Sequence[str] = (),
     body: Grid = "fp32",
     learn: str = "all",
@@ -70,7 +71,7 @@ def adapt(
         from edgeemb.training.adapting import Adaptation, run_adapt
         from edgeemb.training.loop.task import unwatched
     plan = Adaptation(
-        table=table,
+        table=read_tables(table),
         corpus=tuple(Path(path) for path in corpus),
         out=Path(out),
         vocab=tuple(vocab),
@@ -142,7 +143,7 @@ def distill(
         head = Head(Path(classifier.train), test, head_settings)
     plan = StudentPlan(
         shape=student or StudentShape(),
-        table=table,
+        table=read_tables(() if table is None else table),
         corpus=tuple(Path(path) for path in corpus),
         head=head,
         out=Path(out),

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from edgeemb.bundle.writing import atomic_folder
-from edgeemb.errors import ExportError
+from edgeemb.errors import ExportError, SpecError
 from edgeemb.models.torch_model import Model, load
 from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.progress import Steps
-from edgeemb.tables.request import check_specs, read_specs
+from edgeemb.tables.request import TableRequest
 from edgeemb.training.body import free_body, quantize_body, settle_body
 from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as
 from edgeemb.training.encode import States, find_device, in_half
@@ -36,7 +36,7 @@ from edgeemb.vocabulary import parse_vocab
 class Adaptation:
     """What is to be trained; see `edgeemb.training.adapt`."""
 
-    table: str | Sequence[str] | Mapping[str, str]
+    table: TableRequest
     corpus: tuple[Path, ...]
     out: Path
     vocab: tuple[str, ...]
@@ -58,8 +58,8 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     :param watch: told after every step of the training.
     """
     check_output(plan.out, plan.force)
-    check_specs(plan.table)
-    specs, bare = read_specs(plan.table)
+    if plan.table.goal is not None:
+        raise SpecError("auto is for an export: name the table spec to train")
     selections = [parse_vocab(text) for text in plan.vocab]
     texts = read_texts(plan.corpus)
     steps("load", 0, 0)
@@ -69,7 +69,9 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     if selections:
         pruned, _ = prune_model(student, selections, lambda done, total: steps("prune", done, total))
         student = pruned.torch_model()
-    specs |= {} if bare is None else {student.word_table.alias: bare}
+    specs = dict(plan.table.named)
+    if plan.table.bare is not None:
+        specs[student.word_table.alias] = plan.table.bare
     check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
     free_body(student.module, plan.learn)
     quantize_body(student.module, plan.body)
@@ -175,11 +177,10 @@ def start_of(outcome: Outcome) -> float:
 
 def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[str, str]:
     """What must be the same for a checkpoint to be taken up; rates, steps, device and precision may change."""
-    tables = plan.table if isinstance(plan.table, str | Mapping) else list(plan.table)
     return {
         "model": digest_of_model(teacher),
         "corpus": digest_of_texts(texts),
-        "table": str(tables),
+        "table": str(plan.table),
         "vocab": ", ".join(plan.vocab),
         "body": plan.body,
         "learn": plan.learn,

@@ -17,7 +17,7 @@ from edgeemb.models.torch_model import Model, find_tables, load
 from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.words import WordsModel, save_words_model
 from edgeemb.progress import Steps
-from edgeemb.tables.request import check_specs, read_specs
+from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import Spec
 from edgeemb.text import words
 from edgeemb.text.pairs import LabelledTexts, read_labelled
@@ -65,7 +65,7 @@ class StudentPlan:
     """What is to be made; see `edgeemb.training.distill`."""
 
     shape: StudentShape
-    table: str | None
+    table: TableRequest
     corpus: tuple[Path, ...]
     head: Head | None
     out: Path
@@ -120,12 +120,9 @@ def run_distill(source: Any, plan: StudentPlan, steps: Steps, watch: Watch = unw
 
 
 def _table_spec(plan: StudentPlan) -> Spec | None:
-    wanted = () if plan.table is None else (plan.table,)
-    check_specs(wanted)
-    named, bare = read_specs(wanted)
-    if named:
+    if plan.table.named or plan.table.goal is not None:
         raise SpecError("a student's other tables stay as they are: give one spec without a name")
-    return bare
+    return plan.table.bare
 
 
 def _texts(plan: StudentPlan, labelled: LabelledTexts | None) -> list[str]:

@@ -3,7 +3,7 @@
  * MEMORY   What grows with the length L of a sequence of rows of D elements: the rows themselves (float32), and the keys and values of one
  *          layer (int8, with a scale per token and head). Scores exist for two queries at a time, so that nothing grows with L^2; queries,
  *          the attention's output and the wide rows of the MLP exist for two rows. Rows are overwritten in place: once keys and values of
- *          the layer are there, a row is read for itself alone. (The score matrix never as a whole: MCUBERT, arXiv 2412.07797.)
+ *          the layer are there, a row is read for itself alone. (The score matrix never as a whole: MCUBERT, arXiv 2410.17957.)
  * SUMS     Queries and keys are int8 with a scale per token and head. A probability is multiplied by its value's scale and quantised to
  *          12 bits per query, since small ones add up. */
 #ifndef EEM_ENCODER_H

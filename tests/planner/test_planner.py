@@ -1,4 +1,4 @@
-"""The planner: goals as text, sizes without a fit, and what it chooses for tiny models."""
+"""The planner: what it searches, and what it chooses for tiny models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.app import main
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.torch_model import Model
-from edgeemb.planner.planning import Goal, Plan, parse_goal, plan, take_goal
+from edgeemb.planner.planning import Plan, plan
 from edgeemb.planner.sample import Sample, with_rows
-from edgeemb.planner.space import Family, families, table_bytes
+from edgeemb.planner.space import families
 from edgeemb.tables import CODECS, encode
+from edgeemb.tables.goal import Goal
 from tests.fixtures.models import TEXTS, Recommender, run, save_sentence
 from tests.fixtures.onnx_models import encoder, save
 
@@ -29,84 +30,20 @@ def planned(tiny: Model) -> Plan:
     return plan(tiny, "auto:budget=1kB")
 
 
-@pytest.mark.parametrize(
-    ("text", "goal"),
-    [
-        ("auto:budget=2MB", Goal(budget=2_000_000)),
-        ("auto:budget=1.5MiB", Goal(budget=1_572_864)),
-        ("auto:budget=800kB", Goal(budget=800_000)),
-        ("auto:budget=3KiB", Goal(budget=3072)),
-        ("auto:budget=900", Goal(budget=900)),
-        ("auto:budget=900bytes", Goal(budget=900)),
-        ("auto:cosine=.99", Goal(cosine=0.99)),
-        ("item=auto:cosine=0.5", Goal(cosine=0.5, table="item")),
-        ("int4:block=32", None),
-    ],
-)
-def test_it_reads_goals(text: str, goal: Goal | None) -> None:
-    assert parse_goal(text) == goal
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("auto", "needs a budget or a cosine"),
-        ("auto:", "needs a budget or a cosine"),
-        ("auto:size=2", "needs a budget or a cosine"),
-        ("auto:budget=", "is not a size"),
-        ("auto:budget=2QB", "is not a size"),
-        ("auto:budget=0", "is not a size"),
-        ("auto:budget=2MB,cosine=.9", "is not a size"),
-        ("auto:cosine=1.5", "a cosine lies above 0"),
-        ("auto:cosine=nan", "a cosine lies above 0"),
-        ("auto:cosine=high", "a cosine lies above 0"),
-    ],
-)
-def test_it_refuses_goals_that_mean_nothing(text: str, words: str) -> None:
-    with pytest.raises(SpecError, match=words):
-        parse_goal(text)
-
-
-def test_it_parts_the_goal_from_the_specs() -> None:
-    assert take_goal(["position=int4", "auto:cosine=.9"]) == (Goal(cosine=0.9), ["position=int4"])
-    assert take_goal({"word": "auto:cosine=.9", "type": "int4"}) == (
-        Goal(cosine=0.9, table="word"),
-        {"type": "int4"},
-    )
-    assert take_goal("int4") == (None, "int4")
-
-
-@pytest.mark.parametrize("wanted", [["auto:cosine=.9", "int4"], ["auto:cosine=.9", "type=auto:cosine=.9"]])
-def test_it_refuses_a_goal_beside_another_for_the_same_table(wanted: list[str]) -> None:
-    with pytest.raises(SpecError, match="auto"):
-        take_goal(wanted)
-
-
 def test_it_refuses_a_bad_goal_before_the_model_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="budget"):
         edgeemb.export(tmp_path / "no-such-model", tmp_path / "b", table="auto:budget=much")
 
 
-@pytest.mark.parametrize("family", families(ROWS, DIM), ids=lambda family: family.name)
-@pytest.mark.parametrize("ranked", [False, True])
-def test_it_knows_the_bytes_of_a_table_before_it_is_fitted(family: Family, ranked: bool) -> None:
-    random = np.random.default_rng(1)
-    weight = random.standard_normal((ROWS, DIM)).astype(np.float32)
-    frequency = random.random(ROWS) + 0.1 if ranked else None
-    members = family.members()
-    for _, spec in members[:: max(1, len(members) // 6)]:
-        try:
-            size = table_bytes(spec, ROWS, DIM, ranked=ranked)
-        except SpecError:
-            with pytest.raises(SpecError):
-                encode(weight, spec)
-            continue
-        assert encode(weight, spec, frequency=frequency).nbytes == size, spec
-
-
-def test_it_searches_every_codec_that_needs_no_training() -> None:
+def test_it_searches_every_codec_that_offers_a_search_space() -> None:
     offered = {spec.codec for family in families(ROWS, DIM) for _, spec in family.members()}
-    assert offered == set(CODECS) - {"ngram"}
+    assert offered == {name for name, codec in CODECS.items() if codec.search is not None}
+    assert "ngram" not in offered
+
+
+def test_it_searches_codecs_with_equal_search_spaces_as_one_family() -> None:
+    found = {family.codecs for family in families(ROWS, DIM)}
+    assert {("fp32", "fp16"), ("int8", "int4", "int2"), ("binary",)} <= found
 
 
 def test_it_stays_within_the_budget_and_takes_the_best_it_saw(planned: Plan) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeemb.errors import SpecError
-from edgeemb.tables import CODECS, codec_of, grammar
+from edgeemb.tables import CODECS
+from edgeemb.tables.registry import coder_of, grammar
 from edgeemb.tables.spec import Spec, parse_spec
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda name: name != "mixed")
@@ -80,14 +81,16 @@ def test_refuses_text_that_is_no_spec_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("int5", "no codec 'int5'"),
+        ("int5", "no codec 'int5': did you mean int8? specs are fp32 | fp16"),
+        ("lowrnak:rank=8", "no codec 'lowrnak': did you mean lowrank?"),
+        ("xyz", "no codec 'xyz'; specs are fp32 | fp16"),
         ("int4:size=3", "no option 'size'"),
         ("int4:planes=2", "no option 'planes'"),
         ("int4:block=big", "block=big is not a number"),
         ("pq", "an option is missing"),
         ("pq:m=0", "m=0"),
         ("pq:m=8,k=257", "k=257"),
-        ("pq:m=8,norm=2", "norm=2"),
+        ("pq:m=8,norm=2", "norm=2 is not known: use norm=0 or norm=1"),
         ("rvq:m=0", "m=0"),
         ("lowrank:rank=0", "rank=0"),
         ("lowrank:rank=8,fit=best", "fit=best"),
@@ -109,7 +112,7 @@ def test_refuses_text_that_is_no_spec_in_one_line(text: str) -> None:
 )
 def test_names_what_is_wrong_with_a_spec(text: str, said: str) -> None:
     with pytest.raises(SpecError) as error:
-        codec_of(parse_spec(text))
+        coder_of(parse_spec(text))
     assert said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -118,4 +121,4 @@ def test_lists_every_codec_in_its_grammar_and_accepts_the_example_of_each() -> N
     for name, entry in CODECS.items():
         assert name in grammar()
         assert parse_spec(entry.example).codec == name
-        codec_of(parse_spec(entry.example))
+        coder_of(parse_spec(entry.example))

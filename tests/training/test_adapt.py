@@ -23,6 +23,7 @@ from edgeemb.cli.app import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, ModelError, SpecError, TrainingError
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.torch_model import Model
+from edgeemb.tables.request import read_tables
 from edgeemb.training.loop.task import Report
 from edgeemb.training.result import Trained
 from edgeemb.training.settings import parse_losses
@@ -104,7 +105,7 @@ def test_it_stores_the_rows_of_the_last_forward_pass(tiny: Model, spec: str) -> 
 
 def test_it_exports_the_trained_table_to_the_bit(healed: Trained) -> None:
     model = edgeemb.load(healed.path)
-    tables = fit_tables(model, choose_specs(model, (), "int2"))
+    tables = fit_tables(model, choose_specs(model, read_tables(()), "int2").specs)
     for name, array in model.fitted["word"].arrays.items():
         np.testing.assert_array_equal(tables["word"].arrays[name], array)
     np.testing.assert_array_equal(model.table_weight("word"), tables["word"].reconstruct())
@@ -112,8 +113,8 @@ def test_it_exports_the_trained_table_to_the_bit(healed: Trained) -> None:
 
 def test_it_refits_the_table_when_another_is_asked_for(healed: Trained) -> None:
     model = edgeemb.load(healed.path)
-    assert str(choose_specs(model, "int2", "int8")["word"]) == "int2"
-    assert str(choose_specs(model, ["position=fp16"], "int8")["word"]) == "int4:block=8"
+    assert str(choose_specs(model, read_tables("int2"), "int8").specs["word"]) == "int2"
+    assert str(choose_specs(model, read_tables(["position=fp16"]), "int8").specs["word"]) == "int4:block=8"
 
 
 @pytest.mark.parametrize("body", ["int8", "int4"])
@@ -237,7 +238,7 @@ def test_it_keeps_the_start_where_training_only_harms(tiny: Model, corpus: Path,
     harmful = QUICK | {"lr": 1.0, "table_lr": 1.0, "warmup": 0.0}
     result = adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", **harmful)
     assert result.best_step == 0 and result.best == result.start > 99
-    plain = fit_tables(tiny, choose_specs(tiny, "int8", "int8"))["word"]
+    plain = fit_tables(tiny, choose_specs(tiny, read_tables("int8"), "int8").specs)["word"]
     np.testing.assert_array_equal(edgeemb.load(tmp_path / "out").table_weight("word"), plain.reconstruct())
 
 

@@ -5,27 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgeemb.tables import Table
-from edgeemb.tables.program import (
-    Add,
-    BatchMatMul,
-    Clip,
-    CodebookLookup,
-    Concat,
-    Divide,
-    Gather,
-    Ids,
-    Lookup,
-    MatMul,
-    Modulo,
-    Multiply,
-    NgramLookup,
-    Node,
-    QuantizedLookup,
-    Select,
-    Take,
-    walk,
-)
+from edgeemb.tables.program import CodebookLookup, Lookup, NgramLookup, QuantizedLookup
 
 #: The version that is measured and tested.
 VERSION = "1.5.1"
@@ -74,43 +54,6 @@ BODIES: dict[str, str] = {
     "int8": "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
     "int4": "8da4w: int4 weights in groups of 32, int8 activations quantised at run time, XNNPACK",
 }
-
-
-#: How each node of a lookup program is written where no fused op takes it. Every form is exact except where it says otherwise.
-FORMS: dict[type[Node], str] = {
-    Ids: "the ids themselves",
-    Take: "embedding, to int64",
-    Modulo: "remainder",
-    Divide: "floor_divide",
-    Clip: "sub, clamp",
-    Gather: "embedding, to float32",
-    QuantizedLookup: "as the lookups above; plain: embedding, bitwise_right_shift, bitwise_and, cat, sub, mul",
-    CodebookLookup: "as the lookups above; plain: embedding of codes, add, embedding of codewords",
-    NgramLookup: "embedding of starts and bytes; mul, add, remainder, where, sum in int32; reciprocal, mul in float32",
-    Add: "add by XNNPACK",
-    Multiply: "mul by XNNPACK",
-    MatMul: "linear by XNNPACK, within rounding",
-    BatchMatMul: "bmm by XNNPACK, within rounding",
-    Concat: "cat",
-    Select: "lt, where",
-}
-
-
-def status(table: Table, ops: str) -> str:
-    """What ExecuTorch makes of a table, in the words of `edgeemb.exporters.support`.
-
-    :param table: the table.
-    :param ops: ``builtin`` or ``custom``.
-    """
-    nodes = list(walk(table.program))
-    missing = [type(node).__name__ for node in nodes if type(node) not in FORMS]
-    if missing:
-        return f"impossible: no form for {missing[0]}"
-    rounded = any(isinstance(node, MatMul | BatchMatMul) for node in nodes)
-    lookups = [node for node in nodes if isinstance(node, Lookup)]
-    if any(lookup_policy(node, ops) == "fused" for node in lookups):
-        return "kernel, rounded" if rounded else "kernel"
-    return "rounded" if rounded else "exact"
 
 
 def lookup_policy(node: Lookup, ops: str) -> Lowering:

@@ -1,4 +1,4 @@
-"""Which form a lookup takes in which TFLite runtime: the one table that the writer, the tests and docs/support.md read.
+"""What the TFLite runtimes can do: the one table that the writer, the tests and docs/support.md read.
 
 Facts about the runtimes are measured with the pinned versions; see docs/tflite.md for how.
 """
@@ -14,24 +14,7 @@ from edgeemb.exporters.tflite.ops import op_versions
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
 from edgeemb.runtimes.tflm import RUNTIME as TFLM
-from edgeemb.tables.program import (
-    Add,
-    BatchMatMul,
-    Clip,
-    CodebookLookup,
-    Concat,
-    Divide,
-    Gather,
-    Ids,
-    MatMul,
-    Modulo,
-    Multiply,
-    NgramLookup,
-    Node,
-    QuantizedLookup,
-    Select,
-    Take,
-)
+from edgeemb.tables.program import CodebookLookup, NgramLookup, Node, QuantizedLookup
 
 #: Ids and indices are computed in float32, which is exact below this.
 MAX_ROWS = 1 << 24
@@ -88,36 +71,9 @@ RUNTIMES: dict[str, TfliteRuntime] = {
     ),
 }
 
-#: How each node of a lookup program is written as builtin ops. Every form is exact except where it says otherwise.
-FORMS: dict[type[Node], str] = {
-    Ids: "the ids themselves; one outside the table makes a GATHER fail",
-    Take: "GATHER of bytes or 16-bit integers, CAST",
-    Modulo: "FLOOR_MOD in float32",
-    Divide: "SUB and DIV of the float32 remainder",
-    Clip: "SUB, MAXIMUM, MINIMUM in float32",
-    Gather: "GATHER; float16 as 16-bit integers and BITCAST, or as bytes",
-    QuantizedLookup: "GATHER int8, CAST, FLOOR by powers of two (1 bit: GATHER from 256 x 8 levels), CONCATENATION, MUL by GATHER of scales",
-    CodebookLookup: "GATHER of codes, GATHER of codewords; additive ones by ADD in order",
-    NgramLookup: "GATHER of starts and bytes; hashes by MUL, ADD and the remainder DIV, FLOOR, MUL, SUB in float32; BATCH_MATMUL sums",
-    Add: "ADD",
-    Multiply: "MUL",
-    MatMul: "FULLY_CONNECTED, within rounding",
-    BatchMatMul: "BATCH_MATMUL, within rounding",
-    Concat: "CONCATENATION",
-    Select: "LESS, SELECT_V2",
-}
-
 #: Nodes that a custom op computes, with the same kernels and bits in every runtime, and the name of the op in the model.
 FUSED: dict[type[Node], str] = {
     QuantizedLookup: "edgeemb.QuantizedLookup",
     CodebookLookup: "edgeemb.CodebookLookup",
     NgramLookup: "edgeemb.NgramLookup",
 }
-
-
-def rounds(node: Node) -> bool:
-    """Whether a node holds sums that a runtime may add up in another order than numpy.
-
-    :param node: a node of a lookup program.
-    """
-    return isinstance(node, MatMul | BatchMatMul)

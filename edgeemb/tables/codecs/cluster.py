@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.codecs.lowrank import principal_axes
 from edgeemb.tables.fitting.kmeans import kmeans, nearest, sample_rows
-from edgeemb.tables.fitting.parts import Floats, as_half, fit_part, prefixed, row_weights
+from edgeemb.tables.fitting.parts import HALF, Floats, as_half, fit_part, part_nbytes, prefixed, row_weights
 from edgeemb.tables.program import Add, BatchMatMul, Gather, Ids, Take
+from edgeemb.tables.space import STORED, SearchSpace, ranks
 from edgeemb.tables.spec import Spec
 
 _TRAIN_ROWS = 1 << 15
@@ -54,10 +55,7 @@ class Cluster:
         :raises SpecError: if there are more clusters than rows, the rank exceeds D, or a value is too large.
         """
         rows, dim = fit.weight.shape
-        if self.rank > dim or self.k > rows:
-            raise SpecError(
-                f"k={self.k},rank={self.rank} does not fit a table of {rows} x {dim}: use smaller numbers"
-            )
+        self._check(rows, dim)
         rng = np.random.default_rng(fit.seed)
         taken, mass = sample_rows(row_weights(fit), _TRAIN_ROWS, rng)
         points = fit.weight[taken]
@@ -87,6 +85,22 @@ class Cluster:
             arrays, Add(BatchMatMul(program, Gather("bases", cluster), self.rank), Gather("centers", cluster))
         )
 
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of numbers, centres, bases and coefficients.
+
+        :param shape: the table's shape.
+        :raises SpecError: if there are more clusters than rows, or the rank exceeds D.
+        """
+        self._check(shape.rows, shape.dim)
+        own = part_nbytes(shape, shape.rows, self.rank, shape.then or Spec("fp16"), shape.frequency)
+        return own + shape.rows + self.k * (1 + self.rank) * shape.dim * HALF
+
+    def _check(self, rows: int, dim: int) -> None:
+        if self.rank > dim or self.k > rows:
+            raise SpecError(
+                f"k={self.k},rank={self.rank} does not fit a table of {rows} x {dim}: use smaller numbers"
+            )
+
     def _fit_bases(
         self, points: Floats, clusters: NDArray[np.intp], mass: NDArray[np.float64]
     ) -> tuple[Floats, Floats]:
@@ -113,3 +127,19 @@ def _assign(points: Floats, centers: Floats, bases: Floats) -> NDArray[np.intp]:
             left[:, number] = np.einsum("nd,nd->n", apart, apart) - np.einsum("nr,nr->n", inside, inside)
         found[low : low + _CHUNK_ROWS] = left.argmin(axis=1)
     return found
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    axes = {"k": ("8", "16"), "rank": ranks(dim, (1, 2, 4)), "then": STORED}
+    return SearchSpace("cluster:k={k},rank={rank}+{then}", axes)
+
+
+CODEC = Codec(
+    "cluster",
+    Cluster,
+    "cluster:k=16,rank=64+int4",
+    "tables whose rows fall into groups, each near a subspace",
+    ("cluster:k=4,rank=8+int4", "cluster:k=4,rank=16"),
+    _space,
+    composes=True,
+)

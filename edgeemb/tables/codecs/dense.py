@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.program import Gather, Ids
+from edgeemb.tables.space import SearchSpace
 
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
 
@@ -34,3 +35,28 @@ class Dense:
         rows = np.ascontiguousarray(fit.weight, dtype)
         fit.progress(len(rows), len(rows))
         return Fitted({"rows": rows}, Gather("rows", Ids()))
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of the rows.
+
+        :param shape: the table's shape.
+        """
+        return shape.rows * shape.dim * self.bits // 8
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("{codec}")
+
+
+CODECS = (
+    Codec("fp32", Dense, "fp32", "a table that is to stay exactly as it is", ("fp32",), _space, {"bits": 32}),
+    Codec(
+        "fp16",
+        Dense,
+        "fp16",
+        "half the bytes with no loss that can be measured",
+        ("fp16",),
+        _space,
+        {"bits": 16},
+    ),
+)

@@ -12,22 +12,26 @@ small factor is fitted again to what was stored.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.fitting.direction import turn
 from edgeemb.tables.fitting.parts import (
+    HALF,
     Floats,
     as_half,
     decoded,
     fit_part,
+    part_nbytes,
     prefixed,
     row_weights,
 )
 from edgeemb.tables.program import Ids, MatMul
+from edgeemb.tables.space import STORED, SearchSpace, ranks
 from edgeemb.tables.spec import Spec
 
 _CHUNK_ROWS = 8192
@@ -42,11 +46,9 @@ class LowRank:
     """
 
     rank: int
-    fit: str = "svd"
+    fit: Literal["svd", "direction"] = "svd"
 
     def __post_init__(self) -> None:
-        if self.fit not in ("svd", "direction"):
-            raise SpecError(f"fit={self.fit} is not known: use fit=svd or fit=direction")
         if self.rank < 1:
             raise SpecError(f"rank={self.rank} is out of range: use 1 up to the table's dimension")
 
@@ -57,8 +59,7 @@ class LowRank:
         :raises SpecError: if the rank is larger than D, or a factor cannot be stored.
         """
         rows, dim = fit.weight.shape
-        if self.rank > dim:
-            raise SpecError(f"rank={self.rank} is larger than the table's dimension {dim}: use 1 to {dim}")
+        self._check(dim)
         weights = row_weights(fit)
         if self.fit == "svd":
             basis = principal_axes(fit.weight, weights, self.rank)
@@ -73,6 +74,20 @@ class LowRank:
         fit.progress(rows, rows)
         arrays, program = prefixed(left, "left_", Ids())
         return Fitted(arrays | {"right": as_half(right, "factors")}, MatMul(program, "right"))
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of both factors.
+
+        :param shape: the table's shape.
+        :raises SpecError: if the rank is larger than D.
+        """
+        self._check(shape.dim)
+        left = part_nbytes(shape, shape.rows, self.rank, shape.then or Spec("fp16"), shape.frequency)
+        return left + self.rank * shape.dim * HALF
+
+    def _check(self, dim: int) -> None:
+        if self.rank > dim:
+            raise SpecError(f"rank={self.rank} is larger than the table's dimension {dim}: use 1 to {dim}")
 
 
 def _squares(weight: Floats) -> NDArray[np.float64]:
@@ -119,3 +134,19 @@ def _rotation(size: int, rng: np.random.Generator) -> Floats:
     """A random orthogonal matrix float32[size, size]."""
     square, triangle = np.linalg.qr(rng.standard_normal((size, size)))
     return np.asarray(square * np.sign(np.diag(triangle)), np.float32)
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    axes = {"rank": ranks(dim, (1, 2, 3, 4, 6, 8, 9)), "then": STORED}
+    return SearchSpace("lowrank:rank={rank}+{then}", axes)
+
+
+CODEC = Codec(
+    "lowrank",
+    LowRank,
+    "lowrank:rank=128+int8",
+    "tables whose rows lie near a subspace",
+    ("lowrank:rank=8+int8", "lowrank:rank=16"),
+    _space,
+    composes=True,
+)

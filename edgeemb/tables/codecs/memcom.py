@@ -13,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.fitting.parts import (
+    HALF,
     Floats,
     as_half,
     decoded,
     fit_part,
+    part_nbytes,
     prefixed,
     row_weights,
 )
 from edgeemb.tables.fitting.periods import blocks, check_rows, fold
 from edgeemb.tables.program import Gather, Ids, Modulo, Multiply
+from edgeemb.tables.space import STORED, SearchSpace, shared_rows
 from edgeemb.tables.spec import Spec
 
 _ROUNDS = 20
@@ -64,6 +67,17 @@ class Memcom:
         arrays, program = prefixed(part, "shared_", Modulo(Ids(), self.rows))
         return Fitted(arrays | {"scales": scales}, Multiply(program, Gather("scales", Ids())))
 
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of shared rows and multipliers.
+
+        :param shape: the table's shape.
+        :raises SpecError: if there are more shared rows than rows.
+        """
+        check_rows(self.rows, shape.rows)
+        used = None if shape.frequency is None else fold(shape.frequency, self.rows)
+        shared = part_nbytes(shape, self.rows, shape.dim, shape.then or Spec("fp16"), used)
+        return shared + shape.rows * HALF
+
 
 def _scales(weight: Floats, shared: Floats) -> Floats:
     """The best multiplier of each id, float32[V]."""
@@ -84,3 +98,20 @@ def _shared(weight: Floats, scales: Floats, weights: NDArray[np.float32], count:
         mass[at] += weights[ids] * scales[ids] ** 2
         np.maximum(peak[at], np.abs(scales[ids]), out=peak[at])
     return np.asarray(total / mass[:, None] * peak[:, None], np.float32)
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("memcom:rows={rows}+{then}", {"rows": shared_rows(rows), "then": STORED})
+
+
+CODEC = Codec(
+    "memcom",
+    Memcom,
+    "memcom:rows=4096",
+    "tables that are trained: shared rows, and a number of its own for each id",
+    ("memcom:rows=64", "memcom:rows=64+int8"),
+    _space,
+    composes=True,
+    trained=True,
+    row_options=("rows",),
+)

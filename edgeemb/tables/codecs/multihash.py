@@ -1,8 +1,8 @@
-"""Codec `hash`: a row is the sum of `k` rows of one shared table, each chosen by another hash of the id.
+"""Codec `hash`: a row is the sum of `k` rows of one shared table, each chosen by the id modulo another number.
 
-Svenstrup et al. 2017, "Hash Embeddings for Efficient Word Representations" (arXiv 1709.03933), and spaCy's
-`MultiHashEmbed`. The hashes are remainders by `k` pairwise coprime numbers, the largest being `rows`: two ids
-that are equal by one differ by the others (the complementary partitions of Shi et al. 2020, arXiv
+A sum of several rows of one table, without a weight per id, is the Bloom embedding of Serra and Karatzoglou 2017, "Getting Deep
+Recommenders Fit" (arXiv 1706.03993). Instead of hash functions the id's remainders by `k` pairwise coprime numbers choose the rows, the
+largest being `rows`: two ids that are equal by one differ by another, as in the complementary partitions of Shi et al. 2020 (arXiv
 1909.02107), and integer remainders are the same in every runtime.
 
 The shared table is the weighted least-squares solution, found column by column with conjugate gradients.
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.fitting.parts import Floats, fit_part, rebase, row_weights
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
+from edgeemb.tables.fitting.parts import Floats, fit_part, part_nbytes, rebase, row_weights
 from edgeemb.tables.fitting.periods import blocks, check_rows, fold
 from edgeemb.tables.program import Add, Ids, Modulo, Rows
+from edgeemb.tables.space import STORED, SearchSpace, shared_rows
 from edgeemb.tables.spec import Spec
 
 _ROUNDS = 25
@@ -65,6 +66,16 @@ class MultiHash:
         for modulus in moduli[1:]:
             program = Add(program, rebase(part.program, "shared_", Modulo(Ids(), modulus)))
         return Fitted({"shared_" + name: array for name, array in part.arrays.items()}, program)
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of the shared rows.
+
+        :param shape: the table's shape.
+        :raises SpecError: if there are more shared rows than rows.
+        """
+        check_rows(self.rows, shape.rows)
+        used = None if shape.frequency is None else _used(shape.frequency, coprime(self.rows, self.k))
+        return part_nbytes(shape, self.rows, shape.dim, shape.then or Spec("fp16"), used)
 
 
 def coprime(largest: int, count: int) -> list[int]:
@@ -125,3 +136,20 @@ def _solve(weight: Floats, weights: NDArray[np.float32], moduli: list[int]) -> F
         before, size = size, (rest * ahead).sum(axis=0)
         towards = np.asarray(ahead + size / np.maximum(before, np.float32(1e-30)) * towards, np.float32)
     return found
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("hash:rows={rows},k=2+{then}", {"rows": shared_rows(rows), "then": STORED})
+
+
+CODEC = Codec(
+    "hash",
+    MultiHash,
+    "hash:rows=4096,k=2",
+    "tables that are trained: nothing is stored of an id",
+    ("hash:rows=64,k=2", "hash:rows=64,k=3+int8"),
+    _space,
+    composes=True,
+    trained=True,
+    row_options=("rows",),
+)

@@ -8,15 +8,15 @@ table by least squares, each row weighted by its frequency to the power of `_POW
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.fitting.parts import as_half
-from edgeemb.tables.ngrams import check_form, draw_seeds, join_tokens, rows_of_tokens
+from edgeemb.tables.ngrams import check_sizes, draw_seeds, join_tokens, rows_of_tokens
 from edgeemb.tables.program import Add, Gather, Ids, MatMul, Modulo, NgramLookup
 
 _CHUNK_ROWS = 4096
@@ -41,11 +41,7 @@ class Ngram:
     n: int = 3
     lanes: int = 8
     dim: int = 0
-    proj: str = "auto"
-
-    def __post_init__(self) -> None:
-        if self.proj not in ("auto", "none", "fp16", "fp32"):
-            raise SpecError(f"proj={self.proj} is not known: use proj=none, fp16 or fp32")
+    proj: Literal["auto", "none", "fp16", "fp32"] = "auto"
 
     def encode(self, fit: Fit) -> Fitted:
         """Keep the tokens' bytes, draw the constants and fit the projection.
@@ -54,16 +50,8 @@ class Ngram:
         :raises SpecError: if the tokens' bytes are not known, or the form does not suit the table.
         """
         rows, width = fit.weight.shape
-        if fit.tokens is None or len(fit.tokens) != rows:
-            raise SpecError(
-                "rows are computed from the text of their tokens: use it for the word table of a model with a tokenizer"
-            )
-        dim = self.dim or width
-        proj = ("none" if dim == width else "fp16") if self.proj == "auto" else self.proj
-        check_form(self.n, self.lanes, dim)
-        if proj == "none" and dim != width:
-            raise SpecError(f"without a projection dim must be the table's {width}, not {dim}")
-        tokens, starts = join_tokens(fit.tokens)
+        known, dim, proj = self._settled(rows, width, fit.tokens)
+        tokens, starts = join_tokens(known)
         seeds, bases = draw_seeds(self.lanes, dim, fit.seed)
         longest = max(int(np.diff(starts).max()), 1)
         arrays: dict[str, NDArray[Any]] = {"tokens": tokens, "starts": starts, "seeds": seeds, "bases": bases}
@@ -77,6 +65,33 @@ class Ngram:
             "bias": keep(bias, "the projection's bias"),
         }
         return Fitted(arrays, Add(MatMul(hashed, "projection"), Gather("bias", Modulo(Ids(), 1))))
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of the tokens, the constants and the projection.
+
+        :param shape: the table's shape, with its tokens.
+        :raises SpecError: as in `encode`.
+        """
+        known, dim, proj = self._settled(shape.rows, shape.dim, shape.tokens)
+        tokens, starts = join_tokens(known)
+        constants = (dim + self.lanes) * 2
+        projection = 0 if proj == "none" else (dim + 1) * shape.dim * (2 if proj == "fp16" else 4)
+        return tokens.nbytes + starts.nbytes + constants + projection
+
+    def _settled(
+        self, rows: int, width: int, tokens: tuple[bytes, ...] | None
+    ) -> tuple[tuple[bytes, ...], int, str]:
+        """The tokens, the elements of the hash, and how the projection is stored."""
+        if tokens is None or len(tokens) != rows:
+            raise SpecError(
+                "rows are computed from the text of their tokens: use it for the word table of a model with a tokenizer"
+            )
+        dim = self.dim or width
+        proj = ("none" if dim == width else "fp16") if self.proj == "auto" else self.proj
+        check_sizes(self.n, self.lanes, dim)
+        if proj == "none" and dim != width:
+            raise SpecError(f"without a projection dim must be the table's {width}, not {dim}")
+        return tokens, dim, proj
 
 
 def _as_single(array: NDArray[Any], what: str) -> NDArray[np.float32]:
@@ -108,3 +123,14 @@ def _project(
     moments[np.diag_indices(dim)] += _RIDGE * np.trace(moments[:dim, :dim]) / dim
     solution = np.linalg.solve(moments, products)
     return np.asarray(solution[:dim], np.float64), np.asarray(solution[dim:], np.float64)
+
+
+CODEC = Codec(
+    "ngram",
+    Ngram,
+    "ngram:n=3,dim=1024",
+    "models that are trained on it: rows are computed, only the tokens' text is stored",
+    ("ngram:n=3,lanes=4", "ngram:n=2,lanes=4,dim=48"),
+    reads_tokens=True,
+    trained=True,
+)

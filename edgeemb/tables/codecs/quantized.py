@@ -15,15 +15,18 @@ Networks", arXiv 1802.00150): scales by least squares for the codes, then codes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.program import ZERO_POINT, Ids, QuantizedLookup, pack_codes
+from edgeemb.tables.space import SearchSpace
+from edgeemb.tables.spec import Spec
 
 Floats = NDArray[np.float32]
 _Rounding = Callable[[Floats], Floats]
@@ -46,11 +49,9 @@ class Quantized:
     bits: int
     block: int = 0
     planes: int = 1
-    scale: str = "fp16"
+    scale: Literal["fp16", "fp32"] = "fp16"
 
     def __post_init__(self) -> None:
-        if self.scale not in ("fp16", "fp32"):
-            raise SpecError(f"scale={self.scale} is not known: use scale=fp16 or scale=fp32")
         if not 1 <= self.planes <= 4:
             raise SpecError(f"planes={self.planes} is out of range: use 1 to 4")
         if self.block < 0:
@@ -65,13 +66,8 @@ class Quantized:
         :raises SpecError: if the block does not divide D, or a scale does not fit float16.
         """
         rows, dim = fit.weight.shape
-        block = self.block or dim
-        if dim % block:
-            raise SpecError(
-                f"block={block} does not divide the table's dimension {dim}: use a divisor, or leave block out"
-            )
-        per_byte = 8 // self.bits
-        codes = np.empty((rows, self.planes, -(-dim // per_byte)), np.uint8)
+        block = self._block(dim)
+        codes = np.empty((rows, self.planes, self._packed(dim)), np.uint8)
         scales = np.empty(
             (rows, self.planes, dim // block), np.float32 if self.scale == "fp32" else np.float16
         )
@@ -86,6 +82,27 @@ class Quantized:
             fit.progress(min(low + step, rows), rows)
         program = QuantizedLookup(Ids(), "codes", "scales", self.bits, dim, block, self.planes)
         return Fitted({"codes": codes.reshape(rows, -1), "scales": scales.reshape(rows, -1)}, program)
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of codes and scales.
+
+        :param shape: the table's shape.
+        :raises SpecError: if the block does not divide D.
+        """
+        scales = shape.dim // self._block(shape.dim) * (4 if self.scale == "fp32" else 2)
+        return shape.rows * self.planes * (self._packed(shape.dim) + scales)
+
+    def _block(self, dim: int) -> int:
+        block = self.block or dim
+        if dim % block:
+            raise SpecError(
+                f"block={block} does not divide the table's dimension {dim}: use a divisor, or leave block out"
+            )
+        return block
+
+    def _packed(self, dim: int) -> int:
+        """Bytes of a plane of a row's codes."""
+        return -(-dim * self.bits // 8)
 
     def _fit_blocks(self, blocks: Floats) -> tuple[NDArray[np.uint8], Floats]:
         """Codes uint8[planes, n, block] and scales float32[planes, n] (already rounded as stored) of float32[n, block]."""
@@ -170,3 +187,77 @@ def _best_signs(blocks: Floats, scales: Floats, signs: Floats) -> Floats:
         best_error[better] = error[better]
         best[better] = choice
     return np.ascontiguousarray(signs.T[:, best])
+
+
+def _blocks(dim: int) -> tuple[str, ...]:
+    return ("0", *(str(block) for block in (16, 32, 64) if dim % block == 0))
+
+
+def _space_of_integers(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("{codec}:block={block}", {"block": _blocks(dim)})
+
+
+def _space_of_planes(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace(
+        "{codec}:block={block},planes={planes}", {"block": _blocks(dim), "planes": ("1", "2", "3")}
+    )
+
+
+def _suited(spec: Spec, dim: int) -> Spec:
+    """A block that divides the row: the largest multiple of 8 up to the one asked for, else one scale a row."""
+    block = int(dict(spec.options).get("block", 0))
+    if block == 0 or dim % block == 0:
+        return spec
+    fitting = [str(size) for size in range(block // 8 * 8, 0, -8) if dim % size == 0][:1]
+    others = tuple(option for option in spec.options if option[0] != "block")
+    return replace(spec, options=(*(("block", size) for size in fitting), *others))
+
+
+def _integers(bits: int, example: str, good_for: str, *samples: str) -> Codec:
+    return Codec(
+        f"int{bits}",
+        Quantized,
+        example,
+        good_for,
+        samples,
+        _space_of_integers,
+        {"bits": bits},
+        hidden=("planes",),
+        suited=_suited,
+    )
+
+
+CODECS = (
+    _integers(
+        8,
+        "int8",
+        "a quarter of the bytes with next to no loss",
+        "int8:block=16",
+        "int8",
+        "int8:block=32,scale=fp32",
+    ),
+    _integers(
+        4,
+        "int4:block=32",
+        "an eighth of the bytes with little loss, and the fastest lookup",
+        "int4:block=16",
+        "int4:block=32",
+    ),
+    _integers(
+        2,
+        "int2:block=16",
+        "a tenth of the bytes where a processor has no room for codebooks",
+        "int2:block=8,scale=fp32",
+        "int2:block=16",
+    ),
+    Codec(
+        "binary",
+        Quantized,
+        "binary:block=32,planes=2",
+        "the simplest lookup on a small processor",
+        ("binary:block=16,planes=2", "binary:block=32"),
+        _space_of_planes,
+        {"bits": 1},
+        suited=_suited,
+    ),
+)

@@ -8,22 +8,26 @@ alternating weighted least squares.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.fitting.parts import (
+    HALF,
     Floats,
     as_half,
     decoded,
     fit_part,
+    part_nbytes,
     prefixed,
     row_weights,
 )
 from edgeemb.tables.fitting.periods import blocks, check_rows, fold
 from edgeemb.tables.program import Add, Divide, Gather, Ids, Modulo, Multiply
+from edgeemb.tables.space import STORED, SearchSpace, shared_rows
 from edgeemb.tables.spec import Spec
 
 _ROUNDS = 20
@@ -42,13 +46,11 @@ class QuotientRemainder:
     """
 
     rows: int
-    op: str = "add"
+    op: Literal["add", "multiply"] = "add"
 
     def __post_init__(self) -> None:
         if self.rows < 1:
             raise SpecError(f"rows={self.rows} is out of range: use 1 or more")
-        if self.op not in ("multiply", "add"):
-            raise SpecError(f"op={self.op} is not known: use op=add or op=multiply")
 
     def encode(self, fit: Fit) -> Fitted:
         """Fit both sets of rows in turn.
@@ -79,6 +81,17 @@ class QuotientRemainder:
         whole = Multiply(program, other) if self.op == "multiply" else Add(program, other)
         return Fitted(arrays | {"quotient": stored}, whole)
 
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of both sets of rows.
+
+        :param shape: the table's shape.
+        :raises SpecError: if there are more remainders than rows.
+        """
+        check_rows(self.rows, shape.rows)
+        used = None if shape.frequency is None else fold(shape.frequency, self.rows)
+        remainder = part_nbytes(shape, self.rows, shape.dim, shape.then or Spec("fp16"), used)
+        return remainder + -(-shape.rows // self.rows) * shape.dim * HALF
+
     def _remainder(self, weight: Floats, quotient: Floats, weights: NDArray[np.float32]) -> Floats:
         total = np.zeros((self.rows, weight.shape[1]), np.float32)
         mass = np.full(total.shape, _TINY)
@@ -102,3 +115,20 @@ class QuotientRemainder:
             else:
                 found[number] = weights[ids] @ (weight[ids] - remainder[at]) / weights[ids].sum()
         return found
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("qr:rows={rows}+{then}", {"rows": shared_rows(rows), "then": STORED})
+
+
+CODEC = Codec(
+    "qr",
+    QuotientRemainder,
+    "qr:rows=4096",
+    "tables that are trained: two shared rows, a pair of its own for each id",
+    ("qr:rows=64+int4", "qr:rows=64,op=multiply"),
+    _space,
+    composes=True,
+    trained=True,
+    row_options=("rows",),
+)

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
 from edgeemb.tables.codecs.codebook import TRAIN_ROWS, check_centroids
 from edgeemb.tables.fitting.kmeans import kmeans, nearest, sample_rows
-from edgeemb.tables.fitting.parts import Floats, as_half, row_weights
+from edgeemb.tables.fitting.parts import HALF, Floats, as_half, row_weights
 from edgeemb.tables.program import CodebookLookup, Ids
+from edgeemb.tables.space import SearchSpace
 
 _ROUNDS = 4
 _BEAM = 6
@@ -77,6 +78,13 @@ class Residual:
         return Fitted(
             {"codes": codes, "codebooks": stored}, CodebookLookup(Ids(), "codes", "codebooks", True)
         )
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of codes and codebooks.
+
+        :param shape: the table's shape.
+        """
+        return self.m * (shape.rows + min(self.k, shape.rows) * shape.dim * HALF)
 
 
 def _chunks(count: int) -> Iterator[slice]:
@@ -142,3 +150,17 @@ def _refit(points: Floats, codes: NDArray[np.uint8], mass: NDArray[np.float64], 
     flat[np.diag_indices_from(flat)] += pull
     target = moment.reshape(levels * size, dim) + pull * books.reshape(levels * size, dim)
     return np.asarray(np.linalg.solve(flat, target).reshape(books.shape), np.float32)
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("rvq:m={m}", {"m": ("2", "4", "8")})
+
+
+CODEC = Codec(
+    "rvq",
+    Residual,
+    "rvq:m=8",
+    "the fewest bytes in tables of very many rows, such as those of many languages",
+    ("rvq:m=3,k=16", "rvq:m=4"),
+    _space,
+)

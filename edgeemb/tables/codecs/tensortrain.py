@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
-from edgeemb.tables.codec import Fit, Fitted
-from edgeemb.tables.fitting.parts import Floats, as_half, row_weights
+from edgeemb.tables.codec import Codec, Fit, Fitted, Shape
+from edgeemb.tables.fitting.parts import HALF, Floats, as_half, row_weights
 from edgeemb.tables.fitting.periods import blocks
 from edgeemb.tables.program import BatchMatMul, Divide, Gather, Ids, Modulo
+from edgeemb.tables.space import SearchSpace
 
 _ROUNDS = 12
 
@@ -45,14 +46,7 @@ class TensorTrain:
         :raises SpecError: if the rank is larger than a core has rows, or a core does not fit float16.
         """
         rows, dim = fit.weight.shape
-        split = -(-rows // max(1, round(rows**0.5)))
-        high = max(divisor for divisor in range(1, int(dim**0.5) + 1) if dim % divisor == 0)
-        count = -(-rows // split)
-        limit = min(count * high, split * dim // high)
-        if self.rank > limit:
-            raise SpecError(
-                f"rank={self.rank} is larger than the cores of this table allow: use 1 to {limit}"
-            )
+        count, split, high = self._factors(rows, dim)
         weights = row_weights(fit).astype(np.float32)
         rng = np.random.default_rng(fit.seed)
         second = np.asarray(rng.standard_normal((split, self.rank, dim // high)), np.float32)
@@ -72,6 +66,27 @@ class TensorTrain:
             Gather("first", Divide(Ids(), split)), Gather("second", Modulo(Ids(), split)), self.rank
         )
         return Fitted(arrays, program)
+
+    def nbytes(self, shape: Shape) -> int:
+        """Bytes of the cores.
+
+        :param shape: the table's shape.
+        :raises SpecError: if the rank is larger than a core has rows.
+        """
+        count, split, high = self._factors(shape.rows, shape.dim)
+        return (count * high + split * (shape.dim // high)) * self.rank * HALF
+
+    def _factors(self, rows: int, dim: int) -> tuple[int, int, int]:
+        """Quotients, remainders (v) and d1."""
+        split = -(-rows // max(1, round(rows**0.5)))
+        high = max(divisor for divisor in range(1, int(dim**0.5) + 1) if dim % divisor == 0)
+        count = -(-rows // split)
+        limit = min(count * high, split * dim // high)
+        if self.rank > limit:
+            raise SpecError(
+                f"rank={self.rank} is larger than the cores of this table allow: use 1 to {limit}"
+            )
+        return count, split, high
 
 
 def _ridge(gram: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -107,3 +122,18 @@ def _second(weight: Floats, first: Floats, weights: NDArray[np.float32], shape: 
     squares = (first.transpose(0, 2, 1) @ first).reshape(len(first), -1)
     gram = (by_pair.T @ squares).reshape(split, rank, rank).astype(np.float64)
     return np.asarray(np.linalg.solve(_ridge(gram), moment), np.float32)
+
+
+def _space(rows: int, dim: int) -> SearchSpace:
+    return SearchSpace("tt:rank={rank}", {"rank": ("16", "64", "128")})
+
+
+CODEC = Codec(
+    "tt",
+    TensorTrain,
+    "tt:rank=64",
+    "tables that are trained: the fewest bytes, a small matrix product per row",
+    ("tt:rank=4", "tt:rank=8"),
+    _space,
+    trained=True,
+)

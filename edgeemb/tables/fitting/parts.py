@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
 from edgeemb.progress import silent
-from edgeemb.tables.codec import Fit, Fitted
+from edgeemb.tables.codec import Fit, Fitted, Shape
 from edgeemb.tables.program import Ids, Index, Node, Rows, run
 from edgeemb.tables.spec import Spec
 
@@ -18,6 +18,8 @@ Floats = NDArray[np.float32]
 NodeT = TypeVar("NodeT", bound=Node)
 _ARRAY_FIELDS = ("array", "codes", "scales", "codebooks", "tokens", "starts", "seeds", "bases")
 _CHUNK_ROWS = 8192
+#: Bytes of a float16.
+HALF = 2
 
 
 def row_weights(fit: Fit) -> NDArray[np.float64]:
@@ -89,8 +91,28 @@ def fit_part(fit: Fit, rows: Floats, spec: Spec, frequency: NDArray[np.float64] 
         then=spec.then,
         bands=spec.bands,
         progress=silent,
+        tokens=_own_tokens(fit.tokens, len(rows)),
     )
     return fit.part(part, spec)
+
+
+def part_nbytes(shape: Shape, rows: int, dim: int, spec: Spec, frequency: NDArray[np.float64] | None) -> int:
+    """Bytes of what `fit_part` would give.
+
+    :param shape: what the codec was given.
+    :param rows: R.
+    :param dim: d.
+    :param spec: how the rows are stored.
+    :param frequency: float64[R], how often each of the rows is used, or None.
+    """
+    if shape.part is None:
+        raise SpecError(f"the bytes of '{spec}' are not known here: ask edgeemb.tables.nbytes")
+    return shape.part(shape.resized(rows, dim, frequency, _own_tokens(shape.tokens, rows)), spec)
+
+
+def _own_tokens(tokens: tuple[bytes, ...] | None, rows: int) -> tuple[bytes, ...] | None:
+    """Rows that ids share stand for no token."""
+    return tokens if tokens is not None and len(tokens) == rows else None
 
 
 def prefixed(part: Fitted, prefix: str, index: Index) -> tuple[dict[str, NDArray[Any]], Rows]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.support import SPECS, sample_tokens
+from edgeemb.exporters.support import sample_tokens
 from edgeemb.exporters.tflite.graph import Constants
-from edgeemb.exporters.tflite.policy import FORMS, FUSED, RUNTIMES, rounds
+from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES
 from edgeemb.exporters.tflite.tables import replace_table, tidy
 from edgeemb.models.tflite.flatbuffer import pack_tflite, parse_tflite
 from edgeemb.models.tflite.tables import find_tables
@@ -23,7 +23,7 @@ from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.tflite.engine import load_delegate
 from edgeemb.tables import CODECS, Table, encode
-from edgeemb.tables.program import Index, Rows, walk
+from edgeemb.tables.program import walk
 from tests.fixtures.requirements import HAS_TFLM_WHEEL
 from tests.fixtures.tflite_models import lookup_model, table_model
 
@@ -58,20 +58,12 @@ def _run(content: bytes, ids: Any, *, custom: bool = False) -> NDArray[np.float3
     return np.asarray(rows, np.float32)
 
 
-def _exact(table: Table) -> bool:
-    return not any(rounds(node) for node in walk(table.program))
-
-
-def test_has_a_form_for_every_node() -> None:
-    assert set(FORMS) == set(Index.__args__) | set(Rows.__args__)  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("codec", CODECS)
 def test_computes_the_rows_of_every_codec_with_builtin_ops(codec: str, runtime: str) -> None:
-    table = _table(SPECS[codec])
+    table = _table(CODECS[codec].samples[0])
     rows = _run(_model(table, runtime), IDS)
-    if _exact(table):
+    if table.exact:
         np.testing.assert_array_equal(rows, table.rows(IDS))
     else:
         np.testing.assert_allclose(rows, table.rows(IDS), rtol=1e-6, atol=1e-6)
@@ -79,12 +71,12 @@ def test_computes_the_rows_of_every_codec_with_builtin_ops(codec: str, runtime: 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_computes_the_same_bits_with_the_custom_op(codec: str) -> None:
-    table = _table(SPECS[codec])
+    table = _table(CODECS[codec].samples[0])
     content = _model(table, custom=True, shape=(2, 3))
     fused = {FUSED[type(node)].encode() for node in walk(table.program) if type(node) in FUSED}
     assert all(name in content for name in fused)
     rows = _run(content, np.reshape(IDS, (2, 3)), custom=bool(fused))
-    if _exact(table):
+    if table.exact:
         np.testing.assert_array_equal(rows.reshape(6, DIM), table.rows(IDS))
     else:
         np.testing.assert_allclose(rows.reshape(6, DIM), table.rows(IDS), rtol=1e-6, atol=1e-6)
@@ -127,7 +119,7 @@ def test_unpacks_any_width(bits: str, dim: int, rows: int, runtime: str, custom:
 @pytest.mark.parametrize("wrong", [-1, ROWS, 1 << 24, 1 << 30, -(1 << 31)])
 @pytest.mark.parametrize("codec", CODECS)
 def test_refuses_ids_outside_of_the_table(codec: str, wrong: int) -> None:
-    content = _model(_table(SPECS[codec]))
+    content = _model(_table(CODECS[codec].samples[0]))
     with pytest.raises(RuntimeError):
         _run(content, [1, wrong, 0, 4, 4, 77])
 
