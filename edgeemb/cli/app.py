@@ -7,7 +7,7 @@ import logging
 import click
 
 import edgeemb
-from edgeemb.cli import exporting, measuring, training, using
+from edgeemb.cli import codecs, exporting, measuring, training, using
 from edgeemb.cli.group import Commands
 
 
@@ -31,6 +31,7 @@ for _command in (
     measuring.report,
     training.adapt,
     training.distill,
+    codecs.codecs,
     exporting.targets,
     measuring.devices,
 ):

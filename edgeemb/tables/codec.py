@@ -153,7 +153,7 @@ class Codec:
     :param name: how specs call it.
     :param make: its frozen dataclass; the fields are the options, of type int, float, str or Literal.
     :param example: a spec that suits tables of a few hundred columns, for messages and lists.
-    :param good_for: what to take it for: a phrase that goes on after "for".
+    :param good_for: what to take it for, in a few words.
     :param samples: specs for tables of `SAMPLE_ROWS` x `SAMPLE_DIM`, which together show everything that it can store. The first one stands for
         the codec where one is enough.
     :param search: what the planner tries for a table of V rows and D columns; None where it is not to choose this codec.

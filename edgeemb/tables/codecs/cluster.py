@@ -138,7 +138,7 @@ CODEC = Codec(
     "cluster",
     Cluster,
     "cluster:k=16,rank=64+int4",
-    "tables whose rows fall into groups, each near a subspace",
+    "rows in groups, each near a subspace of its own",
     ("cluster:k=4,rank=8+int4", "cluster:k=4,rank=16"),
     _space,
     composes=True,

@@ -49,12 +49,12 @@ def _space(rows: int, dim: int) -> SearchSpace:
 
 
 CODECS = (
-    Codec("fp32", Dense, "fp32", "a table that is to stay exactly as it is", ("fp32",), _space, {"bits": 32}),
+    Codec("fp32", Dense, "fp32", "a table that stays exactly as it is", ("fp32",), _space, {"bits": 32}),
     Codec(
         "fp16",
         Dense,
         "fp16",
-        "half the bytes with no loss that can be measured",
+        "half the bytes, no loss that can be measured",
         ("fp16",),
         _space,
         {"bits": 16},

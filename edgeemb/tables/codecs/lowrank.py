@@ -145,7 +145,7 @@ CODEC = Codec(
     "lowrank",
     LowRank,
     "lowrank:rank=128+int8",
-    "tables whose rows lie near a subspace",
+    "rows that lie near a subspace",
     ("lowrank:rank=8+int8", "lowrank:rank=16"),
     _space,
     composes=True,

@@ -137,7 +137,7 @@ CODEC = Codec(
     "mixed",
     Mixed,
     "mixed:2000=int8,*=pq:m=48",
-    "more bytes for frequent tokens than for rare ones",
+    "more bytes for frequent tokens, fewer for rare ones",
     (
         "mixed:40=int8,*=int4:block=16",
         "mixed:20=int8,100=int4:block=32,*=pq:m=8",

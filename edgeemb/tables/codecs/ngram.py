@@ -129,7 +129,7 @@ CODEC = Codec(
     "ngram",
     Ngram,
     "ngram:n=3,dim=1024",
-    "models that are trained on it: rows are computed, only the tokens' text is stored",
+    "training: rows are computed from the text of their tokens",
     ("ngram:n=3,lanes=4", "ngram:n=2,lanes=4,dim=48"),
     reads_tokens=True,
     trained=True,

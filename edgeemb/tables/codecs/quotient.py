@@ -125,7 +125,7 @@ CODEC = Codec(
     "qr",
     QuotientRemainder,
     "qr:rows=4096",
-    "tables that are trained: two shared rows, a pair of its own for each id",
+    "training: each id has its own pair of shared rows",
     ("qr:rows=64+int4", "qr:rows=64,op=multiply"),
     _space,
     composes=True,

@@ -160,7 +160,7 @@ CODEC = Codec(
     "rvq",
     Residual,
     "rvq:m=8",
-    "the fewest bytes in tables of very many rows, such as those of many languages",
+    "very many rows, such as those of many languages",
     ("rvq:m=3,k=16", "rvq:m=4"),
     _space,
 )

@@ -132,7 +132,7 @@ CODEC = Codec(
     "tt",
     TensorTrain,
     "tt:rank=64",
-    "tables that are trained: the fewest bytes, a small matrix product per row",
+    "training: the fewest bytes, a small matrix product per row",
     ("tt:rank=4", "tt:rank=8"),
     _space,
     trained=True,
