@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from rich.console import Console
@@ -18,24 +17,18 @@ _SHAPE = re.compile(r"([1-9][0-9]{0,9})x([1-9][0-9]{0,5})")
 _FLOAT_BYTES = 4
 
 
-class _Shape(click.ParamType):
-    """Rows and columns, as 30522x384."""
-
-    name = "ROWSxCOLUMNS"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, tuple):
-            return value
-        match = _SHAPE.fullmatch(str(value))
-        if match is None:
-            self.fail(f"'{value}' is not a shape: write rows and columns, such as 30522x384", param, ctx)
-        return int(match[1]), int(match[2])
+def _read_shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    match = _SHAPE.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"'{value}' is not a shape: write rows and columns, such as 30522x384")
+    return int(match[1]), int(match[2])
 
 
 @click.command()
 @click.option(
     "--shape",
-    type=_Shape(),
+    metavar="ROWSxCOLUMNS",
+    callback=_read_shape,
     default="30522x384",
     show_default=True,
     help="Shape of the table that sizes are given for.",

@@ -159,7 +159,7 @@ def test_targets_and_devices_are_listed() -> None:
 
 def test_a_wrong_spec_is_status_2_with_the_grammar() -> None:
     message = error_of("export", "all-MiniLM-L6-v2", "--table", "int5", status=2)
-    assert "no codec 'int5'; specs are fp32 | fp16 | int8[:block=,scale=]" in message
+    assert "no codec 'int5': did you mean int8? specs are fp32 | fp16 | int8[:block=,scale=]" in message
 
 
 def test_an_unknown_option_is_status_2() -> None:
