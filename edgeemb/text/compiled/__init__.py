@@ -1,0 +1,8 @@
+"""Tokenizers compiled into one blob, which runtimes/text reads where it lies: on the host, on phones and in firmware."""
+
+from __future__ import annotations
+
+from edgeemb.text.compiled.compiling import compile_tokenizer
+from edgeemb.text.compiled.refusal import NotCompiled
+
+__all__ = ["NotCompiled", "compile_tokenizer"]

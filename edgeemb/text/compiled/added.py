@@ -1,0 +1,65 @@
+"""Added tokens of a tokenizer (layout: runtimes/text/added.h)."""
+
+from __future__ import annotations
+
+import numpy as np
+from tokenizers import AddedToken, Tokenizer
+
+from edgeemb.text.compiled import probing
+from edgeemb.text.compiled.blob import NONE, Blob, words
+from edgeemb.text.compiled.pieces import Alphabet
+from edgeemb.text.compiled.refusal import refuse
+from edgeemb.text.compiled.tables import add_table
+from edgeemb.text.compiled.trie import add_trie
+
+ADDED = 300
+_LEFT, _RIGHT, _SINGLE = 1, 2, 4
+_SPACE, _WORD, _TRIMMED = 1, 2, 4
+#: The character that stands for the byte of a space.
+_SPACE_BYTE = 0x120
+
+
+def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tuple[int, int, int, int]:
+    """Write what is needed to find added tokens.
+
+    :param tokenizer: the tokenizer, as the library has read it.
+    :param normal_bytes: whether normalisation makes bytes of characters.
+    :return: the arguments of the operation EET_ADDED but for its last.
+    :raises NotCompiled: if one cannot be found as the library finds it.
+    """
+    tokens: dict[int, AddedToken] = tokenizer.get_added_tokens_decoder()
+    raw: dict[bytes, int] = {}
+    normalized: dict[bytes, int] = {}
+    rows = []
+    for number, token in sorted(tokens.items()):
+        flags = (
+            (_LEFT if token.lstrip else 0)
+            | (_RIGHT if token.rstrip else 0)
+            | (_SINGLE if token.single_word else 0)
+        )
+        content = token.content
+        place = len(rows)
+        rows.append((number, flags))
+        if not token.normalized:
+            raw[content.encode()] = place
+            continue
+        if tokenizer.normalizer is not None:
+            content = tokenizer.normalizer.normalize_str(content)
+        if normal_bytes and flags:
+            raise refuse(
+                f"the added token {token.content!r} takes white space after the normalizer ByteLevel"
+            )
+        encoded = Alphabet(normal_bytes).encode(content)
+        if encoded:
+            normalized[encoded] = place
+    kinds = np.zeros(0x110000, np.int64)
+    kinds[probing.white_space()] |= _SPACE | _TRIMMED
+    kinds[probing.word_characters()] |= _WORD
+    kinds[ord(" ") if normal_bytes else _SPACE_BYTE] |= _TRIMMED
+    table, _ = add_table(blob, kinds)
+    return (
+        add_trie(blob, raw, 3) if raw else NONE,
+        add_trie(blob, normalized, 3) if normalized else NONE,
+        blob.add(words(np.array(rows, np.int64).reshape(-1))),
+        table,
+    )

@@ -1,0 +1,91 @@
+"""Compiling a tokenizer.json: each of its parts becomes records and sections of a blob."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from edgeemb.errors import EdgeembError, ModelError
+from edgeemb.text.compiled.added import ADDED, added_arguments
+from edgeemb.text.compiled.around import add_around
+from edgeemb.text.compiled.blob import Blob
+from edgeemb.text.compiled.models import add_model
+from edgeemb.text.compiled.normalizers import add_normalizer
+from edgeemb.text.compiled.pieces import Alphabet
+from edgeemb.text.compiled.pre_tokenizers import add_pre_tokenizer
+from edgeemb.text.compiled.refusal import check_keys, refuse
+from edgeemb.text.tokenizer import parse_tokenizer
+
+_KEYS = {
+    *(
+        "version",
+        "truncation",
+        "padding",
+        "added_tokens",
+        "normalizer",
+        "pre_tokenizer",
+        "post_processor",
+        "decoder",
+        "model",
+    ),
+}
+
+
+def compile_tokenizer(
+    text: str, where: str = "the tokenizer", error: type[EdgeembError] = ModelError
+) -> bytes:
+    """A blob that gives the tokens of a tokenizer: its layout is that of runtimes/text/blob.h.
+
+    Truncation and padding of the file are left out: whoever opens the blob says how long a text may be.
+
+    :param text: of the tokenizer.json.
+    :param where: what to call it in an error.
+    :param error: class of what is raised if it is no tokenizer.
+    :return: the blob.
+    :raises EdgeembError: of class ``error`` if the tokenizers library cannot read it.
+    :raises NotCompiled: naming the part that cannot be compiled exactly.
+    """
+    tokenizer = parse_tokenizer(text, where, error)
+    values: dict[str, Any] = json.loads(text)
+    check_keys(values, _KEYS, "it")
+    model = values["model"]
+    # What the library makes of a file of an old version has every setting in its place.
+    kind = type(tokenizer.model).__name__
+    blob = Blob()
+    blob.record(ADDED)
+    add_normalizer(blob, values.get("normalizer"))
+    normal_bytes = _makes_bytes(values.get("normalizer"), "normalizers")
+    words = blob.records
+    add_pre_tokenizer(blob, values.get("pre_tokenizer"))
+    word_bytes = _makes_bytes(values.get("pre_tokenizer"), "pretokenizers")
+    if normal_bytes + word_bytes > 1 or not _last(values.get("pre_tokenizer"), word_bytes):
+        raise refuse("something follows where ByteLevel has made bytes of characters")
+    add_model(blob, model, kind, Alphabet(bool(normal_bytes or word_bytes)))
+    add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes))
+    blob.replace(0, ADDED, *added_arguments(blob, tokenizer, bool(normal_bytes)), words)
+    return blob.to_bytes(_ids(tokenizer))
+
+
+def _ids(tokenizer: Tokenizer) -> int:
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
+def _parts(section: Any, inner: str) -> list[Any]:
+    if not isinstance(section, dict):
+        return []
+    if section.get("type") == "Sequence":
+        return [part for item in section[inner] for part in _parts(item, inner)]
+    return [section]
+
+
+def _makes_bytes(section: Any, inner: str) -> int:
+    """How many ByteLevel parts a normalizer or a pre-tokenizer has."""
+    return sum(part.get("type") == "ByteLevel" for part in _parts(section, inner))
+
+
+def _last(section: Any, count: int) -> bool:
+    """Whether ByteLevel is the last part of a pre-tokenizer that has it."""
+    parts = _parts(section, "pretokenizers")
+    return count == 0 or parts[-1].get("type") == "ByteLevel"

@@ -1,0 +1,105 @@
+"""Classes of code points for the boundaries of graphemes (UAX #29), read off the tokenizers library, which offers them only through its
+character maps: a map with one key shows whether two characters belong together."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import normalizers
+
+from edgeemb.text.compiled.probing import CHARACTERS, spread
+from edgeemb.text.compiled.tables import CODES
+
+# The names of runtimes/text/charsmap.h.
+_CR, _LF, _CONTROL, _EXTEND, _ZWJ, _REGIONAL, _PREPEND, _SPACING = range(1, 9)
+_L, _V, _T, _LV, _LVT, _PICTURE, _CONSONANT, _LINKER, _NONJOINER = range(9, 18)
+
+_JAMO = {
+    _L: ((0x1100, 0x115F), (0xA960, 0xA97C)),
+    _V: ((0x1160, 0x11A7), (0xD7B0, 0xD7C6)),
+    _T: ((0x11A8, 0x11FF), (0xD7CB, 0xD7FB)),
+}
+# Consonants and linkers of the scripts of rule GB9c (Unicode's Indic_Conjunct_Break).
+_CONSONANTS = (
+    "0915-0939 0958-095F 0978-097F 0995-09A8 09AA-09B0 09B2-09B2 09B6-09B9 09DC-09DD 09DF-09DF 09F0-09F1 0A95-0AA8 0AAA-0AB0 0AB2-0AB3 "
+    "0AB5-0AB9 0AF9-0AF9 0B15-0B28 0B2A-0B30 0B32-0B33 0B35-0B39 0B5C-0B5D 0B5F-0B5F 0B71-0B71 0C15-0C28 0C2A-0C39 0C58-0C5A 0D15-0D3A"
+)
+_LINKERS = (0x094D, 0x09CD, 0x0ACD, 0x0B4D, 0x0C4D, 0x0D4D)
+
+# Marks of two bytes, which extend whatever they follow.
+_MARK, _OTHER_MARK = "\u0301", "\u0302"
+_FENCE = "\n"
+
+
+def _map_of(key: str) -> normalizers.Normalizer:
+    """A character map that makes ``#`` of one key."""
+    units = {0: 0}
+    node = 0
+    for place, byte in enumerate(key.encode()):
+        # Every node has a base of its own, so that a child lies at base ^ label and its label says whose it is.
+        base = 256 * (place + 1)
+        units[node] = units.get(node, 0) | (base ^ node) << 10
+        node = base ^ byte
+        units[node] = byte
+    base = 256 * (len(key.encode()) + 1)
+    units[node] |= 1 << 8 | (base ^ node) << 10
+    units[base] = 1 << 31
+    array = [0] * (base + 256)
+    for at, unit in units.items():
+        array[at] = unit
+    charsmap = struct.pack("<I", 4 * len(array)) + struct.pack(f"<{len(array)}I", *array) + b"#\0"
+    return normalizers.Precompiled(charsmap)
+
+
+def _probe(key: str, before: str, behind: str, joined: str, apart: str) -> NDArray[np.bool_]:
+    """For each character, whether a text around it, normalised with a map of one key, comes out as one of two: bool[0x110000]."""
+    codes = [code for code in CHARACTERS if code not in (10, 13)]
+    text = _FENCE.join(before + chr(code) + behind for code in codes)
+    found = _map_of(key).normalize_str(text).split(_FENCE)
+    result = np.zeros(CODES, bool)
+    result[codes] = [
+        text == joined.replace("@", chr(code)) and text != apart.replace("@", chr(code))
+        for code, text in zip(codes, found, strict=True)
+    ]
+    return spread(result)
+
+
+@cache
+def classes() -> NDArray[np.int64]:
+    """The class of each code point: int64[0x110000]."""
+    result = np.zeros(CODES, np.int64)
+    extends = _probe("x", "x", "", "#", "#@")
+    # After a control character a mark stands alone, and goes with the mark behind it into one grapheme that the key begins.
+    control = _probe(_MARK, "", _MARK + _OTHER_MARK, "@#", "@#" + _OTHER_MARK)
+    prepend = _probe("x", "", "x" + _MARK, "@#" + _MARK, "@#") & ~extends
+    pictures = _probe("©", "©\u200d", "", "#\u200d@", "#@") & ~extends
+    result[control] = _CONTROL
+    result[extends] = _EXTEND
+    result[_spacing(extends)] = _SPACING
+    result[prepend] = _PREPEND
+    result[pictures] = _PICTURE
+    for kind, ranges in _JAMO.items():
+        for low, high in ranges:
+            result[low : high + 1] = kind
+    result[0xAC00 : 0xAC00 + 11172] = _LVT
+    result[0xAC00 : 0xAC00 + 11172 : 28] = _LV
+    for part in _CONSONANTS.split():
+        low, high = (int(end, 16) for end in part.split("-"))
+        result[low : high + 1] = _CONSONANT
+    result[list(_LINKERS)] = _LINKER
+    result[0x1F1E6:0x1F200] = _REGIONAL
+    result[0x200D] = _ZWJ
+    result[0x200C] = _NONJOINER
+    result[13], result[10] = _CR, _LF
+    return result
+
+
+def _spacing(extends: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of those that join what is before them do not keep a picture and a joiner together: the spacing marks."""
+    # A picture, the character, a joiner and a picture are one grapheme where the character extends, two where it is a spacing mark: then the
+    # second, with its mark, is short enough to be replaced as a whole.
+    joined = _probe("©", "\u00ae", "\u200d©" + _MARK, "\u00ae@\u200d#" + _MARK, "\u00ae@\u200d#")
+    return extends & ~joined
