@@ -26,7 +26,7 @@ typedef struct eet_options {
 
 /* Where results go: see eet_encode. */
 typedef struct eet_output {
-    uint32_t *ids, *types, *offsets;
+    uint32_t *ids, *types, *texts, *offsets;
     uint32_t room, count;
 } eet_output;
 
@@ -122,16 +122,19 @@ EEB_FUNCTION void eet_trim(const eet_token *token, const eet_kept *kept, uint32_
     }
 }
 
-EEB_FUNCTION void eet_write_token(eet_output *output, uint32_t id, uint32_t type, uint32_t from, uint32_t to)
+EEB_FUNCTION void eet_write_token(eet_output *output, uint32_t id, uint32_t type, uint32_t text, const uint32_t *part)
 {
     if (output->count < output->room) {
         output->ids[output->count] = id;
         if (output->types != NULL) {
             output->types[output->count] = type;
         }
+        if (output->texts != NULL) {
+            output->texts[output->count] = text;
+        }
         if (output->offsets != NULL) {
-            output->offsets[2 * output->count] = from;
-            output->offsets[2 * output->count + 1] = to;
+            output->offsets[2 * output->count] = part[0];
+            output->offsets[2 * output->count + 1] = part[1];
         }
     }
     ++output->count;
@@ -142,6 +145,7 @@ EEB_FUNCTION eet_status
 eet_write(const eet_work *work, const uint32_t *arguments, uint32_t plain, const eet_kept *kept, uint32_t texts, eet_output *output)
 {
     const eet_view list = eet_section(work->blob, arguments[texts - 1]);
+    static const uint32_t nothing[2] = {0, 0};
     uint32_t at, place;
 
     for (at = 0; at < list.size / 8; ++at) {
@@ -150,7 +154,7 @@ eet_write(const eet_work *work, const uint32_t *arguments, uint32_t plain, const
 
         if (what < EET_SECOND) {
             if (!plain) {
-                eet_write_token(output, what, type, 0, 0);
+                eet_write_token(output, what, type, 0, nothing);
             }
             continue;
         }
@@ -163,7 +167,7 @@ eet_write(const eet_work *work, const uint32_t *arguments, uint32_t plain, const
             if ((arguments[2] & EET_TRIM) && (token->lead != 0 || token->trail != 0)) {
                 eet_trim(token, from, arguments[2], place == from->first, part);
             }
-            eet_write_token(output, token->id, type, part[0], part[1]);
+            eet_write_token(output, token->id, type, 1 + (uint32_t)(from - kept), part);
         }
     }
     return output->count > output->room ? EET_ROOM : EET_OK;

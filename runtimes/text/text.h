@@ -8,9 +8,10 @@
  *
  * TEXT       well-formed UTF-8; EET_BAD_TEXT for any other. A byte 0 is a character like others.
  *
- * RESULT     eet_output: the caller's arrays ids[room]; types[room]: 0, or 1 for the second of a pair, as the tokenizer's template says;
- *            offsets[room][2]: the bytes [from, to) of the text that a token stands for, 0 and 0 for tokens around a text; types and
- * offsets may be NULL; and the count of tokens. *cut says whether a token was left out; cut may be NULL.
+ * RESULT     eet_output: the count of tokens, and the caller's arrays ids[room]; types[room]: 0, or 1 for the second of a pair, as the
+ * tokenizer's template says; texts[room]: 1 for a token of the text, 2 for one of the pair's second, 0 for one around them;
+ * offsets[room][2]: the bytes [from, to) of its text that a token stands for, 0 and 0 around a text. All but ids may be NULL. *cut says
+ * whether a token was left out; cut may be NULL.
  *
  * MEMORY     the caller's arena alone. eet_arena is enough for ordinary text; where normalisation makes a text much longer, or a word has
  *            thousands of characters, EET_ARENA asks for more: double it and try again.

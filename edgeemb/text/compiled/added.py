@@ -30,7 +30,7 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
     tokens: dict[int, AddedToken] = tokenizer.get_added_tokens_decoder()
     raw: dict[bytes, int] = {}
     normalized: dict[bytes, int] = {}
-    rows = []
+    rows: list[tuple[int, int]] = []
     for number, token in sorted(tokens.items()):
         flags = (
             (_LEFT if token.lstrip else 0)

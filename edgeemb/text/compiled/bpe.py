@@ -108,7 +108,8 @@ def _hashes(pairs: NDArray[np.int64]) -> NDArray[np.uint32]:
         value = left * np.uint32(0x9E3779B1) ^ right * np.uint32(0x85EBCA6B)
         value ^= value >> np.uint32(15)
         value *= np.uint32(0x2C1B3C6D)
-        return value ^ value >> np.uint32(13)
+        hashes: NDArray[np.uint32] = value ^ value >> np.uint32(13)
+        return hashes
 
 
 def _slots(pairs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.text.compiled.probing import CHARACTERS, matching
+from edgeemb.text.compiled.probing import matching
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.tables import CODES
 
@@ -247,7 +247,4 @@ class _Reader:
             return matching(f"(?i:{self.text[start : self.at]})")
         if negated:
             members = ~members
-        surrogates = np.ones(CODES, bool)
-        surrogates[CHARACTERS] = False
-        members[surrogates] = False
         return members

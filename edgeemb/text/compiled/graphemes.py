@@ -3,13 +3,13 @@ character maps: a map with one key shows whether two characters belong together.
 
 from __future__ import annotations
 
-import struct
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import normalizers
 
+from edgeemb.text.compiled.darts import write_charsmap
 from edgeemb.text.compiled.probing import CHARACTERS, spread
 from edgeemb.text.compiled.tables import CODES
 
@@ -34,31 +34,11 @@ _MARK, _OTHER_MARK = "\u0301", "\u0302"
 _FENCE = "\n"
 
 
-def _map_of(key: str) -> normalizers.Normalizer:
-    """A character map that makes ``#`` of one key."""
-    units = {0: 0}
-    node = 0
-    for place, byte in enumerate(key.encode()):
-        # Every node has a base of its own, so that a child lies at base ^ label and its label says whose it is.
-        base = 256 * (place + 1)
-        units[node] = units.get(node, 0) | (base ^ node) << 10
-        node = base ^ byte
-        units[node] = byte
-    base = 256 * (len(key.encode()) + 1)
-    units[node] |= 1 << 8 | (base ^ node) << 10
-    units[base] = 1 << 31
-    array = [0] * (base + 256)
-    for at, unit in units.items():
-        array[at] = unit
-    charsmap = struct.pack("<I", 4 * len(array)) + struct.pack(f"<{len(array)}I", *array) + b"#\0"
-    return normalizers.Precompiled(charsmap)
-
-
 def _probe(key: str, before: str, behind: str, joined: str, apart: str) -> NDArray[np.bool_]:
     """For each character, whether a text around it, normalised with a map of one key, comes out as one of two: bool[0x110000]."""
     codes = [code for code in CHARACTERS if code not in (10, 13)]
     text = _FENCE.join(before + chr(code) + behind for code in codes)
-    found = _map_of(key).normalize_str(text).split(_FENCE)
+    found = normalizers.Precompiled(write_charsmap({key: "#"})).normalize_str(text).split(_FENCE)
     result = np.zeros(CODES, bool)
     result[codes] = [
         text == joined.replace("@", chr(code)) and text != apart.replace("@", chr(code))

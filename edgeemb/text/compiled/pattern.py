@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeemb.text.compiled.blob import Blob, halves
 from edgeemb.text.compiled.expression import Ahead, Chars, Choice, Node, Repeat, Sequence
@@ -125,13 +126,13 @@ def add_pattern(blob: Blob, tree: Node) -> tuple[int, int, int]:
     return table, blob.add(halves(np.array(rows).reshape(-1))), count
 
 
-def _states(program: _Program, holds: dict[int, np.ndarray], count: int) -> list[list[int]]:
+def _states(program: _Program, holds: dict[int, NDArray[np.bool_]], count: int) -> list[list[int]]:
     """Rows of the table; the last column is the end of the text, row 0 the state in which nothing is left."""
     first: list[int] = []
     program.reach(program.start, first)
     known: dict[tuple[int, ...], int] = {(): 0, _cut(program, first): 1}
     todo = list(known)
-    rows = []
+    rows: list[list[int]] = []
     while len(rows) < len(todo):
         row = []
         for kind in range(count):
@@ -156,7 +157,7 @@ def _cut(program: _Program, items: list[int]) -> tuple[int, ...]:
 
 
 def _follow(
-    program: _Program, state: tuple[int, ...], holds: dict[int, np.ndarray], kind: int | None
+    program: _Program, state: tuple[int, ...], holds: dict[int, NDArray[np.bool_]], kind: int | None
 ) -> tuple[bool, list[int]]:
     """Whether a match ends before a character of a kind (None: the end of the text), and the places behind it."""
     behind: list[int] = []

@@ -1,0 +1,205 @@
+"""A compiled tokenizer (`edgeemb.text.compiled`) on this machine: the blob is mapped, the C of runtimes/text reads it where it lies."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import threading
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import BundleError, InputError, NativeError
+from edgeemb.native.libraries import find_library
+
+_ABI_VERSION = 1
+_ARENA, _TOO_LONG, _ROOM, _UNKNOWN, _NEWER = 3, 4, 5, 6, 8
+_STRATEGIES = ("longest_first", "only_first", "only_second")
+#: Bytes of text for which there is memory from the start, and the most memory that a text gets: 4 GB.
+_FIRST_BYTES = 512
+_MOST_MEMORY = 1 << 32
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Tokens of a text or of a pair.
+
+    :param ids: their ids, uint32[N].
+    :param types: 0, or 1 for the second of a pair, as the tokenizer says: uint32[N].
+    :param texts: 1 for tokens of the text, 2 for those of the pair's second, 0 for those around them: uint32[N].
+    :param offsets: the characters [from, to) of its text that each stands for, 0 and 0 for tokens around a text: int64[N, 2]; None unless
+        they were asked for.
+    :param cut: whether tokens were left out.
+    """
+
+    ids: NDArray[np.uint32]
+    types: NDArray[np.uint32]
+    texts: NDArray[np.uint32]
+    offsets: NDArray[np.int64] | None
+    cut: bool
+
+
+class CompiledTokenizer:
+    """A compiled tokenizer, open. It may be shared by threads.
+
+    :param source: the path of a blob, which is mapped, or the blob itself.
+    :raises BundleError: if it is missing, damaged, or of another version.
+    :raises NativeError: if the native library is missing.
+    """
+
+    def __init__(self, source: Path | bytes) -> None:
+        self._where = "the compiled tokenizer" if isinstance(source, bytes) else str(source)
+        self._blob = np.frombuffer(source if isinstance(source, bytes) else _mapped(source), np.uint8)
+        self._library = _library()
+        self._lock = threading.Lock()
+        count = ctypes.c_uint32()
+        self._raise_for(
+            self._library.edgeemb_text_open(self._blob.ctypes.data, len(self._blob), ctypes.byref(count))
+        )
+        #: The highest id that it gives, plus 1.
+        self.size = count.value
+        self._grow(_FIRST_BYTES)
+
+    def encode(
+        self,
+        text: str,
+        pair: str | None = None,
+        *,
+        max_length: int = 0,
+        strategy: str = "longest_first",
+        side: str = "right",
+        special_tokens: bool = True,
+        offsets: bool = False,
+    ) -> Encoding:
+        """Tokens of a text or of a pair.
+
+        :param text: the text.
+        :param pair: the second text of a pair, or None.
+        :param max_length: tokens that there may be, special ones included; 0 for any number.
+        :param strategy: which text of a pair is cut: ``longest_first``, ``only_first`` or ``only_second``.
+        :param side: the end that is cut off, ``right`` or ``left``.
+        :param special_tokens: whether the tokens around a text are there.
+        :param offsets: whether `Encoding.offsets` is wanted.
+        :raises InputError: if a text cannot be tokenized, or cannot be cut to the length.
+        :raises BundleError: if the blob turns out to be damaged.
+        """
+        if strategy not in _STRATEGIES or side not in ("right", "left") or max_length < 0:
+            raise InputError(
+                f"max_length={max_length}, strategy='{strategy}', side='{side}' is no truncation: use a length, "
+                f"{', '.join(_STRATEGIES)}, and right or left"
+            )
+        first, second = _utf8(text), None if pair is None else _utf8(pair)
+        count, cut = ctypes.c_uint32(), ctypes.c_uint32()
+        with self._lock:
+            while True:
+                status = self._library.edgeemb_text_encode(
+                    *(self._blob.ctypes.data, len(self._blob)),
+                    *(first, len(first), second, 0 if second is None else len(second)),
+                    *(max_length, _STRATEGIES.index(strategy), int(side == "left"), int(not special_tokens)),
+                    *(self._arena.ctypes.data, len(self._arena)),
+                    *(
+                        self._ids.ctypes.data,
+                        self._types.ctypes.data,
+                        self._texts.ctypes.data,
+                        self._offsets.ctypes.data,
+                    ),
+                    *(len(self._ids), ctypes.byref(count), ctypes.byref(cut)),
+                )
+                if status not in (_ARENA, _ROOM) or len(self._arena) > _MOST_MEMORY:
+                    break
+                self._grow(max(2 * self._bytes, len(first) + len(second or b"")))
+            self._raise_for(status)
+            found = count.value
+            ids, types = self._ids[:found].copy(), self._types[:found].copy()
+            texts, parts = self._texts[:found].copy(), self._offsets[:found].astype(np.int64)
+            # Memory for one long text is not kept.
+            if self._bytes > 64 * _FIRST_BYTES:
+                self._grow(_FIRST_BYTES)
+        for number, encoded in enumerate((first, second) if offsets else (), 1):
+            if encoded is not None:
+                parts[texts == number] = _characters_before(encoded)[parts[texts == number]]
+        return Encoding(ids, types, texts, parts if offsets else None, bool(cut.value))
+
+    def check(self) -> None:
+        """Compare the blob with its checksum, which opening does not.
+
+        :raises BundleError: if it was altered.
+        """
+        self._raise_for(self._library.edgeemb_text_check(self._blob.ctypes.data, len(self._blob)))
+
+    def _grow(self, size: int) -> None:
+        self._bytes = size
+        self._arena = np.empty(self._library.edgeemb_text_arena(size), np.uint8)
+        self._ids, self._types, self._texts = (np.empty(size, np.uint32) for _ in range(3))
+        self._offsets = np.empty((size, 2), np.uint32)
+
+    def _raise_for(self, status: int) -> None:
+        if status == _TOO_LONG:
+            raise InputError(
+                "the text cannot be cut to so few tokens: allow more, or cut the other text of the pair"
+            )
+        if status == _UNKNOWN:
+            raise InputError(
+                "the text has characters for which the vocabulary has no token, nor one for unknown text"
+            )
+        if status == _NEWER:
+            raise BundleError(
+                f"{self._where} is of another version: export the bundle again, or update edgeemb"
+            )
+        if status in (_ARENA, _ROOM):
+            raise InputError(f"the text needs more than {_MOST_MEMORY} bytes of memory: split it")
+        if status:
+            raise BundleError(f"{self._where} is damaged (status {status}): export the bundle again")
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be mapped ({error}): copy the bundle again") from error
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"the text has half of a surrogate pair at character {error.start + 1}: decode it properly first"
+        ) from error
+
+
+def _characters_before(text: bytes) -> NDArray[np.int64]:
+    """How many characters begin before each byte of a text, and before its end."""
+    begins = (np.frombuffer(text, np.uint8) & 0xC0) != 0x80
+    return np.concatenate([[0], np.cumsum(begins)])
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    path = find_library("edgeemb_text")
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NativeError(
+            f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine"
+        ) from error
+    library.edgeemb_text_abi_version.restype = ctypes.c_int32
+    if library.edgeemb_text_abi_version() != _ABI_VERSION:
+        raise NativeError(
+            f"the native library {path} is of another version than edgeemb: install edgeemb again"
+        )
+    pointer, size, word = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32
+    library.edgeemb_text_open.argtypes = [pointer, size, pointer]
+    library.edgeemb_text_check.argtypes = [pointer, size]
+    library.edgeemb_text_arena.argtypes = [size]
+    library.edgeemb_text_arena.restype = size
+    library.edgeemb_text_encode.argtypes = [
+        *(pointer, size, ctypes.c_char_p, size, ctypes.c_char_p, size),
+        *(word, word, word, word, pointer, size),
+        *(pointer, pointer, pointer, pointer, word, pointer, pointer),
+    ]
+    return library
