@@ -27,7 +27,7 @@ def cached() -> Callable[[str, Callable[[Path], object]], Path]:
     """
     digest = hashlib.sha256()
     for path in sorted(
-        [*ROOT.glob("edgeemb/**/*.py"), *ROOT.glob("runtimes/**/*.[ch]"), ROOT / "constraints.txt"]
+        [*ROOT.glob("edgeemb/**/*.py"), *ROOT.glob("runtimes/**/*.[ch]*"), ROOT / "constraints.txt"]
     ):
         digest.update(path.read_bytes())
     folder = ROOT / "build" / "test-cache" / digest.hexdigest()[:16]

@@ -2,12 +2,14 @@
  *
  * An adapter: it reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no arithmetic.
  * Link this file into an application, or load the shared library: the ops register themselves, once however often that happens. */
-#include <executorch/extension/kernel_util/make_boxed_from_unboxed_functor.h>
+#include <executorch/runtime/core/event_tracer_hooks.h>
 #include <executorch/runtime/core/exec_aten/util/tensor_util.h>
 #include <executorch/runtime/kernel/kernel_includes.h>
+#include <executorch/runtime/kernel/operator_registry.h>
 
 #include <cinttypes>
 #include <cstring>
+#include <utility>
 
 #include "../kernels/codebook.h"
 #include "../kernels/ngram.h"
@@ -23,7 +25,10 @@ using executorch::aten::ScalarType;
 using executorch::aten::SizesType;
 using executorch::aten::Tensor;
 using executorch::runtime::Error;
+using executorch::runtime::EValue;
+using executorch::runtime::Kernel;
 using executorch::runtime::KernelRuntimeContext;
+using executorch::runtime::Span;
 
 constexpr ssize_t most_dimensions = 16;
 
@@ -39,19 +44,25 @@ eeb_type kernel_type(ScalarType type)
     }
 }
 
+/* Whether a tensor's elements lie one behind the other, where the program says that they are: a program comes from anywhere. */
+bool is_laid_out(const Tensor &tensor)
+{
+    return (tensor.numel() == 0 || tensor.const_data_ptr() != nullptr) && executorch::runtime::tensor_is_contiguous(tensor);
+}
+
 /* Gives the output the shape [the first axes of the input..., dim]. */
 bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor &out)
 {
     SizesType sizes[most_dimensions];
 
-    if (rank >= most_dimensions) {
+    if (rank >= most_dimensions || out.dim() != rank + 1 || out.scalar_type() != ScalarType::Float) {
         return false;
     }
     for (ssize_t axis = 0; axis < rank; ++axis) {
         sizes[axis] = input.size(axis);
     }
     sizes[rank] = static_cast<SizesType>(dim);
-    return resize_tensor(out, ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) == Error::Ok;
+    return resize_tensor(out, ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) == Error::Ok && is_laid_out(out);
 }
 
 /* The rows of the ids, by a kernel over a table that has been checked. */
@@ -64,10 +75,10 @@ Tensor &look_up(
     size_t position = 0;
 
     ET_KERNEL_CHECK_MSG(
-        context, all.type == EEB_INT32 || all.type == EEB_INT64, InvalidArgument, out, "%s: the ids must be int32 or int64", name);
+        context, (all.type == EEB_INT32 || all.type == EEB_INT64) && is_laid_out(ids), InvalidArgument, out,
+        "%s: the ids must be int32 or int64", name);
     ET_KERNEL_CHECK_MSG(
-        context, out.scalar_type() == ScalarType::Float && resize_output(ids, ids.dim(), dim, out), InvalidArgument, out,
-        "%s: the output cannot hold the rows of these ids", name);
+        context, resize_output(ids, ids.dim(), dim, out), InvalidArgument, out, "%s: the output cannot hold the rows of these ids", name);
     const eeb_status status = lookup(&table, &all, out.mutable_data_ptr(), &position);
     ET_KERNEL_CHECK_MSG(
         context, status != EEB_ID_OUT_OF_RANGE, InvalidArgument, out,
@@ -87,7 +98,8 @@ bool is_table(const Tensor &tensor, uint64_t columns)
 bool quantized_table(
     const Tensor &codes, const Tensor &scales, int64_t bits, int64_t dim, int64_t block, int64_t planes, eeb_quantized_table *table)
 {
-    if (bits < 1 || bits > 8 || dim < 1 || dim > INT32_MAX || block < 0 || block > dim || planes < 1 || planes > INT32_MAX) {
+    if (!is_laid_out(codes) || !is_laid_out(scales) || bits < 1 || bits > 8 || dim < 1 || dim > INT32_MAX || block < 0 || block > dim ||
+        planes < 1 || planes > INT32_MAX) {
         return false;
     }
     table->codes = codes.const_data_ptr();
@@ -119,7 +131,8 @@ Tensor &quantized_lookup_out(
 /* Describes the table of a codebook lookup; false if the arguments do not fit together. */
 bool codebook_table(const Tensor &codes, const Tensor &codebooks, bool additive, eeb_codebook_table *table)
 {
-    if (codebooks.dim() != 3 || codes.dim() != 2 || codes.scalar_type() != ScalarType::Byte || codes.size(1) != codebooks.size(0)) {
+    if (!is_laid_out(codes) || !is_laid_out(codebooks) || codebooks.dim() != 3 || codes.dim() != 2 ||
+        codes.scalar_type() != ScalarType::Byte || codes.size(1) != codebooks.size(0)) {
         return false;
     }
     table->codes = codes.const_data_ptr();
@@ -146,7 +159,7 @@ Tensor &codebook_lookup_out(
 
 bool is_array(const Tensor &tensor, ScalarType type)
 {
-    return tensor.dim() == 1 && tensor.scalar_type() == type;
+    return tensor.dim() == 1 && tensor.scalar_type() == type && is_laid_out(tensor);
 }
 
 /* Describes the constants of a hash, without tokens; false if they do not fit together. */
@@ -201,10 +214,10 @@ Tensor &ngram_bytes_out(
         context, ngram_hash(seeds, bases, n, &table), InvalidArgument, out, "NgramBytes: seeds, bases, n %" PRId64 " do not fit together",
         n);
     ET_KERNEL_CHECK_MSG(
-        context, last >= 0 && padded.scalar_type() == ScalarType::Byte && padded.size(last) > 0, InvalidArgument, out,
-        "NgramBytes: the tokens must be uint8 with at least one byte each");
+        context, last >= 0 && padded.scalar_type() == ScalarType::Byte && padded.size(last) > 0 && is_laid_out(padded), InvalidArgument,
+        out, "NgramBytes: the tokens must be uint8 with at least one byte each");
     ET_KERNEL_CHECK_MSG(
-        context, out.scalar_type() == ScalarType::Float && resize_output(padded, last, table.dim, out), InvalidArgument, out,
+        context, resize_output(padded, last, table.dim, out), InvalidArgument, out,
         "NgramBytes: the output cannot hold the rows of these tokens");
     const size_t width = static_cast<size_t>(padded.size(last)), count = static_cast<size_t>(padded.numel()) / width;
     const eeb_status status = eeb_ngram_bytes(&table, padded.const_data_ptr(), count, width, out.mutable_data_ptr());
@@ -213,33 +226,93 @@ Tensor &ngram_bytes_out(
     return out;
 }
 
+/* An argument out of a program's values. The runtime's own boxing ends the process where a value is of another kind. */
+template <typename Argument> struct Value;
+
+template <> struct Value<const Tensor &> {
+    static bool is(const EValue &value)
+    {
+        return value.isTensor();
+    }
+    static const Tensor &of(EValue &value)
+    {
+        return value.toTensor();
+    }
+};
+
+template <> struct Value<Tensor &> {
+    static bool is(const EValue &value)
+    {
+        return value.isTensor();
+    }
+    static Tensor &of(EValue &value)
+    {
+        return value.toTensor();
+    }
+};
+
+template <> struct Value<int64_t> {
+    static bool is(const EValue &value)
+    {
+        return value.isInt();
+    }
+    static int64_t of(EValue &value)
+    {
+        return value.toInt();
+    }
+};
+
+template <> struct Value<bool> {
+    static bool is(const EValue &value)
+    {
+        return value.isBool();
+    }
+    static bool of(EValue &value)
+    {
+        return value.toBool();
+    }
+};
+
+/* An op as the runtime calls it, whose last argument is its output. */
+template <const char *name, auto function> struct Op;
+
+template <const char *name, typename... Arguments, Tensor &(*function)(KernelRuntimeContext &, Arguments...)> struct Op<name, function> {
+    static void call(KernelRuntimeContext &context, Span<EValue *> stack)
+    {
+        unpack(context, stack, std::index_sequence_for<Arguments...>());
+    }
+
+    template <size_t... place> static void unpack(KernelRuntimeContext &context, Span<EValue *> stack, std::index_sequence<place...>)
+    {
+        if (stack.size() < sizeof...(Arguments) || !(Value<Arguments>::is(*stack[place]) && ...)) {
+            ET_LOG(Error, "%s: its arguments are of another version: update edgeemb", name);
+            context.fail(Error::InvalidArgument);
+            return;
+        }
+        const executorch::runtime::internal::EventTracerProfileOpScope scope(context.internal_event_tracer(), name);
+        function(context, Value<Arguments>::of(*stack[place])...);
+        executorch::runtime::internal::event_tracer_log_evalue(context.internal_event_tracer(), *stack[sizeof...(Arguments) - 1]);
+    }
+};
+
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
 constexpr char ngram_bytes_name[] = "edgeemb::ngram_bytes.out";
 
 /* A second registration of a name aborts the process: a copy of this file that comes later leaves the first one in place. */
-bool add(const executorch::runtime::Kernel &added)
+template <const char *name, auto function> bool add()
 {
-    for (const executorch::runtime::Kernel &kernel : executorch::runtime::get_registered_kernels()) {
-        if (std::strcmp(kernel.name_, added.name_) == 0) {
+    for (const Kernel &kernel : executorch::runtime::get_registered_kernels()) {
+        if (std::strcmp(kernel.name_, name) == 0) {
             return true;
         }
     }
-    return executorch::runtime::register_kernel(added) == Error::Ok;
+    return executorch::runtime::register_kernel(Kernel(name, Op<name, function>::call)) == Error::Ok;
 }
 
-bool register_ops()
-{
-    using executorch::extension::make_boxed_kernel;
-
-    return add(make_boxed_kernel(quantized_lookup_name, EXECUTORCH_FN(quantized_lookup_out, quantized_lookup_name))) &&
-           add(make_boxed_kernel(codebook_lookup_name, EXECUTORCH_FN(codebook_lookup_out, codebook_lookup_name))) &&
-           add(make_boxed_kernel(ngram_lookup_name, EXECUTORCH_FN(ngram_lookup_out, ngram_lookup_name))) &&
-           add(make_boxed_kernel(ngram_bytes_name, EXECUTORCH_FN(ngram_bytes_out, ngram_bytes_name)));
-}
-
-const bool registered = register_ops();
+const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<codebook_lookup_name, codebook_lookup_out>() &&
+                        add<ngram_lookup_name, ngram_lookup_out>() && add<ngram_bytes_name, ngram_bytes_out>();
 
 } // namespace
 } // namespace edgeemb

@@ -1,6 +1,8 @@
 /* The functions of runner.h over ExecuTorch's Module. */
 #include "runner.h"
 
+#include "mapped_file.h"
+
 #include <executorch/devtools/etdump/etdump_flatcc.h>
 #include <executorch/extension/module/module.h>
 #include <executorch/extension/tensor/tensor_ptr_maker.h>
@@ -13,8 +15,10 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using executorch::aten::ScalarType;
@@ -56,6 +60,7 @@ struct edgeemb_session {
     size_t output_count = 0;
     int64_t planned_bytes = 0;
     bool serial = false;
+    bool counted = false; /* among the users of the pool */
     bool profiled = false;
 };
 
@@ -91,6 +96,8 @@ class Call
     {
         logged = nullptr;
     }
+    Call(const Call &) = delete;
+    Call &operator=(const Call &) = delete;
     int32_t result(Error error)
     {
         if (error != Error::Ok && message_ != nullptr && size_ > 0) {
@@ -107,6 +114,34 @@ class Call
     char *message_;
     size_t size_;
 };
+
+/* What `work` gives, as an error code: nothing that it throws crosses the C interface. */
+template <typename Work> int32_t guarded(Work work)
+{
+    try {
+        return static_cast<int32_t>(work());
+    } catch (const std::bad_alloc &) {
+        return static_cast<int32_t>(Error::MemoryAllocationFailed);
+    } catch (...) {
+        return static_cast<int32_t>(Error::Internal);
+    }
+}
+
+/* The same with a line that says why. */
+template <typename Work> int32_t guarded(char *message, size_t size, Work work)
+{
+    return guarded([&] {
+        Call call(message, size);
+
+        try {
+            return call.result(work());
+        } catch (const std::bad_alloc &) {
+            return call.result(Error::MemoryAllocationFailed);
+        } catch (...) {
+            return call.result(Error::Internal);
+        }
+    });
+}
 
 /* Delegates keep the pool that they were made with: it may change only while no session uses it. */
 std::mutex pool_lock;
@@ -131,6 +166,7 @@ Error choose_threads(edgeemb_session &session, int32_t threads)
         }
     }
     ++pool_users;
+    session.counted = true;
     return Error::Ok;
 }
 
@@ -138,9 +174,37 @@ void release_threads(const edgeemb_session &session)
 {
     const std::lock_guard<std::mutex> hold(pool_lock);
 
-    if (!session.serial) {
+    if (session.counted) {
         --pool_users;
     }
+}
+
+/* Closes a session, whose threads may then be changed. */
+struct Closed {
+    void operator()(edgeemb_session *session) const
+    {
+        if (session != nullptr) {
+            session->outputs.clear();
+            session->module.reset();
+            release_threads(*session);
+            delete session;
+        }
+    }
+};
+
+Error write_record(edgeemb_session &session, const char *path)
+{
+    auto *recorder = static_cast<ETDumpGen *>(session.module->event_tracer());
+    const auto record = recorder->get_etdump_data();
+    std::FILE *file = record.buf == nullptr ? nullptr : std::fopen(path, "wb");
+    bool written = false;
+
+    if (file != nullptr) {
+        written = std::fwrite(record.buf, 1, record.size, file) == record.size;
+        written = std::fclose(file) == 0 && written;
+    }
+    std::free(record.buf);
+    return written ? Error::Ok : Error::AccessFailed;
 }
 
 Error describe(edgeemb_session &session)
@@ -192,14 +256,68 @@ Error load(edgeemb_session &session, const char *program, const char *tables, bo
         tracer = std::make_unique<ETDumpGen>();
     }
     session.profiled = profile;
-    session.module = tables == nullptr ? std::make_unique<Module>(program, Module::LoadMode::Mmap, std::move(tracer))
-                                       : std::make_unique<Module>(program, std::string(tables), Module::LoadMode::Mmap, std::move(tracer));
+    auto file = edgeemb::MappedFile::open(program);
+    auto apart = tables == nullptr || file == nullptr ? nullptr : edgeemb::MappedFile::open(tables);
+    if (file == nullptr || (tables != nullptr && apart == nullptr)) {
+        return Error::AccessFailed;
+    }
+    session.module = std::make_unique<Module>(std::move(file), nullptr, nullptr, std::move(tracer), std::move(apart));
     /* A damaged file is found here rather than in the middle of a run. */
     Error error = session.module->load(Program::Verification::InternalConsistency);
     if (error == Error::Ok) {
         error = describe(session);
     }
     return error == Error::Ok ? session.module->load_method(method, session.planned.get()) : error;
+}
+
+/* Whether a tensor has the type and the rank of an input, and no axis longer than that takes. */
+bool fits(const edgeemb_tensor &tensor, const edgeemb_tensor &input)
+{
+    bool empty = false;
+
+    if (tensor.type != input.type || tensor.rank != input.rank) {
+        return false;
+    }
+    for (int32_t axis = 0; axis < input.rank; ++axis) {
+        if (tensor.dims[axis] < 0 || tensor.dims[axis] > input.dims[axis]) {
+            return false;
+        }
+        empty = empty || tensor.dims[axis] == 0;
+    }
+    return empty || tensor.data != nullptr;
+}
+
+Error run(edgeemb_session &session, const edgeemb_tensor *inputs, int32_t count)
+{
+    std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
+    std::vector<executorch::extension::TensorPtr> tensors;
+    std::vector<EValue> values;
+
+    if (count < 0 || static_cast<size_t>(count) != session.inputs.size()) {
+        ET_LOG(Error, "%d inputs were given, the program takes %zu", static_cast<int>(count), session.inputs.size());
+        return Error::InvalidArgument;
+    }
+    if (session.serial) {
+        alone.emplace();
+    }
+    for (int32_t index = 0; index < count; ++index) {
+        const edgeemb_tensor &input = inputs[index];
+
+        if (!fits(input, session.inputs[static_cast<size_t>(index)])) {
+            ET_LOG(Error, "input %d has another type or rank than the program's, or is larger", static_cast<int>(index));
+            return Error::InvalidArgument;
+        }
+        tensors.push_back(
+            executorch::extension::from_blob(
+                input.data, std::vector<SizesType>(input.dims, input.dims + input.rank), static_cast<ScalarType>(input.type)));
+        values.emplace_back(tensors.back());
+    }
+    auto result = session.module->execute(method, values);
+    if (!result.ok()) {
+        return result.error();
+    }
+    session.outputs = std::move(*result);
+    return Error::Ok;
 }
 
 } // namespace
@@ -214,30 +332,29 @@ int32_t edgeemb_executorch_open(
 {
     static std::once_flag once;
 
-    std::call_once(once, [] {
-        executorch::runtime::runtime_init();
-        executorch::runtime::register_pal(executorch::runtime::PalImpl::create(keep_log, __FILE__));
-    });
-    Call call(message, size);
-    auto made = std::make_unique<edgeemb_session>();
-    Error error = choose_threads(*made, threads);
+    return guarded(message, size, [&] {
+        std::call_once(once, [] {
+            executorch::runtime::runtime_init();
+            executorch::runtime::register_pal(executorch::runtime::PalImpl::create(keep_log, __FILE__));
+        });
+        std::unique_ptr<edgeemb_session, Closed> made(new edgeemb_session);
+        Error error = choose_threads(*made, threads);
 
-    if (error != Error::Ok) {
-        return call.result(error);
-    }
-    {
-        std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
-        if (made->serial) {
-            alone.emplace();
+        if (error != Error::Ok) {
+            return error;
         }
-        error = load(*made, program, tables, profile != 0);
-    }
-    if (error == Error::Ok) {
-        *session = made.release();
-    } else {
-        release_threads(*made);
-    }
-    return call.result(error);
+        {
+            std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
+            if (made->serial) {
+                alone.emplace();
+            }
+            error = load(*made, program, tables, profile != 0);
+        }
+        if (error == Error::Ok) {
+            *session = made.release();
+        }
+        return error;
+    });
 }
 
 int32_t edgeemb_executorch_inputs(edgeemb_session *session)
@@ -266,76 +383,36 @@ int64_t edgeemb_executorch_planned_bytes(edgeemb_session *session)
 
 int32_t edgeemb_executorch_run(edgeemb_session *session, const edgeemb_tensor *inputs, int32_t count, char *message, size_t size)
 {
-    Call call(message, size);
-    std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
-    std::vector<executorch::extension::TensorPtr> tensors;
-    std::vector<EValue> values;
-
-    if (count < 0 || static_cast<size_t>(count) != session->inputs.size()) {
-        ET_LOG(Error, "%d inputs were given, the program takes %zu", static_cast<int>(count), session->inputs.size());
-        return call.result(Error::InvalidArgument);
-    }
-    if (session->serial) {
-        alone.emplace();
-    }
-    for (int32_t index = 0; index < count; ++index) {
-        const edgeemb_tensor &input = inputs[index];
-
-        tensors.push_back(
-            executorch::extension::from_blob(
-                input.data, std::vector<SizesType>(input.dims, input.dims + input.rank), static_cast<ScalarType>(input.type)));
-        values.emplace_back(tensors.back());
-    }
-    auto result = session->module->execute(method, values);
-    if (!result.ok()) {
-        return call.result(result.error());
-    }
-    session->outputs = std::move(*result);
-    return 0;
+    return guarded(message, size, [&] { return run(*session, inputs, count); });
 }
 
 int32_t edgeemb_executorch_output(edgeemb_session *session, int32_t index, edgeemb_tensor *tensor)
 {
-    if (index < 0 || static_cast<size_t>(index) >= session->outputs.size() || !session->outputs[static_cast<size_t>(index)].isTensor()) {
-        return static_cast<int32_t>(Error::InvalidArgument);
-    }
-    const auto output = session->outputs[static_cast<size_t>(index)].toTensor();
-    if (output.dim() > EDGEEMB_MOST_DIMENSIONS) {
-        return static_cast<int32_t>(Error::NotSupported);
-    }
-    tensor->type = static_cast<int32_t>(output.scalar_type());
-    tensor->rank = static_cast<int32_t>(output.dim());
-    for (int32_t axis = 0; axis < tensor->rank; ++axis) {
-        tensor->dims[axis] = output.size(axis);
-    }
-    tensor->data = output.mutable_data_ptr();
-    return 0;
+    return guarded([&] {
+        if (index < 0 || static_cast<size_t>(index) >= session->outputs.size() ||
+            !session->outputs[static_cast<size_t>(index)].isTensor()) {
+            return Error::InvalidArgument;
+        }
+        const auto output = session->outputs[static_cast<size_t>(index)].toTensor();
+        if (output.dim() > EDGEEMB_MOST_DIMENSIONS) {
+            return Error::NotSupported;
+        }
+        tensor->type = static_cast<int32_t>(output.scalar_type());
+        tensor->rank = static_cast<int32_t>(output.dim());
+        for (int32_t axis = 0; axis < tensor->rank; ++axis) {
+            tensor->dims[axis] = output.size(axis);
+        }
+        tensor->data = output.mutable_data_ptr();
+        return Error::Ok;
+    });
 }
 
 int32_t edgeemb_executorch_profile(edgeemb_session *session, const char *path)
 {
-    if (!session->profiled) {
-        return static_cast<int32_t>(Error::InvalidState);
-    }
-    auto *recorder = static_cast<ETDumpGen *>(session->module->event_tracer());
-    const auto record = recorder->get_etdump_data();
-    std::FILE *file = record.buf == nullptr ? nullptr : std::fopen(path, "wb");
-    bool written = false;
-
-    if (file != nullptr) {
-        written = std::fwrite(record.buf, 1, record.size, file) == record.size;
-        written = std::fclose(file) == 0 && written;
-    }
-    std::free(record.buf);
-    return static_cast<int32_t>(written ? Error::Ok : Error::AccessFailed);
+    return guarded([&] { return session->profiled ? write_record(*session, path) : Error::InvalidState; });
 }
 
 void edgeemb_executorch_close(edgeemb_session *session)
 {
-    if (session != nullptr) {
-        session->outputs.clear();
-        session->module.reset();
-        release_threads(*session);
-        delete session;
-    }
+    Closed()(session);
 }

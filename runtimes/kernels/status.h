@@ -13,8 +13,22 @@
 #ifndef EEB_STATUS_H
 #define EEB_STATUS_H
 
+#include <float.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Results agree to the bit with those of every other build, or there is no build. Compilers say what they were told: GCC and Clang by
+ * __FAST_MATH__ and its parts, MSVC by _M_FP_FAST. FLT_EVAL_METHOD 16 keeps float32 as it is. */
+#if defined(__FAST_MATH__) || defined(_M_FP_FAST) || defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__) ||                      \
+    (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "edgeemb: -ffast-math, its parts and /fp:fast change the results: compile without them"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16
+#error "edgeemb: float32 is computed in another precision here (FLT_EVAL_METHOD is not 0): on 32-bit x86, compile with -msse2 -mfpmath=sse"
+#endif
+#if (defined(__BYTE_ORDER__) && defined(__ORDER_BIG_ENDIAN__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) || defined(__ARM_BIG_ENDIAN)
+#error "edgeemb: tables are stored little-endian, this processor is big-endian"
+#endif
 
 /* A bare-metal compiler may come without a string.h; memcpy and memset are the only functions that the kernels call. */
 #if defined(__has_include)

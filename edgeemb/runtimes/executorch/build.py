@@ -107,7 +107,7 @@ def build_for(package: Path, release: str, machine: str, compiler: Callable[[], 
     name = f"executorch-{release}-{_digest(sources, package, machine)}"
     folder = made_once(
         name,
-        lambda place: _compile(sources / "executorch", package, place / LIBRARY, compiler()),
+        lambda place: compile_runner(sources / "executorch", package, place / LIBRARY, compiler()),
         NativeError,
     )
     return folder / LIBRARY
@@ -134,7 +134,7 @@ def _compiler() -> list[str]:
     )
 
 
-def _compile(folder: Path, package: Path, library: Path, compiler: list[str]) -> None:
+def compile_runner(folder: Path, package: Path, library: Path, compiler: list[str]) -> None:
     headers = package / "include"
     libraries = package / "lib"
     linux = sys.platform.startswith("linux")
