@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import model2vec
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
@@ -215,3 +217,70 @@ def test_refuses_a_missing_checkpoint(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"model\.safetensors is missing"):
         edgeemb.load(folder)
+
+
+# Against model2vec itself.
+
+
+def unigram() -> Tokenizer:
+    """A Unigram tokenizer, which names its unknown token by its place."""
+    pieces = [("<pad>", 0.0), ("<unk>", -10.0), ("▁red", -2.0), ("▁blue", -2.0), ("▁", -5.0), ("e", -6.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=1))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    return tokenizer
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
+@pytest.mark.parametrize("form", ["plain", "weighted", "mapped and weighted"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_bundle_agrees_with_model2vec_itself(tmp_path: Path, kind: str, form: str, normalize: bool) -> None:
+    tokenizer = tiny_tokenizer("bert") if kind == "wordpiece" else unigram()
+    ids = tokenizer.get_vocab_size()
+    mapped = form.startswith("mapped")
+    theirs = model2vec.StaticModel(
+        structured(4 if mapped else ids, DIM),
+        tokenizer,
+        normalize=normalize,
+        weights=None if form == "plain" else np.linspace(0.1, 2, ids),
+        token_mapping=np.arange(ids) % 4 if mapped else None,
+    )
+    # As it saves itself: its config names no model_type, and modules.json speaks of a StaticEmbedding.
+    theirs.save_pretrained(tmp_path / "m")
+    assert "model_type" not in json.loads((tmp_path / "m" / "config.json").read_text())
+    texts = ["the cat sat ☃ on", "red blue!", "blue", "☃ red", *TEXTS]
+    with edgeemb.open(edgeemb.export(tmp_path / "m", tmp_path / "b", table="fp32", ops="builtin")) as session:
+        np.testing.assert_allclose(session.encode(texts), theirs.encode(texts), atol=1e-6)
+
+
+def test_the_length_limit_of_model2vec_is_taken(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer("bert")
+    theirs = model2vec.StaticModel(structured(67, DIM), tokenizer, max_length=3)
+    theirs.save_pretrained(tmp_path / "m")
+    assert edgeemb.load(tmp_path / "m").max_length == 3
+
+
+def test_a_folder_without_config_and_modules_is_known_by_its_table(tmp_path: Path) -> None:
+    folder = save_model2vec(tmp_path / "m", normalize=False)
+    (folder / "config.json").unlink()
+    model = edgeemb.load(folder)
+    assert isinstance(model, StaticModel)
+    assert model.held.unknown == 1
+
+
+def test_a_quantised_vocabulary_stays_small(tmp_path: Path) -> None:
+    folder = save_model2vec(tmp_path / "m", mapped=True, weighted=True, dtype=np.float16)
+    bundle = edgeemb.export(folder, tmp_path / "b", table="fp16", ops="builtin")
+    held = {item.name: item for item in onnx.load(bundle / "model.onnx").graph.initializer}
+    assert held["mapping"].data_type == onnx.TensorProto.INT16
+    source = (folder / "model.safetensors").stat().st_size
+    written = sum(len(item.raw_data) for item in onnx.load(bundle / "model.onnx").graph.initializer)
+    assert written < source
+
+
+@pytest.mark.parametrize("form", ["plain", "mapped"])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_a_half_precision_body_computes_the_same(tmp_path: Path, form: str, normalize: bool) -> None:
+    folder = save_model2vec(tmp_path / "m", mapped=form == "mapped", weighted=True, normalize=normalize)
+    bundle = edgeemb.export(folder, tmp_path / "b", table="fp32", body="fp16", ops="builtin")
+    with edgeemb.open(bundle) as session:
+        np.testing.assert_allclose(session.encode(TEXTS), expected(folder, TEXTS), atol=2e-3)

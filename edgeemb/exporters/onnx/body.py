@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import DOMAIN
+from edgeemb.models.onnx.graph import typed
 from edgeemb.quiet import quiet
 
 #: Weights that share a scale in a 4-bit body.
@@ -75,6 +76,8 @@ def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelPr
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 
+    # What ops that stay in float32 take, the converter casts by the types that are declared.
+    types = [info for info in typed(model) if info.type.tensor_type.elem_type]
     graph = model.graph
     lookups = [
         node
@@ -90,6 +93,8 @@ def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelPr
         graph.input.append(rows)
     for item in held:
         graph.initializer.remove(item)
+    declared = {info.name for info in (*graph.value_info, *graph.input, *graph.output)}
+    graph.value_info.extend(info for info in types if info.name not in declared)
     converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
     graph = converted.graph
     outputs = {node.output[0] for node in lookups}

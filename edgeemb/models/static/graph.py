@@ -23,16 +23,25 @@ class StaticWeights:
 
     :param embeddings: float32[V, D].
     :param mapping: int64[ids], row of each token id; None where it is the id itself.
-    :param weights: float32[ids], factor of each token id; None where there are none.
+    :param weights: float16[ids] or float32[ids], factor of each token id; None where there are none.
     :param unknown: id that does not count; None where every id does.
     :param normalize: whether vectors get length 1.
     """
 
     embeddings: NDArray[np.float32]
     mapping: NDArray[np.int64] | None
-    weights: NDArray[np.float32] | None
+    weights: NDArray[np.float16 | np.float32] | None
     unknown: int | None
     normalize: bool
+
+    @property
+    def stored_mapping(self) -> NDArray[np.int16 | np.int32] | None:
+        """The mapping in the smallest type that holds it and every runtime can pick from."""
+        if self.mapping is None:
+            return None
+        if len(self.embeddings) <= np.iinfo(np.int16).max:
+            return self.mapping.astype(np.int16)
+        return self.mapping.astype(np.int32)
 
     @property
     def ids(self) -> int:
@@ -66,12 +75,14 @@ def static_graph(held: StaticWeights) -> onnx.ModelProto:
         is_known = op("Not", "is_known", op("Equal", "is_unknown", "input_ids", "unknown"))
         mask = op("Mul", "counted_mask", mask, op("Cast", "known", is_known, to=TensorProto.INT64))
     factors = counted = op("Cast", "counted", mask, to=TensorProto.FLOAT)
-    if held.mapping is not None:
-        constants["mapping"] = held.mapping
-        rows = op("Gather", "rows", "mapping", "input_ids", axis=0)
+    if held.stored_mapping is not None:
+        constants["mapping"] = held.stored_mapping
+        place = op("Gather", "places", "mapping", "input_ids", axis=0)
+        rows = op("Cast", "rows", place, to=TensorProto.INT64)
     if held.weights is not None:
         constants["weights"] = held.weights
-        factors = op("Mul", "factors", counted, op("Gather", "token_weights", "weights", "input_ids", axis=0))
+        stored = op("Gather", "token_weights", "weights", "input_ids", axis=0)
+        factors = op("Mul", "factors", counted, op("Cast", "wide_weights", stored, to=TensorProto.FLOAT))
     vectors = op("Gather", "vectors", TABLE, rows, axis=0)
     summed = op("MatMul", "summed", op("Unsqueeze", "factor_rows", factors, "middle"), vectors)
     total = op("Squeeze", "total", summed, "middle")

@@ -2,7 +2,7 @@
 
 Such a model is a table, and a text's vector the mean of its tokens' rows. It is built as a small ONNX graph, without torch. What model2vec
 does to the text (https://github.com/MinishLab/model2vec) is kept: no special tokens; unknown tokens do not count, by the mask inside the
-graph; a row is ``embeddings[mapping[id]] * weights[id]`` where these are there; the mean is normalised where the config says so.
+graph; a row is ``embeddings[mapping[id]] * weights[id]`` where these are there (without a mapping the weights are part of the rows); the mean is normalised where the config says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from edgeemb.vocabulary.prune import Pruned
 
 # Its names in a checkpoint: model2vec's and sentence-transformers'.
-_CHECKPOINT_NAMES = ("embeddings", "embedding.weight")
+_MODEL2VEC_TABLE = "embeddings"
+_CHECKPOINT_NAMES = (_MODEL2VEC_TABLE, "embedding.weight")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +102,25 @@ def is_static(folder: Path) -> bool:
     :param folder: any path.
     :raises ModelError: if its ``config.json`` or ``modules.json`` is damaged.
     """
-    config, modules = folder / "config.json", folder / "modules.json"
-    if config.is_file() and read_config(config).get("model_type") == "model2vec":
+    modules = folder / "modules.json"
+    if _is_model2vec(folder, folder):
         return True
     return modules.is_file() and [kind for kind, _ in _stages(modules)][:1] == ["StaticEmbedding"]
+
+
+def _is_model2vec(folder: Path, root: Path) -> bool:
+    """Whether a folder is one of model2vec: by its config, or, where that names no kind, by the name of its table."""
+    config = read_config(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if "model_type" in config:
+        return bool(config["model_type"] == "model2vec")
+    path = root / "model.safetensors"
+    if not path.is_file() or not (root / "tokenizer.json").is_file():
+        return False
+    try:
+        with safe_open(path, framework="numpy") as held:
+            return _MODEL2VEC_TABLE in held.keys()  # noqa: SIM118
+    except (SafetensorError, OSError):
+        return False
 
 
 def load_static(folder: Path, *, source: str, name: str, max_length: int | None = None) -> StaticModel:
@@ -113,7 +129,7 @@ def load_static(folder: Path, *, source: str, name: str, max_length: int | None 
     :param folder: holds ``model.safetensors``, ``tokenizer.json`` and, of model2vec, ``config.json``.
     :param source: what the user called it.
     :param name: name of the model.
-    :param max_length: tokens of the longest text; by default 512, as model2vec cuts.
+    :param max_length: tokens of the longest text; by default what model2vec's config says, else 512, as it cuts.
     :raises ModelError: if something is missing, damaged or does not fit together.
     """
     modules = folder / "modules.json"
@@ -121,7 +137,7 @@ def load_static(folder: Path, *, source: str, name: str, max_length: int | None 
     config = read_config(folder / "config.json") if (folder / "config.json").is_file() else {}
     root = inside(folder, stages[0][1], modules)
     tokenizer = read_plain_tokenizer(root)
-    model2vec = config.get("model_type") == "model2vec"
+    model2vec = _is_model2vec(folder, root)
     normalize = any(kind == "Normalize" for kind, _ in stages[1:]) or (
         model2vec and config.get("normalize") is True
     )
@@ -132,7 +148,9 @@ def load_static(folder: Path, *, source: str, name: str, max_length: int | None 
         raise ModelError(
             f"{root}: the tokenizer gives ids up to {largest}, the model has {held.ids}: mend either"
         )
-    return _model(held, tokenizer, source, name, max_length or MAX_LENGTH)
+    said = config.get("max_length") if model2vec else None
+    limit = said if isinstance(said, int) and said > 0 else MAX_LENGTH
+    return _model(held, tokenizer, source, name, max_length or limit)
 
 
 def _stages(path: Path) -> list[tuple[str, str]]:
@@ -169,18 +187,28 @@ def _read(path: Path, unknown: int | None, normalize: bool) -> StaticWeights:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ModelError(f"{path}: tensor {name} holds NaN or infinite values: train or copy it again")
+    rows = table.astype(np.float32)
+    if weights is not None and mapping is None:
+        # Each token has a row of its own, which can carry its weight.
+        rows, weights = rows * weights.astype(np.float32)[:, None], None
     return StaticWeights(
-        embeddings=table.astype(np.float32),
+        embeddings=rows,
         mapping=None if mapping is None else mapping.astype(np.int64),
-        weights=None if weights is None else weights.astype(np.float32),
+        weights=None
+        if weights is None
+        else weights.astype(weights.dtype if weights.dtype == np.float16 else np.float32),
         unknown=unknown,
         normalize=normalize,
     )
 
 
 def _unknown(tokenizer: Tokenizer) -> int | None:
-    token = getattr(tokenizer.model, "unk_token", None)
-    return None if token is None else tokenizer.token_to_id(token)
+    """Id of the unknown token: WordPiece, BPE and WordLevel name the token, Unigram its place."""
+    if hasattr(tokenizer.model, "unk_token"):
+        token = tokenizer.model.unk_token
+        return None if token is None else tokenizer.token_to_id(token)
+    place = json.loads(tokenizer.to_str())["model"].get("unk_id")
+    return place if isinstance(place, int) else None
 
 
 def _model(held: StaticWeights, tokenizer: Tokenizer, source: str, name: str, max_length: int) -> StaticModel:

@@ -30,7 +30,8 @@ class StaticEncoder(nn.Module):
         rows, dim = held.embeddings.shape
         self.embeddings = nn.Embedding(rows, dim, _weight=torch.from_numpy(held.embeddings.copy()))
         self.embeddings.requires_grad_(False)
-        self.register_buffer("mapping", None if held.mapping is None else torch.from_numpy(held.mapping))
+        mapping = held.stored_mapping
+        self.register_buffer("mapping", None if mapping is None else torch.from_numpy(mapping))
         self.register_buffer("weights", None if held.weights is None else torch.from_numpy(held.weights))
         self.unknown = held.unknown
         self.normalize = held.normalize
@@ -45,8 +46,8 @@ class StaticEncoder(nn.Module):
         counted = attention_mask.to(torch.float32)
         if self.unknown is not None:
             counted = counted * (input_ids != self.unknown).to(torch.float32)
-        factors = counted if self.weights is None else counted * self.weights[input_ids]
-        rows = self.embeddings(input_ids if self.mapping is None else self.mapping[input_ids])
+        factors = counted if self.weights is None else counted * self.weights[input_ids].to(torch.float32)
+        rows = self.embeddings(input_ids if self.mapping is None else self.mapping[input_ids].to(torch.int64))
         total = (factors[:, :, None] * rows).sum(dim=1)
         mean: Tensor = total / counted.sum(dim=1, keepdim=True).clamp(min=1.0)
         if not self.normalize:
