@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 
 from edgeemb.devices import android, arm64, cortex_m, host, tflm
 from edgeemb.devices.device import Device
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
-from edgeemb.errors import SpecError
+from edgeemb.errors import SpecError, unknown
 from edgeemb.progress import Progress, silent
 
 #: Each gives the devices of a room; those that are read from files are read when they are asked for.
@@ -43,9 +42,7 @@ def find_device(name: str) -> Device:
     wanted = name.partition(":")[0]
     if wanted in known:
         return known[wanted]
-    near = get_close_matches(wanted, known, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise SpecError(f"device '{name}' is not known: {meant}use {', '.join(known)}")
+    raise SpecError(unknown("device", wanted, known))
 
 
 def profile_on(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:

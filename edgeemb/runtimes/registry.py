@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
-from edgeemb.errors import SpecError
+from edgeemb.errors import SpecError, unknown
 from edgeemb.runtimes import c, executorch, onnxruntime, tflite, tflm
 from edgeemb.runtimes.runtime import Runtime
 
@@ -29,6 +27,4 @@ def find_runtime(name: str) -> Runtime:
     """
     if name in RUNTIMES:
         return RUNTIMES[name]
-    near = get_close_matches(name, RUNTIMES, 1)
-    meant = f"did you mean {near[0]}? " if near else ""
-    raise SpecError(f"runtime '{name}' is not known: {meant}use {', '.join(RUNTIMES)}")
+    raise SpecError(unknown("runtime", name, RUNTIMES))

@@ -1,8 +1,7 @@
-"""The codecs that there are, and what follows from their records: reading a spec's options, its bytes, its grammar."""
+"""The codecs that there are, and what follows from their records: the options of a spec, and its bytes."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import SpecError
+from edgeemb.errors import SpecError, unknown
 from edgeemb.tables.codec import SAMPLE_DIM, SAMPLE_ROWS, Codec, Coder, Shape, falling_order
 from edgeemb.tables.codecs import BUILTIN
 from edgeemb.tables.spec import Spec, parse_spec
@@ -86,22 +85,11 @@ def find_codec(name: str) -> Codec:
     """A codec by name.
 
     :param name: as in a spec.
-    :raises SpecError: if there is none; the message names the nearest and lists them all.
+    :raises SpecError: if there is none; the message lists them all and names the nearest.
     """
     if name not in CODECS:
-        near = difflib.get_close_matches(name, CODECS, 1)
-        hint = f": did you mean {near[0]}?" if near else ";"
-        raise SpecError(f"no codec '{name}'{hint} specs are {grammar()}")
+        raise SpecError(unknown("codec", name, CODECS))
     return CODECS[name]
-
-
-def grammar() -> str:
-    """The specs that exist, on one line, for messages and help."""
-    parts = []
-    for name, codec in CODECS.items():
-        options = ",".join(f"{option}=" for option in codec.options())
-        parts.append(f"{name}[:{options}]" if options else name)
-    return " | ".join(parts)
 
 
 def coder_of(spec: Spec) -> Coder:

@@ -247,13 +247,13 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"table": "int5"}, "no codec 'int5'; specs are fp32"),
+        ({"table": "int5"}, "codec 'int5' is not known: use fp32, fp16"),
         ({"table": "int4:blocks=32"}, "has no option 'blocks'"),
         ({"table": ["int4", "int8"]}, "two specs without a table's name"),
         ({"body": "int3"}, "body 'int3' is not known"),
         ({"target": "toaster"}, "target 'toaster' is not known: use .*linux-x64"),
         ({"target": "cortexm4"}, "did you mean cortex-m4"),
-        ({"runtime": "caffe"}, "does not take the runtime 'caffe'"),
+        ({"runtime": "caffe"}, "runtime 'caffe' is not known: use onnx"),
         ({"ops": "magic"}, "ops 'magic' is not known"),
     ],
 )

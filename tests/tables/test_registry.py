@@ -73,7 +73,7 @@ def test_reads_types_choices_and_defaults() -> None:
         ("halved:width=8", "width=8 is not known: use width=16 or width=32"),
         ("halved:width=16,scale=x", "scale=x is not a number"),
         ("halved:width=16,size=2", "no option 'size' (options: width, name, scale)"),
-        ("halvd:width=16", "no codec 'halvd': did you mean halved?"),
+        ("halvd:width=16", "; did you mean halved?"),
         ("halved:width=16+int8", "'halved' does not take '+int8'"),
     ],
 )

@@ -56,7 +56,7 @@ def test_says_the_same_for_the_same_request_in_another_order() -> None:
         (["auto:cosine=.9", "int4"], "auto and 'int4' are both for the word table"),
         (["word=auto:cosine=.9", "word=int4"], "auto and 'int4' are both for table 'word'"),
         (["auto:cosine=.9", "type=auto:cosine=.9"], "auto stands for two tables"),
-        (["word=int5"], "no codec 'int5'"),
+        (["word=int5"], "codec 'int5' is not known"),
         ({"word": "int8:block=x"}, "block=x is not a number"),
         ("word=", "not a codec name"),
     ],

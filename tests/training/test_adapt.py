@@ -303,7 +303,7 @@ def test_it_refuses_a_corpus_that_teaches_nothing(
         ({"precision": "int8"}, 'precision="int8"'),
         ({"torch_device": "tpu9"}, "torch_device 'tpu9'"),
         ({"torch_device": "cuda:99"}, "is not here"),
-        ({"table": "int5"}, "no codec 'int5'"),
+        ({"table": "int5"}, "codec 'int5' is not known"),
         ({"body": "int3"}, "body 'int3'"),
         ({"learn": "last:9"}, "learn 'last:9'"),
     ],
