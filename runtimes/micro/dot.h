@@ -5,7 +5,7 @@
  *            plain   int16 [2][width]
  *            DSP     int16 [width / 4][2 rows][elements 0, 2, 1, 3]: SXTB16 takes bytes 0 and 2, then 1 and 3 of a word of a column
  *            MVE     int8 [2][width], or int16 [2][width] for a wide pair
- *        A narrow pair holds -127 ... 127, a wide one -4095 ... 4095.
+ *        A narrow pair holds codes of 8 bits, a wide one -4095 ... 4095.
  *
  * COLUMNS   int8 in blocks of EEM_BLOCK; `step` bytes lie between the beginnings of two blocks of a column.
  *
@@ -20,6 +20,19 @@
 
 #define EEM_NARROW 127.0f
 #define EEM_WIDE 4095.0f
+/* Codes of a row that enters a linear layer lie in [0, 255]; in int8 they are stored less 128. */
+#define EEM_STEPS 255.0f
+#if EEM_MVE
+#define EEM_OFFSET 128
+#else
+#define EEM_OFFSET 0
+#endif
+
+/* The grid of a quantised row: value = (code - zero) * scale. */
+typedef struct eem_grid {
+    float scale;
+    int32_t zero;
+} eem_grid;
 
 #if EEM_DSP
 /* Four elements of both rows and both columns; by hand, since a compiler that is left to itself runs out of registers and spills. */
@@ -168,6 +181,37 @@ EEM_FUNCTION float eem_quantize(uint32_t *pair, uint32_t width, uint32_t row, co
         eem_pair_put(pair, width, row, at, four, wide);
     }
     return factor != 0.0f ? largest / limit : 0.0f;
+}
+
+/* Quantise `count` floats into a row of a narrow pair for a linear layer. The grid has 256 steps from the smallest to the largest value of
+ * the row, zero among them. What lies behind `count` is multiplied by weights of zero. A NULL row is zeros. */
+EEM_FUNCTION eem_grid eem_quantize_steps(uint32_t *pair, uint32_t width, uint32_t row, const float *values, uint32_t count)
+{
+    float low = 0.0f, high = 0.0f, factor;
+    eem_grid grid;
+    int32_t four[4];
+    uint32_t at, element;
+
+    for (at = 0; values != NULL && at < count; ++at) {
+        low = values[at] < low ? values[at] : low;
+        high = values[at] > high ? values[at] : high;
+    }
+    factor = high - low > 1e-30f ? EEM_STEPS / (high - low) : 0.0f;
+    grid.scale = factor != 0.0f ? (high - low) / EEM_STEPS : 0.0f;
+    grid.zero = -eem_round(low * factor);
+    for (at = 0; at < width; at += 4) {
+        for (element = 0; element < 4; ++element) {
+            int32_t code = 0;
+
+            if (factor != 0.0f && at + element < count) {
+                code = eem_round(values[at + element] * factor) + grid.zero;
+            }
+            four[element] = (code < 255 ? code : 255) - EEM_OFFSET; /* both ends may round away from each other: 256 */
+        }
+        eem_pair_put(pair, width, row, at, four, 0);
+    }
+    grid.zero -= EEM_OFFSET;
+    return grid;
 }
 
 #endif

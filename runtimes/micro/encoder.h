@@ -120,15 +120,18 @@ EEM_FUNCTION void eem_attend(
 /* rows = norm(rows + output(attention(rows))) */
 EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *shape, const eem_memory *memory, uint32_t count)
 {
-    const uint32_t dim = shape->dim;
+    const uint32_t dim = shape->dim, width = EEM_PADDED(dim);
     float *low = memory->projected, *high = memory->projected + 2 * dim;
+    eem_grid grids[2];
     uint32_t at;
 
     for (at = 0; at < count; at += 2) {
         float *first = memory->rows + at * dim, *second = at + 1 < count ? first + dim : NULL;
 
-        eem_linear_run(&layer->key, first, second, low, second == NULL ? NULL : low + dim, memory->pair);
-        eem_linear_run(&layer->value, first, second, high, second == NULL ? NULL : high + dim, memory->pair);
+        grids[0] = eem_quantize_steps(memory->pair, width, 0, first, dim);
+        grids[1] = eem_quantize_steps(memory->pair, width, 1, second, dim);
+        eem_linear_pair(&layer->key, memory->pair, grids, low, second == NULL ? NULL : low + dim);
+        eem_linear_pair(&layer->value, memory->pair, grids, high, second == NULL ? NULL : high + dim);
         eem_keep(shape, memory, at, low, high);
         if (second != NULL) {
             eem_keep(shape, memory, at + 1, low + dim, high + dim);

@@ -2,8 +2,10 @@
  *
  * WEIGHTS   int8[ceil(outputs / 2)][padded inputs / EEM_BLOCK][2][EEM_BLOCK]: two neighbouring outputs lie side by side, block by block, so
  *           that one pointer walks through both; padding is zero. value = code * scale[output], -127 ... 127.
- * LINEAR    rows are quantised when they are read, each with its own scale, and accumulated in int32:
- *           output = (float)sum * (row scale * scale[output]) + bias[output] */
+ * LINEAR    rows are quantised when they are read, each with a grid of its own, and accumulated in int32:
+ *           output = (float)(sum - zero * sums[output]) * (row scale * scale[output]) + bias[output]
+ * SUMS      of floats have 16 lanes, so that every instruction set adds in one order: element i goes to lane i % 16, and then the upper
+ * half of the lanes is added to the lower until one is left. */
 #ifndef EEM_LAYERS_H
 #define EEM_LAYERS_H
 
@@ -11,8 +13,9 @@
 
 typedef struct eem_linear {
     const int8_t *weight;
-    const float *scale; /* [outputs] */
-    const float *bias;  /* [outputs] */
+    const float *scale;  /* [outputs] */
+    const float *bias;   /* [outputs] */
+    const int32_t *sums; /* [outputs]: of the codes of the weights */
     uint32_t inputs;
     uint32_t outputs;
 } eem_linear;
@@ -26,14 +29,12 @@ typedef struct eem_norm {
 
 typedef enum eem_activation { EEM_IDENTITY, EEM_RELU, EEM_GELU, EEM_GELU_TANH, EEM_TANH, EEM_SIGMOID } eem_activation;
 
-/* Two rows through a linear layer. `second` and its output may be NULL: one row then. `pair` has 4 * padded inputs bytes. */
-EEM_FUNCTION void eem_linear_run(
-    const eem_linear *layer, const float *first, const float *second, float *first_output, float *second_output, uint32_t *pair)
+/* Two quantised rows through a linear layer. second_output may be NULL: one row then. */
+EEM_FUNCTION void eem_linear_pair(
+    const eem_linear *layer, const uint32_t *pair, const eem_grid grids[2], float *first_output, float *second_output)
 {
     const uint32_t width = EEM_PADDED(layer->inputs);
     const int8_t *weight = layer->weight;
-    const float first_scale = eem_quantize(pair, width, 0, first, layer->inputs, 0);
-    const float second_scale = eem_quantize(pair, width, 1, second, layer->inputs, 0);
     uint32_t at, column;
     int32_t sums[4];
 
@@ -41,30 +42,70 @@ EEM_FUNCTION void eem_linear_run(
         eem_dot(pair, width, weight, weight + EEM_BLOCK, 2 * EEM_BLOCK, 0, sums);
         for (column = 0; column < 2 && at + column < layer->outputs; ++column) {
             const float scale = layer->scale[at + column], bias = layer->bias[at + column];
+            const int32_t sum = layer->sums[at + column];
 
-            first_output[at + column] = (float)sums[column] * (first_scale * scale) + bias;
+            first_output[at + column] = (float)(sums[column] - grids[0].zero * sum) * (grids[0].scale * scale) + bias;
             if (second_output != NULL) {
-                second_output[at + column] = (float)sums[2 + column] * (second_scale * scale) + bias;
+                second_output[at + column] = (float)(sums[2 + column] - grids[1].zero * sum) * (grids[1].scale * scale) + bias;
             }
         }
     }
 }
 
+/* Two rows of floats through a linear layer. `second` and its output may be NULL: one row then. `pair` has 4 * padded inputs bytes. */
+EEM_FUNCTION void eem_linear_run(
+    const eem_linear *layer, const float *first, const float *second, float *first_output, float *second_output, uint32_t *pair)
+{
+    const uint32_t width = EEM_PADDED(layer->inputs);
+    eem_grid grids[2];
+
+    grids[0] = eem_quantize_steps(pair, width, 0, first, layer->inputs);
+    grids[1] = eem_quantize_steps(pair, width, 1, second, layer->inputs);
+    eem_linear_pair(layer, pair, grids, first_output, second_output);
+}
+
+#define EEM_LANES 16u
+
+/* The sum of the lanes, which are overwritten. */
+EEM_INLINE float eem_lanes_sum(float lanes[EEM_LANES])
+{
+    uint32_t half, at;
+
+    for (half = EEM_LANES / 2; half != 0; half /= 2) {
+        for (at = 0; at < half; ++at) {
+            lanes[at] = lanes[at] + lanes[at + half];
+        }
+    }
+    return lanes[0];
+}
+
+/* The sum of a row, or of its squares. */
+EEM_FUNCTION float eem_row_sum(const float *row, uint32_t size, int squares)
+{
+    float lanes[EEM_LANES] = {0.0f};
+    uint32_t at, lane;
+
+    for (at = 0; at < size; at += EEM_LANES) {
+        const uint32_t end = size - at < EEM_LANES ? size - at : EEM_LANES;
+
+        for (lane = 0; lane < end; ++lane) {
+            lanes[lane] = lanes[lane] + (squares ? row[at + lane] * row[at + lane] : row[at + lane]);
+        }
+    }
+    return eem_lanes_sum(lanes);
+}
+
 /* row = norm(row), in place. */
 EEM_FUNCTION void eem_norm_run(const eem_norm *norm, float *row)
 {
-    float sum = 0.0f, squares = 0.0f, mean, factor;
+    const float mean = eem_row_sum(row, norm->size, 0) / (float)norm->size;
+    float factor;
     uint32_t at;
 
     for (at = 0; at < norm->size; ++at) {
-        sum = sum + row[at];
-    }
-    mean = sum / (float)norm->size;
-    for (at = 0; at < norm->size; ++at) {
         row[at] = row[at] - mean;
-        squares = squares + row[at] * row[at];
     }
-    factor = eem_inverse_root(squares / (float)norm->size + norm->epsilon);
+    factor = eem_inverse_root(eem_row_sum(row, norm->size, 1) / (float)norm->size + norm->epsilon);
     for (at = 0; at < norm->size; ++at) {
         row[at] = row[at] * factor * norm->gain[at] + norm->bias[at];
     }
@@ -82,7 +123,7 @@ EEM_FUNCTION void eem_add(float *row, const float *other, uint32_t size)
 /* In place: exponentials of the distance to the largest score, divided by their sum. */
 EEM_FUNCTION void eem_softmax(float *scores, uint32_t count)
 {
-    float largest = scores[0], sum = 0.0f, factor;
+    float largest = scores[0], factor;
     uint32_t at;
 
     for (at = 1; at < count; ++at) {
@@ -90,9 +131,8 @@ EEM_FUNCTION void eem_softmax(float *scores, uint32_t count)
     }
     for (at = 0; at < count; ++at) {
         scores[at] = eem_exp(scores[at] - largest);
-        sum = sum + scores[at];
     }
-    factor = 1.0f / sum;
+    factor = 1.0f / eem_row_sum(scores, count, 0);
     for (at = 0; at < count; ++at) {
         scores[at] = scores[at] * factor;
     }
@@ -119,12 +159,10 @@ EEM_FUNCTION void eem_activate(eem_activation kind, float *row, uint32_t size)
 /* Scale a row to length 1; zeros stay zeros. */
 EEM_FUNCTION void eem_unit(float *row, uint32_t size)
 {
-    float squares = 0.0f, factor;
+    const float squares = eem_row_sum(row, size, 1);
+    float factor;
     uint32_t at;
 
-    for (at = 0; at < size; ++at) {
-        squares = squares + row[at] * row[at];
-    }
     factor = squares > 1e-24f ? eem_inverse_root(squares) : 1e12f;
     for (at = 0; at < size; ++at) {
         row[at] = row[at] * factor;

@@ -204,7 +204,7 @@ def read_elf(path: Path, prefix: str, board: Board) -> Firmware:
                 sizes[symbol.name] = int(symbol["st_size"])
     parts = {
         "tables": sizes.get(f"{prefix}_tables", 0),
-        "weights": sizes.get(f"{prefix}_weights", 0) + sizes.get(f"{prefix}_floats", 0),
+        "weights": sum(sizes.get(f"{prefix}_{name}", 0) for name in ("weights", "floats", "sums")),
         "vocabulary": sizes.get(f"{prefix}_vocabulary", 0),
     }
     stored = sum(len(data) for _, data in segments)

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.exporters.c.arena import Plan
-from edgeemb.exporters.c.encoder import Dense, Encoder, Layer, Linear, Norm
+from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
+from edgeemb.exporters.c.packing import Packing, fill_up, quantize
 from edgeemb.exporters.c.template import HEADER, MODEL, TEXT
-
-#: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
-BLOCK = 16
-
-
-def padded(size: int) -> int:
-    """A size rounded up to whole blocks.
-
-    :param size: elements.
-    """
-    return -(-size // BLOCK) * BLOCK
-
-
-def interleave(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights as the kernels read them: int8 with a scale per output, two outputs side by side.
-
-    :param weight: float32[outputs, inputs].
-    :return: int8[ceil(outputs / 2) * 2 * padded(inputs)] and scales float32[outputs].
-    """
-    outputs, inputs = weight.shape
-    scale = (np.abs(weight).max(axis=1) / np.float32(127)).astype(np.float32)
-    safe = np.where(scale > 0, scale, np.float32(1))
-    wide = np.zeros((outputs + outputs % 2, padded(inputs)), np.int8)
-    wide[:outputs, :inputs] = np.clip(np.rint(weight / safe[:, None]), -127, 127).astype(np.int8)
-    blocks = wide.reshape(len(wide) // 2, 2, wide.shape[1] // BLOCK, BLOCK)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1), scale
 
 
 @dataclass
@@ -45,14 +21,18 @@ class Arrays:
     """The constant arrays of a model, filled while its structures are written.
 
     :param prefix: prefix of their symbols.
+    :param packing: how weights lie, and what everything that belongs to an output is padded to.
     :param weights: pieces of the int8 array.
     :param floats: pieces of the float array.
+    :param sums: pieces of the array of sums of weights.
     :param tables: pieces of the byte array of the tables.
     """
 
     prefix: str
+    packing: Packing
     weights: list[NDArray[np.int8]] = field(default_factory=list)
     floats: list[NDArray[np.float32]] = field(default_factory=list)
+    sums: list[NDArray[np.int32]] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
 
     def add_weights(self, codes: NDArray[np.int8]) -> str:
@@ -62,10 +42,16 @@ class Arrays:
         return f"{self.prefix}_weights + {at}"
 
     def add_floats(self, values: NDArray[np.float32]) -> str:
-        """Append floats; gives the C expression of their address."""
+        """Append floats of an output each; gives the C expression of their address."""
         at = sum(piece.size for piece in self.floats)
-        self.floats.append(values)
+        self.floats.append(fill_up(values, self.packing.lanes))
         return f"{self.prefix}_floats + {at}"
+
+    def add_sums(self, values: NDArray[np.int32]) -> str:
+        """Append sums of weights; gives the C expression of their address."""
+        at = sum(piece.size for piece in self.sums)
+        self.sums.append(fill_up(values, self.packing.lanes))
+        return f"{self.prefix}_sums + {at}"
 
     def add_table(self, data: bytes) -> str:
         """Append an array of a table, aligned to a word; gives the C expression of its address."""
@@ -73,9 +59,15 @@ class Arrays:
         self.tables.append(data + b"\0" * (-len(data) % 4))
         return f"{self.prefix}_tables + {at}"
 
-    def joined(self) -> tuple[NDArray[np.int8], NDArray[np.float32], bytes]:
-        """The three arrays whole."""
-        return np.concatenate(self.weights), np.concatenate(self.floats), b"".join(self.tables)
+    def blobs(self) -> dict[str, NDArray[Any]]:
+        """The whole arrays by the end of their symbol: int8, float32, int32 and uint8."""
+        none = np.zeros(1, np.uint8)
+        return {
+            "weights": np.concatenate(self.weights),
+            "floats": np.concatenate(self.floats),
+            "sums": np.concatenate(self.sums),
+            "tables": np.frombuffer(b"".join(self.tables), np.uint8) if self.tables else none,
+        }
 
 
 def linear_text(layer: Linear, arrays: Arrays) -> str:
@@ -84,9 +76,15 @@ def linear_text(layer: Linear, arrays: Arrays) -> str:
     :param layer: the layer.
     :param arrays: where its numbers go.
     """
-    codes, scale = interleave(layer.weight)
+    codes, scale = quantize(layer.weight)
     outputs, inputs = layer.weight.shape
-    return f"{{{arrays.add_weights(codes)}, {arrays.add_floats(scale)}, {arrays.add_floats(layer.bias)}, {inputs}, {outputs}}}"
+    places = (
+        arrays.add_weights(arrays.packing.pack(codes)),
+        arrays.add_floats(scale),
+        arrays.add_floats(layer.bias),
+        arrays.add_sums(codes.sum(axis=1, dtype=np.int32)),
+    )
+    return f"{{{', '.join(places)}, {inputs}, {outputs}}}"
 
 
 def norm_text(norm: Norm, arrays: Arrays) -> str:
@@ -198,36 +196,10 @@ def model_text(
         "temperature": float_text(encoder.temperature),
         "constant": constant,
         "first": str(encoder.first_position),
-        "result": _result_text(encoder.pooling, encoder.head, encoder),
+        **arrays.packing.pieces(encoder),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
     }
     text = MODEL
     for key, value in values.items():
         text = text.replace(f"@{key}@", value)
     return text
-
-
-def _result_text(pooling: tuple[str, ...], head: tuple[Dense, ...], encoder: Encoder) -> str:
-    """Statements from the rows to the output."""
-    first = "pooled" if head else "output"
-    lines = [
-        f"eem_pool({mode}, memory.rows, tokens, DIM, {first} + {at} * DIM);"
-        for at, mode in enumerate(pooling)
-    ]
-    source = first
-    for number, dense in enumerate(head):
-        to = "output" if number == len(head) - 1 else f"hidden + {number % 2} * HEAD"
-        lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
-        if dense.activation != "EEM_IDENTITY":
-            lines.append(f"eem_activate({dense.activation}, {to}, {len(dense.linear.bias)});")
-        source = to
-    if encoder.unit:
-        lines.append(f"eem_unit(output, {encoder.outputs});")
-    hidden = max((len(dense.linear.bias) for dense in head[:-1]), default=0)
-    declared = []
-    if head:
-        declared.append("float *pooled = (float *)(void *)(base + @at_pooled@);")
-    if len(head) > 1:
-        declared.append("float *hidden = (float *)(void *)(base + @at_hidden@);")
-    text = "\n".join(f"    {line}" for line in [*declared, "", *lines])
-    return text.replace("HEAD", str(hidden))

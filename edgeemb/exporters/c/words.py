@@ -9,7 +9,7 @@ from edgeemb.exporters.c.source import Arrays, linear_text
 _ROW = """\
 static const eeb_ngram_table word_table = {{NULL, NULL, {seeds}, {bases}, 0, 0, {n}, {lanes}, {dim}}};
 {projection}
-static void word_row(const uint8_t *token, float *row, float *scratch, uint32_t *pair)
+static void word_row(const uint8_t *token, float *row, float *scratch, const {memory} *memory)
 {{
     size_t length = 0;
 
@@ -22,10 +22,10 @@ static void word_row(const uint8_t *token, float *row, float *scratch, uint32_t 
 _ALONE = """\
     eeb_ngram_row_serial(&word_table, token, length, row);
     (void)scratch;
-    (void)pair;"""
+    (void)memory;"""
 _PROJECTED = """\
     eeb_ngram_row_serial(&word_table, token, length, scratch);
-    eem_linear_run(&projection, scratch, NULL, row, NULL, pair);"""
+    {call}"""
 
 _MACROS = """\
  * @UPPER@_ROWS         0: no table of words is stored, rows are computed
@@ -50,7 +50,7 @@ def words_input() -> Input:
         name="token_bytes",
         what="Token bytes [count][width]",
         macros=_MACROS,
-        row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * DIM, scratch, memory->pair",
+        row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
         include='#include "kernels/ngram_serial.h"\n#include "micro/words.h"\n',
         tokenize=_TOKENIZE,
         mark="    EEM_MARK();\n",
@@ -77,7 +77,8 @@ def word_function(words: Words, arrays: Arrays) -> str:
         dim=form.dim,
         width=form.width,
         projection=projection,
-        compute=_ALONE if words.projection is None else _PROJECTED,
+        memory=arrays.packing.memory,
+        compute=_ALONE if words.projection is None else _PROJECTED.format(call=arrays.packing.project),
     )
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from edgeemb.errors import ExportError
-from edgeemb.exporters.c.arena import Buffer, Plan, plan_arena
+from edgeemb.exporters.c.arena import Plan, plan_arena
 from edgeemb.exporters.c.encoder import Encoder, Words, read_encoder
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.source import Arrays, header_text, model_text, padded
+from edgeemb.exporters.c.packing import Packing, padded, widest_input
+from edgeemb.exporters.c.pairs import PAIRS
+from edgeemb.exporters.c.panels import PANELS
+from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.weights import write_weights
 from edgeemb.exporters.c.wordpiece import WordPiece, read_wordpiece, refusal
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
@@ -29,6 +30,8 @@ from edgeemb.text.words import MIN_TOKENS
 
 #: Version of the generated interface.
 VERSION = 1
+#: How weights may lie, by the name that targets use.
+PACKINGS: dict[str, Packing] = {packing.name: packing for packing in (PAIRS, PANELS)}
 #: Longest text where nothing is said about it: most sentences are shorter, and memory grows with it.
 DEFAULT_TOKENS = 128
 #: What is set aside for code and stack when a model is held against a budget before it is built, in bytes.
@@ -50,7 +53,8 @@ def write(request: Request, folder: Path) -> Written:
     tokens = _tokens(request)
     tables = _tables(request, model, encoder)
     prefix = symbol_prefix(model.name)
-    arrays = Arrays(prefix)
+    packing = PACKINGS[request.target.packing]
+    arrays = Arrays(prefix, packing)
     functions, scratch = [], 0
     if isinstance(encoder.word, Words):
         functions.append(word_function(encoder.word, arrays))
@@ -61,7 +65,11 @@ def write(request: Request, folder: Path) -> Written:
         )
         functions.append(lowering.function(symbol))
         scratch = max(scratch, lowering.scratch)
-    plan = plan_arena(_buffers(encoder, tokens, scratch))
+    if widest_input(encoder) > _MAX_WIDTH:
+        raise ExportError(
+            f"a layer with {widest_input(encoder)} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
+        )
+    plan = plan_arena(packing.buffers(encoder, tokens, scratch))
     given, pieces, why_not = _input(model, encoder)
     text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
     flash = write_weights(arrays, folder, {} if pieces is None else {"vocabulary": pieces.blob})
@@ -77,7 +85,7 @@ def write(request: Request, folder: Path) -> Written:
     }
     (folder / "model.c").write_text(text, "utf-8")
     (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given), "utf-8")
-    _copy_headers(folder)
+    _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if pieces is None else len(pieces.blob)
     stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
@@ -133,43 +141,14 @@ def _table(request: Request, model: Model, weight: str) -> Table:
     return request.tables.get(alias) or encode(model.table_weight(alias), "fp32", name=alias)
 
 
-def _buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
-    """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 keys and values, 3 attention, 4 MLP, 5 pooling, 6 head."""
-    dim, heads, capacity = encoder.dim, encoder.heads, padded(tokens)
-    inputs = max([linear.weight.shape[1] for linear in encoder.linears()] + [capacity])
-    if inputs > _MAX_WIDTH:
-        raise ExportError(
-            f"a layer with {inputs} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
-        )
-    wide = max((layer.up.weight.shape[0] for layer in encoder.layers), default=0)
-    hidden = max((len(dense.linear.bias) for dense in encoder.head[:-1]), default=0)
-    words = isinstance(encoder.word, Words)
-    token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
-    return [
-        Buffer("ids", token_bytes * tokens, 0, 0),
-        Buffer("rows", 4 * tokens * dim, 0, 5),
-        Buffer("scratch", 4 * scratch, 0, 1),
-        Buffer("other", 4 * dim, 1, 1),
-        Buffer("keys", heads * capacity * padded(dim // heads), 2, 3),
-        Buffer("values", dim * capacity, 2, 3),
-        Buffer("key_scales", 4 * heads * capacity, 2, 3),
-        Buffer("value_scales", 4 * heads * capacity, 2, 3),
-        Buffer("scores", 4 * 2 * capacity, 3, 3),
-        Buffer("projected", 4 * 4 * dim, 2, 4),
-        Buffer("wide", 4 * 2 * wide, 4, 4),
-        Buffer("pair", 4 * padded(inputs), 0 if words else 2, 6),
-        Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
-        Buffer("hidden", 4 * 2 * hidden, 6, 6),
-    ]
-
-
 def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> None:
     """Refuse what the target cannot hold, before anything is compiled."""
     target = request.target
-    weights, floats, tables = (np.asarray(len(part)) for part in arrays.joined())
+    sizes = {name: blob.nbytes for name, blob in arrays.blobs().items()}
+    tables = sizes.pop("tables")
     if target.flash_bytes is not None and flash + CODE_BYTES > target.flash_bytes:
         raise ExportError(
-            f"the model needs {flash + CODE_BYTES} bytes of flash (tables {tables}, weights {weights + 4 * floats}, code about {CODE_BYTES}), "
+            f"the model needs {flash + CODE_BYTES} bytes of flash (tables {tables}, weights {sum(sizes.values())}, code about {CODE_BYTES}), "
             f"{target.name} has {target.flash_bytes}: {flash + CODE_BYTES - target.flash_bytes} too many; use a smaller `table` or `vocab`"
         )
     need = plan.bytes + STACK_BYTES
@@ -180,9 +159,9 @@ def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> N
         )
 
 
-def _copy_headers(folder: Path) -> None:
+def _copy_headers(folder: Path, rooms: tuple[str, ...]) -> None:
     """The kernels travel with the model."""
-    for room in ("micro", "kernels"):
+    for room in rooms:
         (folder / room).mkdir()
         for header in sorted((find_sources() / "runtimes" / room).glob("*.h")):
             shutil.copyfile(header, folder / room / header.name)

@@ -32,6 +32,7 @@ class Target:
     :param flash_bytes: what the bundle's model and tokenizer may occupy, or None.
     :param ram_bytes: what the device has to run in, or None.
     :param page_bytes: alignment that the platform's loader wants of native libraries, or None.
+    :param packing: how the C runtime's weights lie: ``panels`` for application processors, ``pairs`` for microcontrollers.
     :param kit: folder under ``export/`` whose integration code the bundle carries, or None.
     """
 
@@ -47,6 +48,7 @@ class Target:
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     page_bytes: int | None = None
+    packing: str = "panels"
     kit: str | None = None
 
 

@@ -19,7 +19,8 @@ import edgeemb
 from edgeemb.errors import ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.source import interleave
+from edgeemb.exporters.c.packing import quantize
+from edgeemb.exporters.c.pairs import interleave
 from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.support import sample_tokens
@@ -315,8 +316,8 @@ def test_shares_the_memory_of_buffers_that_never_meet() -> None:
 def test_interleaves_two_outputs_block_by_block() -> None:
     weight = np.zeros((3, 20), np.float32)
     weight[0], weight[1], weight[2] = 1, -1, 0.5
-    codes, scale = interleave(weight)
-    blocks = codes.reshape(2, 2, 2, 16)
+    codes, scale = quantize(weight)
+    blocks = interleave(codes).reshape(2, 2, 2, 16)
     assert blocks[0, 0].tolist() == [[127] * 16, [-127] * 16]
     assert blocks[0, 1, 0].tolist() == [127] * 4 + [0] * 12
     assert not blocks[1, :, 1].any()

@@ -12,6 +12,7 @@ import pytest
 
 import edgeemb
 from edgeemb.exporters.c import weights as c_weights
+from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.source import Arrays
 from edgeemb.exporters.kits import FOLDER
 from edgeemb.exporters.kits.ios import PACKAGE, module_name
@@ -76,9 +77,10 @@ def test_weights_that_are_included_have_the_names_of_both_object_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(c_weights, "MAX_TEXT_BYTES", 0)
-    arrays = Arrays("tiny")
+    arrays = Arrays("tiny", PANELS)
     arrays.add_weights(np.ones(4, np.int8))
     arrays.add_floats(np.ones(4, np.float32))
+    arrays.add_sums(np.ones(4, np.int32))
     arrays.add_table(b"12345678")
     c_weights.write_weights(arrays, tmp_path)
     names = []
@@ -91,8 +93,8 @@ def test_weights_that_are_included_have_the_names_of_both_object_formats(
         assert b"12345678" in content
         names.append(set(re.findall(rb"\0(_?tiny_\w+)", content)))
     apple, other = names
-    assert apple == {b"_tiny_weights", b"_tiny_floats", b"_tiny_tables"}
-    assert other >= {b"tiny_weights", b"tiny_floats", b"tiny_tables"}
+    assert apple == {b"_tiny_weights", b"_tiny_floats", b"_tiny_sums", b"_tiny_tables"}
+    assert other >= {b"tiny_weights", b"tiny_floats", b"tiny_sums", b"tiny_tables"}
 
 
 def test_the_package_names_what_is_there(bundle: Path) -> None:

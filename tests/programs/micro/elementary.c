@@ -4,10 +4,11 @@
 
 void each_exp(const float *x, float *y, size_t count);
 void each_inverse_root(const float *x, float *y, size_t count);
-void each_erf(const float *x, float *y, size_t count);
 void each_tanh(const float *x, float *y, size_t count);
 void each_gelu(const float *x, float *y, size_t count);
 void softmax(float *x, uint32_t count);
+void steps(
+    const float *rows, uint32_t count, uint32_t width, const int8_t *columns, uint32_t *pair, int32_t *sums, float *scales, int32_t *zeros);
 void dot(const float *rows, uint32_t count, uint32_t width, const int8_t *columns, int wide, uint32_t *pair, int32_t *sums, float *scales);
 
 #define EACH(name, function)                                                                                                               \
@@ -22,7 +23,6 @@ void dot(const float *rows, uint32_t count, uint32_t width, const int8_t *column
 
 EACH(each_exp, eem_exp)
 EACH(each_inverse_root, eem_inverse_root)
-EACH(each_erf, eem_erf)
 EACH(each_tanh, eem_tanh)
 EACH(each_gelu, eem_gelu)
 
@@ -36,4 +36,18 @@ void dot(const float *rows, uint32_t count, uint32_t width, const int8_t *column
     scales[0] = eem_quantize(pair, width, 0, rows, count, wide);
     scales[1] = eem_quantize(pair, width, 1, rows + count, count, wide);
     eem_dot(pair, width, columns, columns + width, EEM_BLOCK, wide, sums);
+}
+
+void steps(
+    const float *rows, uint32_t count, uint32_t width, const int8_t *columns, uint32_t *pair, int32_t *sums, float *scales, int32_t *zeros)
+{
+    uint32_t row;
+
+    for (row = 0; row < 2; ++row) {
+        const eem_grid grid = eem_quantize_steps(pair, width, row, rows + row * count, count);
+
+        scales[row] = grid.scale;
+        zeros[row] = grid.zero;
+    }
+    eem_dot(pair, width, columns, columns + width, EEM_BLOCK, 0, sums);
 }

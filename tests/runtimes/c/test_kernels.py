@@ -63,13 +63,11 @@ def test_inverse_root_is_within_three_tenths_of_a_millionth(kernels: ctypes.CDLL
     assert np.abs(each(kernels, "each_inverse_root", x) * np.sqrt(x.astype(np.float64)) - 1).max() < 3e-7
 
 
-def test_error_function_tanh_and_gelu_are_near_the_exact_ones(kernels: ctypes.CDLL) -> None:
+def test_tanh_and_gelu_are_near_the_exact_ones(kernels: ctypes.CDLL) -> None:
     x = np.linspace(-12, 12, 20_001).astype(np.float32)
-    exact = np.array([math.erf(value) for value in x.tolist()])
-    assert np.abs(each(kernels, "each_erf", x) - exact).max() < 5e-7
     assert np.abs(each(kernels, "each_tanh", x) - np.tanh(x.astype(np.float64))).max() < 3e-7
     gelu = 0.5 * x * (1 + np.array([math.erf(value / math.sqrt(2)) for value in x.tolist()]))
-    assert np.abs(each(kernels, "each_gelu", x) - gelu).max() < 2e-6
+    assert np.abs(each(kernels, "each_gelu", x) - gelu).max() < 8e-5
 
 
 def test_softmax_sums_to_one_whatever_the_scores(kernels: ctypes.CDLL) -> None:
@@ -100,6 +98,32 @@ def test_dot_product_of_quantised_rows_is_exact(kernels: Any, seed: int, count: 
     assert np.abs(codes).max() <= limit
     assert sums.reshape(2, 2).tolist() == (codes @ columns[:, :count].astype(np.int64).T).tolist()
     assert np.allclose(scales, largest / limit, rtol=1e-6)
+
+
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 200), shift=st.floats(-9, 9))
+@settings(max_examples=60, deadline=None)
+def test_rows_of_a_layer_are_quantised_from_their_smallest_to_their_largest_value(
+    kernels: Any, seed: int, count: int, shift: float
+) -> None:
+    random = np.random.default_rng(seed)
+    width = -(-count // 16) * 16
+    rows = (random.standard_normal((2, count)) + shift).astype(np.float32)
+    columns = np.zeros((2, width), np.int8)
+    columns[:, :count] = random.integers(-127, 128, (2, count))
+    pair, sums = np.zeros(width, np.uint32), np.zeros(4, np.int32)
+    scales, zeros = np.zeros(2, np.float32), np.zeros(2, np.int32)
+    kernels.steps(
+        rows.ctypes.data_as(ctypes.c_void_p), ctypes.c_uint32(count), ctypes.c_uint32(width),
+        columns.ctypes.data_as(ctypes.c_void_p), pair.ctypes.data_as(ctypes.c_void_p),
+        sums.ctypes.data_as(ctypes.c_void_p), scales.ctypes.data_as(ctypes.c_void_p), zeros.ctypes.data_as(ctypes.c_void_p),
+    )  # fmt: skip
+    low, high = np.minimum(rows.min(axis=1), 0), np.maximum(rows.max(axis=1), 0)
+    factor = np.float32(255) / (high - low)
+    codes = np.minimum(np.rint(rows * factor[:, None]) - np.rint(low * factor)[:, None], 255).astype(np.int64)
+    assert codes.min() >= 0
+    assert zeros.tolist() == (-np.rint(low * factor)).astype(int).tolist()
+    assert sums.reshape(2, 2).tolist() == (codes @ columns[:, :count].astype(np.int64).T).tolist()
+    assert np.abs((codes - zeros[:, None]) * scales[:, None] - rows).max() <= scales.max() * 1.01
 
 
 def test_a_row_of_zeros_has_the_scale_zero(kernels: ctypes.CDLL) -> None:

@@ -1,0 +1,126 @@
+"""Weights in pairs of outputs: the packing of microcontrollers, run by `runtimes/micro/encoder.h` two rows at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.exporters.c.arena import Buffer
+from edgeemb.exporters.c.encoder import Encoder, Words
+from edgeemb.exporters.c.packing import (
+    BLOCK,
+    Packing,
+    padded,
+    widest_hidden,
+    widest_input,
+    widest_mlp,
+)
+
+_PLACES = """\
+    memory.rows = (float *)(void *)(base + @at_rows@);
+    memory.keys = (int8_t *)(base + @at_keys@);
+    memory.values = (int8_t *)(base + @at_values@);
+    memory.key_scales = (float *)(void *)(base + @at_key_scales@);
+    memory.value_scales = (float *)(void *)(base + @at_value_scales@);
+    memory.scores = (float *)(void *)(base + @at_scores@);
+    memory.projected = (float *)(void *)(base + @at_projected@);
+    memory.wide = (float *)(void *)(base + @at_wide@);
+    memory.pair = (uint32_t *)(void *)(base + @at_pair@);"""
+
+
+def interleave(codes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Two outputs side by side, block by block.
+
+    :param codes: int8[outputs, inputs].
+    :return: int8[ceil(outputs / 2) * 2 * padded(inputs)].
+    """
+    outputs, inputs = codes.shape
+    wide = np.zeros((outputs + outputs % 2, padded(inputs)), np.int8)
+    wide[:outputs, :inputs] = codes
+    blocks = wide.reshape(len(wide) // 2, 2, wide.shape[1] // BLOCK, BLOCK)
+    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1)
+
+
+def buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
+    """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 keys and values, 3 attention, 4 MLP, 5 pooling, 6 head.
+
+    :param encoder: the model.
+    :param tokens: of the longest text.
+    :param scratch: floats that lookups take.
+    """
+    dim, heads, capacity = encoder.dim, encoder.heads, padded(tokens)
+    inputs = max(widest_input(encoder), capacity)
+    words = isinstance(encoder.word, Words)
+    token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
+    return [
+        Buffer("ids", token_bytes * tokens, 0, 0),
+        Buffer("rows", 4 * tokens * dim, 0, 5),
+        Buffer("scratch", 4 * scratch, 0, 1),
+        Buffer("other", 4 * dim, 1, 1),
+        Buffer("keys", heads * capacity * padded(dim // heads), 2, 3),
+        Buffer("values", dim * capacity, 2, 3),
+        Buffer("key_scales", 4 * heads * capacity, 2, 3),
+        Buffer("value_scales", 4 * heads * capacity, 2, 3),
+        Buffer("scores", 4 * 2 * capacity, 3, 3),
+        Buffer("projected", 4 * 4 * dim, 2, 4),
+        Buffer("wide", 4 * 2 * widest_mlp(encoder), 4, 4),
+        Buffer("pair", 4 * padded(inputs), 0 if words else 2, 6),
+        Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
+        Buffer("hidden", 4 * 2 * widest_hidden(encoder), 6, 6),
+    ]
+
+
+def pieces(encoder: Encoder) -> dict[str, str]:
+    """The parts of `model.c` that depend on the packing.
+
+    :param encoder: the model.
+    """
+    return {
+        "room": "micro",
+        "memory": "eem_memory",
+        "stride": str(encoder.dim),
+        "pad": "        eem_norm_run(&embedding_norm, row);\n",
+        "norm_rows": "",
+        "places": _PLACES,
+        "begin": "",
+        "attention": "eem_attention_run(&layers[layer], &shape, &memory, tokens);",
+        "mlp": "eem_mlp_run(&layers[layer], &shape, &memory, tokens);",
+        "result": _result(encoder),
+    }
+
+
+def _result(encoder: Encoder) -> str:
+    """Statements from the rows to the output."""
+    head = encoder.head
+    first = "pooled" if head else "output"
+    lines = [
+        f"eem_pool({mode}, memory.rows, STRIDE, tokens, DIM, {first} + {at} * DIM);"
+        for at, mode in enumerate(encoder.pooling)
+    ]
+    source = first
+    for number, dense in enumerate(head):
+        to = "output" if number == len(head) - 1 else f"hidden + {number % 2} * {widest_hidden(encoder)}"
+        lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
+        if dense.activation != "EEM_IDENTITY":
+            lines.append(f"eem_activate({dense.activation}, {to}, {len(dense.linear.bias)});")
+        source = to
+    if encoder.unit:
+        lines.append(f"eem_unit(output, {encoder.outputs});")
+    declared = []
+    if head:
+        declared.append("float *pooled = (float *)(void *)(base + @at_pooled@);")
+    if len(head) > 1:
+        declared.append("float *hidden = (float *)(void *)(base + @at_hidden@);")
+    return "\n".join(f"    {line}".rstrip() for line in [*declared, "", *lines])
+
+
+PAIRS = Packing(
+    name="pairs",
+    rooms=("micro", "kernels"),
+    memory="eem_memory",
+    project="eem_linear_run(&projection, scratch, NULL, row, NULL, memory->pair);",
+    lanes=1,
+    pack=interleave,
+    buffers=buffers,
+    pieces=pieces,
+)

@@ -1,0 +1,150 @@
+"""Weights in panels of 32 outputs: the packing of application processors, run by `runtimes/panels/encoder.h` a block of rows at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.exporters.c.arena import Buffer
+from edgeemb.exporters.c.encoder import Encoder, Words
+from edgeemb.exporters.c.packing import (
+    BLOCK,
+    Packing,
+    padded,
+    widest_hidden,
+    widest_input,
+    widest_mlp,
+)
+
+#: `EEP_COLUMNS`, `EEP_ROWS` and `EEP_BLOCK` of `runtimes/panels/panels.h`.
+COLUMNS, ROWS, ROW_BLOCK = 32, 8, 32
+
+#: Bytes behind a buffer of floats that a vector may read beyond the last head.
+_SLACK = 64
+
+_PLACES = """\
+    memory.rows = (float *)(void *)(base + @at_rows@);
+    memory.queries = (float *)(void *)(base + @at_queries@);
+    memory.wide = (float *)(void *)(base + @at_wide@);
+    memory.codes.codes = base + @at_codes@;
+    memory.codes.scale = (float *)(void *)(base + @at_code_scales@);
+    memory.codes.zero = (int32_t *)(void *)(base + @at_code_zeros@);
+    memory.keys = (int8_t *)(base + @at_keys@);
+    memory.values = (int16_t *)(void *)(base + @at_values@);
+    memory.key_scales = (float *)(void *)(base + @at_key_scales@);
+    memory.value_scales = (float *)(void *)(base + @at_value_scales@);
+    memory.key_sums = (int32_t *)(void *)(base + @at_key_sums@);
+    memory.scores = (float *)(void *)(base + @at_scores@);
+    memory.shares = (int16_t *)(void *)(base + @at_shares@);
+    memory.factors = (float *)(void *)(base + @at_factors@);"""
+
+
+def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Four inputs of each output of a panel side by side, panel after panel.
+
+    :param codes: int8[outputs, inputs].
+    :return: int8[padded(outputs) * padded(inputs)].
+    """
+    outputs, inputs = codes.shape
+    wide = np.zeros((padded(outputs), padded(inputs)), np.int8)
+    wide[:outputs, :inputs] = codes
+    parts = [wide[at : at + COLUMNS] for at in range(0, len(wide), COLUMNS)]
+    return np.concatenate([part.reshape(len(part), -1, 4).transpose(1, 0, 2).reshape(-1) for part in parts])
+
+
+def buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
+    """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 attention, 3 MLP, 4 pooling, 5 head.
+
+    :param encoder: the model.
+    :param tokens: of the longest text.
+    :param scratch: floats that lookups take.
+    """
+    heads, capacity = encoder.heads, padded(tokens)
+    stride, head = padded(encoder.dim), padded(encoder.dim // encoder.heads)
+    token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
+    wide = max(padded(widest_mlp(encoder)), 2 * stride)
+    codes = max(ROW_BLOCK * padded(widest_input(encoder)), heads * ROWS * head)
+    hidden = max(padded(widest_hidden(encoder)), padded(encoder.outputs))
+    return [
+        Buffer("ids", token_bytes * tokens, 0, 0),
+        Buffer("rows", 4 * capacity * stride + _SLACK, 0, 4),
+        Buffer("queries", 4 * capacity * stride + _SLACK, 2, 3),
+        Buffer("wide", 4 * ROW_BLOCK * wide + _SLACK, 2, 3),
+        Buffer("codes", codes, 0, 5),
+        Buffer("code_scales", 4 * ROW_BLOCK, 0, 5),
+        Buffer("code_zeros", 4 * ROW_BLOCK, 0, 5),
+        Buffer("scratch", 4 * padded(scratch), 0, 1),
+        Buffer("other", 4 * encoder.dim, 1, 1),
+        Buffer("keys", heads * capacity * head, 1, 3),
+        Buffer("values", 2 * heads * capacity * head, 1, 3),
+        Buffer("key_scales", 4 * heads * capacity, 1, 3),
+        Buffer("value_scales", 4 * heads * capacity, 1, 3),
+        Buffer("key_sums", 4 * heads * capacity, 1, 3),
+        Buffer("scores", 4 * ROWS * capacity, 2, 2),
+        Buffer("shares", 2 * ROWS * capacity, 2, 2),
+        Buffer("factors", 4 * (2 + ROWS) * padded(heads), 2, 2),
+        Buffer("pooled", 4 * padded(encoder.dim * len(encoder.pooling)), 4, 5),
+        Buffer("hidden", 4 * 2 * hidden if encoder.head else 0, 5, 5),
+    ]
+
+
+def pieces(encoder: Encoder) -> dict[str, str]:
+    """The parts of `model.c` that depend on the packing.
+
+    :param encoder: the model.
+    """
+    pad = padded(encoder.dim) - encoder.dim
+    return {
+        "room": "panels",
+        "memory": "eep_memory",
+        "stride": str(padded(encoder.dim)),
+        "pad": "        memset(row + DIM, 0, (STRIDE - DIM) * sizeof *row);\n" if pad else "",
+        "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);",
+        "places": _PLACES,
+        "begin": "    eep_begin(&shape, &memory, tokens);\n",
+        "attention": "eep_attention_run(eep_best(), &layers[layer], &shape, &memory, tokens);",
+        "mlp": "eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, tokens);",
+        "result": _result(encoder),
+    }
+
+
+def _result(encoder: Encoder) -> str:
+    """Statements from the rows to the output."""
+    first = "pooled" if encoder.head else "output"
+    lines = [
+        f"eem_pool({mode}, memory.rows, STRIDE, tokens, DIM, {first} + {at} * DIM);"
+        for at, mode in enumerate(encoder.pooling)
+    ]
+    declared = []
+    if encoder.head:
+        pooled, hidden = encoder.dim * len(encoder.pooling), padded(widest_hidden(encoder))
+        hidden = max(hidden, padded(encoder.outputs))
+        declared = [
+            "float *pooled = (float *)(void *)(base + @at_pooled@);",
+            "float *hidden = (float *)(void *)(base + @at_hidden@);",
+        ]
+        if padded(pooled) != pooled:
+            lines.append(f"memset(pooled + {pooled}, 0, {padded(pooled) - pooled} * sizeof *pooled);")
+        source = first
+        for number, dense in enumerate(encoder.head):
+            to = f"hidden + {number % 2} * {hidden}"
+            lines.append(
+                f"eep_linear_run(eep_best(), &head[{number}], &memory, {source}, {dense.activation}, {to});"
+            )
+            source = to
+        lines.append(f"memcpy(output, {source}, {encoder.outputs} * sizeof *output);")
+    if encoder.unit:
+        lines.append(f"eem_unit(output, {encoder.outputs});")
+    return "\n".join(f"    {line}".rstrip() for line in [*declared, "", *lines])
+
+
+PANELS = Packing(
+    name="panels",
+    rooms=("panels", "micro", "kernels"),
+    memory="eep_memory",
+    project="eep_linear_run(eep_best(), &projection, memory, scratch, EEM_IDENTITY, row);",
+    lanes=BLOCK,
+    pack=panels,
+    buffers=buffers,
+    pieces=pieces,
+)

@@ -1,0 +1,386 @@
+/* The functions of panels.h, written once and compiled for each instruction set: a variant's header defines EEP(name), EEP_TARGET, the
+ * vectors EEP_FLOATS and EEP_INTS of 16 lanes with their operations, and the two products, and includes this file. No include guard. */
+
+#define EEP_FN EEP_TARGET EEM_FUNCTION
+#if !defined(EEP_IN)
+#define EEP_IN EEP_TARGET EEM_INLINE
+#endif
+
+EEP_IN EEP_FLOATS EEP(exp)(EEP_FLOATS x)
+{
+    const EEP_FLOATS whole = EEP(add)(EEP(mul)(x, EEP(set)(1.44269504f)), EEP(set)(EEM_ROUNDER));
+    const EEP_FLOATS power = EEP(sub)(whole, EEP(set)(EEM_ROUNDER));
+    EEP_FLOATS rest, value = EEP(set)(1.3888889e-3f);
+
+    rest = EEP(sub)(x, EEP(mul)(power, EEP(set)(0.693359375f)));
+    rest = EEP(add)(rest, EEP(mul)(power, EEP(set)(2.12194440e-4f)));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(8.3333333e-3f));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(4.1666667e-2f));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(1.6666667e-1f));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(0.5f));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(1.0f));
+    value = EEP(add)(EEP(mul)(value, rest), EEP(set)(1.0f));
+    return EEP(zero_below)(x, -87.0f, EEP(scale)(value, whole));
+}
+
+EEP_IN EEP_FLOATS EEP(tanh)(EEP_FLOATS x)
+{
+    const EEP_FLOATS one = EEP(set)(1.0f), e = EEP(exp)(EEP(mul)(EEP(set)(-2.0f), EEP(abs)(x)));
+    const EEP_FLOATS value = EEP(div)(EEP(sub)(one, e), EEP(add)(one, e));
+
+    return EEP(signed_as)(value, x);
+}
+
+EEP_IN EEP_FLOATS EEP(gelu)(EEP_FLOATS x)
+{
+    const EEP_FLOATS u = EEP(min)(EEP(mul)(x, x), EEP(set)(EEM_GELU_END));
+    EEP_FLOATS value = EEP(set)(EEM_GELU_7);
+
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_6));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_5));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_4));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_3));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_2));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_1));
+    value = EEP(add)(EEP(mul)(value, u), EEP(set)(EEM_GELU_0));
+    value = EEP(mul)(value, x);
+    value = EEP(max)(EEP(min)(value, EEP(set)(1.0f)), EEP(set)(-1.0f));
+    return EEP(mul)(EEP(mul)(EEP(set)(0.5f), x), EEP(add)(EEP(set)(1.0f), value));
+}
+
+EEP_IN EEP_FLOATS EEP(activate)(eem_activation kind, EEP_FLOATS x)
+{
+    const EEP_FLOATS half = EEP(set)(0.5f);
+
+    switch (kind) {
+    case EEM_IDENTITY: break;
+    case EEM_RELU: return EEP(max)(x, EEP(set)(0.0f));
+    case EEM_GELU: return EEP(gelu)(x);
+    case EEM_GELU_TANH: {
+        const EEP_FLOATS cube = EEP(mul)(EEP(mul)(EEP(mul)(EEP(set)(0.044715f), x), x), x);
+        const EEP_FLOATS inner = EEP(tanh)(EEP(mul)(EEP(set)(0.79788456f), EEP(add)(x, cube)));
+
+        return EEP(mul)(EEP(mul)(half, x), EEP(add)(EEP(set)(1.0f), inner));
+    }
+    case EEM_TANH: return EEP(tanh)(x);
+    case EEM_SIGMOID: return EEP(add)(half, EEP(mul)(half, EEP(tanh)(EEP(mul)(half, x))));
+    }
+    return x;
+}
+
+/* Elements of a row that are left at `at`, at most the lanes of a vector. */
+EEM_INLINE uint32_t EEP(left)(uint32_t size, uint32_t at)
+{
+    return size - at < EEP_LANES ? size - at : EEP_LANES;
+}
+
+EEP_FN void EEP(quantize)(const float *rows, uint32_t stride, uint32_t count, uint32_t inputs, const eep_codes *codes)
+{
+    const uint32_t width = EEM_PADDED(inputs);
+    uint32_t row, at;
+
+    for (row = 0; row < count; ++row, rows += stride) {
+        EEP_FLOATS low = EEP(set)(0.0f), high = EEP(set)(0.0f), spread;
+        EEP_INTS zero;
+        uint8_t *to = codes->codes + (size_t)row * width;
+        float least, largest, factor;
+
+        for (at = 0; at < width; at += EEP_LANES) {
+            const EEP_FLOATS x = EEP(load)(rows + at);
+
+            low = EEP(min)(x, low);
+            high = EEP(max)(x, high);
+        }
+        least = -EEP(largest)(EEP(sub)(EEP(set)(0.0f), low));
+        largest = EEP(largest)(high);
+        factor = largest - least > 1e-30f ? EEM_STEPS / (largest - least) : 0.0f;
+        codes->scale[row] = factor != 0.0f ? (largest - least) / EEM_STEPS : 0.0f;
+        codes->zero[row] = -eem_round(least * factor);
+        spread = EEP(set)(factor);
+        zero = EEP(set_int)(codes->zero[row]);
+        for (at = 0; at < width; at += EEP_LANES) {
+            EEP(store_codes)(to + at, EEP(add_int)(EEP(round)(EEP(mul)(EEP(load)(rows + at), spread)), zero));
+        }
+        codes->zero[row] -= EEP_OFFSET;
+    }
+}
+
+EEP_IN void EEP(linear_as)(
+    const eem_linear *layer, const eep_codes *codes, uint32_t count, const eem_activation activation, float *output, uint32_t stride)
+{
+    const uint32_t width = EEM_PADDED(layer->inputs);
+    const int8_t *weight = layer->weight;
+    int32_t sums[EEP_ROWS * EEP_COLUMNS];
+    uint32_t at, columns, from, row, column;
+
+    for (at = 0; at < layer->outputs; at += columns, weight += (size_t)columns * width) {
+        columns = eep_columns(layer->outputs, at);
+        for (from = 0; from < count; from += EEP_ROWS) {
+            const uint32_t rows = count - from < EEP_ROWS ? count - from : EEP_ROWS;
+
+            EEP(product)(weight, columns, width, codes->codes + (size_t)from * width, rows, sums);
+            for (row = 0; row < rows; ++row) {
+                const EEP_INTS zero = EEP(set_int)(codes->zero[from + row]);
+                const EEP_FLOATS scale = EEP(set)(codes->scale[from + row]);
+                float *to = output + (size_t)(from + row) * stride + at;
+
+                for (column = 0; column < columns; column += EEP_LANES) {
+                    const EEP_INTS sum = EEP(load_int)(sums + row * EEP_COLUMNS + column);
+                    const EEP_INTS shift = EEP(mul_int)(zero, EEP(load_int)(layer->sums + at + column));
+                    EEP_FLOATS value = EEP(from_int)(EEP(sub_int)(sum, shift));
+
+                    value = EEP(mul)(value, EEP(mul)(scale, EEP(load)(layer->scale + at + column)));
+                    value = EEP(activate)(activation, EEP(add)(value, EEP(load)(layer->bias + at + column)));
+                    if (activation == EEM_SIGMOID) {
+                        value = EEP(first)(value, EEP(left)(layer->outputs, at + column));
+                    }
+                    EEP(store)(to + column, value);
+                }
+            }
+        }
+    }
+}
+
+EEP_FN void EEP(linear)(
+    const eem_linear *layer, const eep_codes *codes, uint32_t count, eem_activation activation, float *output, uint32_t stride)
+{
+    switch (activation) {
+    case EEM_IDENTITY: EEP(linear_as)(layer, codes, count, EEM_IDENTITY, output, stride); break;
+    case EEM_RELU: EEP(linear_as)(layer, codes, count, EEM_RELU, output, stride); break;
+    case EEM_GELU: EEP(linear_as)(layer, codes, count, EEM_GELU, output, stride); break;
+    case EEM_GELU_TANH: EEP(linear_as)(layer, codes, count, EEM_GELU_TANH, output, stride); break;
+    case EEM_TANH: EEP(linear_as)(layer, codes, count, EEM_TANH, output, stride); break;
+    case EEM_SIGMOID: EEP(linear_as)(layer, codes, count, EEM_SIGMOID, output, stride); break;
+    }
+}
+
+/* For each head of a row: EEM_NARROW / the largest magnitude, or 0; and its scale times `by`, at scales[head * step]. */
+EEP_FN void EEP(measure_heads)(const eem_shape *shape, const float *row, float by, float *factors, float *scales, uint32_t step)
+{
+    const uint32_t heads = EEM_PADDED(shape->heads);
+    float *largest = factors + heads;
+    uint32_t head, at;
+
+    for (head = 0; head < shape->heads; ++head, row += shape->head) {
+        EEP_FLOATS most = EEP(set)(0.0f);
+
+        for (at = 0; at < shape->head; at += EEP_LANES) {
+            most = EEP(max)(EEP(abs)(EEP(first)(EEP(load)(row + at), EEP(left)(shape->head, at))), most);
+        }
+        largest[head] = EEP(largest)(most);
+    }
+    for (; head < heads; ++head) {
+        largest[head] = 0.0f;
+    }
+    for (head = 0; head < heads; head += EEP_LANES) {
+        const EEP_FLOATS most = EEP(load)(largest + head), limit = EEP(set)(EEM_NARROW);
+
+        EEP(store)(factors + head, EEP(zero_below)(most, 1e-30f, EEP(div)(limit, most)));
+        EEP(store)(largest + head, EEP(zero_below)(most, 1e-30f, EEP(div)(most, limit)));
+    }
+    for (head = 0; head < shape->heads; ++head) {
+        scales[head * step] = largest[head] * by;
+    }
+}
+
+EEP_FN void EEP(keep)(
+    const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
+    const float *values)
+{
+    const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), capacity = shape->capacity;
+    uint32_t token, head, at, lane;
+    int32_t codes[EEP_LANES];
+
+    for (token = first; token < first + count; ++token, keys += stride, values += stride) {
+        const uint32_t panel = token / EEP_COLUMNS * EEP_COLUMNS, columns = eep_columns(tokens, panel);
+
+        EEP(measure_heads)(shape, keys, 1.0f, memory->factors, memory->key_scales + token, capacity);
+        for (head = 0; head < shape->heads; ++head) {
+            const EEP_FLOATS factor = EEP(set)(memory->factors[head]);
+            int8_t *to = memory->keys + ((size_t)head * capacity + panel) * width + (token - panel) * 4;
+            EEP_INTS total = EEP(set_int)(0);
+
+            for (at = 0; at < width; at += EEP_LANES) {
+                const EEP_FLOATS x = EEP(first)(EEP(load)(keys + head * shape->head + at), EEP(left)(shape->head, at));
+                const EEP_INTS rounded = EEP(round)(EEP(mul)(x, factor));
+                int8_t narrow[EEP_LANES];
+
+                total = EEP(add_int)(total, rounded);
+                EEP(store_narrow)(narrow, rounded);
+                for (lane = 0; lane < EEP_LANES; lane += 4) {
+                    memcpy(to + (size_t)(at + lane) * columns, narrow + lane, 4);
+                }
+            }
+            EEP(store_int)(codes, total);
+            for (lane = 1; lane < EEP_LANES; ++lane) {
+                codes[0] += codes[lane];
+            }
+            memory->key_sums[head * capacity + token] = codes[0];
+        }
+        EEP(measure_heads)(shape, values, 1.0f, memory->factors, memory->value_scales + token, capacity);
+        for (head = 0; head < shape->heads; ++head) {
+            const EEP_FLOATS factor = EEP(set)(memory->factors[head]);
+            int16_t *to = memory->values + ((size_t)head * capacity + token / 2 * 2) * width + token % 2;
+
+            for (at = 0; at < width; at += EEP_LANES) {
+                const EEP_FLOATS x = EEP(first)(EEP(load)(values + head * shape->head + at), EEP(left)(shape->head, at));
+
+                EEP(store_int)(codes, EEP(round)(EEP(mul)(x, factor)));
+                for (lane = 0; lane < EEP_LANES; ++lane) {
+                    to[2 * (at + lane)] = (int16_t)codes[lane];
+                }
+            }
+        }
+    }
+}
+
+/* Scores [tokens] to probabilities times the scales of the values, in 12 bits; returns their scale. */
+EEP_IN float EEP(share)(float *scores, uint32_t tokens, const float *value_scales, int16_t *shares)
+{
+    EEP_FLOATS most = EEP(load)(scores), sum = EEP(set)(0.0f), factor;
+    float largest;
+    uint32_t at;
+
+    for (at = EEP_LANES; at < tokens; at += EEP_LANES) {
+        most = EEP(max)(EEP(load)(scores + at), most);
+    }
+    most = EEP(set)(EEP(largest)(most));
+    for (at = 0; at < tokens; at += EEP_LANES) {
+        const EEP_FLOATS value = EEP(exp)(EEP(sub)(EEP(load)(scores + at), most));
+
+        EEP(store)(scores + at, value);
+        sum = EEP(add)(sum, value);
+    }
+    factor = EEP(set)(1.0f / EEP(sum)(sum));
+    most = EEP(set)(0.0f);
+    for (at = 0; at < tokens; at += EEP_LANES) {
+        const EEP_FLOATS value = EEP(mul)(EEP(mul)(EEP(load)(scores + at), factor), EEP(load)(value_scales + at));
+
+        EEP(store)(scores + at, value);
+        most = EEP(max)(value, most);
+    }
+    largest = EEP(largest)(most);
+    factor = EEP(set)(largest > 1e-30f ? EEM_WIDE / largest : 0.0f);
+    for (at = 0; at < tokens; at += EEP_LANES) {
+        EEP(store_wide)(shares + at, EEP(round)(EEP(mul)(EEP(load)(scores + at), factor)));
+    }
+    return largest > 1e-30f ? largest / EEM_WIDE : 0.0f;
+}
+
+EEP_FN void EEP(attend)(
+    const eem_shape *shape, const eep_memory *memory, uint32_t tokens, const float *queries, uint32_t count, float *output)
+{
+    const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), capacity = shape->capacity;
+    const uint32_t heads = EEM_PADDED(shape->heads);
+    const EEP_FLOATS nothing = EEP(set)(-3.0e38f);
+    const EEP_INTS offset = EEP(set_int)(128), shift = EEP(set_int)(128 - EEP_OFFSET);
+    int32_t sums[EEP_ROWS * EEP_COLUMNS];
+    float *factors = memory->factors, *scales = memory->factors + 2 * heads;
+    float share[EEP_ROWS];
+    uint32_t head, row, at, column, columns;
+
+    for (row = 0; row < count; ++row) {
+        EEP(measure_heads)(shape, queries + row * stride, shape->temperature, factors, scales + row * heads, 1);
+        for (head = 0; head < shape->heads; ++head) {
+            const EEP_FLOATS factor = EEP(set)(factors[head]);
+            uint8_t *to = memory->codes.codes + ((size_t)head * EEP_ROWS + row) * width;
+
+            for (at = 0; at < width; at += EEP_LANES) {
+                const float *from = queries + row * stride + head * shape->head + at;
+                const EEP_FLOATS x = EEP(first)(EEP(load)(from), EEP(left)(shape->head, at));
+
+                EEP(store_codes)(to + at, EEP(add_int)(EEP(round)(EEP(mul)(x, factor)), offset));
+            }
+        }
+    }
+    for (head = 0; head < shape->heads; ++head) {
+        const int8_t *keys = memory->keys + (size_t)head * capacity * width;
+        const int16_t *values = memory->values + (size_t)head * capacity * width;
+        const uint8_t *codes = memory->codes.codes + (size_t)head * EEP_ROWS * width;
+        const float *key_scales = memory->key_scales + head * capacity;
+        const int32_t *key_sums = memory->key_sums + head * capacity;
+
+        for (at = 0; at < tokens; at += columns) {
+            columns = eep_columns(tokens, at);
+            EEP(product)(keys + (size_t)at * width, columns, width, codes, count, sums);
+            for (row = 0; row < count; ++row) {
+                const EEP_FLOATS scale = EEP(set)(scales[row * heads + head]);
+
+                for (column = 0; column < columns; column += EEP_LANES) {
+                    const EEP_INTS excess = EEP(mul_int)(shift, EEP(load_int)(key_sums + at + column));
+                    const EEP_INTS sum = EEP(sub_int)(EEP(load_int)(sums + row * EEP_COLUMNS + column), excess);
+                    EEP_FLOATS value = EEP(mul)(EEP(from_int)(sum), EEP(mul)(scale, EEP(load)(key_scales + at + column)));
+
+                    value = EEP(first_or)(value, EEP(left)(tokens, at + column), nothing);
+                    EEP(store)(memory->scores + row * capacity + at + column, value);
+                }
+            }
+        }
+        for (row = 0; row < count; ++row) {
+            share[row] = EEP(share)(
+                memory->scores + row * capacity, tokens, memory->value_scales + head * capacity, memory->shares + row * capacity);
+        }
+        for (at = 0; at < width; at += columns) {
+            columns = eep_columns(width, at);
+            EEP(mix)(values + 2 * at, columns, 2 * width, (tokens + 1) / 2, memory->shares, capacity, count, sums);
+            for (row = 0; row < count; ++row) {
+                const EEP_FLOATS scale = EEP(set)(share[row]);
+
+                for (column = 0; column < columns && at + column < shape->head; column += EEP_LANES) {
+                    const uint32_t left = EEP(left)(shape->head, at + column);
+                    float *to = output + row * stride + head * shape->head + at + column, lanes[EEP_LANES];
+
+                    EEP(store)(
+                        left == EEP_LANES ? to : lanes, EEP(mul)(EEP(from_int)(EEP(load_int)(sums + row * EEP_COLUMNS + column)), scale));
+                    if (left != EEP_LANES) {
+                        memcpy(to, lanes, left * sizeof *lanes);
+                    }
+                }
+            }
+        }
+    }
+    for (row = 0; row < count; ++row) {
+        memset(output + row * stride + shape->dim, 0, (stride - shape->dim) * sizeof *output);
+    }
+}
+
+EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count)
+{
+    const float size = (float)norm->size;
+    uint32_t row, at;
+
+    for (row = 0; row < count; ++row, rows += stride) {
+        EEP_FLOATS sum = EEP(set)(0.0f), mean, factor;
+
+        for (at = 0; at < norm->size; at += EEP_LANES) {
+            EEP_FLOATS x = EEP(load)(rows + at);
+
+            if (others != NULL) {
+                x = EEP(add)(x, EEP(load)(others + (size_t)row * stride + at));
+                EEP(store)(rows + at, x);
+            }
+            sum = EEP(add)(sum, x);
+        }
+        mean = EEP(set)(EEP(sum)(sum) / size);
+        sum = EEP(set)(0.0f);
+        for (at = 0; at < norm->size; at += EEP_LANES) {
+            const EEP_FLOATS x = EEP(first)(EEP(sub)(EEP(load)(rows + at), mean), EEP(left)(norm->size, at));
+
+            EEP(store)(rows + at, x);
+            sum = EEP(add)(sum, EEP(mul)(x, x));
+        }
+        factor = EEP(set)(eem_inverse_root(EEP(sum)(sum) / size + norm->epsilon));
+        for (at = 0; at < norm->size; at += EEP_LANES) {
+            const EEP_FLOATS x = EEP(mul)(EEP(mul)(EEP(load)(rows + at), factor), EEP(load)(norm->gain + at));
+
+            EEP(store)(rows + at, EEP(add)(x, EEP(load)(norm->bias + at)));
+        }
+    }
+}
+
+static const eep_kernels EEP(kernels) = {
+    EEP_NAME, EEP(quantize), EEP(linear), EEP(keep), EEP(attend), EEP(norm),
+};
+
+#undef EEP_FN
+#undef EEP_IN

@@ -1,0 +1,119 @@
+/* The C engine on application processors: int8 weights in panels times blocks of quantised rows, and the float arithmetic between.
+ *
+ * CONTENT   quantise, linear, keep, attend and norm, as a table of functions for each instruction set; eep_best() chooses one.
+ *
+ * WEIGHTS   int8 in panels of 32 outputs, the last of 16 where that is enough: int8[panel][padded inputs / 4][columns][4], padded with
+ *           zeros, so that one stream is read from beginning to end. padded inputs: a multiple of 16. Scales, biases and sums are padded
+ *           to a multiple of 16 outputs with zeros. Worked example: output 37 of 64, input 6 of 16: panel 1, byte
+ *           32 * 16 + (6 / 4) * 128 + (37 - 32) * 4 + 6 % 4 = 662.
+ * ROWS      float32 with a stride that is a multiple of 16; elements behind the size of a row are zeros. Quantised rows are
+ * uint8[count][width] on the grid of micro/dot.h: value = (code - zero) * scale. KEYS      int8 panels as of weights, an output for each
+ * token: a buffer for each head. VALUES    int16[head][tokens / 2][padded head][2]: two tokens side by side. BITS      every variant, and
+ * the engine of microcontrollers (micro/encoder.h), give the same: sums of products are int32 and exact for inputs <= 4096, floats are
+ * added in lanes of 16 (micro/layers.h).
+ *
+ * VARIANTS  serial      any processor; the reference
+ *           neon        AArch64: SDOT, 16 products an instruction, where the processor has it; SMULL, 8, elsewhere
+ *           avx2        VPMADDWD: 16 products an instruction
+ *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers
+ * COST      no allocation, no state, no libc but memcpy and memset. */
+#ifndef EEP_PANELS_H
+#define EEP_PANELS_H
+
+#include "../micro/encoder.h"
+
+/* Rows that a tile of products takes, and columns of a panel. */
+#define EEP_ROWS 8u
+#define EEP_COLUMNS 32u
+#define EEP_LANES EEM_LANES
+
+/* Rows that go through the layers together: small enough for the wide rows of a layer to stay in the second cache. */
+#define EEP_BLOCK 32u
+
+/* Quantised rows. */
+typedef struct eep_codes {
+    uint8_t *codes; /* [EEP_BLOCK][width], width as padded for the layer that reads them; for queries [heads][EEP_ROWS][padded head] */
+    float *scale;   /* [EEP_BLOCK] */
+    int32_t *zero;  /* [EEP_BLOCK] */
+} eep_codes;
+
+/* Working memory, all of it in the arena; `stride` is the size of a row, padded, `capacity` the tokens, padded. */
+typedef struct eep_memory {
+    float *rows;         /* [capacity][stride] */
+    float *queries;      /* [capacity][stride] */
+    float *wide;         /* [EEP_BLOCK][elements between up and down, padded, and at least 2 * stride] */
+    eep_codes codes;     /* for the widest input of a linear layer */
+    int8_t *keys;        /* [heads][capacity][padded head] */
+    int16_t *values;     /* [heads][capacity][padded head] */
+    float *key_scales;   /* [heads][capacity] */
+    float *value_scales; /* [heads][capacity] */
+    int32_t *key_sums;   /* [heads][capacity] */
+    float *scores;       /* [EEP_ROWS][capacity] */
+    int16_t *shares;     /* [EEP_ROWS][capacity]: probabilities times the scales of the values, 12 bits */
+    float *factors;      /* [2 + EEP_ROWS][padded heads] */
+} eep_memory;
+
+/* Before a loop of few, constant steps over arrays of vectors: unrolled early, so that they stay in registers. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define EEP_UNROLL _Pragma("GCC unroll 8")
+#else
+#define EEP_UNROLL
+#endif
+
+typedef struct eep_kernels {
+    const char *name;
+    /* Quantise `count` rows of `inputs` elements. */
+    void (*quantize)(const float *rows, uint32_t stride, uint32_t count, uint32_t inputs, const eep_codes *codes);
+    /* output [count][stride] = activation(layer(codes)) */
+    void (*linear)(
+        const eem_linear *layer, const eep_codes *codes, uint32_t count, eem_activation activation, float *output, uint32_t stride);
+    /* Quantise keys and values [count][stride] of the tokens from `first` on; `tokens` is the length of the sequence. */
+    void (*keep)(
+        const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
+        const float *values);
+    /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] over `tokens`. */
+    void (*attend)(const eem_shape *shape, const eep_memory *memory, uint32_t tokens, const float *queries, uint32_t count, float *output);
+    /* rows = norm(rows + others), in place; others may be NULL. */
+    void (*norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count);
+} eep_kernels;
+
+/* Columns of the panel that begins at column `at` of `outputs`. */
+EEM_INLINE uint32_t eep_columns(uint32_t outputs, uint32_t at)
+{
+    const uint32_t left = EEM_PADDED(outputs) - at;
+
+    return left < EEP_COLUMNS ? left : EEP_COLUMNS;
+}
+
+#include "serial.h"
+#if EEB_HAS_X86
+#include "avx2.h"
+#include "avx512.h"
+#endif
+#if EEB_HAS_NEON
+#include "neon.h"
+#endif
+
+/* The fastest variant that may run here; -DEEP_VARIANT=eep_kernels_serial asks for another. */
+EEM_FUNCTION const eep_kernels *eep_best(void)
+{
+#if defined(EEP_VARIANT)
+    return &EEP_VARIANT;
+#else
+#if EEB_HAS_X86
+    if (eeb_cpu_can(EEB_AVX512) && eep_has_vnni()) {
+        return &eep_kernels_avx512;
+    }
+    if (eeb_cpu_can(EEB_AVX2)) {
+        return &eep_kernels_avx2;
+    }
+#endif
+#if EEB_HAS_NEON
+    return &eep_kernels_neon;
+#else
+    return &eep_kernels_serial;
+#endif
+#endif
+}
+
+#endif

@@ -1,0 +1,146 @@
+"""The engine for application processors: every instruction set gives the bits of the engine for microcontrollers, which is plain C."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgeemb
+from edgeemb.exporters.c.panels import panels
+from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
+from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.native.kernels import variants
+from edgeemb.runtimes.c.sources import sources
+from tests.fixtures.models import save_plain, save_sentence
+from tests.fixtures.requirements import requires_program
+from tests.places import TESTS
+
+LENGTHS = ("1", "2", "3", "7", "8", "9", "15", "16", "17", "31", "33", "40")
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+#: Shapes with tails everywhere: heads of 10 elements, 37 between the layers of the MLP; and the usual case, in which nothing is padded.
+SHAPES: dict[str, dict[str, Any]] = {
+    "odd": {
+        "hidden_size": 20,
+        "num_attention_heads": 2,
+        "intermediate_size": 37,
+        "hidden_act": "gelu_new",
+        "initializer_range": 0.3,
+    },
+    "even": {
+        "hidden_size": 96,
+        "num_attention_heads": 3,
+        "intermediate_size": 192,
+        "initializer_range": 0.2,
+    },
+}
+ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
+#: Variants of the table kernels, by the one of the engine that their instructions allow; the last also needs VNNI.
+HERE = {"avx2": "eep_kernels_avx2", "avx512": "eep_kernels_avx512"} if ON_X86 else {}
+
+
+def can_run(variant: str) -> bool:
+    """Whether this processor has the instructions of a variant."""
+    if variant == "avx512" and Path("/proc/cpuinfo").is_file():
+        return "avx512_vnni" in Path("/proc/cpuinfo").read_text("utf-8") and variant in variants()
+    return variant in variants()
+
+
+def export(model: Any, folder: Path, target: str) -> Path:
+    """The sources of a model, without the comparison of a whole export."""
+    folder.mkdir()
+    write(Request(model, {}, "int8", "builtin", (40,), find_target(target)), folder)
+    return folder
+
+
+def bits(folder: Path, program: Path, compiler: list[str], *flags: str, run: tuple[str, ...] = ()) -> str:
+    """What the program prints for every length."""
+    run_compiler(
+        [
+            *compiler,
+            *FLAGS,
+            *flags,
+            "-DPREFIX=tiny",
+            "-DUPPER=TINY",
+            f"-I{folder}",
+            str(TESTS / "programs/panels/run.c"),
+            *map(str, sources(folder)),
+            "-o",
+            str(program),
+        ]
+    )
+    return subprocess.run(
+        [*run, str(program), *LENGTHS], capture_output=True, text=True, check=True, timeout=300
+    ).stdout
+
+
+@pytest.fixture(scope="module", params=sorted(SHAPES))
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Sources in panels, and what the engine for microcontrollers prints."""
+    folder = tmp_path_factory.mktemp(request.param)
+    save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3, **SHAPES[request.param])
+    model = edgeemb.load(str(folder / "tiny"))
+    pairs = export(model, folder / "pairs", "cortex-m7")
+    expected = bits(pairs, folder / "expected", host_compiler())
+    assert all(line.split()[1] == "0" for line in expected.splitlines())
+    return export(model, folder / "panels", "ios"), expected
+
+
+@pytest.mark.parametrize("variant", ["serial", *HERE])
+def test_every_instruction_set_gives_the_bits_of_microcontrollers(
+    variant: str, exported: tuple[Path, str], tmp_path: Path
+) -> None:
+    if not can_run(variant):
+        pytest.skip(f"this processor has no {variant}")
+    folder, expected = exported
+    flag = f"-DEEP_VARIANT={HERE.get(variant, 'eep_kernels_serial')}"
+    assert bits(folder, tmp_path / "program", host_compiler(), *WARNINGS, flag) == expected
+
+
+def test_the_variant_that_is_chosen_stays_within_its_memory(
+    exported: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, expected = exported
+    checks = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    assert bits(folder, tmp_path / "program", host_compiler(), *checks) == expected
+
+
+@requires_program("qemu-aarch64", "qemu-user")
+@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="needs the package ziglang")
+def test_gives_the_same_bits_on_arm_with_and_without_the_dot_product(
+    exported: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, expected = exported
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
+    program = tmp_path / "program"
+    for cpu in ("cortex-a53", "cortex-a76"):
+        run = ("qemu-aarch64", "-cpu", cpu)
+        assert bits(folder, program, compiler, *WARNINGS, run=run) == expected, cpu
+
+
+def test_runs_dense_layers_and_every_pooling_as_microcontrollers_do(tmp_path: Path) -> None:
+    pooling = {"word_embedding_dimension": 16, "pooling_mode": ["cls", "max", "mean", "lasttoken"]}
+    save_sentence(tmp_path / "tiny", pooling=pooling, dense=6)
+    model = edgeemb.load(str(tmp_path / "tiny"))
+    found = [
+        bits(export(model, tmp_path / target, target), tmp_path / f"{target}.out", host_compiler())
+        for target in ("cortex-m7", "ios")
+    ]
+    assert found[0] == found[1]
+
+
+def test_weights_lie_in_panels_of_32_outputs_and_the_last_may_have_16() -> None:
+    codes = np.random.default_rng(0).integers(-127, 128, (37, 10)).astype(np.int8)
+    flat = panels(codes)
+    assert len(flat) == 48 * 16
+    assert flat[20 * 4 + 1 * 128 + 2] == codes[20, 6]
+    assert flat[32 * 16 + 2 * 64 + (36 - 32) * 4 + 1] == codes[36, 9]
+    assert not flat[32 * 16 + 5 * 4 : 32 * 16 + 64].any()
