@@ -187,12 +187,14 @@ EEP_OP void EEP(store_codes)(uint8_t *to, EEP_INTS a)
 
 /* 16 columns by at most EEP_TALL rows, which is a constant; width is a multiple of 16. */
 #define EEP_DOT_STEP(lane)                                                                                                                 \
+    EEP_UNROLL                                                                                                                             \
     for (column = 0; column < 4; ++column) {                                                                                               \
         x[column] = vld1q_s8(panel + 16 * column);                                                                                         \
     }                                                                                                                                      \
     panel += 4 * columns;                                                                                                                  \
-    EEP_UNROLL
+    EEP_UNROLL                                                                                                                             \
     for (row = 0; row < rows; ++row) {                                                                                                     \
+        EEP_UNROLL                                                                                                                         \
         for (column = 0; column < 4; ++column) {                                                                                           \
             total[row][column] = vdotq_laneq_s32(total[row][column], x[column], code[row], lane);                                          \
         }                                                                                                                                  \
