@@ -20,6 +20,8 @@ from edgeemb.native.libraries import find_library
 from edgeemb.native.onnxruntime import RUNTIME_ERRORS
 from edgeemb.tables import Table
 from edgeemb.tables.program import MatMul, walk
+from tests.fixtures.tables import SPECS as SAMPLES
+from tests.fixtures.tables import table_of
 
 ROWS = 40
 SPECS = (
@@ -87,6 +89,18 @@ def test_both_lowerings_give_the_rows_of_the_reference(spec: str, custom: bool) 
             rows = session.run(None, {"ids": ids})[0]
             assert rows.shape == (*shape, 24)
             np.testing.assert_array_equal(rows, table.rows(ids))
+
+
+@pytest.mark.parametrize("custom", [False, True], ids=["builtin", "custom"])
+@pytest.mark.parametrize("spec", SAMPLES)
+def test_writes_every_codec(spec: str, custom: bool) -> None:
+    table = table_of(spec)
+    ids = np.array([0, table.shape[0] - 1, 5, 5, 77])
+    rows = session_of(lookup_model(table), custom=custom).run(None, {"ids": ids})[0]
+    if table.exact:
+        np.testing.assert_array_equal(rows, table.rows(ids))
+    else:
+        np.testing.assert_allclose(rows, table.rows(ids), rtol=1e-5, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)
