@@ -47,7 +47,7 @@ class Ngram:
         """Keep the tokens' bytes, draw the constants and fit the projection.
 
         :param fit: the table and how to fit it.
-        :raises SpecError: if the tokens' bytes are not known, or the form does not suit the table.
+        :raises SpecError: if the tokens' bytes are not known, or the sizes do not suit the table.
         """
         rows, width = fit.weight.shape
         known, dim, proj = self._settled(rows, width, fit.tokens)

@@ -13,7 +13,7 @@ from edgeemb.exporters.tflite.policy import TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import TENSOR_TYPES
 
 
-class Forms:
+class RowOps:
     """Adds operators whose outputs have a row per id.
 
     :param graph: where the operators go.
