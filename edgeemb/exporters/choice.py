@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from edgeemb.body.precision import BODIES, KEEP, PRECISIONS
 from edgeemb.errors import SpecError
 from edgeemb.exporters.targets import Target, find_target
-from edgeemb.exporters.writers import BODIES, KEEP
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.runtime import Runtime
@@ -44,7 +44,7 @@ def choose(target: str | None, runtime: str | None, body: str | None, ops: str |
         raise SpecError(
             f"target {aim.name} does not take the runtime '{chosen.runtime.name}': use {', '.join(allowed)}"
         )
-    if chosen.body not in (*BODIES, KEEP):
+    if chosen.body not in PRECISIONS:
         raise SpecError(
             f"body '{chosen.body}' is not known: use {', '.join(BODIES)}; or {KEEP} for a finished model"
         )

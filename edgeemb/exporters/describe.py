@@ -11,6 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgeemb.body.precision import PRECISIONS
 from edgeemb.bundle.manifest import GOLDEN, TOKENIZER, Manifest, TableEntry, TensorEntry
 from edgeemb.bundle.writing import file_entries
 from edgeemb.exporters.choice import Choice
@@ -66,7 +67,7 @@ def describe(
         labels=list(model.labels),
         prompt=model.prompt,
         tokenizer=words.NAME if model.words is not None else "",
-        notes=list(written.notes),
+        notes=[*filter(None, [PRECISIONS[choice.body].warning]), *written.notes],
     )
 
 

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from edgeemb.models.base import LoadedModel
     from edgeemb.models.torch_model import Model
 
-#: Precisions of the body; a runtime's record says which of them it has.
-BODIES = ("fp32", "fp16", "int8", "int4")
-#: The body of a finished model, left as it is.
-KEEP = "keep"
-
 
 @dataclass(frozen=True)
 class Request:
@@ -28,7 +23,7 @@ class Request:
 
     :param loaded: the loaded model.
     :param tables: compressed tables by alias; a table of the model that is missing here stays as it is.
-    :param body: precision of everything else, one of `BODIES`, or `KEEP`.
+    :param body: precision of everything else, a key of `edgeemb.body.precision.PRECISIONS`.
     :param ops: ``builtin`` or ``custom``.
     :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
     :param target: what the export aims at.

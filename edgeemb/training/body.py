@@ -1,9 +1,8 @@
 """Weights of the body on the grid that an export stores them on, and which of them learn.
 
-The grids are those of ONNX Runtime's own tools, which `edgeemb.exporters.onnx.body` calls: ``int8`` is one scale per output channel, the
-largest weight standing for 127 (`quantize_dynamic`, per channel, symmetric); ``int4`` is blocks of 32 along the inputs, the element of the
-largest magnitude standing for -8 (`MatMulNBits`). Weights that lie on the grid are quantised to themselves, so that the exported codes
-are those of the last forward pass.
+The grids are those of `edgeemb.exporters.onnx.body`: ``int8`` is one scale per output channel, the largest weight standing for 127; ``int4``
+is blocks of 32 along the inputs, the element of the largest magnitude standing for -8 (`MatMulNBits`). Weights that lie on the grid are
+quantised to themselves, so that the exported codes are those of the last forward pass.
 """
 
 from __future__ import annotations

@@ -149,10 +149,10 @@ def _dequantised(bundle: Path, body: str) -> list[np.ndarray[Any, Any]]:
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     found = []
     for node in graph.node:
-        if body == "int8" and node.op_type == "MatMulInteger":
-            codes = arrays[node.input[1]].astype(np.float32)
-            scale = arrays[node.input[1].replace("_quantized", "_scale")]
-            found.append((codes * scale).T)
+        if body == "int8" and node.op_type == "MatMulIntegerToFloat":
+            matrix = (arrays[node.input[1]].astype(np.float32) * arrays[node.input[3]]).T
+            # Query, key and value are one product of three times as many outputs as inputs.
+            found += np.split(matrix, 3) if len(matrix) == 3 * matrix.shape[1] else [matrix]
         elif body == "int4" and node.op_type == "MatMulNBits":
             options = {item.name: item.i for item in node.attribute}
             packed = arrays[node.input[1]]

@@ -1,4 +1,4 @@
-"""Precision of everything but the tables, by ONNX Runtime's own tools."""
+"""Precision of everything but the tables: int8 by nodes of ours, the rest by ONNX Runtime's own tools."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
+from edgeemb.body.precision import BODIES
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import DOMAIN
+from edgeemb.exporters.onnx.int8 import quantize_products
 from edgeemb.models.onnx.graph import typed
 from edgeemb.quiet import quiet
 
@@ -21,11 +23,12 @@ _INT8_ACTIVATIONS = 4
 def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], folder: Path) -> onnx.ModelProto:
     """Convert the weights of a model's matrix products. Its tables stay float32 Gather nodes.
 
-    ``int8`` is dynamic quantisation with one scale per output channel; ``int4`` is `MatMulNBits` with blocks of 32 and int8 activations;
-    ``fp16`` keeps inputs and outputs in float32.
+    ``int8`` has a scale per output channel and quantises each row of activations by itself (`edgeemb.exporters.onnx.products`);
+    ``int8-tensor`` is ONNX Runtime's dynamic quantisation, with one activation scale over the whole batch; ``int4`` is `MatMulNBits` with
+    blocks of 32 and int8 activations; ``fp16`` keeps inputs and outputs in float32.
 
-    :param model: a float32 model.
-    :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
+    :param model: a float32 model. It may be changed.
+    :param body: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``.
     :param tables: names of the initializers that are tables.
     :param folder: an existing folder for intermediate files.
     :return: the converted model.
@@ -37,38 +40,49 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
         case "fp16":
             return _to_float16(model, tables)
         case "int8":
-            # The quantiser turns the matrices of Gemm nodes and would stumble over the shapes that were noted for them.
-            weights = {item.name for item in model.graph.initializer}
-            for info in [info for info in model.graph.value_info if info.name in weights]:
-                model.graph.value_info.remove(info)
-            with quiet():
-                from onnxruntime.quantization import QuantType, quantize_dynamic
-
-                quantize_dynamic(
-                    model,
-                    folder / "int8.onnx",
-                    op_types_to_quantize=["MatMul", "Gemm"],
-                    per_channel=True,
-                    weight_type=QuantType.QInt8,
-                    use_external_data_format=True,
-                    extra_options={"MatMulConstBOnly": True},
-                )
-            return onnx.load(folder / "int8.onnx")
+            quantize_products(model)
+            return model
+        case "int8-tensor":
+            return _quantize_dynamic(model, folder)
         case "int4":
-            with quiet():
-                from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+            return _to_blocks(model)
+    raise ExportError(f"body '{body}' is not known to the ONNX writer: use {', '.join(BODIES)}")
 
-                quantizer = MatMulNBitsQuantizer(
-                    model,
-                    block_size=NBITS_BLOCK,
-                    is_symmetric=True,
-                    accuracy_level=_INT8_ACTIVATIONS,
-                    op_types_to_quantize=("MatMul",),
-                )
-                quantizer.process()
-            result: onnx.ModelProto = quantizer.model.model
-            return result
-    raise ExportError(f"body '{body}' is not known to the ONNX writer: use fp32, fp16, int8 or int4")
+
+def _quantize_dynamic(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
+    # The quantiser turns the matrices of Gemm nodes and would stumble over the shapes that were noted for them.
+    weights = {item.name for item in model.graph.initializer}
+    for info in [info for info in model.graph.value_info if info.name in weights]:
+        model.graph.value_info.remove(info)
+    with quiet():
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(
+            model,
+            folder / "int8.onnx",
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            use_external_data_format=True,
+            extra_options={"MatMulConstBOnly": True},
+        )
+    return onnx.load(folder / "int8.onnx")
+
+
+def _to_blocks(model: onnx.ModelProto) -> onnx.ModelProto:
+    with quiet():
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+        quantizer = MatMulNBitsQuantizer(
+            model,
+            block_size=NBITS_BLOCK,
+            is_symmetric=True,
+            accuracy_level=_INT8_ACTIVATIONS,
+            op_types_to_quantize=("MatMul",),
+        )
+        quantizer.process()
+    result: onnx.ModelProto = quantizer.model.model
+    return result
 
 
 def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelProto:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import onnx
 
+from edgeemb.body.precision import KEEP, PRECISIONS
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.functions import OPSET
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
-from edgeemb.exporters.writers import KEEP
+from edgeemb.exporters.onnx.nodes import free_prefix
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.models.onnx.opsets import moved, opset_of
 from edgeemb.models.onnx.plain import make_plain
@@ -35,7 +36,7 @@ def with_tables(
 
     :param model: the model.
     :param tables: tables by alias.
-    :param body: ``keep``, or a precision that ONNX Runtime's own tools convert the other weights to.
+    :param body: ``keep``, or a precision that the other weights are converted to.
     :param folder: an existing folder for intermediate files.
     :return: the graph, remarks for the user, and bytes of the tables in it by alias.
     :raises ModelError: if the op set cannot be raised.
@@ -56,8 +57,10 @@ def with_tables(
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             proto = convert_body(proto, body, set(names.values()), Path(scratch))
     for alias, table in found.items():
-        prefix = _free_prefix(proto.graph, alias)
-        stored[alias] = replace_table(proto, names[alias], tables[alias], prefix, types, int8=body == "int8")
+        prefix = free_prefix(proto.graph, alias)
+        stored[alias] = replace_table(
+            proto, names[alias], tables[alias], prefix, types, int8=PRECISIONS[body].integer
+        )
         notes.extend(_tied(proto.graph, table))
     add_functions(proto, [tables[alias] for alias in found])
     return proto, notes, stored
@@ -72,16 +75,6 @@ def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.Model
             notes.append(f"the model was raised from op set {opset} to {MIN_OPSET}, which the lookups need")
     proto.ir_version = max(proto.ir_version, MIN_IR)
     return proto
-
-
-def _free_prefix(graph: onnx.GraphProto, alias: str) -> str:
-    """The alias, or a longer name where the model has values of its own that begin with it."""
-    names = {name for node in graph.node for name in (*node.output, node.name)}
-    names |= {item.name for item in (*graph.initializer, *graph.input)}
-    prefix = alias
-    while any(name.startswith((f"{prefix}.", f"{prefix}/", f"{prefix}_")) for name in names):
-        prefix = f"edgeemb.{prefix}"
-    return prefix
 
 
 def _tied(graph: onnx.GraphProto, table: OnnxTable) -> list[str]:

@@ -20,6 +20,8 @@ from edgeemb.exporters.onnx.functions import (
     function_for,
     op_name,
 )
+from edgeemb.exporters.onnx.nodes import NodeWriter
+from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
 from edgeemb.models.onnx.plain import is_used
 from edgeemb.tables import Table
 from edgeemb.tables.program import (
@@ -67,9 +69,7 @@ class Lowering:
         self.ids_type = ids_type
         self.arrays = arrays
         self.int8 = int8
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: list[onnx.TensorProto] = []
-        self.constants: dict[tuple[str, bytes, tuple[int, ...]], str] = {}
+        self.written = NodeWriter(name)
         self.ids = ids
 
     def write(self) -> str:
@@ -162,21 +162,16 @@ class Lowering:
 
     def _distinct(self, flat: str) -> tuple[str, str]:
         """The distinct values of a list, and the place among them of each of its elements."""
-        name = f"{self.name}/Unique_{len(self.nodes)}"
+        name = f"{self.name}/Unique_{len(self.written.nodes)}"
         outputs = [name, "", f"{name}/place"]
-        self.nodes.append(helper.make_node("Unique", [flat], outputs, name=name))
+        self.written.nodes.append(helper.make_node("Unique", [flat], outputs, name=name))
         return outputs[0], outputs[2]
 
     def _int8_matmul(self, rows: str, array: str) -> str:
-        """Rows times a matrix of int8 with a scale for each column: the nodes that ONNX Runtime's dynamic quantisation writes and fuses."""
-        name = f"{self.name}/DynamicQuantizeLinear_{len(self.nodes)}"
-        outputs = [name, f"{name}/scale", f"{name}/zero_point"]
-        self.nodes.append(helper.make_node("DynamicQuantizeLinear", [rows], outputs, name=name))
-        zeros = self._constant(np.zeros(self.table.arrays[array].shape[1], np.int8))
-        codes = self.arrays[array]
-        product = self._op("MatMulInteger", [name, codes, outputs[2], zeros])
-        scale = self._op("Mul", [outputs[1], _step_name(codes)])
-        return self._op("Mul", [self._op("Cast", [product], to=TensorProto.FLOAT), scale])
+        """Rows times a matrix of int8 with a scale for each column, each row quantised by itself."""
+        inputs, outputs = self.table.arrays[array].shape
+        names = _matrix_names(self.arrays[array])
+        return multiply(self.written, quantize_rows(self.written, rows, inputs), names, outputs)
 
     def _batch_matmul(self, left: Rows, right: Rows, inner: int) -> str:
         height, breadth = (width(side, self.table.arrays) // inner for side in (left, right))
@@ -199,19 +194,10 @@ class Lowering:
         return self._constant(np.array(value, helper.tensor_dtype_to_np_dtype(self.ids_type)))
 
     def _constant(self, value: NDArray[np.generic]) -> str:
-        key = (str(value.dtype), value.tobytes(), value.shape)
-        if key not in self.constants:
-            name = f"{self.name}/constant_{len(self.constants)}"
-            self.initializers.append(numpy_helper.from_array(value, name))
-            self.constants[key] = name
-        return self.constants[key]
+        return self.written.constant(value)
 
     def _op(self, op: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
-        output = f"{self.name}/{op}_{len(self.nodes)}"
-        self.nodes.append(
-            helper.make_node(op, list(inputs), [output], name=output, domain=domain, **attributes)
-        )
-        return output
+        return self.written.op(op, inputs, domain=domain, **attributes)
 
 
 def _is_costly(table: Table) -> bool:
@@ -293,12 +279,12 @@ def replace_table(
         ids_type = ids_types.get(gather.input[1], TensorProto.INT64)
         lowering = Lowering(table, prefix, gather.input[1], ids_type, names, int8)
         lowering.write()
-        lowering.nodes[-1].output[0] = gather.output[0]
+        lowering.written.nodes[-1].output[0] = gather.output[0]
         at = next(position for position, node in enumerate(graph.node) if node is gather or node == gather)
         graph.node.remove(gather)
-        for offset, node in enumerate(lowering.nodes):
+        for offset, node in enumerate(lowering.written.nodes):
             graph.node.insert(at + offset, node)
-        graph.initializer.extend(lowering.initializers)
+        graph.initializer.extend(lowering.written.initializers)
         _declare(graph, gather.output[0], gather.input[1], table.shape[1])
     if not is_used(graph, initializer):
         graph.initializer.remove(next(item for item in graph.initializer if item.name == initializer))
@@ -306,19 +292,19 @@ def replace_table(
 
 
 def _stored(table: Table, names: Mapping[str, str], *, int8: bool) -> dict[str, NDArray[Any]]:
-    """The arrays of a table by the names of their initializers; with `int8`, matrices as codes and a step for each column."""
+    """The arrays of a table by the names of their initializers; with `int8`, matrices as codes, a step for each column and corrections."""
     stored = {names[array]: value for array, value in table.arrays.items()}
     for node in walk(table.program) if int8 else ():
         if isinstance(node, MatMul):
-            matrix = table.arrays[node.array].astype(np.float32)
-            steps = np.maximum(np.abs(matrix).max(axis=0), np.finfo(np.float32).tiny) / np.float32(127)
-            stored[names[node.array]] = np.rint(matrix / steps).astype(np.int8)
-            stored[_step_name(names[node.array])] = steps
+            columns = quantize_columns(table.arrays[node.array].astype(np.float32))
+            values = (columns.codes, columns.steps, columns.corrections())
+            stored |= zip(_matrix_names(names[node.array]), values, strict=True)
     return stored
 
 
-def _step_name(codes: str) -> str:
-    return f"{codes}.step"
+def _matrix_names(codes: str) -> tuple[str, str, str]:
+    """Names of a matrix in int8: its codes, their steps and its corrections."""
+    return codes, f"{codes}.step", f"{codes}.corrections"
 
 
 def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:
@@ -333,7 +319,7 @@ def _declare(graph: onnx.GraphProto, output: str, ids: str, dim: int) -> None:
 
 
 def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
-    """Add the portable bodies of the fused ops that a model uses, and the op set that they live in.
+    """Add the portable bodies of the fused ops that a model uses, and the op sets that its tables need.
 
     :param model: the model, whose tables are already in place.
     :param tables: those tables.
@@ -349,3 +335,4 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
     model.functions.extend(bytes_function(size) for size in sizes)
     if ours and all(opset.domain != DOMAIN for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
+    import_ops(model)

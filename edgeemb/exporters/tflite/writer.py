@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from edgeemb.body.precision import KEEP
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy
-from edgeemb.exporters.writers import KEEP, Request, Written
+from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables

@@ -1,0 +1,171 @@
+"""A graph whose products with constant matrices are in int8, each row of activations quantised by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeemb.exporters.onnx.nodes import NodeWriter, free_prefix
+from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
+from edgeemb.models.onnx.file import inner_graphs
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A product of activations with a constant matrix.
+
+    :param rows: name of the activations.
+    :param matrix: float32[inputs, outputs].
+    :param bias: float32[outputs] that is added to each row, or None.
+    :param addend: name of a tensor that is added besides, or empty.
+    :param reads: what it reads as constants.
+    :param writes: outputs of its nodes; the last is what comes out.
+    """
+
+    rows: str
+    matrix: NDArray[np.float32]
+    bias: NDArray[np.float32] | None
+    addend: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+def quantize_products(model: onnx.ModelProto) -> None:
+    """Put int8 products in place of each MatMul and Gemm of the main graph whose second factor is a constant float32 matrix.
+
+    A constant that is added to a product goes into it, and products of the same activations become one. A matrix that something else reads
+    too, such as a tied table, keeps its float copy for that.
+
+    :param model: the model to change, in op set 18 or above.
+    """
+    graph = model.graph
+    conversion = _Conversion(graph)
+    for node in graph.node:
+        conversion.convert(node)
+    del graph.node[:]
+    graph.node.extend(conversion.written.nodes)
+    graph.initializer.extend(conversion.written.initializers)
+    known = {name for node in graph.node for name in node.output} | {info.name for info in graph.input}
+    for info in [info for info in graph.value_info if info.name not in known]:
+        graph.value_info.remove(info)
+    unused = conversion.replaced - _read(graph)
+    for item in [item for item in graph.initializer if item.name in unused]:
+        graph.initializer.remove(item)
+    for info in [info for info in graph.input if info.name in unused]:
+        graph.input.remove(info)
+    import_ops(model)
+
+
+class _Conversion:
+    """The nodes of a graph, written anew one by one."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.written = NodeWriter(free_prefix(graph, "int8"))
+        #: What products read as floats.
+        self.replaced: set[str] = set()
+        self._constants = {item.name: item for item in graph.initializer}
+        self._outputs = {info.name for info in graph.output}
+        self._users: dict[str, list[onnx.NodeProto]] = {}
+        for node in graph.node:
+            for name in dict.fromkeys(node.input):
+                self._users.setdefault(name, []).append(node)
+        self._inner = {name for node in graph.node for inner in inner_graphs(node) for name in _read(inner)}
+        #: Outputs of nodes that are written already, as part of another.
+        self._done: set[str] = set()
+
+    def convert(self, node: onnx.NodeProto) -> None:
+        """Write a node, as it is or in int8; with a product all others of the same activations."""
+        if node.output and node.output[0] in self._done:
+            return
+        product = self._product(node)
+        if product is None:
+            self.written.nodes.append(node)
+        elif product.addend:  # which may be there only by now
+            name = self._write([product])[0]
+            self.written.op("Add", [name, product.addend], output=product.writes[-1])
+        else:
+            others = [other for other in map(self._product, self._users[product.rows]) if other is not None]
+            inputs = len(product.matrix)
+            self._write([other for other in others if not other.addend and len(other.matrix) == inputs])
+
+    def _write(self, products: Sequence[_Product]) -> list[str]:
+        columns = quantize_columns(np.concatenate([product.matrix for product in products], axis=1))
+        inputs, outputs = columns.codes.shape
+        sizes = [product.matrix.shape[1] for product in products]
+        biases = [
+            np.zeros(size, np.float32) if product.bias is None else product.bias
+            for size, product in zip(sizes, products, strict=True)
+        ]
+        rows = quantize_rows(self.written, products[0].rows, inputs)
+        names = (
+            self.written.constant(columns.codes),
+            self.written.constant(columns.steps),
+            self.written.constant(columns.corrections(np.concatenate(biases))),
+        )
+        for product in products:
+            self.replaced.update(product.reads)
+            self._done.update(product.writes)
+        if len(products) > 1:
+            results = [product.writes[-1] for product in products]
+            split = [multiply(self.written, rows, names, outputs), self.written.constant(np.array(sizes))]
+            self.written.nodes.append(
+                helper.make_node("Split", split, results, name=f"{split[0]}/Split", axis=-1)
+            )
+            return results
+        output = None if products[0].addend else products[0].writes[-1]
+        return [multiply(self.written, rows, names, outputs, output=output)]
+
+    def _product(self, node: onnx.NodeProto) -> _Product | None:
+        """What a node computes, if that is a product with a constant matrix."""
+        if node.domain not in ("", "ai.onnx") or node.op_type not in ("MatMul", "Gemm"):
+            return None
+        rows, name = node.input[:2]
+        matrix = self._constant(name)
+        if matrix is None or matrix.ndim != 2 or not matrix.size:
+            return None
+        options = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+        if options.get("transA", 0):
+            return None
+        if options.get("transB", 0):
+            matrix = matrix.T
+        matrix = np.float32(options.get("alpha", 1)) * matrix
+        writes: tuple[str, ...] = (node.output[0],)
+        added = node.input[2] if len(node.input) > 2 else ""
+        factor = np.float32(options.get("beta", 1))
+        if not added:
+            added, total = self._sum(node.output[0], matrix.shape[1])
+            writes += (total,) if total else ()
+            factor = np.float32(1)
+        bias = self._bias(added, matrix.shape[1])
+        if bias is not None:
+            return _Product(rows, matrix, factor * bias, "", (name, added), writes)
+        return _Product(rows, matrix, None, added, (name,), writes) if factor == 1 else None
+
+    def _sum(self, product: str, outputs: int) -> tuple[str, str]:
+        """The constant that the only reader of a product adds to each of its rows, and the name of the sum; empty where there is none."""
+        users = self._users.get(product, [])
+        if len(users) != 1 or product in self._outputs or product in self._inner or users[0].op_type != "Add":
+            return "", ""
+        other = next((name for name in users[0].input if name != product), "")
+        return ("", "") if self._bias(other, outputs) is None else (other, str(users[0].output[0]))
+
+    def _bias(self, name: str, outputs: int) -> NDArray[np.float32] | None:
+        value = self._constant(name)
+        return value if value is not None and value.shape == (outputs,) else None
+
+    def _constant(self, name: str) -> NDArray[np.float32] | None:
+        item = self._constants.get(name)
+        if item is None or item.data_type != TensorProto.FLOAT:
+            return None
+        return np.asarray(numpy_helper.to_array(item), np.float32)
+
+
+def _read(graph: onnx.GraphProto) -> set[str]:
+    """Every value that a graph's nodes read, those of inner graphs included, and its outputs."""
+    names = {name for node in graph.node for name in node.input} | {info.name for info in graph.output}
+    return names.union(*(_read(inner) for node in graph.node for inner in inner_graphs(node)))

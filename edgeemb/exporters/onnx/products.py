@@ -1,0 +1,138 @@
+"""Matrix products in int8 whose activations have a scale and a zero point for each row, so that no row depends on another.
+
+ONNX Runtime's own dynamic quantisation takes one scale over the whole tensor, and with it over every text of a batch. Here a row x becomes
+codes c = round(x / s) + z in [0, 255], its range [low, high] widened to hold 0, with s = (high - low) / 255 and z = round(-low / s).
+Weights are codes k in [-127, 127] with a step t for each column n, and a product is
+
+    y[n] = s t[n] (sum of c k[n]) - s z t[n] (sum of k[n]) + bias[n].
+
+The first sum is exact in integers. ONNX Runtime takes no zero point per row, so that the rest is a product of two columns, the row's s z and
+1, with two constant rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from edgeemb.exporters.onnx.nodes import NodeWriter
+
+# ONNX Runtime's own ops.
+_CONTRIB, _VERSION = "com.microsoft", 1
+_LARGEST = np.float32(127)
+_CODES = 255
+#: Added to the range of a row, which it changes only where that is all but 0.
+_LEAST = 1e-30
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A matrix in int8 with a step for each column.
+
+    :param codes: int8[inputs, outputs].
+    :param steps: float32[outputs].
+    """
+
+    codes: NDArray[np.int8]
+    steps: NDArray[np.float32]
+
+    def corrections(self, bias: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """What a row's zero point takes off, in units of what it stands for, and what is added to every row.
+
+        :param bias: float32[outputs]; zeros by default.
+        :return: float32[2, outputs].
+        """
+        taken = -self.codes.sum(axis=0, dtype=np.int64) * self.steps.astype(np.float64)
+        return np.stack([taken.astype(np.float32), np.zeros_like(self.steps) if bias is None else bias])
+
+
+def quantize_columns(matrix: NDArray[np.float32]) -> Columns:
+    """The matrix in int8: the largest magnitude of each column becomes 127.
+
+    :param matrix: float32[inputs, outputs].
+    """
+    largest = np.abs(matrix).max(axis=0)
+    steps = (np.where(largest > 0, largest, _LARGEST) / _LARGEST).astype(np.float32)
+    return Columns(np.rint(matrix / steps).clip(-_LARGEST, _LARGEST).astype(np.int8), steps)
+
+
+@dataclass(frozen=True)
+class QuantizedRows:
+    """Names of the tensors of some activations, quantised row by row; n is the number of rows.
+
+    :param codes: uint8[n, inputs].
+    :param steps: float32[n, 1].
+    :param offsets: float32[n, 2]: what the zero point stands for, and 1.
+    :param leading: int64: the shape of the activations without its last axis.
+    """
+
+    codes: str
+    steps: str
+    offsets: str
+    leading: str
+
+
+def quantize_rows(nodes: NodeWriter, rows: str, inputs: int) -> QuantizedRows:
+    """Write the nodes that quantise activations.
+
+    :param nodes: where to write them.
+    :param rows: name of the activations, float32[..., inputs].
+    :param inputs: size of the last axis.
+    """
+    last = nodes.constant(np.array([1], np.int64))
+    flat = nodes.op("Reshape", [rows, nodes.constant(np.array([-1, inputs], np.int64))])
+    high = nodes.op("Relu", [nodes.op("ReduceMax", [flat, last], keepdims=0)])
+    low = nodes.op("Relu", [nodes.op("Neg", [nodes.op("ReduceMin", [flat, last], keepdims=0)])])
+    # A row of zeros has codes of zeros, whatever its step; it must only not be 0.
+    span = nodes.op("Sum", [high, low, nodes.constant(np.array(_LEAST, np.float32))])
+    step = nodes.op("Mul", [span, nodes.constant(np.array(1 / _CODES, np.float32))])
+    zero = nodes.op("QuantizeLinear", [low, step], axis=0)
+    codes = nodes.op("QuantizeLinear", [flat, step, zero], axis=0)
+    offset = nodes.op("Unsqueeze", [nodes.op("DequantizeLinear", [zero, step], axis=0), last])
+    beside = [nodes.constant(np.array([0, 0, 0, 1], np.int64)), nodes.constant(np.array(1, np.float32))]
+    return QuantizedRows(
+        codes=codes,
+        steps=nodes.op("Unsqueeze", [step, last]),
+        offsets=nodes.op("Pad", [offset, *beside]),
+        leading=nodes.op("Shape", [rows], end=-1),
+    )
+
+
+def multiply(
+    nodes: NodeWriter,
+    rows: QuantizedRows,
+    names: tuple[str, str, str],
+    outputs: int,
+    *,
+    output: str | None = None,
+) -> str:
+    """Write the nodes that multiply quantised activations with a matrix.
+
+    :param nodes: where to write them.
+    :param rows: the activations.
+    :param names: names of the constants `Columns.codes`, `Columns.steps` and of what `Columns.corrections` gives.
+    :param outputs: columns of the matrix.
+    :param output: name of the result; a new one by default.
+    :return: name of the result, float32[..., outputs].
+    """
+    codes, steps, corrections = names
+    one, zero = nodes.constant(np.array(1, np.float32)), nodes.constant(np.array(0, np.uint8))
+    sums = nodes.op("MatMulIntegerToFloat", [rows.codes, codes, one, steps, zero], domain=_CONTRIB)
+    result = nodes.op("Gemm", [rows.offsets, corrections, nodes.op("Mul", [sums, rows.steps])])
+    shape = nodes.op("Concat", [rows.leading, nodes.constant(np.array([outputs], np.int64))], axis=0)
+    return nodes.op("Reshape", [result, shape], output=output, allowzero=1)
+
+
+def import_ops(model: onnx.ModelProto) -> None:
+    """Declare the op set of the products, where a model has some.
+
+    :param model: the model to change.
+    """
+    if any(node.domain == _CONTRIB for node in model.graph.node) and all(
+        item.domain != _CONTRIB for item in model.opset_import
+    ):
+        model.opset_import.append(helper.make_opsetid(_CONTRIB, _VERSION))
