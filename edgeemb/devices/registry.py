@@ -1,13 +1,15 @@
-"""The devices that there are. Adding a kind of device means adding its room, which gives `Device` records, and a line here."""
+"""The devices that there are. Adding a kind of device means adding its room, which gives `Device` records, and a line
+here, or calling `register` from elsewhere."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 
 from edgeemb.devices import android, arm64, cortex_m, host, tflm
 from edgeemb.devices.device import Device
-from edgeemb.devices.measurement import Report
+from edgeemb.devices.measurement import KINDS, Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import SpecError, unknown
 from edgeemb.progress import Progress, silent
@@ -59,3 +61,28 @@ def profile_on(device: str, bundle: Path, plan: ProfilePlan, progress: Progress 
     if not found.has_cores and (plan.cores != "all" or plan.runtime_lib is not None):
         raise SpecError(f'`cores` and `runtime_lib` are for phones, not for {device}: use device="android"')
     return found.profile(device, bundle, plan, progress)
+
+
+def register(room: Callable[[], list[Device]]) -> None:
+    """Add devices to those that this process knows.
+
+    :param room: gives the devices; it is asked whenever they are listed.
+    :raises SpecError: if a name is taken, or a device names something that cannot be called; the message says what.
+    """
+    taken = {device.name for device in devices()}
+    for device in room():
+        if device.name in taken:
+            raise SpecError(f"device '{device.name}' has a name that is taken")
+        if device.kind not in KINDS:
+            raise SpecError(f"device '{device.name}' is of kind '{device.kind}': use {', '.join(KINDS)}")
+        try:
+            profile = resolve_name(device.profiles)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise SpecError(
+                f"device '{device.name}' names profiles=\"{device.profiles}\", which cannot be imported ({error})"
+            ) from None
+        if not callable(profile):
+            raise SpecError(
+                f"device '{device.name}' names profiles=\"{device.profiles}\", which cannot be called"
+            )
+    ROOMS.append(room)

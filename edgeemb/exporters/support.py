@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgeemb.exporters.executorch import policy as executorch_policy
 from edgeemb.exporters.tflite.policy import RUNTIMES
+from edgeemb.runtimes.registry import RUNTIMES as ALL_RUNTIMES
+from edgeemb.runtimes.runtime import Runtime
 from edgeemb.tables import CODECS, Codec, Table, encode
 from edgeemb.tables.codec import SAMPLE_DIM, SAMPLE_ROWS
 from edgeemb.tables.ngrams import MAX_TOKEN_BYTES
@@ -48,55 +49,26 @@ class Status:
 class Column:
     """A runtime with a kind of ops.
 
-    :param runtime: its name on the command line.
+    :param runtime: the runtime.
     :param ops: ``builtin`` or ``custom``.
-    :param version: the version that the tests run, empty for what constraints.txt says.
-    :param fuses: whether one of our kernels serves a lookup there.
     """
 
-    runtime: str
+    runtime: Runtime
     ops: str
-    version: str
-    fuses: Callable[[Lookup], bool]
 
     def status(self, table: Table) -> Status:
         """What the runtime makes of a table; each of them writes every program.
 
         :param table: the table.
         """
+        fuses = self.runtime.resolve(self.runtime.fuses)
         lookups = (node for node in walk(table.program) if isinstance(node, Lookup))
-        return Status(any(map(self.fuses, lookups)), table.exact)
+        return Status(any(fuses(lookup, self.ops) for lookup in lookups), table.exact)
 
 
-def _executorch_column(ops: str) -> Column:
-    return Column(
-        "executorch",
-        ops,
-        executorch_policy.VERSION,
-        lambda lookup: executorch_policy.lookup_policy(lookup, ops) == "fused",
-    )
-
-
-def _always(lookup: Lookup) -> bool:
-    return True
-
-
-def _never(lookup: Lookup) -> bool:
-    return False
-
-
-#: The columns of the table; a writer adds its own here.
-COLUMNS: tuple[Column, ...] = (
-    Column("onnx", "builtin", "", _never),
-    Column("onnx", "custom", "", _always),
-    *(
-        Column(runtime.record.name, ops, runtime.record.tested, fuses)
-        for runtime in RUNTIMES.values()
-        for ops, fuses in (("builtin", _never), ("custom", _always))
-    ),
-    *(_executorch_column(ops) for ops in ("builtin", "custom")),
-    Column("c", "builtin", "", _always),
-)
+def columns() -> list[Column]:
+    """The columns of the table: every runtime with every kind of ops that it has."""
+    return [Column(runtime, ops) for runtime in ALL_RUNTIMES.values() for ops in runtime.lowerings]
 
 
 def sample_tokens(rows: int) -> list[bytes]:
@@ -125,7 +97,8 @@ _STATUSES = [Status(kernel, exact) for exact in (True, False) for kernel in (Fal
 
 def support_page() -> str:
     """The text of docs/support.md."""
-    head = [f"{column.runtime} {column.ops}" for column in COLUMNS]
+    shown = columns()
+    head = [f"{column.runtime.name} {column.ops}" for column in shown]
     lines = [
         "# Which codec runs where",
         "",
@@ -134,14 +107,16 @@ def support_page() -> str:
         *(f"- **{status}**: {status.meaning}." for status in _STATUSES),
         "",
         f"| codec | {' | '.join(head)} |",
-        "|---|" + "---|" * len(COLUMNS),
+        "|---|" + "---|" * len(shown),
     ]
     for name, codec in CODECS.items():
         table = sample_table(codec)
-        lines.append(f"| `{name}` | {' | '.join(str(column.status(table)) for column in COLUMNS)} |")
+        lines.append(f"| `{name}` | {' | '.join(str(column.status(table)) for column in shown)} |")
     lines += [
         "",
-        "Versions: " + ", ".join(sorted({f"{c.runtime} {c.version}" for c in COLUMNS if c.version})) + ".",
+        "Versions: "
+        + ", ".join(sorted({f"{c.runtime.name} {c.runtime.tested}" for c in shown if c.runtime.tested}))
+        + ".",
     ]
     lines += [
         "",

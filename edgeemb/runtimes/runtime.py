@@ -46,6 +46,8 @@ class Runtime:
     :param title: its name for people.
     :param opens: an `edgeemb.runtimes.engine.OpenEngine`.
     :param writes: a function ``write(request, folder) -> Written`` (`edgeemb.exporters.writers`).
+    :param fuses: a function ``fuses(lookup, ops) -> bool`` that tells whether one of our kernels serves a lookup, for ``docs/support.md``.
+    :param lowerings: what ops may be: ``builtin``, ``custom`` or both.
     :param package: the distribution that brings it; empty where a C compiler is all it needs.
     :param extra: the extra of edgeemb that brings what running needs; empty for the base install.
     :param export_extra: the extra that brings what writing needs.
@@ -80,6 +82,8 @@ class Runtime:
     tables_apart: bool = False
     is_source: bool = False
     phone: OnPhone | None = None
+    lowerings: tuple[str, ...] = ("builtin", "custom")
+    fuses: str = "edgeemb.tables.program:fused_by_custom_ops"
 
     def resolve(self, name: str) -> Any:
         """Import one of the functions that the record names.

@@ -369,3 +369,21 @@ def _codebook(node: CodebookLookup, arrays: Arrays, index: NDArray[np.int64]) ->
     else:
         rows = np.concatenate(parts, axis=1)
     return np.asarray(rows, np.float32)
+
+
+def fused_by_custom_ops(lookup: Lookup, ops: str) -> bool:
+    """Whether one of our kernels serves a lookup in a runtime that has an op of ours for each.
+
+    :param lookup: the lookup.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    return ops == "custom"
+
+
+def always_fused(lookup: Lookup, ops: str) -> bool:
+    """Whether one of our kernels serves a lookup in a runtime that is our own code throughout.
+
+    :param lookup: the lookup.
+    :param ops: ``builtin``.
+    """
+    return True

@@ -69,6 +69,15 @@ def lookup_policy(node: Lookup, ops: str) -> Lowering:
     return "portable" if odd else policy.builtin
 
 
+def fuses(node: Lookup, ops: str) -> bool:
+    """Whether one of our kernels serves a lookup.
+
+    :param node: the lookup.
+    :param ops: ``builtin`` or ``custom``.
+    """
+    return lookup_policy(node, ops) == "fused"
+
+
 def _kind(node: Lookup) -> str:
     match node:
         case QuantizedLookup(bits=bits):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import platform
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from edgeemb.errors import SpecError, unknown
+from edgeemb.files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_MAX_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -63,16 +68,26 @@ def targets() -> dict[str, Target]:
 
 
 def find_target(name: str | None) -> Target:
-    """A target by name.
+    """A target by name, or from a file of your own.
 
-    :param name: its name; None for the machine this runs on.
-    :raises SpecError: if there is no such target; the message lists what there is, and the nearest name.
+    :param name: its name, or the path of a ``.toml`` file; None for the machine this runs on.
+    :raises SpecError: if there is no such target (the message lists what there is, and the nearest name), or the file does not describe one.
     """
+    if name is not None and name.endswith(".toml"):
+        return _read(Path(name))
     known = targets()
     wanted = name or host_abi()
     if wanted not in known:
         raise SpecError(unknown("target", wanted, known))
     return known[wanted]
+
+
+def _read(path: Path) -> Target:
+    try:
+        values = tomllib.loads(read_text(path, _MAX_BYTES, SpecError))
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path} is not TOML ({error}): see docs/targets.md") from None
+    return _target(path.stem, values)
 
 
 def host_abi() -> str:
@@ -87,4 +102,12 @@ def _target(name: str, values: dict[str, Any]) -> Target:
     if unknown:
         raise SpecError(f"target {name}: '{unknown[0]}' is no property of a target; see docs/targets.md")
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
-    return Target(name=name, **{**values, **lists})
+    try:
+        return Target(name=name, **{**values, **lists})
+    except TypeError:
+        missing = [
+            field.name
+            for field in fields(Target)
+            if field.default is MISSING and field.name not in {"name", *values}
+        ]
+        raise SpecError(f"target {name} lacks '{missing[0]}'; see docs/targets.md") from None

@@ -14,6 +14,7 @@ RUNTIME = Runtime(
     extra="executorch",
     export_extra="executorch",
     bodies=("fp32", "int8", "int4"),
+    fuses="edgeemb.exporters.executorch.policy:fuses",
     compiles_lookups=True,
     tables_apart=True,
     phone=OnPhone(
