@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,74 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError, unknown
-from edgeemb.tables.codec import SAMPLE_DIM, SAMPLE_ROWS, Codec, Coder, Shape, falling_order
+from edgeemb.tables.codec import Codec, Coder, Shape, falling_order
 from edgeemb.tables.codecs import BUILTIN
 from edgeemb.tables.spec import Spec, parse_spec
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-
 #: Every codec by name, in the order of lists.
-CODECS: dict[str, Codec] = {}
-
-
-def register(codec: Codec) -> None:
-    """Add a codec, so that specs, exports, the planner and `edgeemb codecs` know it.
-
-    :param codec: its record.
-    :raises SpecError: if the name is taken, or the record or its class lacks something of the contract; the message says what.
-    """
-    if CODECS.get(codec.name) not in (None, codec):
-        raise SpecError(f"codec '{codec.name}': the name is taken by {CODECS[codec.name].make.__qualname__}")
-    before = CODECS.get(codec.name)
-    _check_class(codec)
-    CODECS[codec.name] = codec
-    try:
-        _check_specs(codec)
-    except BaseException:
-        if before is None:
-            del CODECS[codec.name]
-        raise
-
-
-def _check_class(codec: Codec) -> None:
-    def need(given: bool, what: str) -> None:
-        if not given:
-            raise SpecError(f"codec '{codec.name}' {what}; docs/extending.md shows a whole one")
-
-    make = codec.make
-    name = getattr(make, "__name__", str(make))
-    need(bool(_NAME.fullmatch(codec.name)), "has a name that specs cannot hold: use a-z, 0-9 and _")
-    settings = getattr(make, "__dataclass_params__", None)
-    need(
-        bool(settings and settings.frozen),
-        f"needs a frozen dataclass: write @dataclass(frozen=True) at {name}",
-    )
-    for method, given, back in (("encode", "fit", "Fitted"), ("nbytes", "shape", "int")):
-        need(callable(getattr(make, method, None)), f"lacks {name}.{method}({given}) -> {back}")
-    try:
-        options = replace(codec, fixed={}, hidden=()).options()
-    except (TypeError, NameError) as error:
-        need(False, f"has an option that cannot be read: {error}")
-    for option in (*codec.fixed, *codec.hidden, *codec.row_options):
-        need(option in options, f"names an option '{option}' that {name} has not")
-    for option in codec.hidden:
-        need(options[option].default is not None, f"hides the option '{option}', which has no default")
-    need(bool(codec.good_for), "does not say what it is good for: set good_for")
-    need(bool(codec.samples), f"has no sample spec for a table of {SAMPLE_ROWS} x {SAMPLE_DIM}: set samples")
-
-
-def _check_specs(codec: Codec) -> None:
-    texts = [codec.example, *codec.samples]
-    try:
-        specs = [parse_spec(text) for text in texts]
-        if codec.search is not None:
-            specs += [spec for _, spec in codec.search(SAMPLE_ROWS, SAMPLE_DIM).specs(codec.name)]
-        for spec in specs:
-            if spec.codec != codec.name:
-                raise SpecError(f"'{spec}' is a spec of another codec")
-            coder_of(spec)
-    except (SpecError, KeyError) as error:
-        raise SpecError(f"codec '{codec.name}' offers a spec that is none of it: {error}") from None
+CODECS: dict[str, Codec] = {codec.name: codec for codec in BUILTIN}
 
 
 def find_codec(name: str) -> Codec:
@@ -194,7 +131,3 @@ def _part_nbytes(shape: Shape, spec: Spec) -> int:
 
 def _inside(spec: Spec) -> list[Spec]:
     return [*([spec.then] if spec.then is not None else []), *(band for _, band in spec.bands)]
-
-
-for _codec in BUILTIN:
-    register(_codec)

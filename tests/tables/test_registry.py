@@ -113,6 +113,47 @@ class Listed(Halved):
     parts: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Heavier(Halved):
+    """Bytes that are not those of the arrays."""
+
+    def nbytes(self, shape: Shape) -> int:
+        return super().nbytes(shape) + 1
+
+
+@dataclass(frozen=True)
+class Forgetful(Halved):
+    """A program over an array that is not there."""
+
+    def encode(self, fit: Fit) -> Fitted:
+        return Fitted(super().encode(fit).arrays, Gather("other", Ids()))
+
+
+@dataclass(frozen=True)
+class Hoarder(Halved):
+    """An array that no program reads."""
+
+    def encode(self, fit: Fit) -> Fitted:
+        fitted = super().encode(fit)
+        return Fitted({**fitted.arrays, "other": np.zeros(1, np.float32)}, fitted.program)
+
+
+@dataclass(frozen=True)
+class Narrow(Halved):
+    """Rows of the wrong width."""
+
+    def encode(self, fit: Fit) -> Fitted:
+        return super().encode(replace(fit, weight=fit.weight[:, 1:]))
+
+
+@dataclass(frozen=True)
+class Failing(Halved):
+    """A fit that fails."""
+
+    def encode(self, fit: Fit) -> Fitted:
+        raise ZeroDivisionError("division by zero")
+
+
 #: An option of a type that is nowhere.
 Unknown = dataclasses.make_dataclass("Unknown", [("size", "Nowhere", 0)], bases=(Halved,), frozen=True)
 
@@ -138,6 +179,11 @@ Unknown = dataclasses.make_dataclass("Unknown", [("size", "Nowhere", 0)], bases=
         ({"row_options": ("rows",)}, "names an option 'rows' that Halved has not"),
         ({"search": lambda rows, dim: SearchSpace("halved:width={w}", {"w": ("16", "8")})}, "width=8"),
         ({"search": lambda rows, dim: SearchSpace("{codec}:width={x}", {"w": ("16",)})}, "'x'"),
+        ({"make": Heavier}, "with 'halved:width=32': nbytes says 38401, and encode stores 38400"),
+        ({"make": Forgetful}, "the program reads ['other'], which encode does not store"),
+        ({"make": Hoarder}, "encode stores ['other'], which the program does not read"),
+        ({"make": Narrow}, "the program gives rows of 31 elements for a table of 32 columns"),
+        ({"make": Failing}, "cannot fit its sample 'halved:width=32': division by zero"),
     ],
 )
 def test_refuses_a_codec_that_breaks_the_contract_and_says_what_is_missing(
@@ -156,6 +202,11 @@ def test_takes_a_codec_that_is_registered_again() -> None:
     register(replace(CODEC))
     with pytest.raises(SpecError, match="taken"):
         register(replace(CODEC, good_for="something else"))
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
+def test_every_codec_of_the_project_keeps_the_contract(codec: Codec) -> None:
+    register(codec)
 
 
 def test_a_record_is_data() -> None:

@@ -161,6 +161,6 @@ CODEC = Codec(
     Residual,
     "rvq:m=8",
     "very many rows, such as those of many languages",
-    ("rvq:m=3,k=16", "rvq:m=4"),
+    ("rvq:m=3,k=16", "rvq:m=2,k=60"),
     _space,
 )
