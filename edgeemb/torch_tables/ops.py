@@ -306,6 +306,11 @@ class TableModule(nn.Module):
                 _attach(self.arrays, _name(node.array), table.arrays[node.array])
         self.checks = not _checks_ids(table)
 
+    @property
+    def weight(self) -> Tensor:
+        """A tensor of the shape and type of the table, without values: models read these of their layers."""
+        return torch.empty((self.num_embeddings, self.embedding_dim), device="meta")
+
     def forward(self, ids: Tensor) -> Tensor:
         """:param ids: int32 or int64[...], each in [0, V). :return: float32[..., D]."""
         if self.checks:

@@ -209,6 +209,11 @@ class TrainableTable(nn.Module):
             setattr(self.table.arrays, name, nn.Parameter(parameter.detach().float()))
             _keep_stored(self.table.arrays, name, stored)
 
+    @property
+    def weight(self) -> Tensor:
+        """A tensor of the shape and type of the table, without values."""
+        return self.table.weight
+
     def _stored_type(self, name: str) -> np.dtype[Any]:
         for array, values in self.start.arrays.items():
             if array.replace(".", "_") == name:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
-from torch import nn
 
 from edgeemb.models.torch_model import Model
 from edgeemb.models.vocabulary import word_tokens
@@ -18,6 +17,7 @@ from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.spec import Spec
 from edgeemb.text.corpus import count_tokens
+from edgeemb.torch_tables.placing import put_rows, take_rows
 from edgeemb.torch_tables.trainable import TrainableTable
 
 
@@ -86,12 +86,9 @@ def put_tables(model: Model, tables: Mapping[str, Table]) -> dict[str, Trainable
     placed = {}
     for alias, table in tables.items():
         placed[alias] = TrainableTable(table, model.table_weight(alias))
+    weights = {alias: model.module.get_parameter(model.table(alias).name) for alias in tables}
     for alias, module in placed.items():
-        weight = model.module.get_parameter(model.table(alias).name)
-        for parent in list(model.module.modules()):
-            for name, child in list(parent.named_children()):
-                if isinstance(child, nn.Embedding) and child.weight is weight:
-                    setattr(parent, name, module)
+        put_rows(model.module, weights[alias], module)
     return placed
 
 
@@ -104,10 +101,5 @@ def take_tables(model: Model, placed: Mapping[str, TrainableTable]) -> Model:
     fitted = {alias: module.fitted() for alias, module in placed.items()}
     for alias, module in placed.items():
         rows = torch.from_numpy(fitted[alias].reconstruct())
-        plain = nn.Embedding(*rows.shape)
-        plain.weight = nn.Parameter(rows, requires_grad=False)
-        for parent in list(model.module.modules()):
-            for name, child in list(parent.named_children()):
-                if child is module:
-                    setattr(parent, name, plain)
+        take_rows(model.module, module, rows)
     return replace(model, fitted=fitted)

@@ -1,4 +1,4 @@
-"""Tables inside the module that becomes an ExecuTorch program: each `nn.Embedding` gives way to the program of its compressed table."""
+"""Tables inside the module that becomes an ExecuTorch program: the program of a compressed table in the place of each `nn.Embedding`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
 from edgeemb.torch_tables.ngram import ngram_bytes
 from edgeemb.torch_tables.ops import Lookups, TableModule, fused, portable
+from edgeemb.torch_tables.placing import put_rows
 
 #: Begins the name of a sealed table.
 SEAL = "content_"
@@ -127,6 +128,12 @@ class Sealed(nn.Module):
             digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
         self.name = f"{SEAL}{digest.hexdigest()[:16]}"
         self.add_module(self.name, module)
+        self.shape = table.shape
+
+    @property
+    def weight(self) -> Tensor:
+        """A tensor of the shape and type of the table, without values."""
+        return torch.empty(self.shape, device="meta")
 
     def forward(self, ids: Tensor) -> Tensor:
         """:param ids: int64[...]. :return: float32[..., D]."""
@@ -156,15 +163,12 @@ def with_tables(
             for name, layer in list(parent.named_children()):
                 if isinstance(layer, WordRows):
                     setattr(parent, name, PlainWords(layer))
+    weights = {alias: module.get_parameter(model.table(alias).name) for alias in tables}
     for alias, table in tables.items():
-        info = model.table(alias)
-        weight = module.get_parameter(info.name)
+        info, weight = model.table(alias), weights[alias]
         rows = TableModule(table, lookups_for(ops))
         replacement = Sealed(table, rows) if sealed else rows
-        for parent in list(module.modules()):
-            for name, layer in list(parent.named_children()):
-                if isinstance(layer, nn.Embedding) and layer.weight is weight:
-                    setattr(parent, name, replacement)
+        module = put_rows(module, weight, replacement)
         if info.tied:
             notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
     return module, notes
