@@ -4,7 +4,7 @@ plugins {
 }
 
 val bundle: File = projectDir.parentFile
-val model = "@name@"
+val model = "@kotlin_name@"
 val generated: File = layout.buildDirectory.dir("generated/edgeemb").get().asFile
 
 // The model travels as assets below edgeemb/<name>/; nothing is kept twice in the bundle.

@@ -6,6 +6,7 @@
     {                                                                                                                                      \
     }
 
+STUB(__stack_chk_fail)
 STUB(calloc)
 STUB(free)
 STUB(malloc)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +14,8 @@ from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
 
 FOLDER = "kit"
+
+_NAME = re.compile(r"@([a-z_]+)@")
 
 
 @dataclass(frozen=True)
@@ -72,14 +75,15 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
 def fill(text: str, values: Mapping[str, str], where: str) -> str:
     """A template with its names filled in.
 
-    :param text: the template; what stands between two @ is a name.
-    :param values: text by name.
+    :param text: the template; a word between two @ is a name.
+    :param values: text by name, which is taken as it is: @ in it means nothing.
     :param where: what to call the template in an error.
-    :raises ExportError: if a name is left over.
+    :raises ExportError: if there is no value for a name.
     """
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    left = next((line for line in text.splitlines() if line.count("@") > 1), None)
-    if left is not None:
-        raise ExportError(f"{where}: nothing is known for '{left.strip()}': install edgeemb again")
-    return text
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in values:
+            raise ExportError(f"{where}: nothing is known for '{found[0]}': install edgeemb again")
+        return values[found[1]]
+
+    return _NAME.sub(value, text)

@@ -12,6 +12,7 @@ from edgeemb.bundle.manifest import TOKENIZER
 from edgeemb.bundle.reading import file_entry
 from edgeemb.exporters.kits import Kit, fill
 from edgeemb.exporters.kits.android_library import API
+from edgeemb.exporters.kits.escape import comment, java, kotlin
 from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
@@ -53,7 +54,9 @@ def write(kit: Kit) -> tuple[str, ...]:
     files = sorted(path.name for path in kit.bundle.glob("model.*"))
     (assets / INFO_FILE).write_text(_info(kit, files, reason), "utf-8")
     values = {
-        "name": kit.manifest.name,
+        "name": comment(kit.manifest.name),
+        "java_name": java(kit.manifest.name),
+        "kotlin_name": kotlin(kit.manifest.name),
         "identifier": symbol_prefix(kit.manifest.name),
         "files": ", ".join(f'"{file}"' for file in files),
         "compile_sdk": str(COMPILE_SDK),
@@ -142,7 +145,9 @@ def _libraries(kit: Kit) -> str:
 
 
 def _text(reason: str, name: str) -> str:
-    opened = f'        TextModel model = Edgeemb.open(context, "{name}");   // away from the main thread'
+    opened = (
+        f'        TextModel model = Edgeemb.open(context, "{java(name)}");   // away from the main thread'
+    )
     if reason:
         return f"{opened}\n        float[] result = model.encodeIds(ids);\n\n   **No text**: {reason}. Make the ids yourself, with the model's `tokenizer.json`."
     return f'{opened}\n        float[] result = model.encode("some text");'

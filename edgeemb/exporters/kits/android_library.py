@@ -34,7 +34,7 @@ _FLAGS = (
     "-fPIC",
     "-fvisibility=hidden",
     "-ffp-contract=off",
-    "-fno-stack-protector",
+    "-fstack-protector-strong",
     "-Wall",
     "-Wextra",
     "-Werror",
@@ -56,6 +56,12 @@ _LINK = (
     "-z",
     "noexecstack",
 )
+
+
+#: Branches that are guarded, where the processor can: the targets of jumps are marked (BTI) and return addresses signed (PAC). Older
+#: processors take both for no instruction.
+_ABI_FLAGS = {"arm64-v8a": ("-mbranch-protection=standard",)}
+_ABI_LINK = {"arm64-v8a": ("-z", "force-bti")}
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,13 @@ def build_library(runtime: Runtime, abi: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
         stub, code = Path(scratch, "libc.o"), Path(scratch, "code.o")
         libc = Path(scratch, "libc.so")
-        compiler = (*tools.compiler, target, *_FLAGS, *tools.flags)
+        compiler = (*tools.compiler, target, *_FLAGS, *_ABI_FLAGS.get(abi, ()), *tools.flags)
         run_compiler([*compiler, "-fno-builtin", "-fvisibility=default", "-c", str(room / "android" / "libc.c"), "-o", str(stub)])  # fmt: skip
         run_compiler([*tools.linker, "-shared", "-soname", "libc.so", str(stub), "-o", str(libc)])
         headers = ("-isystem", str(room / "android" / "include"))
         run_compiler([*compiler, *headers, "-c", str(room / runtime.phone.lookups), "-o", str(code)])
-        run_compiler([*tools.linker, *_LINK, "-soname", place.name, str(code), str(libc), "-o", str(place)])
+        link = (*_LINK, *_ABI_LINK.get(abi, ()))
+        run_compiler([*tools.linker, *link, "-soname", place.name, str(code), str(libc), "-o", str(place)])
     return place
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.kits import FOLDER, Kit, fill
+from edgeemb.exporters.kits.escape import comment, swift
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
 
@@ -47,16 +47,16 @@ def write(kit: Kit) -> tuple[str, ...]:
     reason = refusal(kit.tokenizer_json)
     weights = sources(kit.bundle)[1].name
     values = {
-        "text": _TEXT if not reason else "",
+        "text": _TEXT.replace("@prefix@", prefix) if not reason else "",
         "prefix": prefix,
         "module": module_name(kit.manifest.name),
-        "name": kit.manifest.name,
+        "name": comment(kit.manifest.name),
         "weights": weights,
         "exclude": ", ".join(
             f'"{name}"' for name in _OTHERS if name != "weights.bin" or weights == "weights.S"
         ),
         "statuses": "\n".join(f'        case {status}: return "{words}"' for status, words in STATUS.items()),
-        "labels": ", ".join(json.dumps(label, ensure_ascii=False) for label in kit.manifest.labels),
+        "labels": ", ".join(f'"{swift(label)}"' for label in kit.manifest.labels),
         "call": 'encode("some text")' if not reason else "encode(ids: ids)",
         "outputs": str(sizes["outputs"]),
         "tokens": str(sizes["tokens"]),

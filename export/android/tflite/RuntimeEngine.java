@@ -20,14 +20,20 @@ final class RuntimeEngine implements Engine {
 
     static Engine open(Assets assets, ModelInfo info) throws IOException {
         LookupDelegate delegate = info.abis.length > 0 ? new LookupDelegate() : null;
-        Interpreter.Options options = new Interpreter.Options();
-        if (delegate != null) {
-            options.addDelegate(delegate);
-        }
+        RuntimeEngine engine = null;
         try {
-            return new RuntimeEngine(new Interpreter(assets.map("model.tflite"), options), delegate, info);
+            Interpreter.Options options = new Interpreter.Options();
+            if (delegate != null) {
+                options.addDelegate(delegate);
+            }
+            engine = new RuntimeEngine(new Interpreter(assets.map("model.tflite"), options), delegate, info);
+            return engine;
         } catch (IllegalArgumentException error) {
             throw new IOException("LiteRT cannot load " + info.name + " (" + error.getMessage() + ")", error);
+        } finally {
+            if (engine == null && delegate != null) {
+                delegate.close();
+            }
         }
     }
 

@@ -25,6 +25,7 @@ from edgeemb.exporters.kits import android as android_kit
 from edgeemb.exporters.kits.tokenizer_file import tokenizer_bytes, why_not
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
+from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import tiny_tokenizer
 from tests.fixtures.requirements import requires_program
@@ -34,6 +35,12 @@ from tests.places import ROOT, TESTS
 JAVA = ROOT / "export" / "android"
 HERE = TESTS / "programs" / "android"
 LIMIT = 48
+#: What the kit of each runtime depends on.
+KITS = {
+    runtime.name: runtime.phone.dependency
+    for runtime in RUNTIMES.values()
+    if runtime.phone is not None and runtime.phone.dependency
+}
 #: The most that a phone's bundle of MiniLM may occupy, in bytes: int4 table, int8 body, tokenizer and kit.
 MOST_BYTES = 19_500_000
 
@@ -276,16 +283,13 @@ def kit_for(tokenizer: str, manifest: Manifest, bundle: Path, out: Path) -> tupl
     return android_kit.write(Kit(tokenizer, manifest, golden, out))
 
 
-@pytest.mark.parametrize("runtime", list(android_kit.RUNTIMES))
+@pytest.mark.parametrize("runtime", KITS)
 def test_the_kit_of_every_runtime_compiles(runtime: str, bundle: Path, tmp_path: Path) -> None:
     manifest = replace(describe(bundle), runtime=runtime)
     kit_for(own(bundle), manifest, bundle, tmp_path / "bundle")
     kit = tmp_path / "bundle" / FOLDER
     compile_java(tmp_path / "out", kit / "src" / "main" / "java" / "edgeemb")
-    assert (
-        f'implementation("{android_kit.RUNTIMES[runtime].dependency}")'
-        in (kit / "build.gradle.kts").read_text()
-    )
+    assert f'implementation("{KITS[runtime]}")' in (kit / "build.gradle.kts").read_text()
 
 
 def test_the_module_names_the_files_that_are_there(bundle: Path) -> None:
@@ -349,7 +353,7 @@ def test_a_phone_without_the_native_lookups_is_refused(classes: Path, bundle: Pa
     done = java(classes, "abi", assets, "armeabi-v7a,armeabi")
     assert done.returncode == 1
     assert done.stderr.decode().strip() == (
-        "the bundle tiny has native lookups for arm64-v8a, x86_64, this phone is armeabi-v7a, armeabi: "
+        "the bundle tiny has native lookups for arm64-v8a, x86_64, this process is armeabi-v7a, armeabi: "
         "export it with --ops builtin"
     )
     assert java(classes, "abi", bundle / FOLDER / "assets", "armeabi-v7a").returncode == 0

@@ -74,8 +74,24 @@ def facts(path: Path) -> dict[str, Any]:
             "sections": {section.name for section in elf.iter_sections()},
             "alignments": {int(part["p_align"]) for part in segments if part["p_type"] == "PT_LOAD"},
             "stack": [int(part["p_flags"]) for part in segments if part["p_type"] == "PT_GNU_STACK"],
+            "wanted": {symbol.name for symbol in symbols if symbol["st_shndx"] == "SHN_UNDEF"},
+            "guards": {guard for part in elf.iter_sections() if part.name == ".note.gnu.property" for guard in guards(part)},
             "exported": {symbol.name for symbol in symbols if symbol.name and symbol["st_shndx"] != "SHN_UNDEF"},
         }  # fmt: skip
+
+
+def guards(section: Any) -> set[str]:
+    """What the notes of an AArch64 file say that its branches are guarded by."""
+    (words,) = (
+        item["pr_data"]
+        for note in section.iter_notes()
+        for item in note["n_desc"]
+        if item["pr_type"] in (0xC0000000, "GNU_PROPERTY_AARCH64_FEATURE_1_AND")
+    )
+    bits = (
+        words if isinstance(words, int) else int.from_bytes(bytes.fromhex(words.replace(" ", "")), "little")
+    )
+    return {name for bit, name in ((1, "BTI"), (2, "PAC")) if bits & bit}
 
 
 def hold(path: Path, runtime: str, abi: str) -> None:
@@ -89,6 +105,10 @@ def hold(path: Path, runtime: str, abi: str) -> None:
     assert not said["sections"] & {".gnu.version", ".gnu.version_r", ".symtab", ".debug_info"}
     assert "DT_TEXTREL" not in said["tags"]
     assert said["stack"] == [6]  # readable and writable, not executable
+    assert "__stack_chk_fail" in said["wanted"]
+    if abi == "arm64-v8a":
+        assert said["guards"] == {"BTI", "PAC"}
+        assert any("BTI_PLT" in tag or tag == "1879048193" for tag in said["tags"])
     assert said["exported"] == EXPORTED[runtime]
 
 
@@ -109,10 +129,12 @@ def test_loads_and_computes_on_an_emulated_arm64(
     source = TESTS / "programs" / "android" / "load.c"
     headers = f"-I{ROOT / 'runtimes' / 'onnxruntime'}"
     subprocess.run([*ZIG, "cc", *flags, headers, str(source), "-o", str(loader)], check=True)
-    command = ["qemu-aarch64", str(loader), str(libraries[runtime, "arm64-v8a"])]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.strip() == said
-    assert done.returncode == 0
+    # One without signed return addresses, and one that checks them.
+    for processor in ("cortex-a53", "max"):
+        command = ["qemu-aarch64", "-cpu", processor, str(loader), str(libraries[runtime, "arm64-v8a"])]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.stdout.strip() == said
+        assert done.returncode == 0
 
 
 def small_table() -> Table:
@@ -190,7 +212,7 @@ def stand_in_ndk(folder: Path) -> Path:
 
 def test_is_built_by_an_ndk_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NDK, str(stand_in_ndk(tmp_path)))
-    path = build_library("onnx", "arm64-v8a", tmp_path)
+    path = build_library(RUNTIMES["onnx"], "arm64-v8a", tmp_path)
     hold(path, "onnx", "arm64-v8a")
     asked = (tmp_path / "asked").read_text()
     assert "clang --target=aarch64-linux-android24" in asked
@@ -200,7 +222,7 @@ def test_is_built_by_an_ndk_where_one_is_named(tmp_path: Path, monkeypatch: pyte
 def test_refuses_a_folder_that_is_no_ndk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NDK, str(tmp_path))
     with pytest.raises(NativeError, match="holds no clang: set it to the folder of an Android NDK"):
-        build_library("onnx", "x86_64", tmp_path)
+        build_library(RUNTIMES["onnx"], "x86_64", tmp_path)
 
 
 def test_says_what_to_install_where_there_is_no_compiler(
@@ -209,4 +231,4 @@ def test_says_what_to_install_where_there_is_no_compiler(
     monkeypatch.delenv(NDK, raising=False)
     monkeypatch.setitem(sys.modules, "ziglang", None)
     with pytest.raises(NativeError, match=r"pip install 'edgeemb\[android\]'"):
-        build_library("onnx", "x86_64", tmp_path)
+        build_library(RUNTIMES["onnx"], "x86_64", tmp_path)

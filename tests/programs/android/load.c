@@ -24,8 +24,9 @@ static int failed(const char *what)
 static const struct {
     const char *name;
     uintptr_t address;
-} libc[] = {{"calloc", (uintptr_t)calloc}, {"free", (uintptr_t)free},         {"malloc", (uintptr_t)malloc}, {"memcpy", (uintptr_t)memcpy},
-            {"memset", (uintptr_t)memset}, {"snprintf", (uintptr_t)snprintf}, {"sscanf", (uintptr_t)sscanf}, {"strcmp", (uintptr_t)strcmp}};
+} libc[] = {{"__stack_chk_fail", (uintptr_t)abort}, {"calloc", (uintptr_t)calloc}, {"free", (uintptr_t)free},
+            {"malloc", (uintptr_t)malloc},          {"memcpy", (uintptr_t)memcpy}, {"memset", (uintptr_t)memset},
+            {"snprintf", (uintptr_t)snprintf},      {"sscanf", (uintptr_t)sscanf}, {"strcmp", (uintptr_t)strcmp}};
 
 typedef struct Library {
     uint8_t *base;

@@ -1,9 +1,13 @@
 package edgeemb;
 
+import android.content.Context;
+import android.content.res.AssetManager;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.File;
+import java.io.FileInputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -15,7 +19,7 @@ public final class Driver {
     private static final DataInputStream IN = new DataInputStream(System.in);
     private static final DataOutputStream OUT = new DataOutputStream(System.out);
 
-    /** {@code tokenize}, {@code vectors}, {@code check} or {@code abi}, the kit's folder of assets, and what the command needs. */
+    /** {@code tokenize}, {@code vectors}, {@code check}, {@code install} or {@code abi}, the kit's folder of assets, and what the command needs. */
     public static void main(String[] arguments) throws IOException {
         File assets = new File(arguments[1]);
         try {
@@ -29,6 +33,9 @@ public final class Driver {
                 case "check":
                     check(assets);
                     break;
+                case "install":
+                    System.out.println(new Assets(new Folder(assets, new File(arguments[2])), arguments[3]).install(info(assets)));
+                    break;
                 case "encode":
                     encode(assets, arguments[2]);
                     break;
@@ -40,6 +47,33 @@ public final class Driver {
             System.exit(1);
         }
         OUT.flush();
+    }
+
+    /** An app whose assets lie in one folder, and its files in another. */
+    private static final class Folder extends Context {
+        private final File files;
+        private final AssetManager assets;
+
+        Folder(File content, File files) {
+            this.files = files;
+            this.assets =
+                    new AssetManager() {
+                        @Override
+                        public InputStream open(String path) throws IOException {
+                            return new FileInputStream(new File(content, new File(path).getName()));
+                        }
+                    };
+        }
+
+        @Override
+        public AssetManager getAssets() {
+            return assets;
+        }
+
+        @Override
+        public File getNoBackupFilesDir() {
+            return files;
+        }
     }
 
     private static ByteBuffer read(File assets, String name) throws IOException {

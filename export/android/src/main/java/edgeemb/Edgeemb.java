@@ -2,6 +2,7 @@ package edgeemb;
 
 import android.content.Context;
 import android.os.Build;
+import android.os.Process;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.Reader;
@@ -26,7 +27,8 @@ public final class Edgeemb {
         try (Reader text = new InputStreamReader(assets.stream("model.properties"), StandardCharsets.UTF_8)) {
             info = new ModelInfo(text);
         }
-        info.requireAbi(Build.SUPPORTED_ABIS);
+        // What this process runs, not what the phone could: a 32-bit app on a 64-bit phone loads 32-bit libraries.
+        info.requireAbi(Process.is64Bit() ? Build.SUPPORTED_64_BIT_ABIS : Build.SUPPORTED_32_BIT_ABIS);
         Tokenizer tokenizer = info.noTokenizer.isEmpty() ? Tokenizer.open(assets.map("tokenizer.bin")) : null;
         return new TextModel(info, tokenizer, RuntimeEngine.open(assets, info));
     }

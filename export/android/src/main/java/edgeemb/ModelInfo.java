@@ -63,9 +63,9 @@ public final class ModelInfo {
     }
 
     /**
-     * Refuses a phone that the bundle has no native lookups for.
+     * Refuses a process that the bundle has no native lookups for.
      *
-     * @param supported platforms of the phone, the best first.
+     * @param supported platforms whose code the process runs, the best first.
      */
     public void requireAbi(String[] supported) {
         for (String abi : supported) {
@@ -74,7 +74,7 @@ public final class ModelInfo {
             }
         }
         throw new IllegalStateException(
-                "the bundle " + name + " has native lookups for " + String.join(", ", abis) + ", this phone is " + String.join(", ", supported)
+                "the bundle " + name + " has native lookups for " + String.join(", ", abis) + ", this process is " + String.join(", ", supported)
                         + ": export it with --ops builtin");
     }
 

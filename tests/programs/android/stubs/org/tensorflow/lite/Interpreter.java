@@ -4,7 +4,11 @@ import java.nio.ByteBuffer;
 import java.util.Map;
 
 public class Interpreter implements AutoCloseable {
-    public Interpreter(ByteBuffer model, Options options) {}
+    public Interpreter(ByteBuffer model, Options options) {
+        if (model == null) {
+            throw new UnsupportedOperationException();
+        }
+    }
 
     public String[] getSignatureKeys() {
         throw new UnsupportedOperationException();
@@ -20,7 +24,11 @@ public class Interpreter implements AutoCloseable {
     public void close() {}
 
     public static class Options {
+        /** The delegate that was added last. */
+        public static Delegate given;
+
         public Options addDelegate(Delegate delegate) {
+            given = delegate;
             return this;
         }
     }
