@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import click
+import pytest
 
 from edgeemb.cli.app import main
 from tests.places import ROOT
@@ -35,3 +39,32 @@ def test_every_command_says_what_it_does() -> None:
         assert command.help, name
         for item in command.params:
             assert isinstance(item, click.Argument) or getattr(item, "help", None), f"{name} {item.name}"
+
+
+#: What a script of a page takes for granted.
+BEFORE = {
+    "vocabulary.md": """
+import numpy as np
+from tests.fixtures.models import tiny_tokenizer
+from pathlib import Path
+
+tokenizer_json = tiny_tokenizer("bert").to_str()
+rows = tiny_tokenizer("bert").get_vocab_size()
+arrays = {"word": np.zeros((rows, 4), np.float32)}
+old = 3
+Path("corpus.txt").write_text("the cat sat\\n" * 5)
+"""
+}
+SCRIPTS = [
+    (page, script)
+    for page in PAGES
+    for script in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    if ">>>" not in script and page.name != "extending.md"  # which tests of their own run
+]
+
+
+@pytest.mark.parametrize(("page", "script"), SCRIPTS, ids=[page.stem for page, _ in SCRIPTS])
+def test_scripts_in_the_pages_run(page: Path, script: str, tmp_path: Path) -> None:
+    code = f"import sys; sys.path.append({str(ROOT)!r})\n" + BEFORE.get(page.name, "") + script
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
