@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, first_line
 from edgeemb.files import read_config
 from edgeemb.models.base import TensorInfo
+from edgeemb.models.huggingface.adapters import merged, refuse_bare_adapter
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.modules import Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.models.huggingface.sentence_files import read_prompt, read_settings, read_stages
@@ -123,13 +124,14 @@ def load_folder(
     stages = read_stages(folder)
     root = stages[0][1] if stages else folder
     if not (root / "config.json").is_file():
+        refuse_bare_adapter(root)
         raise ModelError(f"{root} has no config.json: it is not a model folder")
     config = read_config(root / "config.json")
     family = _family(config, root)
     classifies = not stages[1:] and _architecture(config, root).endswith("ForSequenceClassification")
     settings = read_settings(root) if stages else {}
     tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
-    body = _load_body(root, config, family, classifies, allow_pickle)
+    body = merged(_load_body(root, config, family, classifies, allow_pickle), root)
     module: nn.Module
     pooling: Pooling | None = None
     labels = _labels(body) if classifies else ()
