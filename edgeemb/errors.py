@@ -51,8 +51,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """
     names = list(known)
     nearest = get_close_matches(name, names, 1)
-    guess = f"; did you mean {nearest[0]}?" if nearest else ""
-    return f"{what} '{name}' is not known: use {', '.join(names)}{guess}"
+    guess = f"did you mean {nearest[0]}? " if nearest else ""
+    return f"{what} '{name}' is not known: {guess}use {', '.join(names)}"
 
 
 def first_line(error: BaseException) -> str:

@@ -26,7 +26,12 @@ def read_golden(folder: Path) -> list[tuple[Any, list[float]]]:
     path = folder / GOLDEN
     values = read_json(path, MAX_BYTES, BundleError) if path.is_file() else {}
     try:
+        if "first_values" in values:
+            # An output that is too long for the file is not compared.
+            return []
         if "inputs" in values:
+            if any(np.asarray(value).dtype.kind not in "iufb" for value in values["inputs"].values()):
+                raise ValueError("an input is no array of numbers")
             return [(values["inputs"], np.asarray(values["output"], np.float64).reshape(-1).tolist())]
         if "tokens" in values:
             return list(zip(map(_token_bytes, values["tokens"]), values["output"], strict=True))

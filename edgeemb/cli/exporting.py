@@ -13,6 +13,7 @@ from edgeemb.cli.generated import PATH, option, options, taken
 from edgeemb.cli.options import command_line, json_option, print_result
 from edgeemb.cli.show import printing as show
 from edgeemb.exporters.options import ExportOptions
+from edgeemb.runtimes.registry import RUNTIMES
 
 
 @click.command()
@@ -20,7 +21,9 @@ from edgeemb.exporters.options import ExportOptions
 @click.option("-o", "--output", "out", type=PATH, help="The bundle's folder; by default MODEL-TARGET.")
 @option(edgeemb.export, "target", metavar="TARGET")
 @option(edgeemb.export, "table", metavar="[NAME=]SPEC", multiple=True)
-@options(edgeemb.export, "body", "runtime", "ops")
+@options(edgeemb.export, "body")
+@option(edgeemb.export, "runtime", type=click.Choice(list(RUNTIMES)))
+@options(edgeemb.export, "ops")
 @option(edgeemb.export, "vocab", metavar="SELECTION")
 @options(edgeemb.export, "corpus", "lengths")
 @options(ExportOptions, "tables_apart", "max_length", "tokenizer", "pooling", "normalize", "example", "seed")

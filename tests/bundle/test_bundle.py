@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import BundleError, InputError, SpecError
 from tests.fixtures.models import TEXTS
@@ -137,6 +138,27 @@ def test_a_damaged_model_is_one_line_even_unverified(bundle: Path) -> None:
     with pytest.raises(BundleError) as caught:
         edgeemb.open(bundle, verify_files=False)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [
+        '{"inputs": {"x": [[1], [2, 3]]}, "output": [1]}',
+        '{"inputs": {"x": ["a"]}, "output": [1]}',
+        '{"ids": 3}',
+        "[]",
+    ],
+)
+def test_damaged_golden_vectors_are_one_line(tmp_path: Path, golden: str) -> None:
+    (tmp_path / "golden.json").write_text(golden, "utf-8")
+    with pytest.raises(BundleError, match=r"golden\.json holds no golden vectors"):
+        read_golden(tmp_path)
+
+
+def test_an_output_too_long_for_the_golden_file_is_not_compared(tmp_path: Path) -> None:
+    kept = {"inputs": {"x": [1]}, "shape": [1, 20000], "first_values": [0.5]}
+    (tmp_path / "golden.json").write_text(json.dumps(kept), "utf-8")
+    assert read_golden(tmp_path) == []
 
 
 # Sessions.

@@ -251,7 +251,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
         ({"table": "int4:blocks=32"}, "has no option 'blocks'"),
         ({"table": ["int4", "int8"]}, "two specs without a table's name"),
         ({"body": "int3"}, "body 'int3' is not known"),
-        ({"target": "toaster"}, "target 'toaster' is not known: use .*linux-x64"),
+        ({"target": "toaster"}, "target 'toaster' is not known: .*use .*linux-x64"),
         ({"target": "cortexm4"}, "did you mean cortex-m4"),
         ({"runtime": "caffe"}, "runtime 'caffe' is not known: use onnx"),
         ({"ops": "magic"}, "ops 'magic' is not known"),

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle.manifest import GOLDEN, Manifest
+from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.bundle.reading import checked
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import BundleError, DeviceError
-from edgeemb.files import read_json
 from edgeemb.metrics import cosine
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes import open_folder
@@ -30,7 +30,6 @@ from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
 from edgeemb.runtimes.tflm import RUNTIME as TFLM
 from edgeemb.runtimes.tflm.engine import PACKAGE, VERSION, TflmEngine
 
-MAX_GOLDEN_BYTES = 64 * 2**20
 RUNTIMES = (TFLM.name, LITERT.name, TFLITE_RUNTIME.name)
 NO_TIME = "the wheel's reference kernels on this machine say nothing about a microcontroller's time"
 NOTES = (
@@ -99,18 +98,19 @@ def _report(
 
 def _golden(folder: Path, manifest: Manifest, session: Session) -> float | None:
     """The least cosine to the vectors that the bundle carries, of those inputs that fit; None if none does."""
-    path = folder / GOLDEN
-    golden = read_json(path, MAX_GOLDEN_BYTES, BundleError) if path.is_file() else {}
-    if "inputs" in golden:
-        feeds = {info.name: np.array(golden["inputs"][info.name], info.dtype) for info in manifest.inputs}
-        return float(cosine(_rows([golden["output"]]), _rows([session.run(feeds)])).min())
     limit = manifest.lengths[0] if manifest.lengths else 0
-    pairs = zip(golden.get("ids", []), golden.get("output", []), strict=True)
-    fitting = [(ids, output) for ids, output in pairs if len(ids) <= limit]
-    if not fitting:
-        return None
-    outputs = [session.run(session.feeds([ids])) for ids, _ in fitting]
-    return float(cosine(_rows([output for _, output in fitting]), _rows(outputs)).min())
+    expected, got = [], []
+    for given, output in read_golden(folder):
+        if isinstance(given, dict):
+            kinds = {info.name: info.dtype for info in manifest.inputs}
+            feeds = {name: np.array(value, kinds.get(name)) for name, value in given.items()}
+        elif len(given) <= limit:
+            feeds = session.feeds([given])
+        else:
+            continue
+        expected.append(output)
+        got.append(session.run(feeds))
+    return float(cosine(_rows(expected), _rows(got)).min()) if got else None
 
 
 def _rows(values: Sequence[Any]) -> NDArray[np.float32]:
