@@ -159,7 +159,7 @@ def test_targets_and_devices_are_listed() -> None:
 
 def test_a_wrong_spec_is_status_2_with_what_there_is() -> None:
     message = error_of("export", "all-MiniLM-L6-v2", "--table", "int5", status=2)
-    assert "codec 'int5' is not known: use fp32, fp16, int8" in message
+    assert "codec 'int5' is not known: did you mean int8? use fp32, fp16, int8" in message
 
 
 def test_an_unknown_option_is_status_2() -> None:

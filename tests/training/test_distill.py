@@ -16,12 +16,7 @@ from edgeemb.errors import InputError, SpecError, TrainingError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from edgeemb.training.loop.task import Report
-from tests.fixtures.training import NOUNS, QUICK, distill, write_corpus
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_corpus(tmp_path_factory.mktemp("corpus") / "corpus.txt")
+from tests.fixtures.training import NOUNS, QUICK, distill
 
 
 @pytest.fixture(scope="module")
