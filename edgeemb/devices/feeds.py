@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest, TensorEntry
+from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.text import words
 from edgeemb.text.feeds import pad_words, text_feeds
 
 _SEED = 20
+#: Sequence lengths that are measured where nothing else is said.
+USUAL_LENGTHS = (16, 128)
 
 
 def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
     """Inputs for one inference: ids all over their table, masks and other integers 1, floats random.
 
     :param manifest: what the bundle takes.
-    :param length: sequence length; fills every axis of free size but the first, or, where no input has such
-        an axis, the first.
+    :param length: sequence length; fills every axis of free size but that of the batch.
     :return: an array per input.
     """
     if manifest.tokenizer == words.NAME:
@@ -42,16 +46,43 @@ def make_text(length: int) -> str:
     return " ".join(word.tobytes().decode("ascii") for word in letters)
 
 
+def own_lengths(manifest: Manifest) -> tuple[int, ...]:
+    """The only sequence lengths that a bundle takes; empty where any will do.
+
+    :param manifest: what the bundle takes.
+    """
+    if manifest.lengths:
+        return tuple(manifest.lengths)
+    sequences = [info.axes[1] for info in manifest.inputs if len(info.axes) > 1]
+    fixed = {axis for axis in sequences if isinstance(axis, int)}
+    return (max(fixed),) if fixed and all(isinstance(axis, int) for axis in sequences) else ()
+
+
+def settled(plan: ProfilePlan, manifests: Sequence[Manifest]) -> ProfilePlan:
+    """A plan with lengths where it names none: those that the bundles were made for, or the usual ones.
+
+    :param plan: what is to be measured.
+    :param manifests: of the bundles that are measured.
+    """
+    if plan.lengths:
+        return plan
+    known = [own_lengths(manifest) for manifest in manifests]
+    lengths = sorted({length for own in known for length in own}) if all(known) else USUAL_LENGTHS
+    return replace(plan, lengths=tuple(lengths))
+
+
 def refusal(manifest: Manifest, length: int) -> str:
     """Why a bundle cannot be run at a sequence length; empty if it can.
 
     :param manifest: what the bundle takes.
     :param length: sequence length in tokens.
     """
-    if manifest.lengths and length not in manifest.lengths:
-        return f"the bundle takes only the lengths {', '.join(map(str, manifest.lengths))}"
-    if manifest.max_length and length > manifest.max_length:
-        return f"the bundle takes at most {manifest.max_length} tokens"
+    own = own_lengths(manifest)
+    if own and length not in own:
+        return f"the bundle takes only the length{'s' * (len(own) > 1)} {', '.join(map(str, own))}"
+    most = manifest.max_length or manifest.bounds.get("length", 0)
+    if most and length > most:
+        return f"the bundle takes at most {most} tokens"
     return ""
 
 
@@ -70,7 +101,9 @@ def check_takes_ids(name: str, manifest: Manifest) -> None:
 
 
 def _shape(info: TensorEntry, length: int, *, sequences: bool) -> tuple[int, ...]:
-    free = [1 if place == 0 and sequences else length for place in range(len(info.axes))]
+    free = [
+        1 if axis == "batch" or (place == 0 and sequences) else length for place, axis in enumerate(info.axes)
+    ]
     return tuple(axis if isinstance(axis, int) else size for axis, size in zip(info.axes, free, strict=True))
 
 

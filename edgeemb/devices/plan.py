@@ -13,7 +13,7 @@ from edgeemb.errors import InputError
 class ProfilePlan:
     """What is to be measured. What a device or bundle cannot do is reported as absent, with the reason.
 
-    :param lengths: sequence lengths in tokens.
+    :param lengths: sequence lengths in tokens; by default 16 and 128, or those that the bundle was made for.
     :param threads: thread counts.
     :param runs: inferences for each latency; by default as many as the budget allows, and 100 at least unless they are very slow.
     :param ops: lookups to use.
@@ -25,7 +25,7 @@ class ProfilePlan:
     :raises InputError: if a number makes no sense.
     """
 
-    lengths: tuple[int, ...] = (16, 128)
+    lengths: tuple[int, ...] = ()
     threads: tuple[int, ...] = (1,)
     runs: int | None = None
     ops: Literal["auto", "builtin", "custom"] = "auto"
@@ -43,7 +43,7 @@ class ProfilePlan:
             ("run count", runs),
         ):
             wrong = [value for value in values if value < 1]
-            if wrong or not values:
+            if wrong or not (values or what == "sequence length"):
                 raise InputError(f"{what} {wrong[0] if wrong else 'missing'}: give a number from 1 up")
         if not self.budget_s > 0:
             raise InputError(f"budget of {self.budget_s} s: give a positive number")

@@ -66,8 +66,8 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
     :param body_asked: whether the user named the body.
     :raises SpecError: if the model cannot be exported in that way.
     """
-    if not body_asked:
-        choice = replace(choice, body=model.default_body or choice.body)
+    if not body_asked and model.default_body in (KEEP, *choice.runtime.bodies):
+        choice = replace(choice, body=model.default_body)
     if choice.body == KEEP and model.default_body != KEEP:
         raise SpecError(f"body '{KEEP}' is for finished models: use {', '.join(choice.runtime.bodies)}")
     if model.runtimes and choice.runtime.name not in model.runtimes:

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 from edgeemb.bundle.reading import checked
 from edgeemb.devices import find_device, profile_on
+from edgeemb.devices.feeds import settled
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.host.profile import Ratio, names, side_by_side
 from edgeemb.devices.measurement import (
@@ -167,12 +168,13 @@ def profile_on_all(
 def _unmeasured(device: str, bundle: Path, plan: ProfilePlan, reason: str) -> Report:
     """A report of what could not be measured at all: everything in it is absent, for one reason."""
     info = find_device(device)
+    with checked(bundle) as (_, manifest):
+        subject = Subject.of(names([bundle])[0], manifest, manifest.ops, "")
+        plan = settled(plan, [manifest])
     found = [Measurement("steady_anonymous_bytes", None, reason)]
     for length in plan.lengths:
         found.append(Measurement("inference_instructions", None, reason, length))
         found += [Measurement("p50_ms", None, reason, length, threads) for threads in plan.threads]
-    with checked(bundle) as (_, manifest):
-        subject = Subject.of(names([bundle])[0], manifest, manifest.ops, "")
     machine = Machine(info.summary, None, "", ("not measured",))
     return Report(
         device, info.kind, machine, subject, tuple(found), versions={"edgeemb": version_of("edgeemb")}

@@ -196,3 +196,18 @@ def test_needs_no_torch(finished: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+@needs_tflm_wheel
+@pytest.mark.parametrize("spec", ["int8", "int4"])
+def test_a_free_batch_axis_is_fixed_for_tflm(tmp_path: Path, spec: str) -> None:
+    model = lookup_model(_weight(), (1, 6))
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.name in (b"ids", b"rows"):
+            tensor.shapeSignature = [-1, *tensor.shape[1:]]
+    path = _save(model, tmp_path / "free.tflite")
+    bundle = edgeemb.export(path, tmp_path / "out", target="tflm", table=spec)
+    ids = np.array([[1, 199, 0, 4, 4, 77], [2, 2, 2, 5, 6, 7]])
+    with edgeemb.open(bundle) as session:
+        np.testing.assert_allclose(session.run({"ids": ids}), _weight()[ids], atol=0.5)
+        assert session.manifest.parity["cosine_min"] > 0.98

@@ -23,6 +23,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from edgeemb.bundle.manifest import Manifest
+from edgeemb.runtimes.registry import find_runtime
 
 if TYPE_CHECKING:
     from edgeemb.devices.device import Device
@@ -84,7 +85,9 @@ def print_export(console: Console, path: Path, manifest: Manifest) -> None:
     :param manifest: its manifest.
     """
     print_bundle(console, path, manifest)
-    console.print(Text(f'Try it: edgeemb run {path} "some text"', style="dim"))
+    if manifest.max_length:
+        allow = " --allow-code" if find_runtime(manifest.runtime).is_source else ""
+        console.print(Text(f'Try it: edgeemb run {path}{allow} "some text"', style="dim"))
 
 
 def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
@@ -151,7 +154,7 @@ def print_model(console: Console, summary: ModelSummary) -> None:
     :param summary: what `edgeemb.models.summary` found.
     """
     console.print(
-        Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of float32 weights")
+        Text.assemble((summary.name, "bold"), f": {summary.kind}, {_mb(summary.bytes)} MB of weights")
     )
     table = Table(
         "table",

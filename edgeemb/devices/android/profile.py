@@ -25,7 +25,7 @@ from edgeemb.devices.android.measure import (
 )
 from edgeemb.devices.android.report import Identity
 from edgeemb.devices.android.runner import ABIS, build_dynamic, build_static, read_library
-from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal
+from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal, settled
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
@@ -80,6 +80,7 @@ def profile(
     with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
         scratch = Path(name)
         _check_runtime(bundle.name, manifest, plan)
+        plan = settled(plan, [manifest])
         check_code(bundle, manifest, allowed=plan.allow_code)
         check_takes_ids(bundle.name, manifest)
         phone = find_phone(device.partition(":")[2])

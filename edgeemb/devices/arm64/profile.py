@@ -18,7 +18,7 @@ from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.phone import Phone, phones
 from edgeemb.devices.arm64.python import guest
 from edgeemb.devices.arm64.qemu import MARK, qemu_version
-from edgeemb.devices.feeds import check_takes_ids, refusal
+from edgeemb.devices.feeds import check_takes_ids, refusal, settled
 from edgeemb.devices.host.machine import version_of, versions_of
 from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.process import Setting, Worker
@@ -70,6 +70,7 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
     :param phone: the CPU.
     """
     with checked(bundle) as (folder, manifest):
+        plan = settled(plan, [manifest])
         check_code(bundle, manifest, allowed=plan.allow_code)
         check_takes_ids(bundle.name, manifest)
         lengths = [length for length in plan.lengths if not refusal(manifest, length)]

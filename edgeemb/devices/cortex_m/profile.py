@@ -19,7 +19,7 @@ from edgeemb.devices.cortex_m import unicorn as cortex_m_unicorn
 from edgeemb.devices.cortex_m.board import Board, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
 from edgeemb.devices.cortex_m.run import LIMIT, Count, Inference, Run, overflow_error
-from edgeemb.devices.feeds import make_feeds, make_text
+from edgeemb.devices.feeds import make_feeds, make_text, settled
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.parts import part_operators
@@ -62,6 +62,7 @@ def profile(
     board = find_board(name)
     engine = choose_engine(board, asked)
     with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+        plan = settled(plan, [manifest])
         check_code(bundle, manifest, allowed=plan.allow_code)
         return _profile(folder, bundle.name, manifest, board, engine, plan, Path(scratch), progress, limit)
 

@@ -11,7 +11,7 @@ from statistics import median
 
 from edgeemb.bundle.manifest import Manifest, read_manifest
 from edgeemb.bundle.reading import unpack, verify
-from edgeemb.devices.feeds import refusal
+from edgeemb.devices.feeds import refusal, settled
 from edgeemb.devices.host.latency import Turns, measure_latency, ratio
 from edgeemb.devices.host.machine import cores, this_machine, version_of, versions_of
 from edgeemb.devices.host.memory import Reading
@@ -133,7 +133,7 @@ def side_by_side(
     with ExitStack() as unpacked:
         folders = [_folder(Path(bundle), unpacked) for bundle in bundles]
         cases = [_case(folder, name, plan) for folder, name in zip(folders, names(bundles), strict=True)]
-        ratios = _measure(cases, plan, progress)
+        ratios = _measure(cases, settled(plan, [case.manifest for case in cases]), progress)
         return tuple(_report(case) for case in cases), ratios
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.bundle.reading import checked
-from edgeemb.devices.feeds import make_feeds
+from edgeemb.devices.feeds import make_feeds, settled
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
@@ -54,6 +54,7 @@ def profile(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = s
                 f'{bundle.name} is a bundle for {manifest.runtime}, tflm takes TFLite: export it with target="tflm"'
             )
         # Any TFLite model can be tried in TFLM.
+        plan = settled(plan, [manifest])
         manifest = replace(manifest, runtime=TFLM.name, lengths=manifest.lengths[:1])
         try:
             session = open_folder(folder, manifest)

@@ -100,6 +100,8 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
         raise ExportError(
             f"{model.path} has several graphs, {runtime.record.title} runs one: use runtime='tflite'"
         )
+    if not runtime.signatures:
+        _fix_shapes(finished)
     if runtime.wraps_ids:
         _refuse_miscomputed(finished, model.path)
     constants = Constants(finished)
@@ -118,6 +120,13 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)
     return Written(SCHEMA_VERSION, stored=stored)
+
+
+def _fix_shapes(model: Any) -> None:
+    """Give up free axes: TFLM runs the shapes that are stored, and so must every operator that is put in."""
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None
 
 
 def _refuse_miscomputed(model: Any, path: Path) -> None:
