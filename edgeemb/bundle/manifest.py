@@ -130,6 +130,13 @@ class Manifest:
     notes: list[Text] = field(default_factory=list)
     schema: Length = SCHEMA
 
+    def filler(self, info: TensorEntry) -> int:
+        """What fills up an input of the model behind the end of a text: the padding id for ids, else 0.
+
+        :param info: one of `inputs`.
+        """
+        return self.pad_id if info.name == self.inputs[0].name and info.rows is not None else 0
+
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"

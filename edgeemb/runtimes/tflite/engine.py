@@ -92,7 +92,8 @@ class TfliteEngine:
             )
         runner = self._runners[f"length_{fitting}" if fitting else self._only]
         padded = {
-            info.name: self._padded(feeds[info.name], info.axes, fitting) for info in self._manifest.inputs
+            info.name: self._padded(feeds[info.name], info.axes, fitting, self._manifest.filler(info))
+            for info in self._manifest.inputs
         }
         batched = [info.name for info in self._manifest.inputs if info.axes[:1] == [_BATCH]]
         count = max((len(padded[name]) for name in batched), default=0)
@@ -166,12 +167,14 @@ class TfliteEngine:
         return max(sizes, default=0)
 
     @staticmethod
-    def _padded(value: NDArray[Any], axes: list[str | int], length: int) -> NDArray[Any]:
+    def _padded(value: NDArray[Any], axes: list[str | int], length: int, filler: int) -> NDArray[Any]:
         if _LENGTH not in axes:
             return value
         axis = axes.index(_LENGTH)
         return np.pad(
-            value, [(0, length - size if place == axis else 0) for place, size in enumerate(value.shape)]
+            value,
+            [(0, length - size if place == axis else 0) for place, size in enumerate(value.shape)],
+            constant_values=filler,
         )
 
     @staticmethod

@@ -92,7 +92,9 @@ class TflmEngine:
         :raises InputError: if the inputs are longer than the model's length, or TFLM refuses them.
         """
         infos = self._manifest.inputs
-        values = [_padded(feeds[info.name], info.axes, self.lengths) for info in infos]
+        values = [
+            _padded(feeds[info.name], info.axes, self.lengths, self._manifest.filler(info)) for info in infos
+        ]
         counts = {len(value) for value, info in zip(values, infos, strict=True) if info.axes[:1] == ["batch"]}
         if len(counts) > 1 or 0 in counts:
             raise InputError("the inputs have different or empty batches: give each the same number of rows")
@@ -192,7 +194,9 @@ def check_version() -> None:
         )
 
 
-def _padded(value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...]) -> NDArray[Any]:
+def _padded(
+    value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...], filler: int
+) -> NDArray[Any]:
     if "length" not in axes or not lengths:
         return value
     axis = axes.index("length")
@@ -201,7 +205,8 @@ def _padded(value: NDArray[Any], axes: list[str | int], lengths: tuple[int, ...]
         raise InputError(
             f"the inputs have {value.shape[axis]} tokens, the bundle takes {lengths[-1]}: export it with a longer `lengths`"
         )
-    return np.pad(value, [(0, missing if place == axis else 0) for place in range(value.ndim)])
+    widths = [(0, missing if place == axis else 0) for place in range(value.ndim)]
+    return np.pad(value, widths, constant_values=filler)
 
 
 def _narrow(value: NDArray[Any]) -> NDArray[Any]:
