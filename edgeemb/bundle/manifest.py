@@ -14,6 +14,8 @@ from edgeemb.files import checked, read_json
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
+#: The same, compiled (`edgeemb.text.compiled`); older bundles, and tokenizers that cannot be compiled, come without.
+COMPILED_TOKENIZER = "tokenizer.bin"
 GOLDEN = "golden.json"
 #: Version of the manifest that this edgeemb writes; it reads this one and every earlier one.
 SCHEMA = 1

@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeemb.body.precision import PRECISIONS
-from edgeemb.bundle.manifest import GOLDEN, TOKENIZER, Manifest, TableEntry, TensorEntry
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, TOKENIZER, Manifest, TableEntry, TensorEntry
 from edgeemb.bundle.writing import file_entries
 from edgeemb.exporters.choice import Choice
 from edgeemb.exporters.writers import Written
@@ -104,7 +104,7 @@ def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
     tables = sum(entry.bytes for entry in manifest.tables.values())
     libraries = sum(size for name, size in files.items() if name.startswith("lib/"))
     kit = sum(size for name, size in files.items() if name.startswith("kit/"))
-    tokenizer = files.get(TOKENIZER, 0)
+    tokenizer = files.get(TOKENIZER, 0) + files.get(COMPILED_TOKENIZER, 0)
     total = sum(files.values())
     body = total - tables - libraries - kit - tokenizer - files.get(GOLDEN, 0)
     return {

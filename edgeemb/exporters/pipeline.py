@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle.manifest import GOLDEN, MANIFEST, TOKENIZER
+from edgeemb.bundle.manifest import GOLDEN, MANIFEST
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import SpecError
 from edgeemb.exporters.choice import Choice, choose, suited
@@ -15,6 +15,7 @@ from edgeemb.exporters.describe import complete, describe
 from edgeemb.exporters.kits import Kit, write_kit
 from edgeemb.exporters.libraries import add_libraries
 from edgeemb.exporters.parity import compare, golden_text
+from edgeemb.exporters.tokenizer import write_tokenizer
 from edgeemb.exporters.writers import Request, writer_for
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.fitting import choose_specs, fit_tables
@@ -102,7 +103,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         written = write(request, folder)
         written = replace(written, notes=(*chosen.notes, *written.notes))
         if model.tokenizer_json is not None:
-            (folder / TOKENIZER).write_text(model.tokenizer_json, "utf-8")
+            notes = write_tokenizer(model.tokenizer_json, folder)
+            written = replace(written, notes=(*written.notes, *notes))
         if choice.ops == "custom" and not runtime.compiles_lookups:
             add_libraries(choice, folder)
         progress("check", 0, 0)

@@ -17,6 +17,7 @@ from edgeemb.native.libraries import find_library
 
 _ABI_VERSION = 1
 _ARENA, _TOO_LONG, _ROOM, _UNKNOWN, _NEWER = 3, 4, 5, 6, 8
+_SIDES = (None, "right", "left")
 _STRATEGIES = ("longest_first", "only_first", "only_second")
 #: Bytes of text for which there is memory from the start, and the most memory that a text gets: 4 GB.
 _FIRST_BYTES = 512
@@ -70,7 +71,7 @@ class CompiledTokenizer:
         *,
         max_length: int = 0,
         strategy: str = "longest_first",
-        side: str = "right",
+        side: str | None = None,
         special_tokens: bool = True,
         offsets: bool = False,
     ) -> Encoding:
@@ -80,15 +81,15 @@ class CompiledTokenizer:
         :param pair: the second text of a pair, or None.
         :param max_length: tokens that there may be, special ones included; 0 for any number.
         :param strategy: which text of a pair is cut: ``longest_first``, ``only_first`` or ``only_second``.
-        :param side: the end that is cut off, ``right`` or ``left``.
+        :param side: the end that is cut off, ``right`` or ``left``; None for the one that the tokenizer names.
         :param special_tokens: whether the tokens around a text are there.
         :param offsets: whether `Encoding.offsets` is wanted.
         :raises InputError: if a text cannot be tokenized, or cannot be cut to the length.
         :raises BundleError: if the blob turns out to be damaged.
         """
-        if strategy not in _STRATEGIES or side not in ("right", "left") or max_length < 0:
+        if strategy not in _STRATEGIES or side not in _SIDES or max_length < 0:
             raise InputError(
-                f"max_length={max_length}, strategy='{strategy}', side='{side}' is no truncation: use a length, "
+                f"max_length={max_length}, strategy='{strategy}', side={side!r} is no truncation: use a length, "
                 f"{', '.join(_STRATEGIES)}, and right or left"
             )
         first, second = _utf8(text), None if pair is None else _utf8(pair)
@@ -98,7 +99,7 @@ class CompiledTokenizer:
                 status = self._library.edgeemb_text_encode(
                     *(self._blob.ctypes.data, len(self._blob)),
                     *(first, len(first), second, 0 if second is None else len(second)),
-                    *(max_length, _STRATEGIES.index(strategy), int(side == "left"), int(not special_tokens)),
+                    *(max_length, _STRATEGIES.index(strategy), _SIDES.index(side), int(not special_tokens)),
                     *(self._arena.ctypes.data, len(self._arena)),
                     *(
                         self._ids.ctypes.data,

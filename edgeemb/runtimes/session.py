@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeemb.bundle.manifest import TOKENIZER, Manifest
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError
 from edgeemb.runtimes.engine import Engine
 from edgeemb.runtimes.inputs import check_feeds
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.text import TextInput, WordsInput
+from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.text import words
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 
@@ -165,7 +166,7 @@ class Session:
             self._text = (
                 WordsInput(_width(self.manifest), limit, prompt)
                 if self.manifest.tokenizer == words.NAME
-                else TextInput(self.path / TOKENIZER, limit, prompt)
+                else TextInput(open_tokenizer(self.path, self.manifest), limit, prompt)
             )
         return self._text
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
-from tokenizers import Tokenizer
-
-from edgeemb.errors import BundleError, InputError
+from edgeemb.errors import InputError
+from edgeemb.runtimes.tokenizer import IdTokenizer
 from edgeemb.text import words
-from edgeemb.text.tokenizer import parse_tokenizer, truncate
 
 _log = logging.getLogger("edgeemb")
 
@@ -18,19 +15,15 @@ _log = logging.getLogger("edgeemb")
 class TextInput:
     """Turns texts into ids and masks.
 
-    :param path: the bundle's ``tokenizer.json``.
-    :param max_length: tokens of the longest text; a longer one is cut as the tokenizer does it.
+    :param tokenizer: the bundle's tokenizer, which cuts long texts.
+    :param max_length: tokens of the longest text.
     :param prompt: what is put in front of each text.
-    :raises BundleError: if the file is not a tokenizer.
     """
 
-    def __init__(self, path: Path, max_length: int, prompt: str = "") -> None:
-        self.tokenizer: Tokenizer = parse_tokenizer(path.read_text("utf-8"), str(path), BundleError)
-        self.tokenizer.no_padding()
+    def __init__(self, tokenizer: IdTokenizer, max_length: int, prompt: str = "") -> None:
+        self.tokenizer = tokenizer
         self.max_length = max_length
         self.prompt = prompt
-        if max_length:
-            truncate(self.tokenizer, max_length)
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, special tokens included.
@@ -39,9 +32,8 @@ class TextInput:
         :raises InputError: if one is empty, or gives no token at all.
         """
         _check_texts(texts)
-        encodings = self.tokenizer.encode_batch([self.prompt + text for text in texts])
-        _log_cut(sum(bool(encoding.overflowing) for encoding in encodings), len(encodings), self.max_length)
-        ids = [list(encoding.ids) for encoding in encodings]
+        ids, cut = self.tokenizer.ids([self.prompt + text for text in texts])
+        _log_cut(cut, len(ids), self.max_length)
         for number, tokens in enumerate(ids, 1):
             if not tokens:
                 raise InputError(f"text {number} gives no token: the vocabulary has none for it")

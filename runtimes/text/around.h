@@ -1,9 +1,10 @@
 /* What follows the tokens of a text: cutting it to a length, and the tokens around it.
  *
- * RECORD   EET_AROUND   single, pair, trim
+ * RECORD   EET_AROUND   single, pair, trim, left
  *     single, pair   sections u32[n][2]: what stands where, and its type: an id, or EET_FIRST or EET_SECOND for the tokens of a text
  *     trim           EET_TRIM: offsets leave out white space; EET_TRIM_PREFIX: but not a space that the tokenizer has put in front;
- *                    EET_TRIM_LATER: tokens stand before the first of a text when that is decided */
+ *                    EET_TRIM_LATER: tokens stand before the first of a text when that is decided
+ *     left           whether the beginning of a long text is cut off, where the caller leaves that open */
 #ifndef EET_AROUND_H
 #define EET_AROUND_H
 
@@ -17,10 +18,12 @@ enum { EET_TRIM = 1, EET_TRIM_PREFIX = 2, EET_TRIM_LATER = 4 };
 /* What is left out of a pair that is too long: of the longer text, of the first, or of the second. */
 enum { EET_LONGEST = 0, EET_ONLY_FIRST = 1, EET_ONLY_SECOND = 2 };
 
+enum { EET_AS_WRITTEN = 0, EET_RIGHT = 1, EET_LEFT = 2 };
+
 typedef struct eet_options {
     uint32_t limit;    /* most tokens, those around a text included; 0: all */
     uint32_t strategy; /* EET_LONGEST, ... */
-    uint32_t left;     /* whether the beginning is cut off instead of the end */
+    uint32_t side;     /* EET_RIGHT cuts the end off, EET_LEFT the beginning, EET_AS_WRITTEN what the tokenizer says */
     uint32_t plain;    /* whether the tokens around a text are left out */
 } eet_options;
 
@@ -60,7 +63,7 @@ EEB_FUNCTION void eet_keep(eet_kept *kept, uint32_t count, uint32_t left)
 }
 
 /* Cuts one text, or two of them, to `most` tokens together. */
-EEB_FUNCTION eet_status eet_truncate(const eet_options *options, uint32_t most, uint32_t texts, eet_kept *kept)
+EEB_FUNCTION eet_status eet_truncate(const eet_options *options, uint32_t left, uint32_t most, uint32_t texts, eet_kept *kept)
 {
     const uint32_t first = kept[0].last - kept[0].first, second = texts == 2 ? kept[1].last - kept[1].first : 0;
     uint32_t less = first, more = second, target, length;
@@ -74,13 +77,13 @@ EEB_FUNCTION eet_status eet_truncate(const eet_options *options, uint32_t most, 
         if (target >= texts || length <= first + second - most) {
             return EET_TOO_LONG;
         }
-        eet_keep(kept + target, length - (first + second - most), options->left);
+        eet_keep(kept + target, length - (first + second - most), left);
         return EET_OK;
     }
     if (texts == 1 || most == 0) {
-        eet_keep(kept, most, options->left);
+        eet_keep(kept, most, left);
         if (texts == 2) {
-            eet_keep(kept + 1, 0, options->left);
+            eet_keep(kept + 1, 0, left);
         }
         return EET_OK;
     }
@@ -92,8 +95,8 @@ EEB_FUNCTION eet_status eet_truncate(const eet_options *options, uint32_t most, 
         less = most / 2;
         more = less + most % 2;
     }
-    eet_keep(kept, first > second ? more : less, options->left);
-    eet_keep(kept + 1, first > second ? less : more, options->left);
+    eet_keep(kept, first > second ? more : less, left);
+    eet_keep(kept + 1, first > second ? less : more, left);
     return EET_OK;
 }
 

@@ -14,7 +14,7 @@ EET_EXPORT int32_t edgeemb_text_check(const void *blob, size_t size);
 EET_EXPORT size_t edgeemb_text_arena(size_t bytes);
 EET_EXPORT int32_t edgeemb_text_encode(
     const void *blob, size_t size, const char *text, size_t text_size, const char *pair, size_t pair_size, uint32_t limit,
-    uint32_t strategy, uint32_t left, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
+    uint32_t strategy, uint32_t side, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
     uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut);
 
 int32_t edgeemb_text_abi_version(void)
@@ -50,7 +50,7 @@ size_t edgeemb_text_arena(size_t bytes)
 /* eet_encode in plain arguments. */
 int32_t edgeemb_text_encode(
     const void *blob, size_t size, const char *text, size_t text_size, const char *pair, size_t pair_size, uint32_t limit,
-    uint32_t strategy, uint32_t left, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
+    uint32_t strategy, uint32_t side, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
     uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut)
 {
     eet_tokenizer tokenizer;
@@ -63,7 +63,7 @@ int32_t edgeemb_text_encode(
     }
     options.limit = limit;
     options.strategy = strategy;
-    options.left = left;
+    options.side = side;
     options.plain = plain;
     output.ids = ids;
     output.types = types;

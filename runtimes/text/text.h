@@ -65,7 +65,7 @@ EEB_FUNCTION eet_status eet_encode(
     void *arena, size_t arena_size, eet_output *output, uint32_t *cut)
 {
     const uint32_t texts = pair == NULL ? 1 : 2;
-    uint32_t around[EET_WORDS], specials, at;
+    uint32_t around[EET_WORDS], specials, left, at;
     eet_kept kept[2];
     eet_work work;
     eet_status status;
@@ -86,18 +86,19 @@ EEB_FUNCTION eet_status eet_encode(
     kept[1].size = (uint32_t)pair_size;
     work.blob = &tokenizer->blob;
     eet_record(work.blob, tokenizer->records - 1, around);
+    left = options->side == EET_AS_WRITTEN ? around[4] != 0 : options->side == EET_LEFT;
     specials = options->plain ? 0 : eet_specials(work.blob, around[texts]);
     if (options->limit != 0 && options->limit < specials) {
         return EET_TOO_LONG;
     }
-    work.stop = options->limit != 0 && texts == 1 && !options->left ? options->limit - specials + 1 : 0;
+    work.stop = options->limit != 0 && texts == 1 && !left ? options->limit - specials + 1 : 0;
     for (at = 0; at < texts && status == EET_OK; ++at) {
         kept[at].first = work.count;
         status = eet_read(&work, tokenizer->records, kept[at].text, kept[at].size);
         kept[at].last = work.count;
     }
     if (status == EET_OK && options->limit != 0) {
-        status = eet_truncate(options, options->limit - specials, texts, kept);
+        status = eet_truncate(options, left, options->limit - specials, texts, kept);
     }
     if (status != EET_OK) {
         return status;

@@ -28,11 +28,12 @@ class _Around:
     inside: bool = False
 
 
-def add_around(blob: Blob, section: Section | None, byte_level: bool) -> None:
+def add_around(blob: Blob, section: Section | None, byte_level: bool, left: bool) -> None:
     """Write the operation of a post-processor.
 
     :param section: the part of the tokenizer.json, or None.
     :param byte_level: whether the model's characters stand for bytes.
+    :param left: whether the beginning of a long text is cut off instead of its end.
     :raises NotCompiled: if it is of an unknown type.
     """
     around = _apply(_Around(), section) if section is not None else _Around()
@@ -42,7 +43,7 @@ def add_around(blob: Blob, section: Section | None, byte_level: bool) -> None:
         blob.add(words([number for item in items for number in item]))
         for items in (around.single, around.pair)
     )
-    blob.record(_AROUND, single, pair, around.trim)
+    blob.record(_AROUND, single, pair, around.trim, int(left))
 
 
 def _apply(around: _Around, section: Section) -> _Around:

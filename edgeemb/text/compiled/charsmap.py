@@ -27,12 +27,7 @@ def add_charsmap(blob: Blob, encoded: str) -> tuple[int, int, int, int]:
         found = read_charsmap(base64.b64decode(encoded, validate=True))
     except binascii.Error as error:
         raise refuse(f"its precompiled_charsmap is damaged ({error})") from error
-    # Only the shortest key at the beginning of a text is ever taken.
-    keys = {
-        key: text
-        for key, text in found.items()
-        if len(key) <= _GRAPHEME and not any(key[:end] in found for end in range(1, len(key)))
-    }
+    keys = {key: text for key, text in found.items() if len(key) <= _GRAPHEME}
     strings = sorted(set(keys.values()))
     places = {text: place for place, text in enumerate(strings)}
     table, _ = add_table(blob, classes())

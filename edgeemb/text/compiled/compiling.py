@@ -38,7 +38,7 @@ def compile_tokenizer(
 ) -> bytes:
     """A blob that gives the tokens of a tokenizer: its layout is that of runtimes/text/blob.h.
 
-    Truncation and padding of the file are left out: whoever opens the blob says how long a text may be.
+    Of truncation only the side is kept, and padding is left out: whoever opens the blob says how long a text may be.
 
     :param text: of the tokenizer.json.
     :param where: what to call it in an error.
@@ -63,7 +63,8 @@ def compile_tokenizer(
     if normal_bytes + word_bytes > 1 or not _last(values.get("pre_tokenizer"), word_bytes):
         raise refuse("something follows where ByteLevel has made bytes of characters")
     add_model(blob, model, kind, Alphabet(bool(normal_bytes or word_bytes)))
-    add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes))
+    left = (values.get("truncation") or {}).get("direction") == "Left"
+    add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes), left)
     blob.replace(0, ADDED, *added_arguments(blob, tokenizer, bool(normal_bytes)), words)
     return blob.to_bytes(_ids(tokenizer))
 

@@ -18,7 +18,7 @@ _ENDS = 1 << 8
 
 
 def read_charsmap(data: bytes) -> dict[bytes, str]:
-    """Keys and their texts.
+    """Keys and their texts, but for those that begin with another key: only the shortest key is ever taken.
 
     :param data: a character map.
     :raises NotCompiled: if it is damaged.
@@ -82,7 +82,8 @@ def _keys(units: tuple[int, ...]) -> dict[bytes, int]:
                 raise refuse("its precompiled_charsmap is damaged: its array leads nowhere")
             if units[place] & _ENDS:
                 found[longer] = units[behind] & (1 << 31) - 1
-            todo.append((longer, behind))
+            else:
+                todo.append((longer, behind))
     return found
 
 

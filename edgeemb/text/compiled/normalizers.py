@@ -109,19 +109,15 @@ def _strip(blob: Blob, section: Section) -> None:
 
 
 def _bert(blob: Blob, section: Section) -> None:
-    plain = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
-    if section["clean_text"]:
-        add_outputs(blob, probing.outputs(normalizers.BertNormalizer(**{**plain, "clean_text": True}), "|"))
-    if section["handle_chinese_chars"]:
-        add_outputs(
-            blob, probing.outputs(normalizers.BertNormalizer(**{**plain, "handle_chinese_chars": True}), "|")
-        )
+    for step in ("clean_text", "handle_chinese_chars"):
+        if section[step]:
+            add_outputs(blob, probing.bert_step(step))
     strip = section.get("strip_accents")
     if section["lowercase"] if strip is None else strip:
         _form(False, False)(blob, {})
-        stripped = probing.outputs(normalizers.BertNormalizer(**{**plain, "strip_accents": True}), "|")
         whole = probing.decompositions(False)
-        add_outputs(blob, {code: "" for code, text in stripped.items() if not text and code not in whole})
+        stripped = probing.bert_step("strip_accents").items()
+        add_outputs(blob, {code: "" for code, text in stripped if not text and code not in whole})
     if section["lowercase"]:
         add_outputs(blob, probing.lower_case())
 

@@ -20,7 +20,8 @@ CHARACTERS = [
     if not 0xD800 <= code < 0xE000
     and (code < 0x40000 or code >> 16 == 14 or not _EDGE <= code & 0xFFFF < 0x10000 - _EDGE)
 ]
-_EVERY = "".join(map(chr, CHARACTERS))
+_CHARS = list(map(chr, CHARACTERS))
+_EVERY = "".join(_CHARS)
 _STARTS = np.array(CHARACTERS)
 
 
@@ -40,11 +41,12 @@ def outputs(normalizer: Any, fence: str) -> dict[int, str]:
     :param normalizer: of the tokenizers library.
     :param fence: a character that it leaves alone, and makes of no other.
     """
-    found = normalizer.normalize_str(fence.join(map(chr, CHARACTERS))).split(fence)
+    found = normalizer.normalize_str(fence.join(_CHARS)).split(fence)
     # The fence itself among the characters leaves one empty text more.
     own = CHARACTERS.index(ord(fence))
     texts = [*found[:own], fence, *found[own + 2 :]]
-    changed = {code: text for code, text in zip(CHARACTERS, texts, strict=True) if text != chr(code)}
+    every = zip(CHARACTERS, _CHARS, texts, strict=True)
+    changed = {code: text for code, char, text in every if text != char}
     for plane in (*range(4, 14), 15, 16):
         if changed.get((plane << 16) + _EDGE - 1) == "":
             changed.update(dict.fromkeys(range((plane << 16) + _EDGE, (plane + 1 << 16) - _EDGE), ""))
@@ -131,14 +133,13 @@ def combining_classes() -> NDArray[np.int64]:
     A mark of a lower class than another one goes before it; marks of one class stay as they are.
     """
     normalize: Callable[[str], str] = normalizers.NFD().normalize_str
-    last = "\u0345"
-    fenced = normalize("\n".join(last + chr(code) for code in CHARACTERS if code != 10)).split("\n")
-    alone = normalize("\n".join(chr(code) for code in CHARACTERS if code != 10)).split("\n")
-    codes = [code for code in CHARACTERS if code != 10]
+    last, fence = "\u0345", "\n"
+    chars = [char for char in _CHARS if char != fence]
+    behind = normalize(last + (fence + last).join(chars)).split(fence)
+    alone = normalize(fence.join(chars)).split(fence)
+    every = zip(chars, behind, alone, strict=True)
     marks = [
-        code
-        for code, both, single in zip(codes, fenced, alone, strict=True)
-        if single == chr(code) and both == chr(code) + last and both != last + chr(code)
+        ord(char) for char, both, single in every if single == char and char != last and both == char + last
     ]
     # Insertion into classes in their order: a mark is compared with one of each.
     classes: list[list[int]] = []
@@ -148,8 +149,7 @@ def combining_classes() -> NDArray[np.int64]:
             middle = (low + high) // 2
             other = chr(classes[middle][0])
             before = normalize(other + chr(mark)) == chr(mark) + other
-            behind = normalize(chr(mark) + other) == other + chr(mark)
-            if chr(mark) == other or not (before or behind):
+            if not before and normalize(chr(mark) + other) != other + chr(mark):
                 classes[middle].append(mark)
                 break
             low, high = (low, middle) if before else (middle + 1, high)
@@ -174,3 +174,13 @@ def pairs() -> tuple[tuple[int, int, int], ...]:
         if len(first) == 1:
             found.append((ord(first), ord(text[-1]), code))
     return tuple(sorted(found))
+
+
+@cache
+def bert_step(step: str) -> dict[int, str]:
+    """What one step of the normalizer BertNormalizer makes of each character.
+
+    :param step: the name of its setting.
+    """
+    steps = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    return outputs(normalizers.BertNormalizer(**{**steps, step: True}), "|")

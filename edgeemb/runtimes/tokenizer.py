@@ -1,0 +1,61 @@
+"""The tokenizer of a bundle: compiled and mapped where the bundle has it so, else the tokenizers library."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
+from edgeemb.errors import BundleError
+from edgeemb.native.tokenizer import CompiledTokenizer
+from edgeemb.text.tokenizer import parse_tokenizer, truncate
+
+
+class IdTokenizer(Protocol):
+    """Texts to ids."""
+
+    def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        """Ids of each text, special tokens included, and how many texts were cut."""
+        ...
+
+
+def open_tokenizer(folder: Path, manifest: Manifest) -> IdTokenizer:
+    """The tokenizer of a bundle.
+
+    :param folder: the bundle.
+    :param manifest: its manifest: a compiled tokenizer that it does not list is not opened.
+    :raises BundleError: if a file of it is damaged.
+    :raises NativeError: if it is compiled, and the native library is missing.
+    """
+    if COMPILED_TOKENIZER in manifest.files:
+        return _Compiled(folder / COMPILED_TOKENIZER, manifest.max_length)
+    return _Reference(folder / TOKENIZER, manifest.max_length)
+
+
+class _Compiled:
+    """The C of runtimes/text."""
+
+    def __init__(self, path: Path, max_length: int) -> None:
+        self._tokenizer = CompiledTokenizer(path)
+        self._max_length = max_length
+
+    def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        found = [self._tokenizer.encode(text, max_length=self._max_length) for text in texts]
+        return [encoding.ids.tolist() for encoding in found], sum(encoding.cut for encoding in found)
+
+
+class _Reference:
+    """The tokenizers library."""
+
+    def __init__(self, path: Path, max_length: int) -> None:
+        self._tokenizer = parse_tokenizer(path.read_text("utf-8"), str(path), BundleError)
+        self._tokenizer.no_padding()
+        if max_length:
+            truncate(self._tokenizer, max_length)
+
+    def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
+        found = self._tokenizer.encode_batch(list(texts))
+        return [list(encoding.ids) for encoding in found], sum(
+            bool(encoding.overflowing) for encoding in found
+        )
