@@ -56,12 +56,6 @@ EEP_OP void EEP(store)(float *to, EEP_FLOATS x)
     _mm256_storeu_ps(to + 8, x.high);
 }
 
-EEP_OP void EEP(store_int)(int32_t *to, EEP_INTS x)
-{
-    _mm256_storeu_si256((__m256i *)(void *)to, x.low);
-    _mm256_storeu_si256((__m256i *)(void *)(to + 8), x.high);
-}
-
 EEP_OP __m256i EEP(round_half)(__m256 a)
 {
     return _mm256_sub_epi32(_mm256_castps_si256(_mm256_add_ps(a, _mm256_set1_ps(EEM_ROUNDER))), _mm256_set1_epi32(EEM_ROUNDER_BITS));
@@ -153,6 +147,16 @@ EEP_OP void EEP(store_narrow)(int8_t *to, EEP_INTS a)
     const __m256i wide = EEP(to_wide)(a);
 
     _mm_storeu_si128((__m128i *)(void *)to, _mm_packs_epi16(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1)));
+}
+
+/* To 16 bits, lanes of a and b in turn. */
+EEP_OP void EEP(store_pairs)(int16_t *to, EEP_INTS a, EEP_INTS b)
+{
+    const __m256i low = _mm256_blend_epi16(a.low, _mm256_slli_epi32(b.low, 16), 0xaa);
+    const __m256i high = _mm256_blend_epi16(a.high, _mm256_slli_epi32(b.high, 16), 0xaa);
+
+    _mm256_storeu_si256((__m256i *)(void *)to, low);
+    _mm256_storeu_si256((__m256i *)(void *)(to + 16), high);
 }
 
 /* Four elements of a row as int16, in each quarter of a register. */

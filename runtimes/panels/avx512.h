@@ -32,7 +32,6 @@ EEM_FUNCTION int eep_has_vnni(void)
 EEP_OP __m512 EEP(load)(const float *from) { return _mm512_loadu_ps(from); }
 EEP_OP __m512i EEP(load_int)(const int32_t *from) { return _mm512_loadu_si512(from); }
 EEP_OP void EEP(store)(float *to, __m512 x) { _mm512_storeu_ps(to, x); }
-EEP_OP void EEP(store_int)(int32_t *to, __m512i x) { _mm512_storeu_si512(to, x); }
 EEP_OP __m512 EEP(set)(float x) { return _mm512_set1_ps(x); }
 EEP_OP __m512i EEP(set_int)(int32_t x) { return _mm512_set1_epi32(x); }
 EEP_OP __m512 EEP(add)(__m512 a, __m512 b) { return _mm512_add_ps(a, b); }
@@ -112,6 +111,12 @@ EEP_OP void EEP(store_narrow)(int8_t *to, __m512i a)
 EEP_OP void EEP(store_wide)(int16_t *to, __m512i a)
 {
     _mm256_storeu_si256((__m256i *)(void *)to, _mm512_cvtepi32_epi16(a));
+}
+
+/* To 16 bits, lanes of a and b in turn. */
+EEP_OP void EEP(store_pairs)(int16_t *to, __m512i a, __m512i b)
+{
+    _mm512_storeu_si512(to, _mm512_mask_blend_epi16(0xaaaaaaaau, a, _mm512_slli_epi32(b, 16)));
 }
 
 /* `rows` and `columns` are constants, so that the sums stay in registers. */

@@ -183,52 +183,64 @@ EEP_FN void EEP(measure_heads)(const eem_shape *shape, const float *row, float b
     }
 }
 
+/* A key to its place in the panels of each head. */
+EEP_IN void EEP(keep_key)(const eem_shape *shape, const eep_memory *memory, uint32_t token, uint32_t tokens, const float *key)
+{
+    const uint32_t width = EEM_PADDED(shape->head), capacity = shape->capacity;
+    const uint32_t panel = token / EEP_COLUMNS * EEP_COLUMNS, columns = eep_columns(tokens, panel);
+    uint32_t head, at, lane;
+
+    EEP(measure_heads)(shape, key, 1.0f, memory->factors, memory->key_scales + token, capacity);
+    for (head = 0; head < shape->heads; ++head) {
+        const EEP_FLOATS factor = EEP(set)(memory->factors[head]);
+        int8_t *to = memory->keys + ((size_t)head * capacity + panel) * width + (token - panel) * 4;
+        EEP_INTS total = EEP(set_int)(0);
+
+        for (at = 0; at < width; at += EEP_LANES) {
+            const EEP_FLOATS x = EEP(first)(EEP(load)(key + head * shape->head + at), EEP(left)(shape->head, at));
+            const EEP_INTS codes = EEP(round)(EEP(mul)(x, factor));
+            int8_t narrow[EEP_LANES];
+
+            total = EEP(add_int)(total, codes);
+            EEP(store_narrow)(narrow, codes);
+            for (lane = 0; lane < EEP_LANES; lane += 4) {
+                memcpy(to + (size_t)(at + lane) * columns, narrow + lane, 4);
+            }
+        }
+        memory->key_sums[head * capacity + token] = (int32_t)EEP(sum)(EEP(from_int)(total)); /* exact: below 2^24 */
+    }
+}
+
 EEP_FN void EEP(keep)(
     const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
     const float *values)
 {
-    const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), capacity = shape->capacity;
-    uint32_t token, head, at, lane;
-    int32_t codes[EEP_LANES];
+    const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), heads = EEM_PADDED(shape->heads);
+    const uint32_t capacity = shape->capacity;
+    float *factors = memory->factors, *others = memory->factors + 2 * heads;
+    uint32_t token, head, at;
 
-    for (token = first; token < first + count; ++token, keys += stride, values += stride) {
-        const uint32_t panel = token / EEP_COLUMNS * EEP_COLUMNS, columns = eep_columns(tokens, panel);
+    for (token = 0; token < count; ++token) {
+        EEP(keep_key)(shape, memory, first + token, tokens, keys + (size_t)token * stride);
+    }
+    /* Values two tokens at a time; `first` is even. Behind the last of an odd number stands a zero. */
+    for (token = first; token < first + count; token += 2, values += 2 * stride) {
+        const int single = token + 1 == first + count;
+        const float *other = single ? values : values + stride;
 
-        EEP(measure_heads)(shape, keys, 1.0f, memory->factors, memory->key_scales + token, capacity);
-        for (head = 0; head < shape->heads; ++head) {
-            const EEP_FLOATS factor = EEP(set)(memory->factors[head]);
-            int8_t *to = memory->keys + ((size_t)head * capacity + panel) * width + (token - panel) * 4;
-            EEP_INTS total = EEP(set_int)(0);
-
-            for (at = 0; at < width; at += EEP_LANES) {
-                const EEP_FLOATS x = EEP(first)(EEP(load)(keys + head * shape->head + at), EEP(left)(shape->head, at));
-                const EEP_INTS rounded = EEP(round)(EEP(mul)(x, factor));
-                int8_t narrow[EEP_LANES];
-
-                total = EEP(add_int)(total, rounded);
-                EEP(store_narrow)(narrow, rounded);
-                for (lane = 0; lane < EEP_LANES; lane += 4) {
-                    memcpy(to + (size_t)(at + lane) * columns, narrow + lane, 4);
-                }
-            }
-            EEP(store_int)(codes, total);
-            for (lane = 1; lane < EEP_LANES; ++lane) {
-                codes[0] += codes[lane];
-            }
-            memory->key_sums[head * capacity + token] = codes[0];
+        EEP(measure_heads)(shape, values, 1.0f, factors, memory->value_scales + token, capacity);
+        if (!single) {
+            EEP(measure_heads)(shape, other, 1.0f, others, memory->value_scales + token + 1, capacity);
         }
-        EEP(measure_heads)(shape, values, 1.0f, memory->factors, memory->value_scales + token, capacity);
         for (head = 0; head < shape->heads; ++head) {
-            const EEP_FLOATS factor = EEP(set)(memory->factors[head]);
-            int16_t *to = memory->values + ((size_t)head * capacity + token / 2 * 2) * width + token % 2;
+            const EEP_FLOATS factor = EEP(set)(factors[head]), other_factor = EEP(set)(single ? 0.0f : others[head]);
+            int16_t *to = memory->values + ((size_t)head * capacity + token) * width;
 
             for (at = 0; at < width; at += EEP_LANES) {
-                const EEP_FLOATS x = EEP(first)(EEP(load)(values + head * shape->head + at), EEP(left)(shape->head, at));
+                const uint32_t from = head * shape->head + at, left = EEP(left)(shape->head, at);
+                const EEP_FLOATS x = EEP(first)(EEP(load)(values + from), left), y = EEP(first)(EEP(load)(other + from), left);
 
-                EEP(store_int)(codes, EEP(round)(EEP(mul)(x, factor)));
-                for (lane = 0; lane < EEP_LANES; ++lane) {
-                    to[2 * (at + lane)] = (int16_t)codes[lane];
-                }
+                EEP(store_pairs)(to + 2 * at, EEP(round)(EEP(mul)(x, factor)), EEP(round)(EEP(mul)(y, other_factor)));
             }
         }
     }

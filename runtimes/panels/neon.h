@@ -96,15 +96,6 @@ EEP_OP void EEP(store)(float *to, EEP_FLOATS a)
     }
 }
 
-EEP_OP void EEP(store_int)(int32_t *to, EEP_INTS a)
-{
-    int i;
-
-    for (i = 0; i < 4; ++i) {
-        vst1q_s32(to + 4 * i, a.val[i]);
-    }
-}
-
 /* All ones in the lanes from `at` on that are below `count`. */
 EEP_OP uint32x4_t EEP(below)(int32_t at, uint32_t count)
 {
@@ -179,6 +170,16 @@ EEP_OP void EEP(store_codes)(uint8_t *to, EEP_INTS a)
     const uint16x8_t high = vcombine_u16(vqmovun_s32(a.val[2]), vqmovun_s32(a.val[3]));
 
     vst1q_u8(to, veorq_u8(vcombine_u8(vqmovn_u16(low), vqmovn_u16(high)), vdupq_n_u8(EEP_OFFSET)));
+}
+
+/* To 16 bits, lanes of a and b in turn. */
+EEP_OP void EEP(store_pairs)(int16_t *to, EEP_INTS a, EEP_INTS b)
+{
+    int i;
+
+    for (i = 0; i < 4; ++i) {
+        vst1q_s16(to + 8 * i, vreinterpretq_s16_s32(vsliq_n_s32(a.val[i], b.val[i], 16)));
+    }
 }
 
 /* Rows that share the loads of 16 columns, with SDOT and with SMULL. */

@@ -11,7 +11,14 @@ typedef struct eep_ints {
 } eep_ints;
 
 #define EEP_TARGET
-#define EEP_IN EEM_FUNCTION /* not inline: small rather than fast */
+/* Small rather than fast: nothing is inlined, nor cloned for an activation. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define EEP_IN EEM_FUNCTION __attribute__((noinline, noclone))
+#elif defined(__clang__)
+#define EEP_IN EEM_FUNCTION __attribute__((noinline))
+#else
+#define EEP_IN EEM_FUNCTION
+#endif
 #define EEP(name) eep_##name##_serial
 #define EEP_NAME "serial"
 #define EEP_FLOATS eep_floats
@@ -20,7 +27,7 @@ typedef struct eep_ints {
 
 /* An operation lane by lane; `expression` may use a, b and i. */
 #define EEP_EACH(type, name, arguments, expression)                                                                                        \
-    EEM_FUNCTION type EEP(name) arguments                                                                                                  \
+    EEP_IN type EEP(name) arguments                                                                                                        \
     {                                                                                                                                      \
         type out;                                                                                                                          \
         uint32_t i;                                                                                                                        \
@@ -65,7 +72,6 @@ EEP_EACH(
     eem_from_bits((int32_t)((uint32_t)eem_bits(a.lane[i]) + ((uint32_t)eem_bits(whole.lane[i]) - EEM_ROUNDER_BITS) * 8388608u)))
 EEP_EACH(eep_floats, signed_as, (eep_floats a, eep_floats x), x.lane[i] < 0.0f ? -a.lane[i] : a.lane[i])
 EEP_EACH_TO(store, float, eep_floats)
-EEP_EACH_TO(store_int, int32_t, eep_ints)
 EEP_EACH_TO(store_narrow, int8_t, eep_ints)
 EEP_EACH_TO(store_wide, int16_t, eep_ints)
 
@@ -75,6 +81,16 @@ EEM_INLINE void EEP(store_codes)(uint8_t *to, eep_ints a)
 
     for (i = 0; i < EEP_LANES; ++i) {
         to[i] = (uint8_t)(a.lane[i] < 255 ? a.lane[i] : 255);
+    }
+}
+
+EEM_INLINE void EEP(store_pairs)(int16_t *to, eep_ints a, eep_ints b)
+{
+    uint32_t i;
+
+    for (i = 0; i < EEP_LANES; ++i) {
+        to[2 * i] = (int16_t)a.lane[i];
+        to[2 * i + 1] = (int16_t)b.lane[i];
     }
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import tempfile
+import platform
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,10 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
+from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
 from edgeemb.runtimes.engine import Feeds, OpenOptions
+
+#: Of the arena, in bytes: a cache line, though a C export asks for less.
+_ALIGNMENT = 64
+#: What a library is compiled from; changes of how it is compiled change the version.
+_SUFFIXES = {".c", ".h", ".S", ".bin"}
+_CACHE_VERSION = "1"
+_LIBRARY = "model.so"
 
 
 class _Sizes(ctypes.Structure):
@@ -46,6 +54,21 @@ def build_library(folder: Path, out: Path, flags: tuple[str, ...] = ()) -> Path:
     return out
 
 
+def cached_library(folder: Path, flags: tuple[str, ...] = ()) -> Path:
+    """The shared library of an export, compiled once for this user: an export with the same sources has the same.
+
+    :param folder: the bundle.
+    :param flags: further flags for the compiler.
+    :raises NativeError: if the compiler fails, or the cache cannot be written.
+    """
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _SUFFIXES}
+    used = sorted(name for name in names if not name.startswith("kit/"))
+    contents = (part for name in used for part in (name, (folder / name).read_bytes()))
+    name = f"engines/{digest_of(_CACHE_VERSION, platform.machine(), *FLAGS, *flags, *contents)}"
+    made = made_once(name, lambda place: build_library(folder, place / _LIBRARY, flags), NativeError)
+    return made / _LIBRARY
+
+
 class MicroEngine:
     """A C export, compiled for this machine.
 
@@ -62,14 +85,12 @@ class MicroEngine:
         self.package = ""
         self.ops = "builtin"
         prefix = symbol_prefix(manifest.name)
-        self._scratch = tempfile.TemporaryDirectory(prefix="edgeemb-")
+        path = cached_library(folder, flags)
         try:
-            path = build_library(folder, Path(self._scratch.name, "model.so"), flags)
             library = ctypes.CDLL(str(path))
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
         except (OSError, ValueError, AttributeError) as error:
-            self._scratch.cleanup()
             raise NativeError(
                 f"{folder}: its compiled sources cannot be loaded ({error}): export the bundle again"
             ) from None
@@ -80,7 +101,7 @@ class MicroEngine:
         self.outputs = int(sizes.outputs)
         self.arena_bytes = int(sizes.arena_bytes)
         self.flash_bytes = int(sizes.flash_bytes)
-        self._memory = np.zeros(self.arena_bytes + 16, np.uint8)
+        self._memory = np.zeros(self.arena_bytes + _ALIGNMENT, np.uint8)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The output, a sequence at a time; padding on the right is left out.
@@ -100,11 +121,23 @@ class MicroEngine:
         return [out]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call of `run`, which has no checks of its own to leave out.
+        """A call of the compiled function alone for one sequence, of `run` for several.
 
         :param feeds: an array per input.
         """
-        return partial(self.run, feeds)
+        given, mask = list(feeds.values())[:2]
+        if len(given) != 1:
+            return partial(self.run, feeds)
+        tokens = self._tokens(given[0][: int(mask[0].sum())])
+        out = np.empty(self.outputs, np.float32)
+        arguments = (self._arena(), self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
+        kept = (tokens, out, self._memory)
+
+        def call() -> object:
+            self._run(*arguments)
+            return kept
+
+        return call
 
     @property
     def profile_note(self) -> str:
@@ -121,14 +154,21 @@ class MicroEngine:
         :param out: float32[outputs] that is written.
         :raises InputError: with the status in words if the model refuses it.
         """
-        tokens = np.ascontiguousarray(given, np.uint8 if given.ndim == 2 else np.int32)
-        arena = self._memory.ctypes.data + -self._memory.ctypes.data % 16
-        status = self._run(arena, self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
+        tokens = self._tokens(given)
+        status = self._run(self._arena(), self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
         if status:
             raise InputError(
                 f"the model refused {len(tokens)} tokens: {STATUS.get(status, f'status {status}')}"
             )
 
+    def _tokens(self, given: NDArray[Any]) -> NDArray[Any]:
+        """Tokens as the model takes them."""
+        return np.ascontiguousarray(given, np.uint8 if given.ndim == 2 else np.int32)
+
+    def _arena(self) -> int:
+        """Address of the working memory."""
+        address = int(self._memory.ctypes.data)
+        return address + -address % _ALIGNMENT
+
     def close(self) -> None:
-        """Remove the compiled library; the code stays mapped until the process ends."""
-        self._scratch.cleanup()
+        """Nothing to give back: the code stays mapped until the process ends."""

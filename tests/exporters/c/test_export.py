@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 import edgeemb
+from edgeemb.cache import CACHE_VARIABLE
 from edgeemb.errors import ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
@@ -28,7 +30,7 @@ from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.engine import build_library
+from edgeemb.runtimes.c.engine import build_library, cached_library
 from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
@@ -135,6 +137,22 @@ def test_gives_the_same_row_whatever_the_batch_and_the_padding(classifier: Path)
         together = session.encode(texts)
         alone = np.concatenate([session.encode([text]) for text in texts])
     assert np.array_equal(together, alone)
+
+
+def test_compiles_an_export_once_and_again_when_a_source_changes(
+    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    copy = tmp_path / "copy"
+    shutil.copytree(classifier, copy)
+    first = cached_library(copy)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert cached_library(copy) == first
+    with (copy / "model.c").open("a") as file:
+        file.write("/* another */\n")
+    with pytest.raises(NativeError, match="no C compiler"):
+        cached_library(copy)
 
 
 def test_reports_an_id_out_of_range_through_the_session(classifier: Path) -> None:
