@@ -70,6 +70,7 @@ def export(
         tables_apart=more.tables_apart,
         force=force,
         as_zip=more.as_zip,
+        unchecked=more.unchecked,
         seed=more.seed,
         command=command,
         load={
@@ -77,7 +78,7 @@ def export(
             "tokenizer": more.tokenizer,
             "pooling": more.pooling,
             "normalize": more.normalize,
-            "example_inputs": more.example,
+            "example_inputs": more.example_inputs,
             "allow_pickle": more.allow_pickle,
         },
     )

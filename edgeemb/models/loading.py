@@ -94,7 +94,7 @@ def _refuse(options: Mapping[str, Any]) -> None:
     """Refuse options that are for finished files alone."""
     for name, value in options.items():
         if value is not None and value is not False:
-            raise ModelError(f"{name} is for finished .onnx files only: leave it out")
+            raise ModelError(f"`{name}` is for finished .onnx files only: leave it out")
 
 
 def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
+from edgeemb.cli.app import main
 from edgeemb.errors import ModelError
 from edgeemb.exporters.options import ExportOptions
 from tests.fixtures.onnx_forms import DIM, WEIGHT, Builder
@@ -103,7 +105,7 @@ def test_inputs_that_the_user_gives_are_taken(tmp_path: Path) -> None:
         tmp_path / "b",
         table="int8",
         ops="builtin",
-        options=ExportOptions(example=tmp_path / "inputs.npz"),
+        options=ExportOptions(example_inputs=tmp_path / "inputs.npz"),
     )
     assert read_manifest(bundle).parity["examples"] == 1
     by_name = edgeemb.load(path, example_inputs={"ids": list(range(7))})
@@ -117,10 +119,31 @@ def test_a_model_that_runs_on_nothing_that_is_made_up_asks_for_inputs(tmp_path: 
     path = save(picky(), tmp_path / "m.onnx")
     with pytest.raises(
         ModelError,
-        match=r"cannot run it .* the inputs were made up: give some that it runs on as example_inputs",
+        match=r"cannot run it .* the inputs were made up: give some that it runs on as `example_inputs`",
     ):
         edgeemb.export(path, tmp_path / "b", table="int8", ops="builtin")
     assert not (tmp_path / "b").exists()
+
+
+def test_such_a_model_is_written_unchecked_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = save(picky(), tmp_path / "m.onnx")
+    out = str(tmp_path / "b")
+    done = CliRunner().invoke(
+        main, ["export", str(path), "--table", "fp32", "--ops", "builtin", "--unchecked", "-o", out]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Parity to the original: not measured" in done.output
+    assert read_manifest(Path(out)).parity == {}
+    with edgeemb.open(out) as session:
+        np.testing.assert_array_equal(session.run({"ids": np.arange(7)}), WEIGHT[:7])
+
+
+def test_unchecked_changes_nothing_where_the_original_runs(tmp_path: Path) -> None:
+    path = save(lengths_model(["batch"]), tmp_path / "m.onnx")
+    bundle = edgeemb.export(
+        path, tmp_path / "b", table="int8", ops="builtin", options=ExportOptions(unchecked=True)
+    )
+    assert read_manifest(bundle).parity["cosine_min"] > 0.99
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_pooling_raises_an_old_op_set(tmp_path: Path) -> None:
 def test_token_vectors_alone_take_no_text_and_say_how_they_would(tmp_path: Path) -> None:
     path = save(encoder(["last_hidden_state"]), tmp_path / "m.onnx", tokenizer=True)
     bundle = edgeemb.export(path, tmp_path / "b", table="int8", ops="builtin")
-    assert any("--pooling mean makes one of each text" in note for note in read_manifest(bundle).notes)
+    assert any("export it with pooling, such as mean" in note for note in read_manifest(bundle).notes)
     with edgeemb.open(bundle) as session, pytest.raises(InputError, match="takes no text"):
         session.encode(TEXTS)
 
@@ -257,5 +257,5 @@ def test_refuses_pooling_that_is_not_possible(
 
 
 def test_refuses_options_of_finished_files_for_other_models(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"pooling is for finished \.onnx files only"):
+    with pytest.raises(ModelError, match=r"`pooling` is for finished \.onnx files only"):
         edgeemb.load(save_plain(tmp_path / "m"), pooling="mean")

@@ -116,8 +116,11 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     console.print(table)
     compared = int(manifest.parity.get("sentences", manifest.parity.get("examples", 0)))
     unit = "sentences" if "sentences" in manifest.parity else "examples"
-    mean, least = manifest.parity["cosine_mean"], manifest.parity["cosine_min"]
-    console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
+    if manifest.parity:
+        mean, least = manifest.parity["cosine_mean"], manifest.parity["cosine_min"]
+        console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
+    else:
+        console.print("Parity to the original: not measured, it ran on no input that could be made up")
     for note in manifest.notes:
         console.print(f"Note: {note}")
     if manifest.plan is not None:

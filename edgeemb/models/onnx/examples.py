@@ -48,7 +48,7 @@ def made_up(
             continue
         return feeds
     raise ModelError(
-        f"{refusals[0]}; the inputs were made up: give some that it runs on as example_inputs"
+        f"{refusals[0]}; the inputs were made up: give some that it runs on as `example_inputs`, or write the bundle `unchecked`"
     ) from refusals[0]
 
 
@@ -116,7 +116,7 @@ def given(
     wrong = sorted(set(held) ^ set(names))
     if wrong:
         raise ModelError(
-            f"example_inputs of {where}: '{wrong[0]}' is "
+            f"`example_inputs` of {where}: '{wrong[0]}' is "
             f"{'missing' if wrong[0] in names else 'no input of it'}; it takes {', '.join(names)}"
         )
     feeds = {}
@@ -125,16 +125,16 @@ def given(
         array = np.asarray(held[info.name])
         if array.dtype.kind not in "biuf" or array.ndim != len(info.axes):
             raise ModelError(
-                f"example_inputs of {where}: '{info.name}' is {array.dtype}{list(array.shape)}, "
+                f"`example_inputs` of {where}: '{info.name}' is {array.dtype}{list(array.shape)}, "
                 f"it takes {info.dtype}{list(info.axes)}"
             )
         for axis, size in zip(info.axes, array.shape, strict=True):
             if size != (axis if isinstance(axis, int) else sizes.setdefault(axis, size)):
                 raise ModelError(
-                    f"example_inputs of {where}: '{info.name}' has shape {list(array.shape)}, it takes {list(info.axes)}"
+                    f"`example_inputs` of {where}: '{info.name}' has shape {list(array.shape)}, it takes {list(info.axes)}"
                 )
         if info.rows is not None and array.size and not 0 <= array.min() <= array.max() < info.rows:
-            raise ModelError(f"example_inputs of {where}: '{info.name}' holds ids outside [0, {info.rows})")
+            raise ModelError(f"`example_inputs` of {where}: '{info.name}' holds ids outside [0, {info.rows})")
         feeds[info.name] = np.ascontiguousarray(array.astype(info.dtype))
     return [feeds]
 

@@ -128,7 +128,7 @@ class TextForm:
             }
         if free and token_output(self.outputs) is not None:
             self.remarks.append(
-                "the model gives a vector for each token, so the bundle takes no text: the pooling mean would make one of each text"
+                "the model gives a vector for each token, so the bundle takes no text: export it with pooling, such as mean, to get one of each text"
             )
         tokenizer_copy = Tokenizer.from_str(tokenizer.tokenizer.to_str())
         truncate(tokenizer_copy, length)
