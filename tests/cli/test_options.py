@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pytest
 from click.testing import CliRunner
 
 import edgeemb
+from edgeemb.body.precision import PRECISIONS
 from edgeemb.cli.app import main
 from edgeemb.cli.generated import help_of
 from edgeemb.cli.messages import as_flags
 from edgeemb.errors import SpecError
+from edgeemb.exporters.options import Body
+from edgeemb.runtimes.registry import RUNTIMES
 
 SOURCES: dict[str, tuple[Callable[..., Any], ...]] = {
     "adapt": (edgeemb.adapt, edgeemb.TrainingSettings),
@@ -60,6 +63,12 @@ def test_help_fits_80_columns_and_is_never_cut_off(command: str, monkeypatch: py
     assert max(map(len, lines)) <= 80
     assert not [line for line in lines[1:] if line.endswith("...") and "N,N,..." not in line]
     assert "`" not in result.output
+
+
+def test_the_types_of_python_name_what_the_registries_have() -> None:
+    assert set(get_args(Body)) == set(PRECISIONS)
+    runtime = options_of("export")["runtime"].type
+    assert isinstance(runtime, click.Choice) and list(runtime.choices) == list(RUNTIMES)
 
 
 def test_the_help_of_export_names_what_it_takes() -> None:
