@@ -157,6 +157,7 @@ def test_it_refuses_a_corpus_that_teaches_nothing(
         ({"torch_device": "tpu9"}, "torch_device 'tpu9'"),
         ({"torch_device": "cuda:99"}, "is not here"),
         ({"table": "int5"}, "codec 'int5' is not known"),
+        ({"table": "auto:cosine=.9"}, "auto is for an export"),
         ({"body": "int3"}, "body 'int3'"),
         ({"learn": "last:9"}, "learn 'last:9'"),
     ],
