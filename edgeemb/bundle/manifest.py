@@ -20,7 +20,7 @@ GOLDEN = "golden.json"
 #: Version of the manifest that this edgeemb writes; it reads this one and every earlier one.
 SCHEMA = 1
 
-_MAX_MANIFEST_BYTES = 16 * 2**20
+MAX_MANIFEST_BYTES = 16 * 2**20
 
 # What a manifest may say: sizes in bytes and counts, names, and lists that no honest bundle exceeds.
 Count = Annotated[int, Meta(ge=0, le=2**53)]
@@ -36,6 +36,23 @@ class FileEntry:
 
     bytes: Count
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+#: Types that an input or an output may have.
+DTYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 
 
 @dataclass(frozen=True)
@@ -179,7 +196,7 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}; make one with edgeemb export")
-    values = read_json(path, _MAX_MANIFEST_BYTES, BundleError)
+    values = read_json(path, MAX_MANIFEST_BYTES, BundleError)
     try:
         schema = checked(values, _Versioned).schema
     except ValueError:
@@ -195,6 +212,9 @@ def read_manifest(folder: Path) -> Manifest:
         for part in ("tables", "body", "total"):
             if part not in manifest.sizes:
                 raise ValueError(f"sizes lack '{part}'")
+        for info in (*manifest.inputs, *manifest.outputs):
+            if info.dtype not in DTYPES:
+                raise ValueError(f"'{info.name}' has the dtype '{info.dtype[:40]}'")
     except ValueError as error:
         raise BundleError(f"{path} is damaged ({error}): export the bundle again") from None
     for name in manifest.files:

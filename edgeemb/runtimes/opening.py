@@ -59,6 +59,11 @@ def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
     manifest = read_manifest(folder)
     if verify_files:
         verify(folder, manifest.files)
+        runtime = RUNTIMES.get(manifest.runtime)
+        if runtime is not None and runtime.model not in manifest.files:
+            raise BundleError(
+                f"{folder / MANIFEST} does not list {runtime.model}, which would be opened unchecked: do not use this bundle"
+            )
     return open_folder(folder, manifest, options)
 
 

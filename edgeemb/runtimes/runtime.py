@@ -52,6 +52,7 @@ class Runtime:
     :param extra: the extra of edgeemb that brings what running needs; empty for the base install.
     :param export_extra: the extra that brings what writing needs.
     :param tested: version that the tests run; empty for what constraints.txt says.
+    :param model: the file that it opens, which a bundle's manifest must list.
     :param bodies: precisions of the body that it computes rightly.
     :param library: name of the native library with its lookups on this machine; empty where there is none.
     :param compiles_lookups: whether an app compiles the lookups in: then the writer puts their sources into the kit.
@@ -71,6 +72,7 @@ class Runtime:
     package: str
     extra: str
     export_extra: str
+    model: str
     bodies: tuple[str, ...]
     tested: str = ""
     library: str = ""

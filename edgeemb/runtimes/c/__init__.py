@@ -12,6 +12,7 @@ RUNTIME = Runtime(
     package="",
     extra="",
     export_extra="export",
+    model="model.c",
     bodies=("int8",),
     lowerings=("builtin",),
     fuses="edgeemb.tables.program:always_fused",

@@ -13,6 +13,7 @@ RUNTIME = Runtime(
     tested="1.5.1",
     extra="executorch",
     export_extra="executorch",
+    model="model.pte",
     bodies=("fp32", "int8", "int4"),
     fuses="edgeemb.exporters.executorch.policy:fuses",
     compiles_lookups=True,

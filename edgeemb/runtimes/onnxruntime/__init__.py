@@ -12,6 +12,7 @@ RUNTIME = Runtime(
     package="onnxruntime",
     extra="",
     export_extra="export",
+    model="model.onnx",
     bodies=("fp32", "fp16", "int8", "int8-tensor", "int4"),
     library="edgeemb_onnxruntime",
     fixed_ops=False,

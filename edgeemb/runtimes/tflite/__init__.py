@@ -24,6 +24,7 @@ LITERT = Runtime(
     tested="2.3.0",
     extra="tflite",
     export_extra="tflite",
+    model="model.tflite",
     bodies=("fp32", "fp16", "int8", "int4"),
     library="edgeemb_tflite",
     phone=_LITERT_PHONE,

@@ -14,6 +14,7 @@ RUNTIME = Runtime(
     tested="0.dev20261023182759",
     extra="tflite",
     export_extra="tflite",
+    model="model.tflite",
     bodies=("fp32",),
     library="edgeemb_tflm",
     threads=False,
