@@ -5,11 +5,8 @@
 #include "golden.h"
 #include "model.h"
 
-/* An arena may lie anywhere that is aligned to 16 bytes; its content need not survive between calls. */
-static union {
-    unsigned char bytes[GOLDEN_ARENA_BYTES];
-    long double alignment;
-} arena;
+/* Its content need not survive between calls. */
+static GOLDEN_ARENA(arena);
 
 int main(void)
 {
@@ -17,7 +14,7 @@ int main(void)
     size_t number, start = 0, wrong = 0;
 
     for (number = 0; number < GOLDEN_COUNT; ++number) {
-        const int32_t status = GOLDEN_RUN(arena.bytes, sizeof arena.bytes, golden_inputs + start, golden_lengths[number], output);
+        const int32_t status = GOLDEN_RUN(arena, sizeof arena, golden_inputs + start, golden_lengths[number], output);
 
         start += golden_lengths[number];
         if (status != 0 || memcmp(output, golden_outputs + number * GOLDEN_OUTPUTS, sizeof output) != 0) {

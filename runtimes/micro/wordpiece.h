@@ -14,6 +14,9 @@ enum { EEM_KEEP = 0, EEM_DROP = 1, EEM_SPACE = 2, EEM_ISOLATE = 3 };
 /* Bytes of the longest word that is looked up: longer ones are unknown. */
 #define EEM_WORD_BYTES 400u
 
+/* Ids on one side of a text. */
+#define EEM_MOST_AROUND 8
+
 typedef struct eem_pieces {
     const uint8_t *starts; /* [count + 1] where a piece begins in the bytes */
     const uint8_t *ids;    /* [count] */
@@ -30,7 +33,7 @@ typedef struct eem_wordpiece {
     uint32_t longest; /* characters of a word; longer ones are unknown */
     int32_t unknown;
     int hangul;
-    int32_t before[2], after[2]; /* ids around every text */
+    int32_t before[EEM_MOST_AROUND], after[EEM_MOST_AROUND]; /* ids around every text */
     uint32_t before_count, after_count;
 } eem_wordpiece;
 
@@ -219,12 +222,12 @@ EEM_FUNCTION void eem_read_character(eem_reading *reading, uint32_t code)
     eem_take_character(reading, code);
 }
 
-/* Read UTF-8; EEM_BAD_TEXT where it is none. */
+/* Read UTF-8 until as many ids as may be are written; EEM_BAD_TEXT where it is none. */
 EEM_FUNCTION eem_status eem_read_text(eem_reading *reading, const uint8_t *text, size_t size)
 {
     size_t at = 0;
 
-    while (at < size) {
+    while (at < size && reading->count < reading->limit) {
         const uint32_t lead = text[at++];
         const uint32_t more = lead < 0x80 ? 0 : lead >= 0xc2 && lead < 0xe0 ? 1 : lead >= 0xe0 && lead < 0xf0 ? 2 : 3;
         uint32_t code = more == 0 ? lead : more == 1 ? lead & 0x1fu : more == 2 ? lead & 0x0fu : lead & 0x07u, left;

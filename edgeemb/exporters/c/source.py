@@ -14,6 +14,7 @@ from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up, quantize
 from edgeemb.exporters.c.template import HEADER, MODEL, TEXT
+from edgeemb.exporters.escape import comment
 
 
 @dataclass
@@ -131,8 +132,7 @@ def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input) 
     """
     upper = prefix.upper()
     return (
-        HEADER.replace("@NAME@", name.replace("*/", ""))
-        .replace("@TEXT@", given.text_api)
+        HEADER.replace("@TEXT@", given.text_api)
         .replace("@INPUT@", given.macros)
         .replace("@WHAT@", given.what)
         .replace("@TYPE@", given.type)
@@ -142,6 +142,7 @@ def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input) 
         .replace(
             "@SIZES@", "\n".join(f"#define {upper}_{key.upper()} {value}u" for key, value in sizes.items())
         )
+        .replace("@NAME@", comment(name))
     )
 
 

@@ -22,6 +22,21 @@ HEADER = """\
 
 @SIZES@
 
+/* Declares working memory, aligned as it must be, for C and C++ of any year: static @UPPER@_ARENA(arena); */
+#if defined(__GNUC__) || defined(__clang__) || defined(__ARMCC_VERSION)
+#define @UPPER@_ARENA(name) unsigned char name[@UPPER@_ARENA_BYTES] __attribute__((aligned(16)))
+#elif defined(__cplusplus)
+#define @UPPER@_ARENA(name) unsigned char name alignas(16)[@UPPER@_ARENA_BYTES]
+#elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
+#define @UPPER@_ARENA(name) _Alignas(16) unsigned char name[@UPPER@_ARENA_BYTES]
+#elif defined(_MSC_VER)
+#define @UPPER@_ARENA(name) __declspec(align(16)) unsigned char name[@UPPER@_ARENA_BYTES]
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The macros above, for a caller that only links. */
 typedef struct @lower@_sizes_type {
     uint32_t tokens, rows, outputs, layers, arena_bytes, flash_bytes;
@@ -34,6 +49,10 @@ int32_t @lower@_run(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, siz
 /* @WHAT@ in, number of the largest output out. output is written too. */
 int32_t @lower@_classify(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output, int32_t *label);
 @TEXT@
+#ifdef __cplusplus
+}
+#endif
+
 #endif
 """
 

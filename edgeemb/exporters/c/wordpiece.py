@@ -13,6 +13,8 @@ from tokenizers import Tokenizer
 from edgeemb.text.tokenizer import parse_tokenizer
 
 KEEP, DROP, SPACE, ISOLATE = range(4)
+#: Ids on one side of a text, as in `runtimes/micro/wordpiece.h`.
+MOST_AROUND = 8
 #: A letter that no normaliser touches: it separates the code points that are asked about.
 _FENCE = "\u02ac"
 #: Stands for what is in no vocabulary.
@@ -117,6 +119,9 @@ def refusal(tokenizer_json: str | None, reader: str = "the C tokenizer") -> str:
     strange = [part["type"] for part in parts if part["type"] not in _NORMALIZERS]
     if strange or (values.get("pre_tokenizer") or {}).get("type") != "BertPreTokenizer":
         return f"{reader} splits as BERT does, this one uses {', '.join(strange) or 'another splitting'}"
+    around = _around(parse_tokenizer(tokenizer_json, "the model's tokenizer"))
+    if max(map(len, around)) > MOST_AROUND:
+        return f"{reader} puts at most {MOST_AROUND} tokens before and after a text, this one {' and '.join(str(len(ids)) for ids in around)}"
     return ""
 
 
@@ -211,6 +216,8 @@ def _tables(
 
 def _around(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
     """Ids that the tokenizer puts before and after every text."""
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     whole, inner = tokenizer.encode("a").ids, tokenizer.encode("a", add_special_tokens=False).ids
     at = next(at for at in range(len(whole)) if whole[at : at + len(inner)] == inner)
     return whole[:at], whole[at + len(inner) :]

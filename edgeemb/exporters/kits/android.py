@@ -10,9 +10,9 @@ from typing import Any
 
 from edgeemb.bundle.manifest import TOKENIZER
 from edgeemb.bundle.reading import file_entry
+from edgeemb.exporters.escape import comment, java, kotlin
 from edgeemb.exporters.kits import Kit, fill
 from edgeemb.exporters.kits.android_library import API
-from edgeemb.exporters.kits.escape import comment, java, kotlin
 from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime

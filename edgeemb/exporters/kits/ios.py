@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 
 from edgeemb.exporters.c.wordpiece import refusal
+from edgeemb.exporters.escape import comment, swift
 from edgeemb.exporters.kits import FOLDER, Kit, fill
-from edgeemb.exporters.kits.escape import comment, swift
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
 
@@ -97,6 +97,9 @@ def _header(prefix: str) -> str:
             f"#define EDGEEMB_MISMATCHES {prefix}_mismatches",
             "",
             "/* How many golden texts give another result than where the bundle was exported; the arena is that of a run. */",
+            "#ifdef __cplusplus",
+            'extern "C"',
+            "#endif",
             f"uint32_t {prefix}_mismatches(void *arena);",
             "",
             "#endif",

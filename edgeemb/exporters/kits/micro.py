@@ -45,6 +45,7 @@ def golden_header(kit: Kit) -> str:
         "",
         f"#define GOLDEN_COUNT {len(texts)}u",
         f"#define GOLDEN_OUTPUTS {upper}_OUTPUTS",
+        f"#define GOLDEN_ARENA {upper}_ARENA",
         f"#define GOLDEN_ARENA_BYTES {upper}_ARENA_BYTES",
         f"#define GOLDEN_RUN {prefix}_run{'_text' if whole else ''}",
         "",

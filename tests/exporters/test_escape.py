@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgeemb.errors import ExportError
+from edgeemb.exporters.escape import comment, java, kotlin, swift
 from edgeemb.exporters.kits import fill
-from edgeemb.exporters.kits.escape import comment, java, kotlin, swift
 from tests.fixtures.requirements import requires_program
 
 TEXTS = [

@@ -1,4 +1,4 @@
-"""Text as it stands in the sources of kits: names and labels come from models, and models from anywhere."""
+"""Text as it stands in the sources of exports: names and labels come from models, and models from anywhere."""
 
 from __future__ import annotations
 
