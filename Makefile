@@ -2,16 +2,18 @@
 # make test   the whole suite
 # make lint   formatters and type checks
 # make format rewrite the sources in the project's style
+# make fuzz   hostile bytes into the C sources for FUZZ_SECONDS, by libFuzzer; needs clang
 # make bench  the figures of the README
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TFLITE_VENV := .venv-tflite
 BUILD ?= build
-SOURCES := $(shell find runtimes devices export -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' 2>/dev/null)
+SOURCES := $(shell find runtimes devices export tests/fuzz -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' 2>/dev/null)
 JOBS ?= 2
+FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test lint format bench clean
+.PHONY: all demo test fuzz lint format bench clean
 
 all: $(VENV)/installed
 
@@ -42,6 +44,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed $(TFLITE_ENVIRONMENT)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+fuzz: $(VENV)/installed
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

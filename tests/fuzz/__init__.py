@@ -1,0 +1,105 @@
+"""Coverage-guided fuzzing of what reads bytes from elsewhere in C (``make fuzz``).
+
+A target is a C file here with libFuzzer's entry; it is built by clang with the sanitizers over the sources in ``runtimes/``. Inputs that
+reached new code before lie in ``corpus/<target>``; those of a run go to ``build/fuzz``, and one that breaks something is named there.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.fixtures.small_tokenizers import tokenizer_json
+from tests.places import ROOT
+
+HERE = Path(__file__).parent
+TARGETS = ("kernels", "lookups", "wordpiece", "words")
+COMPILER = "clang"
+_FLAGS = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")  # fmt: skip
+_MOST_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a target did: inputs that it was given, seconds that they took, and what it found, empty if nothing."""
+
+    target: str
+    inputs: int
+    seconds: float
+    found: str
+
+
+def build(target: str, folder: Path) -> Path:
+    """Compile a target.
+
+    :param target: one of `TARGETS`.
+    :param folder: where to put the program.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if target == "wordpiece":
+        (folder / "wordpiece_tables.h").write_text(_tables())
+    program = folder / target
+    include = (f"-I{ROOT / 'runtimes'}", f"-I{ROOT / 'runtimes' / 'kernels'}", f"-I{HERE}", f"-I{folder}")
+    subprocess.run([COMPILER, *_FLAGS, *include, str(HERE / f"{target}.c"), "-o", str(program)], check=True)
+    return program
+
+
+def fuzz(target: str, folder: Path, seconds: float, seed: int = 0) -> Run:
+    """Run a target for a time, from its corpus.
+
+    :param target: one of `TARGETS`.
+    :param folder: for the program, and for inputs that are new.
+    :param seconds: how long.
+    :param seed: of the random numbers; 0 for another one each time.
+    """
+    program = build(target, folder)
+    fresh = folder / f"{target}-corpus"
+    fresh.mkdir(exist_ok=True)
+    began = time.monotonic()
+    options = [f"-max_total_time={max(1, round(seconds))}", f"-max_len={_MOST_BYTES}", f"-seed={seed}"]
+    options += ["-print_final_stats=1", "-rss_limit_mb=2048", f"-artifact_prefix={folder}/{target}-"]
+    done = subprocess.run(
+        [str(program), *options, str(fresh), str(HERE / "corpus" / target)],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    counted = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
+    found = "" if done.returncode == 0 else done.stderr[-3000:]
+    return Run(target, int(counted[1]) if counted else 0, time.monotonic() - began, found)
+
+
+def keep(target: str, folder: Path, most: int = 15) -> None:
+    """Put the smallest inputs that together reach what was reached into the repository's corpus.
+
+    :param target: one of `TARGETS`.
+    :param folder: that of `fuzz`.
+    :param most: how many files to keep.
+    """
+    merged, place = folder / f"{target}-merged", HERE / "corpus" / target
+    shutil.rmtree(merged, ignore_errors=True)
+    merged.mkdir()
+    command = [str(folder / target), "-merge=1", f"-max_len={_MOST_BYTES}", str(merged)]
+    subprocess.run([*command, str(folder / f"{target}-corpus"), str(place)], capture_output=True, check=True)
+    shutil.rmtree(place)
+    place.mkdir()
+    for path in sorted(merged.iterdir(), key=lambda path: path.stat().st_size)[:most]:
+        shutil.copyfile(path, place / path.name)
+
+
+def _tables() -> str:
+    """The tables of a small tokenizer, as an export writes them."""
+    from edgeemb.exporters.c.wordpiece import read_wordpiece
+
+    tables = read_wordpiece(tokenizer_json("wordpiece"))
+    values = ", ".join(map(str, tables.blob))
+    return (
+        f"static const uint8_t fuzz_blob[] = {{{values}}};\n"
+        f"#define FUZZ_WORDPIECE {tables.initializer.replace('@blob@', 'fuzz_blob')}\n"
+        f"#define FUZZ_PIECES {tables.first.count + tables.later.count}\n"
+    )
