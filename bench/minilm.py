@@ -88,6 +88,7 @@ OURS = {
     "edgeemb int8 table, fp32 body": ("int8", "fp32"),
     "edgeemb int4:block=32 table, fp32 body": ("int4:block=32", "fp32"),
     "edgeemb int8 table, int8 body": ("int8", "int8"),
+    "edgeemb int8 table, int8-tensor body": ("int8", "int8-tensor"),
     "edgeemb int4:block=32 table, int8 body": ("int4:block=32", "int8"),
     "edgeemb int2:block=16 table, int8 body": ("int2:block=16", "int8"),
     "edgeemb pq:m=96 table, int8 body": ("pq:m=96", "int8"),

@@ -10,11 +10,14 @@ class Precision:
     """A precision of the body.
 
     :param name: its name on the command line.
+    :param floor: the least mean agreement of the worst output with the original that has the same tables; what is below is broken, not
+        rounded.
     :param integer: whether its products are sums of int8 codes, those that belong to tables included.
     :param warning: what the user is told of a bundle that has it; empty for nothing.
     """
 
     name: str
+    floor: float
     integer: bool = False
     warning: str = ""
 
@@ -26,17 +29,18 @@ KEEP = "keep"
 PRECISIONS: dict[str, Precision] = {
     precision.name: precision
     for precision in (
-        Precision("fp32"),
-        Precision("fp16"),
-        Precision("int8", integer=True),
+        Precision("fp32", 0.999),
+        Precision("fp16", 0.99),
+        Precision("int8", 0.9, integer=True),
         Precision(
             "int8-tensor",
+            0.8,
             integer=True,
             warning="body int8-tensor takes one activation scale over a whole batch: the vector of a text depends on the texts beside it; "
             "with body int8 it does not",
         ),
-        Precision("int4"),
-        Precision(KEEP),
+        Precision("int4", 0.5),
+        Precision(KEEP, 0.999),
     )
 }
 

@@ -110,7 +110,8 @@ class Manifest:
     :param labels: names of the classes.
     :param prompt: what is put in front of each text.
     :param sizes: bytes by part: ``tables``, ``body``, ``tokenizer``, ``libraries``, ``kit``, ``total``.
-    :param parity: sentences compared with the original, ``cosine_mean``, ``cosine_min``.
+    :param parity: ``sentences`` or ``examples`` compared with the original, ``cosine_mean`` and ``cosine_min`` of the worst output; of several outputs
+        also ``<output>.<measure>_mean`` and ``_min`` (docs/bundle.md says by which measures).
     :param vocabulary: report of a pruned vocabulary, or None.
     :param plan: what the planner chose and what it chose from (see `edgeemb.planner.planning.Plan`), or None.
     :param files: every other file of the bundle, by its path with ``/``.

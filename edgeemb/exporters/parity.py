@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.metrics import cosine
+from edgeemb.errors import SpecError
+from edgeemb.exporters.agreement import Agreement, agreement
 from edgeemb.models.base import LoadedModel
+from edgeemb.planner.sample import with_rows
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
 from edgeemb.text.feeds import pad, pad_words, text_feeds
@@ -22,29 +25,124 @@ from edgeemb.text.tokenizer import truncate
 GOLDEN_SENTENCES = 8
 #: Values of a module's output that go into it.
 _GOLDEN_VALUES = 1 << 14
+_SEED = 11
 
 
 def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
     """Parity figures and golden vectors of an exported model.
 
-    A text model is compared over the packaged sentences, one at a time; any other over its examples.
+    A text model is compared over the packaged sentences, one at a time; any other over its examples. Every output is compared; one that does
+    not depend on the tables does not count.
 
     :param model: the original.
     :param session: the exported model.
-    :return: ``sentences``, ``cosine_mean``, ``cosine_min`` over the outputs as vectors; and the content of ``golden.json``.
+    :return: ``sentences`` or ``examples``, and ``cosine_mean`` and ``cosine_min`` of the worst output, each by the measure that fits it (see
+        `Agreement`); of several outputs also those of each, as ``<output>.<measure>_mean`` and so on. And the content of ``golden.json``.
     """
-    if not model.takes_text:
-        return _compare_examples(model, session)
+    runs = run_both(model, session)
+    agreements = agreements_of(model, runs)
+    unit = "sentences" if model.takes_text else "examples"
+    return {unit: len(runs.found), **_figures(agreements)}, runs.golden
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The same inputs run by the original and by its export.
+
+    :param feeds: what the original took, each run.
+    :param wanted: its outputs.
+    :param found: those of the export.
+    :param golden: the content of ``golden.json``.
+    """
+
+    feeds: list[dict[str, NDArray[Any]]]
+    wanted: list[list[NDArray[Any]]]
+    found: list[list[NDArray[Any]]]
+    golden: dict[str, Any]
+
+
+def run_both(model: LoadedModel, session: Session) -> Runs:
+    """The packaged sentences, or the examples of a model that takes no text, through the original and its export.
+
+    :param model: the original.
+    :param session: the export.
+    """
+    return _text_runs(model, session) if model.takes_text else _example_runs(model, session)
+
+
+def worst_of(agreements: Sequence[Agreement]) -> Agreement:
+    """The output that is least like the original, of those that count.
+
+    :param agreements: at least one.
+    """
+    return min([found for found in agreements if found.counts] or agreements, key=lambda found: found.mean)
+
+
+def agreements_of(model: LoadedModel, runs: Runs) -> list[Agreement]:
+    """How near each output comes to the original.
+
+    :param model: the original.
+    :param runs: what both gave.
+    """
+    counting = depends_on_tables(model, runs.feeds[0], runs.wanted[0])
+    agreements = []
+    for place, info in enumerate(model.outputs):
+        wanted = [outputs[place] for outputs in runs.wanted]
+        found = [outputs[place] for outputs in runs.found]
+        agreements.append(agreement(info.name, wanted, found, counts=counting[place]))
+    return agreements
+
+
+def depends_on_tables(
+    model: LoadedModel, feeds: dict[str, NDArray[Any]], outputs: Sequence[NDArray[Any]]
+) -> list[bool]:
+    """Which outputs change with the rows of the tables; all where there is one, or where that cannot be told.
+
+    :param model: the original.
+    :param feeds: inputs.
+    :param outputs: what it gives for them.
+    """
+    every = [True] * len(outputs)
+    if len(outputs) < 2 or not model.tables:
+        return every
+    random = np.random.default_rng(_SEED)
+    other = model
+    try:
+        for table in model.tables:
+            rows = model.table_weight(table.alias)
+            noise = random.standard_normal(rows.shape, np.float32) * (rows.std() or 1)
+            other = with_rows(other, table.alias, rows + noise)
+    except SpecError:  # a finished model whose tables cannot be replaced for a trial
+        return every
+    changed = [
+        not np.array_equal(before, after, equal_nan=np.issubdtype(before.dtype, np.floating))
+        for before, after in zip(outputs, other.reference(feeds), strict=True)
+    ]
+    return changed if any(changed) else every
+
+
+def _text_runs(model: LoadedModel, session: Session) -> Runs:
     texts = sentences()
     tokens = [session.tokens([text])[0] for text in texts]
-    outputs = np.concatenate([session.run(session.feeds([row])) for row in tokens])
-    originals = np.concatenate([model.reference(feeds)[0] for feeds in _original_feeds(model, texts)])
+    found = [session.run_all(session.feeds([row])) for row in tokens]
+    feeds = list(_original_feeds(model, texts))
     golden = {
         "sentences": texts[:GOLDEN_SENTENCES],
         **_golden_tokens(model, tokens[:GOLDEN_SENTENCES]),
-        "output": [[float(value) for value in row] for row in outputs[:GOLDEN_SENTENCES]],
+        "output": [[float(value) for value in outputs[0][0]] for outputs in found[:GOLDEN_SENTENCES]],
     }
-    return _figures(cosine(originals, outputs), "sentences"), golden
+    return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
+
+
+def _example_runs(model: LoadedModel, session: Session) -> Runs:
+    """The golden output is that of the first example."""
+    examples = model.examples()
+    found = [session.run_all(feeds) for feeds in examples]
+    golden = {
+        "inputs": {name: value.tolist() for name, value in examples[0].items()},
+        **_golden_output(np.asarray(found[0][0])),
+    }
+    return Runs(examples, [model.reference(feeds) for feeds in examples], found, golden)
 
 
 def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any]:
@@ -78,21 +176,6 @@ def _original_tokens(
         yield pad([encoding.ids])
 
 
-def _compare_examples(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
-    """Each example's output counts as one vector; the golden one is the first."""
-    examples = model.examples()
-    outputs = [np.asarray(session.run(feeds)) for feeds in examples]
-    similarity = [
-        cosine(model.reference(feeds)[0].reshape(1, -1), np.asarray(output, np.float32).reshape(1, -1))
-        for feeds, output in zip(examples, outputs, strict=True)
-    ]
-    golden = {
-        "inputs": {name: value.tolist() for name, value in examples[0].items()},
-        **_golden_output(outputs[0]),
-    }
-    return _figures(np.concatenate(similarity), "examples"), golden
-
-
 def _golden_output(output: NDArray[Any]) -> dict[str, Any]:
     """The output, or of one that is far too long for a text file the first values in C order."""
     if output.size <= _GOLDEN_VALUES:
@@ -108,9 +191,12 @@ def golden_text(golden: dict[str, Any]) -> str:
     return json.dumps(golden, ensure_ascii=False) + "\n"
 
 
-def _figures(cosine: NDArray[np.float64], unit: str) -> dict[str, float]:
-    return {
-        unit: len(cosine),
-        "cosine_mean": round(float(cosine.mean()), 6),
-        "cosine_min": round(float(cosine.min()), 6),
-    }
+def _figures(agreements: Sequence[Agreement]) -> dict[str, float]:
+    """The figures of the worst output, and where there are several those of each."""
+    worst = worst_of(agreements)
+    figures = {"cosine_mean": round(worst.mean, 6), "cosine_min": round(worst.least, 6)}
+    if len(agreements) > 1 or worst.measure != "cosine":
+        for found in agreements:
+            figures[f"{found.output}.{found.measure}_mean"] = round(found.mean, 6)
+            figures[f"{found.output}.{found.measure}_min"] = round(found.least, 6)
+    return figures

@@ -12,6 +12,7 @@ from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.exporters.choice import Choice, choose, suited
 from edgeemb.exporters.describe import complete, describe
+from edgeemb.exporters.floor import check_floor
 from edgeemb.exporters.kits import Kit, write_kit
 from edgeemb.exporters.libraries import add_libraries
 from edgeemb.exporters.parity import compare, golden_text
@@ -114,9 +115,10 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = _compared(original, session, options.unchecked)
+            losses = check_floor(model, tables, session, choice, parity, folder) if parity else ()
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
         remarks = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))
-        manifest = complete(manifest, folder, parity, written, remarks)
+        manifest = complete(manifest, folder, parity, written, (*losses, *remarks))
         if vocabulary is not None:
             manifest = replace(manifest, vocabulary=vocabulary.to_json())
         if planned is not None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.targets import Target
@@ -13,6 +14,8 @@ from edgeemb.runtimes.runtime import Runtime
 from edgeemb.tables import Table
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edgeemb.models.base import LoadedModel
     from edgeemb.models.torch_model import Model
 
@@ -86,3 +89,18 @@ def writer_for(runtime: Runtime) -> Writer:
             f"writing for {runtime.title} needs the package '{error.name}': pip install 'edgeemb[{runtime.export_extra}]'"
         ) from None
     return write
+
+
+#: Finds the first table or layer where an export in a folder and the model with the same tables part, from feeds and a floor.
+Locator = Callable[
+    ["LoadedModel", Mapping[str, Table], Mapping[str, "NDArray[Any]"], float, Path], "str | None"
+]
+
+
+def locator_for(runtime: Runtime) -> Locator | None:
+    """How to find where an export and its original part, where the writer of the format knows: `locate` beside its `write`.
+
+    :param runtime: the runtime.
+    """
+    found: Locator | None = getattr(import_module(runtime.writes.partition(":")[0]), "locate", None)
+    return found

@@ -6,10 +6,13 @@ A torch model becomes opset 18, IR 8, with dynamic batch and length; a finished 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx.external_data_helper import convert_model_to_external_data
 
 from edgeemb.body.precision import PRECISIONS
@@ -17,9 +20,12 @@ from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.functions import match_opset
+from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.writers import Request, Written
+from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
+from edgeemb.tables import Table
 
 MODEL = "model.onnx"
 DATA = "model.data"
@@ -90,3 +96,14 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
         onnx.checker.check_model(str(folder / MODEL))
     except onnx.checker.ValidationError as error:
         raise ExportError(f"the exported graph is not valid ONNX ({first_line(error)})") from error
+
+
+def locate(
+    model: LoadedModel,
+    tables: Mapping[str, Table],
+    feeds: Mapping[str, NDArray[Any]],
+    floor: float,
+    folder: Path,
+) -> str | None:
+    """The first table or layer where a bundle and its original part; see `edgeemb.exporters.onnx.locate.first_difference`."""
+    return first_difference(model, tables, feeds, floor, folder / MODEL)

@@ -1,0 +1,79 @@
+"""What an export must keep of its original: below the floor of its precision it is not written, and the error says where the two part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgeemb.body.precision import PRECISIONS
+from edgeemb.errors import ExportError, SpecError
+from edgeemb.exporters.choice import Choice
+from edgeemb.exporters.parity import agreements_of, run_both, worst_of
+from edgeemb.exporters.writers import locator_for
+from edgeemb.models.base import LoadedModel
+from edgeemb.planner.sample import with_rows
+from edgeemb.runtimes.session import Session
+from edgeemb.tables import Table
+
+#: Below this agreement the user is told that it is the tables that lose so much.
+_LITTLE = 0.8
+
+
+def check_floor(
+    model: LoadedModel,
+    tables: Mapping[str, Table],
+    session: Session,
+    choice: Choice,
+    parity: Mapping[str, Any],
+    folder: Path,
+) -> tuple[str, ...]:
+    """Refuse an export that computes something else than its model.
+
+    How much a table loses is the user's choice, so that an export far from the original is held against the original with the very rows that
+    its tables give.
+
+    :param model: what was written.
+    :param tables: its compressed tables by alias.
+    :param session: the export.
+    :param choice: what it was made for.
+    :param parity: how near it comes to the original.
+    :param folder: the folder that was written.
+    :return: a note for the user where the tables alone lose as much as that.
+    :raises ExportError: if the export is below the floor of its precision, with the first table or layer that differs.
+    """
+    floor = PRECISIONS[choice.body].floor
+    if parity["cosine_mean"] >= floor:
+        return ()
+    same = _with_tables(model, tables)
+    if same is None:
+        return ()
+    # A runtime of fixed lengths may cut texts earlier.
+    same = replace(same, max_length=min(model.max_length, session.manifest.max_length))
+    runs = run_both(same, session)
+    worst = worst_of(agreements_of(same, runs))
+    if worst.mean >= floor:
+        if parity["cosine_mean"] >= _LITTLE:
+            return ()
+        return (
+            f"the tables keep little of the model (mean cosine {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
+        )
+    locate = locator_for(choice.runtime)
+    place = None if locate is None else locate(same, tables, runs.feeds[0], floor, folder)
+    raise ExportError(
+        f"output '{worst.output}' of the export has a mean {worst.measure} of {worst.mean:.4f} to the original with the same tables, below {floor} "
+        f"for body {choice.body}: they part at {place or 'the body'}; use another body"
+    )
+
+
+def _with_tables(model: LoadedModel, tables: Mapping[str, Table]) -> LoadedModel | None:
+    """The model with the rows that its tables give; None where it cannot be had."""
+    if model.runtimes and any(model.table(alias).tied for alias in tables):
+        return None  # a layer of a finished model that shares a table would get the rows too, and keeps its own in the export
+    try:
+        for alias, table in tables.items():
+            model = with_rows(model, alias, table.reconstruct())
+    except SpecError:
+        return None
+    return model

@@ -1,0 +1,145 @@
+"""Parity: every output that depends on the tables counts, each by a measure that fits it, and a broken export is not written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+import edgeemb
+from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.manifest import read_manifest
+from edgeemb.errors import ExportError
+from edgeemb.exporters.agreement import agreement
+
+ROWS, DIM = 200, 32
+
+
+def echoing(path: Path) -> Path:
+    """A finished model whose first output is its ids, and whose second is the mean of rows that one bit ruins."""
+    rows = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32) ** 3
+    nodes = [
+        helper.make_node("Identity", ["input_ids"], ["echo"]),
+        helper.make_node("Gather", ["word_embeddings.weight", "input_ids"], ["rows"]),
+        helper.make_node("ReduceMean", ["rows", "middle"], ["sentence_embedding"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "echoing",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])],
+        [
+            helper.make_tensor_value_info("echo", TensorProto.INT64, ["batch", "length"]),
+            helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["batch", DIM]),
+        ],
+        [
+            numpy_helper.from_array(rows, "word_embeddings.weight"),
+            numpy_helper.from_array(np.array([1], np.int64), "middle"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def test_an_output_that_does_not_depend_on_the_table_does_not_count(tmp_path: Path) -> None:
+    model = edgeemb.load(str(echoing(tmp_path / "m.onnx")))
+    bundle = edgeemb.export(model, tmp_path / "b", target="linux-x64", table="binary", ops="builtin")
+    manifest = read_manifest(bundle)
+    with edgeemb.open(bundle) as session:
+        ids = np.random.default_rng(1).integers(0, ROWS, (4, 16))
+        place = [info.name for info in model.outputs].index("sentence_embedding")
+        wanted, found = model.reference({"input_ids": ids})[place], session.run_all({"input_ids": ids})[place]
+    real = (
+        np.einsum("nd,nd->n", wanted, found) / np.linalg.norm(wanted, axis=1) / np.linalg.norm(found, axis=1)
+    )
+    assert manifest.parity["cosine_mean"] == pytest.approx(real.mean(), abs=0.15)
+    assert manifest.parity["sentence_embedding.cosine_mean"] == manifest.parity["cosine_mean"]
+    assert manifest.parity["echo.equal_mean"] == 1
+    assert any("the tables keep little" in note for note in manifest.notes)
+    assert len(read_golden(bundle)) == 1
+
+
+class Scorer(torch.nn.Module):
+    """One score, and the hidden states."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rows = torch.nn.Embedding(ROWS, DIM)
+        self.score = torch.nn.Linear(DIM, 1)
+
+    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """:param ids: int64[batch, length]. :return: float32[batch, 1] and float32[batch, length, DIM]."""
+        hidden = self.rows(ids)
+        return self.score(hidden.mean(dim=1)), hidden
+
+
+def test_a_single_score_is_held_by_its_difference(tmp_path: Path) -> None:
+    model = edgeemb.load(Scorer(), example_inputs=(torch.arange(24).reshape(3, 8),))
+    bundle = edgeemb.export(
+        model, tmp_path / "b", target="linux-x64", table="int4", body="fp32", ops="builtin"
+    )
+    parity = read_manifest(bundle).parity
+    feeds = model.examples()[0]
+    with edgeemb.open(bundle) as session:
+        wanted, found = model.reference(feeds)[0], session.run_all(feeds)[0]
+    off = np.abs(wanted - found).reshape(-1) / np.abs(wanted).max()
+    assert parity["output_0.difference_mean"] == pytest.approx(1 - off.mean(), abs=1e-5)
+    assert parity["output_0.difference_min"] == pytest.approx(1 - off.max(), abs=1e-5)
+    assert 0.9 < parity["output_1.cosine_min"] < 1
+    assert parity["cosine_mean"] == min(parity["output_0.difference_mean"], parity["output_1.cosine_mean"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "measure", "mean"),
+    [
+        ([[1, 2]], [[1, 3]], "equal", 0.5),
+        ([[3.0, 4.0], [0.0, 0.0]], [[6.0, 8.0], [0.0, 0.0]], "cosine", 1.0),
+        ([[3.0, 4.0], [0.0, 0.0]], [[3.0, 4.0], [1.0, 0.0]], "cosine", 0.5),
+        ([[1.0, 0.0]], [[np.nan, 0.0]], "cosine", 0.0),
+        ([[2.0], [-4.0]], [[1.0], [-4.0]], "difference", 0.875),
+        ([[2.0]], [[-2.0]], "difference", -1.0),
+        ([0.5, 0.25], [0.5, 0.25], "difference", 1.0),
+        ([[[1.0, 1.0]]], [[[1.0, 1.0], [9.0, -9.0]]], "cosine", 1.0),
+    ],
+)
+def test_each_kind_of_output_has_its_measure(wanted: Any, found: Any, measure: str, mean: float) -> None:
+    pair: list[NDArray[Any]] = [np.asarray(value) for value in (wanted, found)]
+    result = agreement("out", [pair[0]], [pair[1]])
+    assert (result.measure, result.mean) == (measure, pytest.approx(mean, abs=1e-6))
+
+
+class TooLarge(torch.nn.Module):
+    """A model whose second layer has weights that float16 has not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rows = torch.nn.Embedding(ROWS, DIM)
+        self.first = torch.nn.Linear(DIM, DIM)
+        self.large = torch.nn.Linear(DIM, DIM)
+        self.last = torch.nn.Linear(DIM, DIM)
+        with torch.no_grad():
+            self.large.weight *= 1e7
+            self.last.weight /= 1e7
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """:param ids: int64[batch, length]. :return: float32[batch, DIM]."""
+        mean = self.rows(ids).mean(dim=1)
+        result: torch.Tensor = self.last(self.large(self.first(mean)))
+        return result
+
+
+def test_an_export_below_the_floor_of_its_precision_is_not_written(tmp_path: Path) -> None:
+    model = edgeemb.load(TooLarge(), example_inputs=(torch.arange(24).reshape(3, 8),))
+    for body, spec in (("fp32", "int8"), ("int8", "binary")):
+        edgeemb.export(model, tmp_path / body, target="linux-x64", table=spec, body=body, ops="builtin")
+    with pytest.raises(ExportError, match=r"below 0\.99 for body fp16: they part at layer large"):
+        edgeemb.export(model, tmp_path / "b", target="linux-x64", table="int8", body="fp16", ops="builtin")
+    assert not (tmp_path / "b").exists()
