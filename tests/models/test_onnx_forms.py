@@ -97,7 +97,11 @@ def test_a_spec_that_reaches_no_table_is_an_error_that_says_what_looks_like_one(
     ):
         edgeemb.export(path, tmp_path / "b", table="int4:block=16", ops="builtin")
     assert not (tmp_path / "b").exists()
-    edgeemb.export(path, tmp_path / "b", table="type=int8", ops="builtin")
+    bundle = edgeemb.export(path, tmp_path / "b", table="type=int8", ops="builtin")
+    notes = read_manifest(bundle).notes
+    assert any(
+        note.startswith("'word_embeddings.weight' looks like a table and stays as it is") for note in notes
+    )
 
 
 def test_a_model_without_a_table_says_what_looks_like_one(tmp_path: Path) -> None:

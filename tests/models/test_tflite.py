@@ -177,7 +177,7 @@ def test_names_a_truncated_file(finished: Path, tmp_path: Path, keep: int) -> No
 def test_refuses_a_model_without_tables(tmp_path: Path) -> None:
     model = lookup_model(_weight())
     model.subgraphs[0].operators[0].builtinOptions.axis = 1
-    with pytest.raises(ModelError, match="nothing to compress"):
+    with pytest.raises(ModelError, match="has no table to compress"):
         edgeemb.load(_save(model, tmp_path / "none.tflite"))
 
 
@@ -211,3 +211,19 @@ def test_a_free_batch_axis_is_fixed_for_tflm(tmp_path: Path, spec: str) -> None:
     with edgeemb.open(bundle) as session:
         np.testing.assert_allclose(session.run({"ids": ids}), _weight()[ids], atol=0.5)
         assert session.manifest.parity["cosine_min"] > 0.98
+
+
+def test_a_table_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    model = lookup_model(_weight(), (1, 6))
+    graph = model.subgraphs[0]
+    table = next(
+        tensor
+        for tensor in graph.tensors
+        if tensor.buffer and len(tensor.shape) == 2 and tensor.shape[0] == ROWS
+    )
+    table.type = schema.TensorType.INT8
+    model.buffers[table.buffer].data = np.ones(ROWS * DIM, np.uint8)
+    table.quantization = schema.QuantizationParametersT()
+    table.quantization.scale = np.ones(ROWS, np.float32)
+    with pytest.raises(ModelError, match="looks like one, but it is int8 with a scale for each row"):
+        edgeemb.load(_save(model, tmp_path / "m.tflite"))

@@ -21,7 +21,7 @@ from edgeemb.exporters.onnx.nodes import free_prefix
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.models.onnx.opsets import moved, opset_of
 from edgeemb.models.onnx.plain import make_plain
-from edgeemb.models.onnx.tables import OnnxTable, element_types
+from edgeemb.models.onnx.tables import OnnxTable, element_types, overlooked
 from edgeemb.tables import Table
 
 #: The function bodies of the lookups are written in this op set or newer, and functions came with this IR version.
@@ -44,7 +44,7 @@ def with_tables(
     """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    notes = list(model.remarks)
+    notes = [*model.remarks, *overlooked(model.graph, model.found)]
     stored: dict[str, int] = {}
     proto = _raised(proto, model.source, notes)
     found = {table.info.alias: table for table in model.found if table.info.alias in tables}

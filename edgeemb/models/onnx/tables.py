@@ -227,6 +227,20 @@ def near_tables(graph: Graph, tables: Sequence[OnnxTable] = ()) -> dict[str, str
     return found
 
 
+def overlooked(graph: Graph, tables: Sequence[OnnxTable]) -> list[str]:
+    """Remarks on constants that look like tables, are larger than each table, and stay as they are.
+
+    :param graph: a valid model's graph.
+    :param tables: its tables.
+    """
+    largest = max((table.info.rows * table.info.dim for table in tables), default=0)
+    return [
+        f"'{name}' looks like a table and stays as it is: it {reason}"
+        for name, reason in near_tables(graph, tables).items()
+        if name in graph.constants and math.prod(graph.constants[name].dims) > largest
+    ]
+
+
 def _looks_like_one(item: TensorProto) -> bool:
     return bool(_EMBEDDING.search(item.name)) or item.dims[0] >= _TALL * item.dims[1]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import ModelError
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite
-from edgeemb.models.tflite.tables import FoundTable, find_tables
+from edgeemb.models.tflite.tables import FoundTable, find_tables, near_tables
 from edgeemb.native.interpreters import find_interpreter
 
 if TYPE_CHECKING:
@@ -51,6 +51,10 @@ class TfliteModel(LoadedModel):
     def _found(self) -> dict[str, FoundTable]:
         tables = find_tables(read_tflite(self.path)[0])
         return {info.alias: table for info, table in zip(self.tables, tables, strict=True)}
+
+    def near_tables(self) -> Mapping[str, str]:
+        """What looks like a table and is none: names, and what is wrong with each."""
+        return near_tables(read_tflite(self.path)[0])
 
     def table_weight(self, alias: str) -> NDArray[np.float32]:
         """A table's rows, dequantised if they are quantised, float32[rows, dim].
@@ -116,9 +120,10 @@ def load_tflite(path: Path, *, name: str | None = None) -> TfliteModel:
     model, _ = read_tflite(path)
     found = find_tables(model)
     if not found:
-        raise ModelError(
-            f"{path} holds no lookup of a constant float or per-tensor quantised table: nothing to compress"
+        near = "; ".join(
+            f"'{table}' looks like one, but it {reason}" for table, reason in near_tables(model).items()
         )
+        raise ModelError(f"{path} has no table to compress: {near or 'nothing looks up rows of a constant'}")
     graph = model.subgraphs[0]
     names = _names(model, graph)
     bounds = _bounds(model, graph, found)

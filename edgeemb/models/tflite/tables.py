@@ -70,8 +70,32 @@ def find_tables(model: Any) -> list[FoundTable]:
     return sorted(made, key=lambda table: -table.weight.size)
 
 
+def near_tables(model: Any) -> dict[str, str]:
+    """Constants whose rows are looked up, but that cannot be replaced, and why.
+
+    :param model: a ``ModelT``.
+    """
+    found: dict[str, str] = {}
+    for graph in model.subgraphs:
+        producers = {
+            int(output): operator for operator in graph.operators or [] for output in operator.outputs
+        }
+        for operator in graph.operators or []:
+            looked_up = _looked_up(model, graph, operator, producers)
+            if looked_up is not None and looked_up[0].buffer:
+                reason = _why_not(model, graph, *looked_up)
+                if reason:
+                    found[_name(looked_up[0])] = reason
+    return found
+
+
 def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
-    """The table's tensor and the place of the ids, if an operator looks up rows of a constant."""
+    """The table's tensor and the place of the ids, if an operator looks up rows of a constant that can be replaced."""
+    found = _looked_up(model, graph, operator, producers)
+    return None if found is None or _why_not(model, graph, *found) else found
+
+
+def _looked_up(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
     name = opcode_name(model.operatorCodes[operator.opcodeIndex])
     if name == "GATHER" and not (
         operator.builtinOptions and (operator.builtinOptions.axis or operator.builtinOptions.batchDims)
@@ -85,22 +109,27 @@ def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) ->
     source = producers.get(place)
     if source is not None and opcode_name(model.operatorCodes[source.opcodeIndex]) == "DEQUANTIZE":
         table = graph.tensors[int(source.inputs[0])]
+    return table, ids
+
+
+def _why_not(model: Any, graph: Any, table: Any, ids: int) -> str:
+    """What keeps a tensor from being a table that can be replaced; empty if nothing does."""
     data = model.buffers[table.buffer].data
     shape = [int(size) for size in table.shape] if table.shape is not None else []
     kind = NUMPY_TYPES.get(table.type, "")
-    if (
-        table.buffer == 0
-        or data is None
-        or len(shape) != 2
-        or kind not in _FLOATS + _INTEGERS
-        or NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64")
-    ):
-        return None
-    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize or (
-        kind in _INTEGERS and not _scaled_once(table)
-    ):
-        return None
-    return table, ids
+    if table.buffer == 0 or data is None:
+        return "is no constant"
+    if len(shape) != 2:
+        return f"has {len(shape)} axes, not two"
+    if kind not in _FLOATS + _INTEGERS:
+        return f"is of the type {kind or f'number {table.type}'}, of which rows are not read"
+    if NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64"):
+        return "is looked up by ids that are not int32 or int64"
+    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize:
+        return "has another number of bytes than its shape says"
+    if kind in _INTEGERS and not _scaled_once(table):
+        return f"is {kind} with a scale for each row or none, where one for the whole table is read"
+    return ""
 
 
 def _scaled_once(tensor: Any) -> bool:
