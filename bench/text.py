@@ -77,6 +77,7 @@ def measure(path: Path, lines: list[str]) -> dict[str, object]:
     with tempfile.NamedTemporaryFile(suffix=".bin") as file:
         file.write(blob)
         file.flush()
+        os.fsync(file.fileno())
         added = {"ours": memory("ours", file.name), "theirs": memory("theirs", str(path))}
     medians = {whose: statistics.median(values) for whose, values in times.items()}
     return {

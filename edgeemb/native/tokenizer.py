@@ -54,12 +54,11 @@ class CompiledTokenizer:
     def __init__(self, source: Path | bytes) -> None:
         self._where = "the compiled tokenizer" if isinstance(source, bytes) else str(source)
         self._blob = np.frombuffer(source if isinstance(source, bytes) else _mapped(source), np.uint8)
+        self._mapped = (self._blob.ctypes.data, len(self._blob))
         self._library = _library()
         self._lock = threading.Lock()
         count = ctypes.c_uint32()
-        self._raise_for(
-            self._library.edgeemb_text_open(self._blob.ctypes.data, len(self._blob), ctypes.byref(count))
-        )
+        self._raise_for(self._library.edgeemb_text_open(*self._mapped, ctypes.byref(count)))
         #: The highest id that it gives, plus 1.
         self.size = count.value
         self._grow(_FIRST_BYTES)
@@ -97,16 +96,10 @@ class CompiledTokenizer:
         with self._lock:
             while True:
                 status = self._library.edgeemb_text_encode(
-                    *(self._blob.ctypes.data, len(self._blob)),
+                    *self._mapped,
                     *(first, len(first), second, 0 if second is None else len(second)),
                     *(max_length, _STRATEGIES.index(strategy), _SIDES.index(side), int(not special_tokens)),
-                    *(self._arena.ctypes.data, len(self._arena)),
-                    *(
-                        self._ids.ctypes.data,
-                        self._types.ctypes.data,
-                        self._texts.ctypes.data,
-                        self._offsets.ctypes.data,
-                    ),
+                    *(self._places if offsets else (*self._places[:-1], None)),
                     *(len(self._ids), ctypes.byref(count), ctypes.byref(cut)),
                 )
                 if status not in (_ARENA, _ROOM) or len(self._arena) > _MOST_MEMORY:
@@ -114,28 +107,31 @@ class CompiledTokenizer:
                 self._grow(max(2 * self._bytes, len(first) + len(second or b"")))
             self._raise_for(status)
             found = count.value
-            ids, types = self._ids[:found].copy(), self._types[:found].copy()
-            texts, parts = self._texts[:found].copy(), self._offsets[:found].astype(np.int64)
+            ids, types, texts = (array[:found].copy() for array in (self._ids, self._types, self._texts))
+            parts = self._offsets[:found].astype(np.int64) if offsets else None
             # Memory for one long text is not kept.
             if self._bytes > 64 * _FIRST_BYTES:
                 self._grow(_FIRST_BYTES)
-        for number, encoded in enumerate((first, second) if offsets else (), 1):
-            if encoded is not None:
+        for number, encoded in enumerate((first, second), 1):
+            if parts is not None and encoded is not None:
                 parts[texts == number] = _characters_before(encoded)[parts[texts == number]]
-        return Encoding(ids, types, texts, parts if offsets else None, bool(cut.value))
+        return Encoding(ids, types, texts, parts, bool(cut.value))
 
     def check(self) -> None:
         """Compare the blob with its checksum, which opening does not.
 
         :raises BundleError: if it was altered.
         """
-        self._raise_for(self._library.edgeemb_text_check(self._blob.ctypes.data, len(self._blob)))
+        self._raise_for(self._library.edgeemb_text_check(*self._mapped))
 
     def _grow(self, size: int) -> None:
         self._bytes = size
         self._arena = np.empty(self._library.edgeemb_text_arena(size), np.uint8)
         self._ids, self._types, self._texts = (np.empty(size, np.uint32) for _ in range(3))
         self._offsets = np.empty((size, 2), np.uint32)
+        arrays = (self._ids, self._types, self._texts, self._offsets)
+        # Asking an array for its address takes longer than a short text.
+        self._places = (self._arena.ctypes.data, len(self._arena), *(array.ctypes.data for array in arrays))
 
     def _raise_for(self, status: int) -> None:
         if status == _TOO_LONG:

@@ -136,7 +136,9 @@ EEB_FUNCTION eet_status eet_charsmap(eet_work *work, const uint32_t *arguments)
     }
     work->next.count = 0;
     while (at < now->count) {
-        const uint32_t end = eet_grapheme_end(&table, now->code, at, now->count);
+        /* Two visible ASCII characters never belong together. */
+        const uint32_t plain = now->code[at] - 0x20 < 0x5f && (at + 1 == now->count || now->code[at + 1] - 0x20 < 0x5f);
+        const uint32_t end = plain ? at + 1 : eet_grapheme_end(&table, now->code, at, now->count);
         uint32_t bytes = 0, place, found = EET_NONE;
 
         for (place = at; place < end && bytes < 6; ++place) {

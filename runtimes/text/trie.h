@@ -5,7 +5,7 @@
  * BLOCKS     section of 32 bytes for every 64 nodes: three bitmaps u64 (bit i: node 64 * block + i), of the nodes that have children
  *            (`inner`), that end a string (`ends`), and that are the first child of their parent (`first`), then u32 inner nodes and u32
  *            ends in all blocks before.
- * GROUPS     section u32: the first node of every 16th group of siblings; the children of the k-th inner node are group k + 1, the root's
+ * GROUPS     section u32: the first node of every 8th group of siblings; the children of the k-th inner node are group k + 1, the root's
  *            are group 0.
  * ROOT       section u16[256]: 1 + the child of the root with this label, or 0.
  * VALUES     section u16 or u24 (the argument `width` says): the number of each string, in the order of the nodes that end them.
@@ -17,7 +17,7 @@
 #include "blob.h"
 
 #define EET_BLOCK 32u
-#define EET_GROUP 16u
+#define EET_GROUP 8u
 /* Not a node. */
 #define EET_NOWHERE 0xffffffffu
 /* The root. */
@@ -95,12 +95,28 @@ EEB_INLINE uint32_t eet_trie_group(const eet_trie *trie, uint32_t group)
     }
 }
 
+/* The node behind the last of the siblings of `at`, which is the first of them. */
+EEB_INLINE uint32_t eet_trie_group_end(const eet_trie *trie, uint32_t at)
+{
+    uint32_t block = at / 64;
+    uint64_t bits = eet_load64(trie->blocks.data + EET_BLOCK * (size_t)block + 16) & (~(uint64_t)1 << at % 64);
+
+    while (bits == 0) {
+        if (++block >= trie->blocks.size / EET_BLOCK) {
+            return trie->nodes;
+        }
+        bits = eet_load64(trie->blocks.data + EET_BLOCK * (size_t)block + 16);
+    }
+    at = 64 * block + eet_lowest(bits);
+    return at < trie->nodes ? at : trie->nodes;
+}
+
 /* The child of a node by its label, or EET_NOWHERE. `node` is the root or below `nodes`. */
 EEB_INLINE uint32_t eet_trie_step(const eet_trie *trie, uint32_t node, uint32_t label)
 {
-    uint32_t at, bit, have;
+    uint32_t at, bit, end;
     const uint8_t *block;
-    uint64_t inner, next;
+    uint64_t inner;
 
     if (node == EET_ROOT) {
         at = eet_u16(trie->root, label);
@@ -113,22 +129,25 @@ EEB_INLINE uint32_t eet_trie_step(const eet_trie *trie, uint32_t node, uint32_t 
         return EET_NOWHERE;
     }
     at = eet_trie_group(trie, 1 + eet_load32(block + 24) + eet_ones(inner & (((uint64_t)1 << bit) - 1)));
-    if (at == EET_NOWHERE) {
-        return EET_NOWHERE;
+    if (at == EET_NOWHERE || trie->labels.data[at] >= label) {
+        return at != EET_NOWHERE && trie->labels.data[at] == label ? at : EET_NOWHERE;
     }
-    for (;;) {
-        have = trie->labels.data[at];
-        if (have >= label) {
-            return have == label ? at : EET_NOWHERE;
-        }
-        if (++at >= trie->nodes) {
-            return EET_NOWHERE;
-        }
-        next = eet_load64(trie->blocks.data + EET_BLOCK * (size_t)(at / 64) + 16);
-        if (next >> at % 64 & 1u) {
-            return EET_NOWHERE;
+    end = eet_trie_group_end(trie, at);
+    while (end - at > 4) {
+        const uint32_t middle = at + (end - at) / 2;
+
+        if (trie->labels.data[middle] <= label) {
+            at = middle;
+        } else {
+            end = middle;
         }
     }
+    for (; at < end; ++at) {
+        if (trie->labels.data[at] == label) {
+            return at;
+        }
+    }
+    return EET_NOWHERE;
 }
 
 /* Whether a string ends at a node. */

@@ -15,10 +15,11 @@
 
 enum { EET_UNIGRAM = 202 };
 
-/* The best way to the end of a byte: its last piece begins at `start`. */
+/* The best way to the end of a byte: its last piece begins at `start`; `piece` is its place among the pieces, EET_NONE for the unknown one,
+ * and its id once the way is chosen. */
 typedef struct eet_way {
     double score;
-    uint32_t start, id;
+    uint32_t start, piece;
 } eet_way;
 
 typedef struct eet_unigram {
@@ -60,12 +61,12 @@ EEB_INLINE double eet_score(const eet_unigram *model, uint32_t rank)
     return narrow;
 }
 
-EEB_INLINE void eet_way_better(eet_way *way, double score, uint32_t start, uint32_t id)
+EEB_INLINE void eet_way_better(eet_way *way, double score, uint32_t start, uint32_t piece)
 {
     if (way->start == EET_NONE || score > way->score) {
         way->score = score;
         way->start = start;
-        way->id = id;
+        way->piece = piece;
     }
 }
 
@@ -96,7 +97,7 @@ EEB_FUNCTION eet_status eet_unigram_ways(const eet_unigram *model, const uint8_t
             if (eet_trie_ends(&model->trie, node)) {
                 const uint32_t rank = eet_trie_rank(&model->trie, node);
 
-                eet_way_better(ways + place + 1, eet_score(model, rank) + here, at, eet_trie_value(&model->trie, rank));
+                eet_way_better(ways + place + 1, eet_score(model, rank) + here, at, rank);
                 single |= place + 1 - at == length;
             }
         }
@@ -104,7 +105,7 @@ EEB_FUNCTION eet_status eet_unigram_ways(const eet_unigram *model, const uint8_t
             if (model->unknown == EET_NONE) {
                 return EET_UNKNOWN;
             }
-            eet_way_better(ways + at + length, model->penalty + here, at, model->unknown);
+            eet_way_better(ways + at + length, model->penalty + here, at, EET_NONE);
         }
     }
     return EET_OK;
@@ -179,16 +180,17 @@ EEB_FUNCTION eet_status eet_unigram_word(eet_work *work, const uint32_t *argumen
         if (start >= place) {
             return EET_DAMAGED;
         }
+        ways[place].piece = ways[place].piece == EET_NONE ? model.unknown : eet_trie_value(&model.trie, ways[place].piece);
         ways[place].start = next;
         next = place;
         place = start;
     }
     for (place = 0; status == EET_OK && place < size;) {
-        const uint32_t start = place, id = ways[next].id;
+        const uint32_t start = place, id = ways[next].piece;
 
         place = next;
         next = ways[next].start;
-        while (id == model.unknown && place < size && ways[next].id == id) {
+        while (id == model.unknown && place < size && ways[next].piece == id) {
             place = next;
             next = ways[next].start;
         }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeemb.text.compiled.blob import Blob, halves, triples, words
 from edgeemb.text.compiled.refusal import refuse
 
-_GROUP = 16
+_GROUP = 8
 ROOT = 0xFFFFFFFE
 NOWHERE = 0xFFFFFFFF
 
