@@ -56,6 +56,8 @@ def classes() -> NDArray[np.int64]:
     control = _probe(_MARK, "", _MARK + _OTHER_MARK, "@#", "@#" + _OTHER_MARK)
     prepend = _probe("x", "", "x" + _MARK, "@#" + _MARK, "@#") & ~extends
     pictures = _probe("©", "©\u200d", "", "#\u200d@", "#@") & ~extends
+    # The key itself comes out as neither.
+    pictures[ord("©")] = True
     result[control] = _CONTROL
     result[extends] = _EXTEND
     result[_spacing(extends)] = _SPACING
