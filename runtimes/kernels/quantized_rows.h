@@ -80,13 +80,24 @@ EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_quantized_plane)(
 EEB_INLINE EEB_ISA_TARGET eeb_status
 EEB_ISA(eeb_quantized_rows)(const eeb_quantized_table *table, const eeb_ids *ids, void *output, size_t *position, int bits)
 {
-    uint8_t *to = (uint8_t *)output;
+    /* The check comes first: nothing is divided by a size that no table has. */
     eeb_status status = table->bits == bits ? eeb_quantized_check(table, ids->count) : EEB_BAD_TYPE;
-    size_t dim, block, blocks, width, row_bytes, plane_scale_bytes, row_scale_bytes, fetched_codes, fetched_scales, at, ahead, offset;
-    int32_t plane;
+    const size_t dim = (size_t)table->dim;
+    const size_t block = status != EEB_OK ? 1 : table->block == 0 ? dim : (size_t)table->block;
+    const size_t blocks = dim / block;
+    const size_t width = (dim + 8 / (unsigned)bits - 1) / (8 / (unsigned)bits);
+    const size_t row_bytes = (size_t)table->planes * width;
+    const size_t plane_scale_bytes = blocks * (table->scale_type == EEB_FLOAT16 ? 2 : 4);
+    const size_t row_scale_bytes = (size_t)table->planes * plane_scale_bytes;
+    const size_t fetched_codes = row_bytes < 1024 ? row_bytes : 1024;
+    const size_t fetched_scales = row_scale_bytes < 256 ? row_scale_bytes : 256;
 #if defined(EEB_ISA_CHUNKS)
-    int to_block, whole;
+    const int to_block = eeb_quantized_chunks_to_block(block, blocks, width, bits);
+    const int whole = to_block >= 0 && width * (8 / (unsigned)bits) == dim;
 #endif
+    uint8_t *to = (uint8_t *)output;
+    size_t at, ahead, offset;
+    int32_t plane;
 
     if (status == EEB_OK) {
         status = eeb_check_ids(ids, table->rows, position);
@@ -94,19 +105,6 @@ EEB_ISA(eeb_quantized_rows)(const eeb_quantized_table *table, const eeb_ids *ids
     if (status != EEB_OK) {
         return status;
     }
-    dim = (size_t)table->dim;
-    block = table->block == 0 ? dim : (size_t)table->block;
-    blocks = dim / block;
-    width = (dim + 8 / (unsigned)bits - 1) / (8 / (unsigned)bits);
-    row_bytes = (size_t)table->planes * width;
-    plane_scale_bytes = blocks * (table->scale_type == EEB_FLOAT16 ? 2 : 4);
-    row_scale_bytes = (size_t)table->planes * plane_scale_bytes;
-    fetched_codes = row_bytes < 1024 ? row_bytes : 1024;
-    fetched_scales = row_scale_bytes < 256 ? row_scale_bytes : 256;
-#if defined(EEB_ISA_CHUNKS)
-    to_block = eeb_quantized_chunks_to_block(block, blocks, width, bits);
-    whole = to_block >= 0 && width * (8 / (unsigned)bits) == dim;
-#endif
     for (at = 0; at < ids->count; ++at) {
         const size_t row = (size_t)eeb_id_at(ids, at);
         const uint8_t *codes = (const uint8_t *)table->codes + row * row_bytes;
