@@ -119,22 +119,21 @@ EEP_IN void EEP(linear_as)(
             const uint32_t rows = count - from < EEP_ROWS ? count - from : EEP_ROWS;
 
             EEP(product)(weight, columns, width, codes->codes + (size_t)from * width, rows, sums);
-            for (row = 0; row < rows; ++row) {
-                const EEP_INTS zero = EEP(set_int)(codes->zero[from + row]);
-                const EEP_FLOATS scale = EEP(set)(codes->scale[from + row]);
-                float *to = output + (size_t)(from + row) * stride + at;
+            for (column = 0; column < columns; column += EEP_LANES) {
+                const EEP_INTS weights = EEP(load_int)(layer->sums + at + column);
+                const EEP_FLOATS scale = EEP(load)(layer->scale + at + column), bias = EEP(load)(layer->bias + at + column);
 
-                for (column = 0; column < columns; column += EEP_LANES) {
+                for (row = 0; row < rows; ++row) {
                     const EEP_INTS sum = EEP(load_int)(sums + row * EEP_COLUMNS + column);
-                    const EEP_INTS shift = EEP(mul_int)(zero, EEP(load_int)(layer->sums + at + column));
+                    const EEP_INTS shift = EEP(mul_int)(EEP(set_int)(codes->zero[from + row]), weights);
                     EEP_FLOATS value = EEP(from_int)(EEP(sub_int)(sum, shift));
 
-                    value = EEP(mul)(value, EEP(mul)(scale, EEP(load)(layer->scale + at + column)));
-                    value = EEP(activate)(activation, EEP(add)(value, EEP(load)(layer->bias + at + column)));
+                    value = EEP(mul)(value, EEP(mul)(EEP(set)(codes->scale[from + row]), scale));
+                    value = EEP(activate)(activation, EEP(add)(value, bias));
                     if (activation == EEM_SIGMOID) {
                         value = EEP(first)(value, EEP(left)(layer->outputs, at + column));
                     }
-                    EEP(store)(to + column, value);
+                    EEP(store)(output + (size_t)(from + row) * stride + at + column, value);
                 }
             }
         }
