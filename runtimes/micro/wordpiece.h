@@ -249,6 +249,21 @@ EEM_FUNCTION eem_status eem_read_text(eem_reading *reading, const uint8_t *text,
     return EEM_OK;
 }
 
+/* Whether a text holds no id of its own; no more of it is read than that takes. */
+EEM_FUNCTION int eem_is_blank(const eem_wordpiece *model, const char *text, size_t size)
+{
+    int32_t id;
+    eem_reading reading;
+
+    reading.model = model;
+    reading.ids = &id;
+    reading.count = 0;
+    reading.limit = 1;
+    reading.bytes = 0;
+    reading.characters = 0;
+    return eem_read_text(&reading, (const uint8_t *)text, size) == EEM_OK && reading.count == 0 && reading.characters == 0;
+}
+
 /* Ids of a text with what stands around every text; the end is cut off where they are more than `limit`. */
 EEM_FUNCTION eem_status eem_tokenize(
     const eem_wordpiece *model, const char *prompt, size_t prompt_size, const char *text, size_t size, int32_t *ids, uint32_t limit,

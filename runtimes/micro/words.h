@@ -144,6 +144,24 @@ EEM_FUNCTION void eem_words_read(eem_words_reading *reading, const uint8_t *text
     }
 }
 
+/* Whether a text holds no word; no more of it is read than that takes. */
+EEM_FUNCTION int eem_words_are_none(const char *text, size_t size)
+{
+    size_t at = 0;
+
+    while (at < size) {
+        uint32_t code = 0, action;
+        const size_t length = eem_words_decode((const uint8_t *)text + at, size - at, &code);
+
+        at += length == 0 ? 1 : length;
+        action = length == 0 ? (uint32_t)EEM_WORD_DROP : eem_word_action(&code);
+        if (action == EEM_WORD_KEEP || action == EEM_WORD_ISOLATE) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 EEM_FUNCTION void eem_words_special(eem_words_reading *reading, const char *name)
 {
     for (; *name != 0; ++name) {

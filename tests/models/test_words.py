@@ -173,7 +173,7 @@ def test_takes_text_in_c_with_the_bits_of_the_session(micro: Path, tmp_path: Pat
     empty = b"\xff"
     assert (
         run(arena, ctypes.c_size_t(size), empty, ctypes.c_size_t(1), output.ctypes.data_as(ctypes.c_void_p))
-        == 0
+        == 3
     )
     assert run(None, ctypes.c_size_t(size), empty, ctypes.c_size_t(1), None) == 6
 

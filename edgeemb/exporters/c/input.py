@@ -11,7 +11,7 @@ _TEXT_API = """
  * text is too long. */
 int32_t @lower@_tokenize(const char *text, size_t bytes, int32_t *ids, size_t *count);
 
-/* Text in, vector or logits out. */
+/* Text in, vector or logits out; a text without a token of its own is EEM_EMPTY. */
 int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
@@ -21,6 +21,8 @@ static const eem_wordpiece wordpiece = @tables@;
 """
 
 _TOKENIZE = "eem_tokenize(&wordpiece, (const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_TOKENS, count)"
+
+_BLANK = "eem_is_blank(&wordpiece, text, bytes)"
 
 _CHECKS = """\
     for (at = 0; at < count; ++at) {
@@ -45,6 +47,7 @@ class Input:
     :param include: lines that include the tokenizer.
     :param vocabulary: definition of the tokenizer's tables.
     :param tokenize: call that turns text into tokens; empty where no text is taken.
+    :param blank: C expression that is true where the text holds no token of its own.
     :param mark: statements before a text becomes tokens.
     :param text_api: declarations of what takes text.
     """
@@ -59,6 +62,7 @@ class Input:
     include: str = ""
     vocabulary: str = ""
     tokenize: str = ""
+    blank: str = ""
     mark: str = ""
     text_api: str = ""
 
@@ -80,5 +84,6 @@ def ids_input(tables: str = "") -> Input:
         include='#include "micro/wordpiece.h"\n' if tables else "",
         vocabulary=vocabulary if tables else "",
         tokenize=_TOKENIZE if tables else "",
+        blank=_BLANK if tables else "",
         text_api=_TEXT_API if tables else "",
     )

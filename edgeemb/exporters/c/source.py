@@ -179,6 +179,7 @@ def model_text(
         "declare": given.declare,
         "checks": given.checks,
         "tokenize": given.tokenize,
+        "blank": given.blank,
         "mark": given.mark,
         "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
         "prefix": prefix,

@@ -206,7 +206,10 @@ int32_t @prefix@_run_text(void *arena, size_t arena_bytes, const char *text, siz
     if ((uintptr_t)arena % EEM_ALIGNMENT != 0) {
         return EEM_ARENA_MISALIGNED;
     }
-@mark@    status = @prefix@_tokenize(text, bytes, tokens, &count);
+@mark@    if (text != NULL && @blank@) {
+        return EEM_EMPTY; /* what stands around a text alone would mean nothing */
+    }
+    status = @prefix@_tokenize(text, bytes, tokens, &count);
     return status != EEM_OK ? status : @prefix@_run(arena, arena_bytes, tokens, count, output);
 }
 """

@@ -36,7 +36,7 @@ _TEXT_API = """
  * where the text is too long. See micro/words.h. */
 int32_t @lower@_tokenize(const char *text, size_t bytes, uint8_t *token_bytes, size_t *count);
 
-/* Text in, vector or logits out. */
+/* Text in, vector or logits out; a text without a word is EEM_EMPTY. */
 int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
@@ -53,6 +53,7 @@ def words_input() -> Input:
         row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
         include='#include "kernels/ngram_serial.h"\n#include "micro/words.h"\n',
         tokenize=_TOKENIZE,
+        blank="eem_words_are_none(text, bytes)",
         mark="    EEM_MARK();\n",
         text_api=_TEXT_API,
     )
