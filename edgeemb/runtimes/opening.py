@@ -64,6 +64,8 @@ def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
             raise BundleError(
                 f"{folder / MANIFEST} does not list {runtime.model}, which would be opened unchecked: do not use this bundle"
             )
+        if runtime is not None and runtime.checks:
+            runtime.resolve(runtime.checks)(folder, manifest)
     return open_folder(folder, manifest, options)
 
 

@@ -53,6 +53,8 @@ class Runtime:
     :param export_extra: the extra that brings what writing needs.
     :param tested: version that the tests run; empty for what constraints.txt says.
     :param model: the file that it opens, which a bundle's manifest must list.
+    :param checks: a function ``check(folder, manifest)`` that looks into the model before the runtime does, where files are verified; empty
+        for none.
     :param bodies: precisions of the body that it computes rightly.
     :param library: name of the native library with its lookups on this machine; empty where there is none.
     :param compiles_lookups: whether an app compiles the lookups in: then the writer puts their sources into the kit.
@@ -85,6 +87,7 @@ class Runtime:
     is_source: bool = False
     phone: OnPhone | None = None
     lowerings: tuple[str, ...] = ("builtin", "custom")
+    checks: str = ""
     fuses: str = "edgeemb.tables.program:fused_by_custom_ops"
 
     def resolve(self, name: str) -> Any:

@@ -15,6 +15,7 @@ RUNTIME = Runtime(
     model="model.onnx",
     bodies=("fp32", "fp16", "int8", "int8-tensor", "int4"),
     library="edgeemb_onnxruntime",
+    checks="edgeemb.runtimes.onnxruntime.external:check_external_data",
     fixed_ops=False,
     concurrent=True,
     phone=OnPhone(
