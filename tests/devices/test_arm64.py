@@ -27,6 +27,7 @@ from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, NativeError, SpecError
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources
+from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.requirements import requires_program
 from tests.places import ROOT, TESTS
 
@@ -158,7 +159,7 @@ def test_a_package_that_pip_finds_no_wheel_of_is_named(
 def test_a_runtime_that_no_phone_has_is_refused() -> None:
     with (
         pytest.raises(DeviceError, match="TensorFlow Lite Micro does not exist for a phone"),
-        guest(phones()["arm64-a76"], "tflm", "edgeemb.devices.arm64.guest"),
+        guest(phones()["arm64-a76"], RUNTIMES["tflm"], "edgeemb.devices.arm64.guest"),
     ):
         raise AssertionError
 
