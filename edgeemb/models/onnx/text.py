@@ -58,9 +58,14 @@ class TextForm:
             [tensor_info(info, "input") for info in proto.graph.input if info.name not in held]
         )
         self.outputs = tuple(tensor_info(info, f"{source}: output") for info in proto.graph.output)
-        if belongings.tokenizer is not None and takes_ids(self.inputs):
+        text = belongings.tokenizer is not None and takes_ids(self.inputs)
+        if text:
             self.outputs = _with_widths(self)
-        self.kind, self.outputs = vector_first(self.outputs)
+        self.kind, ordered = vector_first(self.outputs)
+        self.vector = ordered[0]
+        # Whoever runs the graph on arrays of his own finds its outputs in their own order.
+        if text:
+            self.outputs = ordered
 
     def pool(self, asked: tuple[str, ...], normalize: bool) -> None:
         """Add the pooling that is asked for, or that belongs to a graph which gives nothing but token vectors.
@@ -79,7 +84,7 @@ class TextForm:
             modes, normalize = self.belongings.pooling, normalize or self.belongings.normalize
         if not modes and not normalize:
             return
-        pooled = tokens if modes else self.outputs[0] if self.kind == "embedding" else None
+        pooled = tokens if modes else self.vector if self.kind == "embedding" else None
         if pooled is None or mask is None:
             lacks = "no input that is a mask" if mask is None else "no output that it could be done to"
             what = f"pooling {'+'.join(modes)}" if modes else "normalising"
