@@ -36,7 +36,7 @@ PRECISIONS: dict[str, Precision] = {
             "int8-tensor",
             0.8,
             integer=True,
-            warning="body int8-tensor takes one activation scale over a whole batch: the vector of a text depends on the texts beside it; "
+            warning="body int8-tensor uses one activation scale for a whole batch, so the vector of a text depends on the other texts in it; "
             "with body int8 it does not",
         ),
         Precision("int4", 0.5),

@@ -31,7 +31,7 @@ def read_golden(folder: Path) -> list[tuple[Any, list[float]]]:
             return []
         if "inputs" in values:
             if any(np.asarray(value).dtype.kind not in "iufb" for value in values["inputs"].values()):
-                raise ValueError("an input is no array of numbers")
+                raise ValueError("an input is not an array of numbers")
             return [(values["inputs"], np.asarray(values["output"], np.float64).reshape(-1).tolist())]
         if "tokens" in values:
             return list(zip(map(_token_bytes, values["tokens"]), values["output"], strict=True))
@@ -75,7 +75,7 @@ def agreement(expected: Sequence[Sequence[float]], got: Sequence[Sequence[float]
         (np.asarray(a, np.float32), np.asarray(b, np.float32)) for a, b in zip(expected, got, strict=True)
     ]
     if any(want.shape != found.shape for want, found in pairs):
-        raise BundleError("the results have another size than the golden vectors: export the bundle again")
+        raise BundleError("the results and the golden vectors differ in size: export the bundle again")
     same = sum(want.tobytes() == found.tobytes() for want, found in pairs)
     if same == len(pairs):
         return f"{same} of {same} golden sentences gave the host's result to the bit."

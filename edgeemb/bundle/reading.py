@@ -113,7 +113,7 @@ def _take(archive: zipfile.ZipFile, name: str, limit: int, folder: Path) -> None
             left -= len(chunk)
             if left < 0:
                 raise BundleError(
-                    f"'{name}' in {archive.filename} is longer than {limit} bytes: do not use this bundle"
+                    f"'{name}' in {archive.filename} is larger than {limit} bytes: do not use this bundle"
                 )
             target.write(chunk)
 

@@ -19,7 +19,7 @@ from edgeemb.exporters.options import ExportOptions
 @click.command()
 @click.argument("bundle", type=PATH)
 @click.argument("texts", nargs=-1)
-@click.option("--file", "path", type=PATH, help="Read texts from this file, one a line.")
+@click.option("--file", "path", type=PATH, help="Read texts from this file, one per line.")
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
@@ -44,7 +44,7 @@ def run(
 
         texts = (*texts, *read_lines(path))
     if not texts:
-        raise InputError("no text was given: write it behind the bundle, or use --file")
+        raise InputError("no text was given: write it after the bundle, or use --file")
     with edgeemb.open(bundle, ops=ops, threads=threads, allow_code=allow_code) as session:
         rows = session.encode(texts)
         labels = session.manifest.labels

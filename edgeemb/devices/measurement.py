@@ -180,7 +180,9 @@ class Report:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise InputError(f"report of '{self.device}': kind '{self.kind}' is none of {', '.join(KINDS)}")
+            raise InputError(
+                f"report of '{self.device}': kind '{self.kind}' is not one of {', '.join(KINDS)}"
+            )
         timed = [m.name for m in self.measurements if m.unit == "ms" and m.value is not None]
         timed += [operator.name for operator in self.operators if operator.unit == "ms"]
         if self.kind in _TIMELESS and timed:

@@ -44,6 +44,6 @@ class ProfilePlan:
         ):
             wrong = [value for value in values if value < 1]
             if wrong or not (values or what == "sequence length"):
-                raise InputError(f"{what} {wrong[0] if wrong else 'missing'}: give a number from 1 up")
+                raise InputError(f"{what} {wrong[0] if wrong else 'missing'}: give a number of 1 or more")
         if not self.budget_s > 0:
             raise InputError(f"budget of {self.budget_s} s: give a positive number")

@@ -81,6 +81,6 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
         choice = replace(choice, runtime=find_runtime(fitting[0]))
     if choice.body not in (*choice.runtime.bodies, KEEP):
         raise SpecError(
-            f"{choice.runtime.title} does not run the body '{choice.body}': use {' or '.join(choice.runtime.bodies)}"
+            f"{choice.runtime.title} cannot run the body '{choice.body}': use {' or '.join(choice.runtime.bodies)}"
         )
     return choice

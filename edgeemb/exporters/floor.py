@@ -63,7 +63,7 @@ def check_floor(
     place = None if locate is None else locate(same, tables, runs.feeds[0], floor, folder)
     raise ExportError(
         f"output '{worst.output}' of the export has a mean {worst.measure} of {worst.mean:.4f} to the original with the same tables, below {floor} "
-        f"for body {choice.body}: they part at {place or 'the body'}; use another body"
+        f"for body {choice.body}: they first differ at {place or 'the body'}; use another body"
     )
 
 

@@ -44,4 +44,4 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         if self.max_length is not None and self.max_length < 1:
-            raise SpecError(f"max_length={self.max_length} is not possible: use 1 or more")
+            raise SpecError(f"max_length={self.max_length} is out of range: use 1 or more")

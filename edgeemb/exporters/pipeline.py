@@ -69,7 +69,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     if options.tables_apart and not runtime.tables_apart:
         apart = next(name for name, other in RUNTIMES.items() if other.tables_apart)
         raise SpecError(
-            f'{runtime.title} models keep their tables as they are: `tables_apart` is for runtime="{apart}"'
+            f'{runtime.title} models cannot store their tables apart: `tables_apart` is for runtime="{apart}"'
         )
     write = writer_for(runtime)
     model, vocabulary = original, None

@@ -42,7 +42,7 @@ class Status:
             return f"the lookups by our kernels, {rest}"
         if self.exact:
             return "the same bits as the reference in numpy, by the runtime's own ops"
-        return "by the runtime's own ops, which may add in another order: within 1e-6"
+        return "by the runtime's own ops, which may add in a different order: within 1e-6"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
     named = {**trained, **wanted.named}
     if bare is not None and model.words is not None:
         raise SpecError(
-            f"{model.name} computes the rows of its words, there is no table for '{bare}': leave `table` out, or name a table of "
+            f"{model.name} computes the rows of its words, so there is no table for '{bare}': leave `table` out, or name a table of "
             f"{', '.join(table.alias for table in model.tables)}"
         )
     check_reached(model, bare, named)

@@ -118,7 +118,7 @@ def _load_module(
 
     if not isinstance(source, nn.Module):
         raise ModelError(
-            f"a {type(source).__name__} is no model: give a folder, a hub name, a finished file or a torch module"
+            f"a {type(source).__name__} is not a model: give a folder, a hub name, a finished file or a torch module"
         )
     if example_inputs is None or isinstance(example_inputs, (str, Path)):
         raise ModelError("a torch module needs example_inputs: a tuple or a dict of what its forward takes")

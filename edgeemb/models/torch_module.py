@@ -42,7 +42,7 @@ def load_module(
     examples = _named_examples(module, example_inputs, name)
     unknown = sorted(set(axes) - set(examples))
     if unknown:
-        raise ModelError(f"axes names {unknown[0]!r}, which is no input of {name}: {', '.join(examples)}")
+        raise ModelError(f"axes names {unknown[0]!r}, which is not an input of {name}: {', '.join(examples)}")
     named = {label: _axes(label, tensor, axes.get(label)) for label, tensor in examples.items()}
     examples = _widened(examples, named)
     result, fed = _run_once(module, examples, name)

@@ -99,7 +99,7 @@ def _table(
 ) -> Table:
     where = f"{index}: table {alias[:40]!r}"
     if not isinstance(entry, dict):
-        raise ModelError(f"{where} is no object: copy the folder again")
+        raise ModelError(f"{where} is not an object: copy the folder again")
     info = model.table(alias)
     if entry.get("shape") != [info.rows, info.dim]:
         raise ModelError(f"{where} is for another model of shape {entry.get('shape')!r}: delete {index.name}")
@@ -112,7 +112,7 @@ def _table(
         bad = str(array.dtype) not in _TYPES or not array.size
         if bad or (array.dtype.kind == "i" and int(array.min()) < 0):
             raise ModelError(
-                f"{where}: array {name[:40]!r} is of a kind that no table has: copy the folder again"
+                f"{where}: array {name[:40]!r} has a dtype that no table has: copy the folder again"
             )
     try:
         program = program_from_json(entry.get("program"))

@@ -179,7 +179,7 @@ def load_words_folder(folder: Path, *, source: str, name: str, max_length: int |
     length = max_length if max_length is not None else said if isinstance(said, int) else positions
     if not words.MIN_TOKENS <= length <= positions:
         raise ModelError(
-            f"max_length {length} is outside of [{words.MIN_TOKENS}, {positions}], what the model has positions for"
+            f"max_length {length} is outside [{words.MIN_TOKENS}, {positions}], for which the model has positions"
         )
     pooled = module.inner if isinstance(module.inner, SentenceEncoder) else None
     labels = () if pooled else tuple(str(label) for _, label in sorted(config.id2label.items()))
@@ -241,7 +241,7 @@ def _read_module(folder: Path) -> tuple[WordsModel, dict[str, Any]]:
         wrong = sorted({name for name, _ in shapes.items() ^ held.items()})
         if wrong:
             raise ModelError(
-                f"{folder}: config.json and weights do not fit together ({len(wrong)} differ, such as {wrong[0][:80]}): copy it again"
+                f"{folder}: config.json and the weights do not match ({len(wrong)} differ, such as {wrong[0][:80]}): copy it again"
             )
         module = make_words_model(body, form, pooling=modes, normalize=settings.get("normalize") is True)
     except (SpecError, TypeError, ValueError, KeyError, RuntimeError, StrictDataclassError) as error:

@@ -54,7 +54,7 @@ def quantized_lookup(
     :param scales: float16 or float32[V, planes * dim / block]; need not be aligned.
     :param bits: 8, 4, 2 or 1.
     :param dim: elements in a row.
-    :param block: elements that share a scale; 0 for one scale a row.
+    :param block: elements that share a scale; 0 for one scale per row.
     :param planes: residual planes, added up in order.
     :param variant: a name of `variants`, or None for the fastest.
     :param out: float32[N, dim] that is written and returned; need not be aligned.

@@ -88,7 +88,7 @@ class CompiledTokenizer:
         """
         if strategy not in _STRATEGIES or side not in _SIDES or max_length < 0:
             raise InputError(
-                f"max_length={max_length}, strategy='{strategy}', side={side!r} is no truncation: use a length, "
+                f"max_length={max_length}, strategy='{strategy}', side={side!r} is not a truncation: use a length, "
                 f"{', '.join(_STRATEGIES)}, and right or left"
             )
         first, second = _utf8(text), None if pair is None else _utf8(pair)
@@ -136,7 +136,7 @@ class CompiledTokenizer:
     def _raise_for(self, status: int) -> None:
         if status == _TOO_LONG:
             raise InputError(
-                "the text cannot be cut to so few tokens: allow more, or cut the other text of the pair"
+                "the text cannot be cut to that few tokens: allow more, or cut the other text of the pair"
             )
         if status == _UNKNOWN:
             raise InputError(

@@ -320,7 +320,7 @@ class Search:
         rows, dim = self._weight.shape
         raise SpecError(
             f"no codec meets {goal} for this table of {rows} x {dim}: the closest is {closest.spec} "
-            f"with {closest.bytes} bytes and cosine {closest.cosine:.4f}; ask for less"
+            f"with {closest.bytes} bytes and cosine {closest.cosine:.4f}; relax the goal"
         )
 
 

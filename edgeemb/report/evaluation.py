@@ -112,7 +112,7 @@ def evaluate(
     if (train is None) != (test is None):
         raise SpecError("`train` and `test` belong together: give both")
     if sts is None and train is None:
-        raise SpecError("there is nothing to evaluate on: give `sts`, or `train` and `test`")
+        raise SpecError("no data to evaluate on: give `sts`, or `train` and `test`")
     if isinstance(bundle, str | Path):
         with open_bundle(bundle, ops=ops, allow_code=allow_code) as session:
             return evaluate(session, sts=sts, train=train, test=test, progress=progress)
@@ -140,7 +140,7 @@ def evaluate_sts(
     pairs = read_pairs(path)
     if len(set(pairs.scores)) < 2:
         raise InputError(
-            f"{path}: all {len(pairs.scores)} pairs have the same score: a rank correlation needs others"
+            f"{path}: all {len(pairs.scores)} pairs have the same score: a rank correlation needs different ones"
         )
     vectors = embed(session, [*pairs.first, *pairs.second], batch_size=batch_size, progress=progress)
     count = len(pairs.scores)
@@ -173,7 +173,7 @@ def evaluate_classes(
     strange = sorted(set(unseen.labels) - set(known))
     if strange:
         listed = ", ".join(strange[:5]) + (f" and {len(strange) - 5} more" if len(strange) > 5 else "")
-        raise InputError(f"{test} has labels that {train} has not: {listed}")
+        raise InputError(f"{test} has labels that {train} does not have: {listed}")
     vectors = embed(session, [*fitted.texts, *unseen.texts], batch_size=batch_size, progress=progress)
     count = len(fitted.texts)
     classifier.fit(vectors[:count], list(fitted.labels))

@@ -126,7 +126,7 @@ def _sizes(reports: Sequence[Report]) -> Iterator[Row]:
             text = "" if size is None else show(size, "bytes")
             if part == "total" and size and sizes[0] and len(sizes) > 1:
                 text += f"  {size / sizes[0]:.2f}×"
-            cells.append(Cell(text, "" if text else "the bundle does not tell"))
+            cells.append(Cell(text, "" if text else "the bundle does not say"))
         yield Row("Size", part, tuple(cells))
 
 

@@ -114,7 +114,7 @@ def _whole(info: TensorEntry, value: NDArray[Any]) -> NDArray[Any]:
 def _check_mask(mask: NDArray[Any]) -> None:
     """Refuse masks of anything but 0 and 1, and rows without a token, whose vector would mean nothing."""
     if not np.isin(mask, (0, 1)).all():
-        raise InputError(f"input '{MASK}' holds other values than 0 and 1: give 1 where a token is")
+        raise InputError(f"input '{MASK}' holds values other than 0 and 1: use 1 for tokens")
     empty = ~(mask != 0).any(axis=tuple(range(1, mask.ndim)))
     if empty.any():
         raise InputError(

@@ -115,7 +115,7 @@ def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOpti
         )
     if options.threads < 0:
         raise SpecError(
-            f"threads={options.threads} is not possible: use 0 for the runtime's choice, or a number from 1 up"
+            f"threads={options.threads} is out of range: use 0 for the runtime's choice, or a number of 1 or more"
         )
     if options.threads > 1 and not runtime.threads:
         raise SpecError(

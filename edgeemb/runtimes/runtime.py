@@ -31,9 +31,7 @@ class OnPhone:
     no_runner: str = ""
     library: str = ""
     takes_lookups: bool = False
-    load: str = (
-        "Load is that of the runtime opening the model; cold is after its files were dropped from memory."
-    )
+    load: str = "Load is the time in which the runtime opens the model; cold is after its files were dropped from memory."
     packages: tuple[str, ...] = ()
     environment: str = ""
 

@@ -71,7 +71,7 @@ class WordsInput:
 
 def _check_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str):
-        raise InputError("one text was given where a list of texts is wanted: put it in a list")
+        raise InputError("one text was given where a list of texts is expected: put it in a list")
     for number, text in enumerate(texts, 1):
         if not isinstance(text, str):
             raise InputError(f"text {number} is a {type(text).__name__}, not a str: decode it first")

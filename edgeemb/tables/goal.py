@@ -53,6 +53,6 @@ def parse_goal(text: str) -> Goal | None:
         except ValueError:
             cosine = math.nan
         if not 0 < cosine <= 1:
-            raise SpecError(f"table spec '{text}': a cosine lies above 0 and up to 1; write cosine=.99")
+            raise SpecError(f"table spec '{text}': a cosine is above 0 and at most 1; write cosine=.99")
         return Goal(cosine=cosine)
     raise SpecError(f"table spec '{text}': auto needs a budget or a cosine; {HINT}")

@@ -79,7 +79,7 @@ class QuantizedLookup:
     :param scales: name of a float16 or float32 [R, planes * dim / block] array.
     :param bits: 8, 4, 2 or 1.
     :param dim: elements in a row, d.
-    :param block: elements that share a scale; equal to `dim` for one scale a row.
+    :param block: elements that share a scale; equal to `dim` for one scale per row.
     :param planes: number of residual planes that are added up, in order.
     """
 

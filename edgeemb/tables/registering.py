@@ -64,7 +64,7 @@ def _check_class(codec: Codec) -> None:
     except (TypeError, NameError) as error:
         need(False, f"has an option that cannot be read: {error}")
     for option in (*codec.fixed, *codec.hidden, *codec.row_options):
-        need(option in options, f"names an option '{option}' that {name} has not")
+        need(option in options, f"names an option '{option}' that {name} does not have")
     for option in codec.hidden:
         need(options[option].default is not None, f"hides the option '{option}', which has no default")
     need(bool(codec.good_for), "does not say what it is good for: set good_for")
@@ -82,7 +82,7 @@ def _check_specs(codec: Codec) -> None:
                 raise SpecError(f"'{spec}' is a spec of another codec")
             coder_of(spec)
     except (SpecError, KeyError) as error:
-        raise SpecError(f"codec '{codec.name}' offers a spec that is none of it: {error}") from None
+        raise SpecError(f"codec '{codec.name}' offers a spec that is not its own: {error}") from None
 
 
 def _check_samples(codec: Codec) -> None:
@@ -104,4 +104,4 @@ def _check_samples(codec: Codec) -> None:
         need(stored <= read, f"encode stores {sorted(stored - read)}, which the program does not read")
         found = width(table.program, table.arrays)
         need(found == dim, f"the program gives rows of {found} elements for a table of {dim} columns")
-        need(size == table.nbytes, f"nbytes says {size}, and encode stores {table.nbytes}")
+        need(size == table.nbytes, f"nbytes says {size}, but encode stores {table.nbytes}")

@@ -70,7 +70,9 @@ def read_tables(wanted: Tables) -> TableRequest:
             f"two specs without a table's name ('{bare[0]}' and '{bare[1]}'): write NAME=SPEC for all but one"
         )
     if len(goals) > 1:
-        raise SpecError("auto stands for two tables: one search plans one table, name specs for the others")
+        raise SpecError(
+            "auto is given for two tables, but one search plans one table: give specs for the others"
+        )
     planned, goal = goals[0] if goals else (None, None)
     if goal is not None and planned is None and bare:
         raise SpecError(f"auto and '{bare[0]}' are both for the word table: write NAME=SPEC for one of them")

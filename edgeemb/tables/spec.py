@@ -67,12 +67,10 @@ def _parse_part(part: str, text: str) -> Spec:
     if not _NAME.fullmatch(name):
         raise SpecError(f"table spec '{text}': '{name}' is not a codec name; write for example int4:block=32")
     if colon and not rest:
-        raise SpecError(
-            f"table spec '{text}': nothing stands behind '{name}:'; write for example int4:block=32"
-        )
+        raise SpecError(f"table spec '{text}': nothing follows '{name}:'; write for example int4:block=32")
     options = tuple(_parse_option(item, text) for item in rest.split(",")) if rest else ()
     if len({key for key, _ in options}) != len(options):
-        raise SpecError(f"table spec '{text}': an option stands twice; name each once")
+        raise SpecError(f"table spec '{text}': an option is given twice; name each once")
     return Spec(name, options)
 
 
@@ -112,6 +110,6 @@ def _parse_mixed(text: str, rest: str) -> Spec:
         )
     if bounds[0] < 1 or any(low >= high for low, high in pairwise(bounds)):
         raise SpecError(
-            f"table spec '{text}': band bounds are ranks in rising order; write mixed:2000=int8,20000=int4,*=binary"
+            f"table spec '{text}': band bounds are ranks in increasing order; write mixed:2000=int8,20000=int4,*=binary"
         )
     return Spec("mixed", (), tuple(parsed))

@@ -60,7 +60,7 @@ def quantize_body(module: nn.Module, grid: str) -> None:
     :raises SpecError: if it is none of them.
     """
     if grid not in get_args(Grid):
-        raise SpecError(f"body '{grid}' is not trained for: use {', '.join(get_args(Grid))}")
+        raise SpecError(f"body '{grid}' is not supported in training: use {', '.join(get_args(Grid))}")
     if grid == "fp32":
         return
     for name, layer in module.named_modules():

@@ -72,7 +72,7 @@ def find_device(name: str) -> torch.device:
         raise SpecError(f"torch_device '{name}' is not supported: use cpu or cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SpecError(
-            f"torch_device '{name}' is not here: PyTorch sees {torch.cuda.device_count()} GPUs, use cpu"
+            f"torch_device '{name}' is not available: PyTorch sees {torch.cuda.device_count()} GPUs, use cpu"
         )
     return device
 

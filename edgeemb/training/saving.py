@@ -37,7 +37,7 @@ def save_model(model: Model, folder: Path) -> None:
     if not isinstance(module, (SentenceEncoder, SequenceClassifier)) or not isinstance(
         module.body, PreTrainedModel
     ):
-        raise ModelError(f"{model.name} is no transformer that can be saved as a folder")
+        raise ModelError(f"{model.name} is not a transformer that can be saved as a folder")
     body = module.body
     body.config.vocab_size = model.word_table.rows
     if model.labels:

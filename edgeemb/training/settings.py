@@ -43,7 +43,7 @@ class Losses:
     def __post_init__(self) -> None:
         weights = asdict(self).values()
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
-            raise SpecError("loss weights are numbers from 0 on, and one of them must be larger than 0")
+            raise SpecError("loss weights are 0 or more, and one of them must be larger than 0")
 
 
 def parse_losses(texts: Sequence[str]) -> Losses:
@@ -63,7 +63,7 @@ def parse_losses(texts: Sequence[str]) -> Losses:
         try:
             weights[name] = float(weight)
         except ValueError:
-            raise SpecError(f"loss {item}: the weight is no number, write {name}=1") from None
+            raise SpecError(f"loss {item}: the weight is not a number, write {name}=1") from None
     return replace(Losses(), **weights)
 
 
@@ -109,7 +109,7 @@ class TrainingSettings:
         _require(self.patience >= 0, "patience", self.patience, "use 0 for never, or more")
         for name in ("table_lr", "clip"):
             _require_positive(name, getattr(self, name))
-        _require(0 <= self.warmup < 1, "warmup", self.warmup, "use a part of the steps in [0, 1)")
+        _require(0 <= self.warmup < 1, "warmup", self.warmup, "use a fraction of the steps in [0, 1)")
         decay = self.weight_decay
         _require(math.isfinite(decay) and decay >= 0, "weight_decay", decay, "use 0 or more")
         for name, choices in (("schedule", get_args(Schedule)), ("precision", get_args(Precision))):
@@ -190,11 +190,15 @@ class StudentShape:
         for name, choices in (("init", get_args(Init)), ("tokens", get_args(Tokens))):
             _require(getattr(self, name) in choices, name, getattr(self, name), f"use {', '.join(choices)}")
         if self.hidden < 0 or self.heads < 0 or (self.hidden and self.hidden % (self.heads or 1)):
-            raise SpecError(f"hidden {self.hidden} is no multiple of the {self.heads} heads: change either")
+            raise SpecError(
+                f"hidden {self.hidden} is not a multiple of the {self.heads} heads: change one of them"
+            )
         fits = not self.max_length or self.max_length >= words.MIN_TOKENS
         _require(fits, "max_length", self.max_length, f"use {words.MIN_TOKENS} or more")
         if self.tokens == "words" and self.init == "first":
-            raise SpecError('a student that reads words has no layers of a teacher: use init="fresh"')
+            raise SpecError(
+                'a student that reads words cannot start from the layers of a teacher: use init="fresh"'
+            )
 
 
 def _require(fine: bool, name: str, value: object, advice: str) -> None:

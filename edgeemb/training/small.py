@@ -50,7 +50,7 @@ def fit_shape(shape: StudentShape, teacher: Model) -> StudentShape:
             )
     heads = shape.heads or max(1, hidden // 32)
     if hidden % heads:
-        raise SpecError(f"hidden {hidden} is no multiple of {heads} heads: give `heads`")
+        raise SpecError(f"hidden {hidden} is not a multiple of {heads} heads: give `heads`")
     length = min(shape.max_length or teacher.max_length, teacher.max_length)
     return replace(shape, hidden=hidden, heads=heads, max_length=length)
 
@@ -163,7 +163,7 @@ def form_of(spec: Spec | None, shape: StudentShape, seed: int) -> RowForm:
     try:
         numbers = {name: int(value) for name, value in options.items()}
     except ValueError:
-        raise SpecError(f"table spec '{spec}': an option is no whole number") from None
+        raise SpecError(f"table spec '{spec}': an option is not a whole number") from None
     return RowForm(**{"width": shape.width, "dim": shape.hidden, "seed": seed, **numbers})
 
 

@@ -53,7 +53,7 @@ def read_texts(corpus: Sequence[Path]) -> list[str]:
         names = ", ".join(str(path) for path in corpus)
         raise InputError(
             f"{names}: {lines} lines with {len(seen)} different sentences of {_MIN_LETTERS} letters or more; "
-            f"training needs at least {MIN_TEXTS}, and thousands to be of use: give more text"
+            f"training needs at least {MIN_TEXTS}, and thousands to be useful: give more text"
         )
     return list(seen)
 

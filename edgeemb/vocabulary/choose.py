@@ -109,7 +109,7 @@ def _kept(candidates: Candidates, selection: Keep, counts: NDArray[np.int64], al
         )
     if not frequent & allowed:
         raise InputError(
-            f"'{selection}' keeps nothing: its tokens are all of other scripts than the ones selected"
+            f"'{selection}' keeps nothing: all its tokens are of other scripts than those selected"
         )
     return frequent & allowed
 
@@ -133,7 +133,7 @@ def _filled(
 ) -> set[str]:
     if top.rows < len(fixed):
         raise InputError(
-            f"'{top}': {len(fixed)} tokens stay in any case (special tokens, characters, what other selections "
+            f"'{top}': {len(fixed)} tokens are always kept (special tokens, characters, what other selections "
             f"keep); ask for at least {len(fixed)} rows, or drop characters with script:"
         )
     found = {token: int(counts[candidates.ids[token]]) for token in allowed if counts[candidates.ids[token]]}

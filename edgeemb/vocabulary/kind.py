@@ -64,9 +64,7 @@ def read_kind(tokenizer: dict[str, Any], where: str) -> Kind:
     model = tokenizer["model"]
     name = model.get("type") or _guess(model)
     if name not in _KINDS:
-        raise InputError(
-            f"{where}: cannot prune a {name} tokenizer; the kinds that can be are {', '.join(_KINDS)}"
-        )
+        raise InputError(f"{where}: cannot prune a {name} tokenizer; supported kinds are {', '.join(_KINDS)}")
     return _KINDS[name](model, is_byte_level(tokenizer))
 
 

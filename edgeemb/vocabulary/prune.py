@@ -75,7 +75,7 @@ def prune(
     :raises ModelError: if the text is not a tokenizer.json.
     """
     if not selections:
-        raise InputError("nothing says which tokens to keep; give at least one selection")
+        raise InputError("no tokens to keep were named; give at least one selection")
     tokenizer = parse_tokenizer(tokenizer_json, where)
     document: dict[str, Any] = json.loads(tokenizer_json)
     kind = read_kind(document, where)
@@ -84,7 +84,7 @@ def prune(
     if table is not None and len(table) <= max(ids.values()):
         highest = max(ids.values())
         raise InputError(
-            f"{where} has token id {highest}, the table only {len(table)} rows; use the model's own tokenizer"
+            f"{where} has token id {highest}, but the table has only {len(table)} rows; use the model's own tokenizer"
         )
     corpora = list(dict.fromkeys(each.corpus for each in selections if isinstance(each, Keep | Top)))
     before = {corpus: count_tokens(tokenizer, read_lines(corpus), progress=progress) for corpus in corpora}
@@ -95,7 +95,7 @@ def prune(
     new = {token: place for place, token in enumerate(order)}
     if smaller.get_vocab(with_added_tokens=True) != new:
         raise InputError(
-            f"{where}: its added tokens and its vocabulary contradict each other; save the tokenizer anew"
+            f"{where}: its added tokens and its vocabulary contradict each other; save the tokenizer again"
         )
     kept = np.array([ids[token] for token in order], dtype=np.int64)
     usage = None

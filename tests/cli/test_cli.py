@@ -170,7 +170,7 @@ def test_an_unknown_option_is_status_2() -> None:
     ("arguments", "says"),
     [
         (["run", "nowhere", "text"], "nowhere does not exist"),
-        (["inspect", "no/such/folder"], "'no/such/folder' is no folder here"),
+        (["inspect", "no/such/folder"], "'no/such/folder' is not a folder here"),
         (["profile", "nowhere"], "nowhere"),
         (["run", ".", "text"], "no manifest.json"),
     ],

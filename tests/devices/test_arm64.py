@@ -191,7 +191,7 @@ def test_memory_counts_the_mappings_of_the_program_alone() -> None:
     )
     reading = guest_memory(maps, smaps)
     assert (reading.anonymous_bytes, reading.file_bytes) == (8192, 4096)
-    with pytest.raises(DeviceError, match="cannot be told from the emulator's"):
+    with pytest.raises(DeviceError, match="cannot be distinguished from the emulator's"):
         guest_memory("", smaps)
 
 

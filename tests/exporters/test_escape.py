@@ -74,5 +74,5 @@ def test_at_signs_in_a_value_mean_nothing() -> None:
 
 
 def test_a_name_without_a_value_is_an_error() -> None:
-    with pytest.raises(ExportError, match=r"README\.md: nothing is known for '@nothing@'"):
+    with pytest.raises(ExportError, match=r"README\.md: there is no value for '@nothing@'"):
         fill("@name@ @nothing@", {"name": "x"}, "README.md")

@@ -140,6 +140,6 @@ def test_an_export_below_the_floor_of_its_precision_is_not_written(tmp_path: Pat
     model = edgeemb.load(TooLarge(), example_inputs=(torch.arange(24).reshape(3, 8),))
     for body, spec in (("fp32", "int8"), ("int8", "binary")):
         edgeemb.export(model, tmp_path / body, target="linux-x64", table=spec, body=body, ops="builtin")
-    with pytest.raises(ExportError, match=r"below 0\.99 for body fp16: they part at layer large"):
+    with pytest.raises(ExportError, match=r"below 0\.99 for body fp16: they first differ at layer large"):
         edgeemb.export(model, tmp_path / "b", target="linux-x64", table="int8", body="fp16", ops="builtin")
     assert not (tmp_path / "b").exists()

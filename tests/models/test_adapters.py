@@ -49,7 +49,7 @@ def test_without_peft_it_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.
     folder = with_adapter(tmp_path / "m")
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(
-        ModelError, match=r"holds an adapter \(LORA\) beside the weights, .* pip install peft"
+        ModelError, match=r"holds an adapter \(LORA\) next to the weights, .* pip install peft"
     ):
         load(folder)
 

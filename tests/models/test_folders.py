@@ -133,7 +133,7 @@ def test_refuses_stages_that_it_does_not_know(chain: list[str], tmp_path: Path) 
     [
         ({"pooling_mode": "attention"}, "supported are cls, max, mean"),
         ({"pooling_mode_mean_tokens": False}, "is not supported"),
-        ({"pooling_mode": "mean", "embedding_dimension": 99}, "says 99 elements a token"),
+        ({"pooling_mode": "mean", "embedding_dimension": 99}, "says 99 elements per token"),
     ],
 )
 def test_refuses_a_pooling_that_it_does_not_know(
@@ -204,7 +204,7 @@ def test_says_that_a_path_is_no_model_folder(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ModelError, match=r"is no folder here|is not a model folder") as error:
+    with pytest.raises(ModelError, match=r"is not a folder here|is not a model folder") as error:
         load(source)
     one_line(error)
 
@@ -219,7 +219,7 @@ def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tm
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(
-        ModelError, match="org/model is no folder here and the Hugging Face hub is out of reach"
+        ModelError, match="org/model is not a folder here, and the Hugging Face hub is out of reach"
     ) as error:
         load("org/model")
     one_line(error)

@@ -190,7 +190,7 @@ def test_takes_the_length_limit_of_sentence_transformers_first(tmp_path: Path) -
     (folder / "tokenizer_config.json").write_text('{"model_max_length": 20}')
     assert load(folder).max_length == 20
     assert load(folder, max_length=10).max_length == 10
-    with pytest.raises(ModelError, match=r"max_length 41 is outside of \[3, 40\]"):
+    with pytest.raises(ModelError, match=r"max_length 41 is outside \[3, 40\]"):
         load(folder, max_length=41)
 
 

@@ -143,7 +143,7 @@ def test_an_old_op_set_is_raised_and_said_so(tmp_path: Path) -> None:
     ("head", "note"),
     [
         ("tied", "table word also serves another layer, which keeps its own float copy"),
-        ("copy", "table word is there once more, transposed, for /scores/MatMul: left alone"),
+        ("copy", "table word is also stored transposed, for /scores/MatMul: that copy was left alone"),
     ],
 )
 def test_a_tied_head_is_left_alone_and_said_so(tmp_path: Path, head: str, note: str) -> None:

@@ -150,7 +150,7 @@ def test_unchecked_changes_nothing_where_the_original_runs(tmp_path: Path) -> No
     ("inputs", "says"),
     [
         ({"other": np.arange(7)}, "'ids' is missing; it takes ids"),
-        ({"ids": np.arange(7), "more": np.arange(7)}, "'more' is no input of it; it takes ids"),
+        ({"ids": np.arange(7), "more": np.arange(7)}, "'more' is not an input of it; it takes ids"),
         ({"ids": np.ones((1, 7), np.int64)}, r"'ids' is int64\[1, 7\], it takes int64\['seq'\]"),
         ({"ids": np.full(7, 200)}, r"'ids' holds ids outside \[0, 200\)"),
     ],
@@ -165,5 +165,5 @@ def test_refuses_a_file_that_holds_no_arrays_or_pickles(tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_bytes(b"no")
     np.savez(tmp_path / "pickle.npz", ids=np.array([object()]))
     for name in ("bad.npz", "pickle.npz", "missing.npz"):
-        with pytest.raises(ModelError, match=rf"{name} is no \.npz file of arrays"):
+        with pytest.raises(ModelError, match=rf"{name} is not an \.npz file of arrays"):
             edgeemb.load(path, example_inputs=tmp_path / name)

@@ -243,9 +243,13 @@ def test_texts_are_no_longer_than_the_positions_that_are_left(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("outputs", "options", "says"),
     [
-        (["sentence_embedding"], {"pooling": "mean"}, "no output that it could be done to, so pooling mean"),
+        (
+            ["sentence_embedding"],
+            {"pooling": "mean"},
+            "no output to which it could be applied, so pooling mean",
+        ),
         (["last_hidden_state"], {"pooling": "middle"}, "pooling 'middle' is not known: use cls, max, mean"),
-        (["logits"], {"normalize": True}, "no output that it could be done to, so normalising"),
+        (["logits"], {"normalize": True}, "no output to which it could be applied, so normalising"),
     ],
 )
 def test_refuses_pooling_that_is_not_possible(

@@ -97,7 +97,7 @@ def spoil(change: dict[str, Any]) -> Callable[[Path], None]:
         (spoil({"ngram": {"n": 3, "lanes": 4, "dim": 64, "seed": 0}}), "1 differ, such as projection.weight"),
         (spoil({"ngram": {"n": 3, "lanes": 3, "dim": 48, "seed": 0}}), "lanes=3 is not possible"),
         (spoil({"ngram": {"words": 3}}), "describes no model"),
-        (spoil({"max_length": 900}), r"max_length 900 is outside of \[3, 32\]"),
+        (spoil({"max_length": 900}), r"max_length 900 is outside \[3, 32\]"),
         (lambda path: (path / "model.safetensors").write_bytes(b"short"), "truncated or not a safetensors"),
         (lambda path: (path / "config.json").write_text("[]"), "where a JSON object belongs"),
     ],
@@ -199,7 +199,7 @@ def test_refuses_what_it_cannot_take(folder: Path, micro: Path, tmp_path: Path) 
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", table="int4")
     with pytest.raises(SpecError, match="has no tokenizer, so its vocabulary cannot be shrunk"):
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", vocab=["top:9:x.txt"])
-    with pytest.raises(ExportError, match=r"length 2 is outside of \[3, 24\]"):
+    with pytest.raises(ExportError, match=r"length 2 is outside \[3, 24\]"):
         edgeemb.export(str(folder), tmp_path / "bundle", target="cortex-m4", lengths=[2])
     with edgeemb.open(micro, allow_code=True) as session:
         with pytest.raises(InputError, match="text 1 is empty"):

@@ -91,7 +91,7 @@ def test_a_record_that_lacks_something_is_refused_with_what_it_lacks(
     [
         ("summary = ", "is not TOML"),
         (TARGET.replace("abis = []", ""), "target desk lacks 'abis'"),
-        (TARGET + 'colour = "red"', "'colour' is no property of a target"),
+        (TARGET + 'colour = "red"', "'colour' is not a property of a target"),
         (TARGET.replace("onnx-plain", "onnx-plane"), "runtime 'onnx-plane' is not known"),
     ],
 )

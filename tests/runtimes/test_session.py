@@ -82,7 +82,7 @@ def test_a_closed_session_says_so_and_may_be_closed_again(bundle: Path) -> None:
             {"attention_mask": np.ones(5, np.int64)},
             r"has shape \[5\]: the model takes int64\[batch, length\]",
         ),
-        ({"attention_mask": np.full((1, 5), 2)}, "holds other values than 0 and 1"),
+        ({"attention_mask": np.full((1, 5), 2)}, "holds values other than 0 and 1"),
         ({"attention_mask": np.zeros((1, 5), np.int64)}, "row 0 of 'attention_mask' has no token"),
         ({"input_ids": np.full((1, 5), -1)}, "id -1 is outside"),
         ({"input_ids": np.full((1, 5), 1.5)}, "float64"),

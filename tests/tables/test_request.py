@@ -55,7 +55,7 @@ def test_says_the_same_for_the_same_request_in_another_order() -> None:
         (["word=int8", "word=int4"], "two specs for table 'word'"),
         (["auto:cosine=.9", "int4"], "auto and 'int4' are both for the word table"),
         (["word=auto:cosine=.9", "word=int4"], "auto and 'int4' are both for table 'word'"),
-        (["auto:cosine=.9", "type=auto:cosine=.9"], "auto stands for two tables"),
+        (["auto:cosine=.9", "type=auto:cosine=.9"], "auto is given for two tables"),
         (["word=int5"], "codec 'int5' is not known"),
         ({"word": "int8:block=x"}, "block=x is not a number"),
         ("word=", "not a codec name"),
@@ -95,9 +95,9 @@ def test_reads_goals(text: str, goal: Goal | None) -> None:
         ("auto:budget=2QB", "is not a size"),
         ("auto:budget=0", "is not a size"),
         ("auto:budget=2MB,cosine=.9", "is not a size"),
-        ("auto:cosine=1.5", "a cosine lies above 0"),
-        ("auto:cosine=nan", "a cosine lies above 0"),
-        ("auto:cosine=high", "a cosine lies above 0"),
+        ("auto:cosine=1.5", "a cosine is above 0"),
+        ("auto:cosine=nan", "a cosine is above 0"),
+        ("auto:cosine=high", "a cosine is above 0"),
     ],
 )
 def test_refuses_goals_that_mean_nothing(text: str, words: str) -> None:

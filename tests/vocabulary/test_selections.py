@@ -138,13 +138,13 @@ def test_it_refuses_a_minimum_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("selections", "message"),
     [
-        ([], "nothing says which tokens to keep"),
+        ([], "no tokens to keep were named"),
         (["keep:{missing}"], "no such corpus"),
         (["list:{missing}"], "cannot read"),
         (["keep:{corpus},min=100000"], r"keeps nothing: no token occurs 100000 times \(at most \d+\)"),
-        (["keep:{corpus}", "script:greek"], "keeps nothing: its tokens are all of other scripts"),
+        (["keep:{corpus}", "script:greek"], "keeps nothing: all its tokens are of other scripts"),
         (["top:900:{digits}", "script:klingon"], "script:klingon: no token is of that script; .* latin"),
-        (["top:5:{corpus}"], r"(\d+) tokens stay in any case .*; ask for at least \1 rows"),
+        (["top:5:{corpus}"], r"(\d+) tokens are always kept .*; ask for at least \1 rows"),
         (["top:900:{corpus}", "top:901:{corpus}"], "only one top"),
         (["list:{tokens}"], r"tokens\.txt line 2: 'no such token' is not a token"),
     ],

@@ -214,7 +214,7 @@ def test_it_refuses_a_table_with_fewer_rows_than_the_tokenizer_has_ids(tmp_path:
         shrink_arrays({"t": small}, result.kept, ["t"])
     with pytest.raises(InputError, match=r"'x' is not a table"):
         vocabulary_arrays({"t": small}, "x")
-    with pytest.raises(InputError, match="the table only 100 rows"):
+    with pytest.raises(InputError, match="the table has only 100 rows"):
         prune(text, [Top(700, write(tmp_path / "corpus.txt", UNSEEN))], table=small)
 
 
@@ -239,7 +239,7 @@ def _edited(kind: str, section: str, key: str, value: object) -> str:
         (
             Tokenizer(models.WordLevel({"a": 0}, unk_token="a")).to_str(),
             InputError,
-            "cannot prune a WordLevel tokenizer; the kinds that can be are WordPiece, BPE, Unigram",
+            "cannot prune a WordLevel tokenizer; supported kinds are WordPiece, BPE, Unigram",
         ),
         (
             _edited("bpe of bytes", "post_processor", "sep", ["</s>", 7777]),

@@ -120,7 +120,9 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
         mean, least = manifest.parity["cosine_mean"], manifest.parity["cosine_min"]
         console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
     else:
-        console.print("Parity to the original: not measured, it ran on no input that could be made up")
+        console.print(
+            "Parity to the original: not measured, because it ran on no input that could be made up"
+        )
     for note in manifest.notes:
         console.print(f"Note: {note}")
     if manifest.plan is not None:

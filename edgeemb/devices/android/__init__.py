@@ -10,7 +10,9 @@ _PROFILE = "edgeemb.devices.android.profile:profile"
 
 def devices() -> list[Device]:
     """The phone."""
-    summary = "the phone on adb, by a runner that is sent to it; android:SERIAL where there are several"
+    summary = (
+        "the phone on adb, measured by a runner that is copied to it; android:SERIAL if there are several"
+    )
     return [Device("android", "phone", summary, _PROFILE, has_cores=True)]
 
 

@@ -36,15 +36,15 @@ _SIGNALS = {
     6: "it gave up",
     7: "a bad address",
     8: "a division by zero",
-    9: "it was killed, perhaps for want of memory",
+    9: "it was killed, perhaps for lack of memory",
     11: "a bad address",
 }
 
 NOTES = (
     "Every measurement ran in a fresh process of a runner that needs nothing installed on the phone.",
-    "Latency is one sequence of made-up ids, every token attended to, after a warm-up; tokenizing is not in it.",
+    "Latency is that of one sequence of made-up ids without padding, after a warm-up; it excludes tokenization.",
     "Clock and temperature are those right before and right after the latencies: the fastest core in use, the hottest zone of the CPU.",
-    "Memory is what the bundle adds to the runner's process; pss is the whole process, shared pages divided among their users.",
+    "Memory is what the bundle adds to the runner's process; pss is that of the whole process, with shared pages divided among their users.",
 )
 
 
@@ -112,7 +112,7 @@ class Job:
     def _failure(self, status: int, words: str) -> str:
         serial, signal = self.phone.serial, status - 128
         if status in (126, 127):
-            return f"{serial} does not run programs in {self.folder.rpartition('/')[0]} ({words}): use a phone or a system image that does"
+            return f"{serial} cannot run programs in {self.folder.rpartition('/')[0]} ({words}): use a phone or a system image that does"
         if signal == _ALARM:
             return f"the runner hung on {serial}: it was ended after {self.limit_s:.0f} s"
         if signal > 0:

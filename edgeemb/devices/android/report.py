@@ -25,7 +25,7 @@ _KEYS = {
     "parts": ("feeds",),
 }
 
-_NO_MEMORY = "the phone does not tell a process's resident pages by kind"
+_NO_MEMORY = "the phone does not report a process's resident pages by kind"
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def machine_of(identity: Identity, look: Mapping[str, Any], cores: str) -> Machi
         len(look["cores"]) or None,
         identity.system,
         (
-            f"cores: {clusters or 'they do not tell their clocks'}",
+            f"cores: {clusters or 'they do not report their clocks'}",
             f"governor: {', '.join(governors) or 'not told'}",
             f"ran on {cores} cores: {', '.join(map(str, look['used']))}",
         ),
@@ -124,7 +124,7 @@ def loads(
     :param length: tokens of the first inference, or None if there was none.
     """
     dropped = [item["load_ns"] for item in cold if item["resident"] <= _COLD_SHARE * item["pages"]]
-    reason = "" if dropped else "the phone does not drop the files from its memory"
+    reason = "" if dropped else "the phone keeps the files in its page cache"
     value = median(dropped) / 1e6 if dropped else None
     found = [
         Measurement("cold_load_ms", value, reason, None, 1, len(dropped) or None),
@@ -179,8 +179,8 @@ def conditions(first: Mapping[str, Any], last: Mapping[str, Any]) -> list[Measur
         chip = [value for name, value in zones.items() if "cpu" in name.lower()]
         hottest = max(chip or list(zones.values()), default=None)
         clock = max(clocks) / 1000 if clocks else None
-        no_clock = "" if clocks else "the phone does not tell the clocks of its cores"
-        no_heat = "" if zones else "the phone does not tell its temperatures"
+        no_clock = "" if clocks else "the phone does not report the clocks of its cores"
+        no_heat = "" if zones else "the phone does not report its temperatures"
         found += [
             Measurement(f"clock_{when}_mhz", clock, no_clock),
             Measurement(f"temperature_{when}_celsius", hottest, no_heat),

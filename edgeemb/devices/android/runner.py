@@ -124,7 +124,9 @@ def read_library(path: Path, abi: str) -> Library:
             f"{path} cannot be read ({error.strerror}): name the runtime's shared library"
         ) from None
     except (ELFError, ValueError, UnicodeDecodeError):
-        raise DeviceError(f"{path} is no shared library for Android or Linux: name the runtime's") from None
+        raise DeviceError(
+            f"{path} is not a shared library for Android or Linux: give the runtime's library"
+        ) from None
     names = {"EM_AARCH64": "arm64-v8a", "EM_X86_64": "x86_64", "EM_ARM": "armeabi-v7a", "EM_386": "x86"}
     found = names.get(str(machine), str(machine))
     if found != abi:

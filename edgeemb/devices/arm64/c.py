@@ -25,9 +25,7 @@ from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
 
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2
-NOTE = (
-    "Instructions are exact for the program that was compiled; markers between the parts take a few of them."
-)
+NOTE = "Instructions are exact for the program that was compiled; the markers between the parts add a few."
 _LIMIT_S = 3600
 
 

@@ -33,7 +33,7 @@ def guest_memory(maps: str, smaps: str) -> Reading:
             anonymous += sizes.get("Anonymous", 0)
     if not resident:
         raise DeviceError(
-            "the memory of the emulated program cannot be told from the emulator's: use QEMU 7.2 or newer"
+            "the memory of the emulated program cannot be distinguished from the emulator's: use QEMU 7.2 or newer"
         )
     return Reading(anonymous, resident - anonymous, None)
 

@@ -36,14 +36,14 @@ STEADY_RUNS = 2
 #: The shortest golden sentences are run to see whether the results are those of the host.
 GOLDEN_RUNS = 3
 
-NO_TIME = "an emulator has no clock of the phone: only instructions and memory mean something"
-NO_PEAK = "the system tells one peak for the program and the emulator together"
-NO_THREADS = "threads that wait for each other make counts that nobody can repeat: one thread only"
+NO_TIME = "an emulator does not have the phone's clock: only instructions and memory are meaningful"
+NO_PEAK = "the system reports one peak for the program and the emulator together"
+NO_THREADS = "waiting threads spin, so counts would not be repeatable: use one thread"
 PYTHON_NOTE = (
-    "Instructions are those of one call into the runtime on one thread; what marking it costs is taken off."
+    "Instructions are those of one call into the runtime on one thread, without the cost of marking it."
 )
 MEMORY_NOTE = "Memory is that of the program's own mappings, without the emulator's."
-OPERATORS_NOTE = "The runtime tells the cost of its operators as times only, which mean nothing here."
+OPERATORS_NOTE = "The runtime reports the cost of its operators only as times, which mean nothing here."
 GUEST = "edgeemb.devices.arm64.guest"
 
 

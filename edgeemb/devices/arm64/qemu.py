@@ -53,7 +53,7 @@ class Machine:
         core = self.phone.core
         return {
             signal.SIGILL: f"the runtime executed an instruction that the emulated {core} does not have (SIGILL): "
-            "take a newer CPU, or a runtime that was built for this one",
+            "choose a newer CPU, or a runtime that was built for this one",
             signal.SIGSEGV: f"the runtime crashed on the emulated {core} (SIGSEGV): try another runtime",
             signal.SIGABRT: f"the runtime gave up on the emulated {core} (SIGABRT): try another runtime",
         }
@@ -65,7 +65,7 @@ class Machine:
         """
         try:
             if self.counts.stat().st_size > _MAX_COUNTS_BYTES:
-                raise DeviceError(f"{PROGRAM} counted more marks than can be: report this as a bug")
+                raise DeviceError(f"{PROGRAM} counted more marks than are possible: report this as a bug")
             lines = self.counts.read_text("utf-8").splitlines()
         except OSError:
             raise DeviceError(

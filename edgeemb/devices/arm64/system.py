@@ -53,7 +53,7 @@ def python(debian: Path) -> Path:
     """
     found = sorted(debian.glob("usr/bin/python3.*[0-9]"))
     if not found:
-        raise DeviceError(f"{debian} holds no Python: delete this folder, it is fetched again")
+        raise DeviceError(f"{debian} holds no Python: delete this folder, and it will be fetched again")
     return found[0]
 
 
@@ -77,7 +77,7 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         raise DeviceError(
-            f"the emulated phone takes the version of {package} that is installed here, and there is none: pip install {package}"
+            f"the emulated phone takes the version of {package} that is installed here, but none is: pip install {package}"
         ) from None
 
 
@@ -120,7 +120,7 @@ def _fetch_debian(folder: Path) -> None:
 def _fetch_wheels(wanted: Sequence[str], release: str, folder: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise DeviceError(
-            "pip is not installed in this environment, and it fetches the wheels of the emulated phone: python -m ensurepip"
+            "pip is not installed in this environment, but is needed to fetch the wheels for the emulated phone: python -m ensurepip"
         )
     with tempfile.TemporaryDirectory(prefix="edgeemb-wheels-") as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]

@@ -35,14 +35,12 @@ ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.
 GOLDEN_RUNS = 4
 
-NO_TIME = "a simulator has no clock of the silicon: only instructions and memory are exact"
+NO_TIME = "a simulator does not have the silicon's clock: only instructions and memory are exact"
 NOTES = (
-    "Instructions are exact for the firmware that was built; markers between the parts take a few of them.",
-    "Stack is what was ever used of a painted one; the arena is the bundle's own and holds its longest text.",
+    "Instructions are exact for the firmware that was built; the markers between the parts add a few.",
+    "Stack is the peak, found by painting it; the arena is the bundle's own and fits its longest text.",
 )
-CYCLES_NOTE = (
-    "Cycles are a range from Arm's published timings with memory that never waits, not validated on silicon."
-)
+CYCLES_NOTE = "Cycles are a range from Arm's published timings for memory without wait states, not validated on silicon."
 
 
 def profile(

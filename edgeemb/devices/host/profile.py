@@ -36,13 +36,13 @@ PROFILED_RUNS = 20
 
 NOTES = (
     "Every measurement ran in a fresh process.",
-    "Load time is that of the runtime opening the model, files in the page cache, no checksums, no tokenizer.",
-    "Latency is one sequence of made-up ids, every token attended to; tokenizing is not in it.",
+    "Load time is the time in which the runtime opens the model, with its files in the page cache, without checksums and tokenizer.",
+    "Latency is that of one sequence of made-up ids without padding; it excludes tokenization.",
     "Memory is what a bundle adds to a process with its runtime imported; mapped files include runtime code.",
 )
 
 OPERATOR_NOTE = (
-    "Cost by operator was taken with the runtime's own profiler on, which slows every call a little."
+    "Cost by operator was measured with the runtime's own profiler on, which slows every call a little."
 )
 
 
@@ -199,7 +199,7 @@ def _memory(case: _Case, lengths: Sequence[int]) -> list[Measurement]:
         steady = Reading(**worker.ask("memory"))
         # Last, because it may load the library of kernels once more.
         case.used = worker.ask("used")
-    silent_system = "this system does not tell a process's resident pages by kind"
+    silent_system = "this system does not report a process's resident pages by kind"
     found = [_difference("baseline_rss_bytes", baseline.rss_bytes, 0, silent_system)]
     for stage, reading in (("load", loaded), ("steady", steady)):
         for kind in ("anonymous", "file"):
@@ -208,7 +208,9 @@ def _memory(case: _Case, lengths: Sequence[int]) -> list[Measurement]:
     # A peak that could not be reset is that of importing the runtime, unless the bundle needs more.
     floor = baseline.rss_bytes if reset else baseline.peak_bytes
     found.append(
-        _difference("peak_rss_bytes", steady.peak_bytes, floor, "this system does not tell a process's peak")
+        _difference(
+            "peak_rss_bytes", steady.peak_bytes, floor, "this system does not report a process's peak"
+        )
     )
     return found
 
@@ -275,7 +277,7 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
     if not taken:
         return ()
     if not case.runtime.profiles:
-        case.notes.append(f"No cost by operator: {case.runtime.title} tells none.")
+        case.notes.append(f"No cost by operator: {case.runtime.title} does not report it.")
         return ()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-operators-"))

@@ -33,8 +33,8 @@ from edgeemb.runtimes.tflm.engine import PACKAGE, VERSION, TflmEngine
 RUNTIMES = (TFLM.name, LITERT.name, TFLITE_RUNTIME.name)
 NO_TIME = "the wheel's reference kernels on this machine say nothing about a microcontroller's time"
 NOTES = (
-    "Arena bytes are TFLM's own account; a 32-bit device needs less for its structures.",
-    "The model itself lies in flash and is not in the arena.",
+    "Arena bytes are as reported by TFLM; a 32-bit device needs less for its structures.",
+    "The model itself is in flash, not in the arena.",
 )
 
 

@@ -92,12 +92,10 @@ def write(request: Request, folder: Path) -> Written:
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
     ]
-    notes += [f"takes ids alone, no text: {why_not}"] if why_not else []
+    notes += [f"takes only ids, not text: {why_not}"] if why_not else []
     taken = tuple(info.name for info in model.inputs[:2])
     if len(model.inputs) > len(taken):
-        notes.append(
-            "takes single texts: every token is of type 0, so that pairs of texts need another runtime"
-        )
+        notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
     return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken)
 
 
@@ -105,13 +103,13 @@ def _tokens(request: Request) -> int:
     """Tokens of the longest text."""
     if len(request.lengths) > 1:
         raise ExportError(
-            f"lengths {', '.join(map(str, request.lengths))}: the C runtime takes every length up to one limit; give one"
+            f"lengths {', '.join(map(str, request.lengths))}: the C runtime takes every length up to one limit, so give one length"
         )
     asked = request.lengths[0] if request.lengths else min(request.model.max_length, DEFAULT_TOKENS)
     least = MIN_TOKENS if request.model.words is not None else 1
     if not least <= asked <= min(request.model.max_length, _MAX_WIDTH):
         raise ExportError(
-            f"length {asked} is outside of [{least}, {request.model.max_length}], what the model has positions for"
+            f"length {asked} is outside [{least}, {request.model.max_length}], for which the model has positions"
         )
     return asked
 

@@ -40,4 +40,4 @@ def quantize_body(module: nn.Module, body: str) -> list[str]:
         return True
 
     quantize_(module, config, filter_fn=takes)
-    return [f"layer {name} stays float32: its inputs are no multiple of {GROUP}" for name in skipped]
+    return [f"layer {name} stays float32: its inputs are not a multiple of {GROUP}" for name in skipped]

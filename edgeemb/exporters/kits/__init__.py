@@ -66,7 +66,7 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     """
     if kit.manifest.tokenizer and name != "micro":
         return (
-            f"no kit: the code for {name} reads vocabularies, {kit.manifest.name} has none; docs/words.md says how its tokens are made",
+            f"no kit: the code for {name} needs a vocabulary, and {kit.manifest.name} has none; docs/words.md says how its tokens are made",
         )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
@@ -83,7 +83,7 @@ def fill(text: str, values: Mapping[str, str], where: str) -> str:
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in values:
-            raise ExportError(f"{where}: nothing is known for '{found[0]}': install edgeemb again")
+            raise ExportError(f"{where}: there is no value for '{found[0]}': install edgeemb again")
         return values[found[1]]
 
     return _NAME.sub(value, text)

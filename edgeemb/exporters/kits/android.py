@@ -36,7 +36,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     if kit.tokenizer_json is None:
         return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
     if (kit.bundle / TABLES_APART).exists():
-        return (f"no kit: ExecuTorch's class for Android loads a program alone, without {TABLES_APART}",)
+        return (f"no kit: ExecuTorch's class for Android loads only a program, not {TABLES_APART}",)
     runtime = find_runtime(kit.manifest.runtime)
     if runtime.phone is None or not runtime.phone.dependency:
         return (f"no kit: {runtime.title} has no package for Android apps",)
@@ -139,7 +139,7 @@ def _libraries(kit: Kit) -> str:
     if not abis:
         return "The model needs no native code but the runtime's own."
     return (
-        f"The lookups are native: `../lib` has them for {', '.join(abis)}. A phone of another kind is refused with one line when the model is "
+        f"The lookups are native: `../lib` has them for {', '.join(abis)}. On any other phone, opening the model fails with a one-line error; "
         "opened; builtin ops make a bundle that runs on all."
     )
 

@@ -72,7 +72,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     (kit.folder / PACKAGE).rename(kit.bundle / PACKAGE)
     (kit.folder / "golden.h").write_text(golden_header(kit), "utf-8")
     (kit.folder / HEADER).write_text(_header(prefix), "utf-8")
-    return (f"the Swift package takes ids alone, no text: {reason}",) if reason else ()
+    return (f"the Swift package takes only ids, not text: {reason}",) if reason else ()
 
 
 def module_name(name: str) -> str:

@@ -84,6 +84,6 @@ def _tied(graph: onnx.GraphProto, table: OnnxTable) -> list[str]:
         notes.append(f"table {table.info.alias} also serves another layer, which keeps its own float copy")
     if table.copies:
         notes.append(
-            f"table {table.info.alias} is there once more, transposed, for {', '.join(table.copies)}: left alone"
+            f"table {table.info.alias} is also stored transposed, for {', '.join(table.copies)}: that copy was left alone"
         )
     return notes

@@ -100,7 +100,7 @@ def host_abi() -> str:
 def _target(name: str, values: dict[str, Any]) -> Target:
     unknown = sorted(set(values) - {field.name for field in fields(Target)})
     if unknown:
-        raise SpecError(f"target {name}: '{unknown[0]}' is no property of a target; see docs/targets.md")
+        raise SpecError(f"target {name}: '{unknown[0]}' is not a property of a target; see docs/targets.md")
     lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
     try:
         return Target(name=name, **{**values, **lists})

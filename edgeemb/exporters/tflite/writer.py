@@ -43,7 +43,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     model = request.model
     if model.words is not None:
         raise ExportError(
-            f"{model.name} takes the bytes of words, for which TFLite has no form: use `runtime` onnx, executorch or c"
+            f"{model.name} takes the bytes of words, which TFLite models cannot: use `runtime` onnx, executorch or c"
         )
     lengths = choose_lengths(model, request.lengths, several=runtime.signatures)
     # Lookups of constant ids, as those of positions are, are computed by the converter: it must see the compressed rows.

@@ -48,7 +48,7 @@ def merged(body: transformers.PreTrainedModel, root: Path) -> transformers.PreTr
         peft = importlib.import_module("peft")
     except ImportError:
         raise ModelError(
-            f"{root} holds an adapter ({kind}) beside the weights, which takes the package peft to merge: "
+            f"{root} holds an adapter ({kind}) next to the weights, which needs the package peft to be merged: "
             f"pip install peft, or take {CONFIG} away to leave the adapter out"
         ) from None
     if not (root / WEIGHTS).is_file():

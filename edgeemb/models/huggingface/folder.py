@@ -88,7 +88,7 @@ def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Pat
     if source in _DEMO_NAMES and revision is None and importlib.util.find_spec(_DEMO_PACKAGE):
         return Path(importlib.import_module(_DEMO_PACKAGE).get_model_path())
     if not _HUB_NAME.fullmatch(source):
-        raise ModelError(f"{source!r} is no folder here: give a model folder or a name like org/model")
+        raise ModelError(f"{source!r} is not a folder here: give a model folder or a name like org/model")
     patterns = [*_HUB_FILES, "*.bin"] if allow_pickle else list(_HUB_FILES)
     try:
         found = huggingface_hub.snapshot_download(
@@ -96,11 +96,11 @@ def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Pat
         )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ModelError(
-            f"{source} is no folder here and the Hugging Face hub is out of reach: give a folder or go online"
+            f"{source} is not a folder here, and the Hugging Face hub is out of reach: give a folder or go online"
         ) from error
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise ModelError(
-            f"{source} is no folder here and the Hugging Face hub does not give it ({first_line(error)})"
+            f"{source} is not a folder here, and the Hugging Face hub does not provide it ({first_line(error)})"
         ) from error
     return Path(found)
 
@@ -224,9 +224,7 @@ def _load_body(
                 **options,
             )
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, StrictDataclassError) as error:
-        raise ModelError(
-            f"{root}: config.json and weights do not fit together ({first_line(error)})"
-        ) from error
+        raise ModelError(f"{root}: config.json and the weights do not match ({first_line(error)})") from error
     missing = sorted(report["missing_keys"])
     if missing:
         raise ModelError(
@@ -286,7 +284,7 @@ def _max_length(
     if asked is not None:
         if not 3 <= asked <= positions:
             raise ModelError(
-                f"max_length {asked} is outside of [3, {positions}], what the model has positions for"
+                f"max_length {asked} is outside [3, {positions}], for which the model has positions"
             )
         return asked
     said = settings.get("max_seq_length") or noted

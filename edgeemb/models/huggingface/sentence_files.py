@@ -68,7 +68,7 @@ def read_pooling(folder: Path, width: int | None = None) -> tuple[str, ...]:
     said = config.get("embedding_dimension", config.get("word_embedding_dimension", width))
     if width is not None and said != width:
         raise ModelError(
-            f"{path} says {said} elements a token, the body gives {width}: copy the folder again"
+            f"{path} says {said} elements per token, but the body gives {width}: copy the folder again"
         )
     return tuple(modes)
 

@@ -117,7 +117,7 @@ def given(
     if wrong:
         raise ModelError(
             f"`example_inputs` of {where}: '{wrong[0]}' is "
-            f"{'missing' if wrong[0] in names else 'no input of it'}; it takes {', '.join(names)}"
+            f"{'missing' if wrong[0] in names else 'not an input of it'}; it takes {', '.join(names)}"
         )
     feeds = {}
     sizes: dict[str, int] = {}
@@ -149,4 +149,6 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as held:
             return {name: held[name] for name in held.files}
     except (OSError, ValueError, EOFError, BadZipFile, AttributeError, KeyError) as error:
-        raise ModelError(f"{path} is no .npz file of arrays ({error}): write it with numpy.savez") from error
+        raise ModelError(
+            f"{path} is not an .npz file of arrays ({error}): write it with numpy.savez"
+        ) from error

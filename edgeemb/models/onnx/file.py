@@ -28,7 +28,9 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     try:
         size = path.stat().st_size
         if not 0 < size < _MAX_BYTES:
-            raise ModelError(f"{path} has {size} bytes, which no ONNX file has: copy it again")
+            raise ModelError(
+                f"{path} has {size} bytes, which is not possible for an ONNX file: copy it again"
+            )
         model = onnx.load_model_from_string(path.read_bytes())
     except OSError as error:
         raise ModelError(f"cannot read {path}: {error.strerror}") from error
@@ -105,7 +107,7 @@ def _check_external(path: Path, tensor: TensorProto) -> None:
     place = inside(path.parent, entries.get("location"), path)
     where = f"{path}: tensor {tensor.name}"
     if not place.is_file():
-        raise ModelError(f"{where} lies in {place.name}, which is missing: copy that file beside the model")
+        raise ModelError(f"{where} lies in {place.name}, which is missing: copy that file next to the model")
     if not place.resolve().is_relative_to(path.parent.resolve()):
         raise ModelError(
             f"{where} lies in {place.name}, a link out of the model's folder: copy the file itself"

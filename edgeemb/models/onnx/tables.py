@@ -255,9 +255,9 @@ def _reading(graph: Graph, name: str) -> str:
         node = readers[0]
         label = f"{node.op_type} '{node.name or node.output[0]}'"
         if "EmbedLayerNormalization" in node.op_type:
-            return "was fused for ONNX Runtime (EmbedLayerNormalization): give the model before that"
+            return "was fused for ONNX Runtime (EmbedLayerNormalization): give the model from before that optimisation"
         if row_lookup(node) and node.input[0] == value:
-            return "has rows that are picked, but nothing makes one row of floats of each id"
+            return "has rows that are looked up, but not as one row of floats for each id"
         if node.op_type == "Gather" and node.input[0] == value:
             return f"is read along another axis by {label}"
         if not graph.is_constant(node.output[0]):

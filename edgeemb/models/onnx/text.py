@@ -86,7 +86,7 @@ class TextForm:
             return
         pooled = tokens if modes else self.vector if self.kind == "embedding" else None
         if pooled is None or mask is None:
-            lacks = "no input that is a mask" if mask is None else "no output that it could be done to"
+            lacks = "no input that is a mask" if mask is None else "no output to which it could be applied"
             what = f"pooling {'+'.join(modes)}" if modes else "normalising"
             raise ModelError(f"{self.source} has {lacks}, so {what} is not possible: leave it out")
         opset = opset_of(self.proto)

@@ -146,7 +146,7 @@ def load_static(folder: Path, *, source: str, name: str, max_length: int | None 
     largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
     if largest >= held.ids:
         raise ModelError(
-            f"{root}: the tokenizer gives ids up to {largest}, the model has {held.ids}: mend either"
+            f"{root}: the tokenizer gives ids up to {largest}, but the model has {held.ids}: correct one of them"
         )
     said = config.get("max_length") if model2vec else None
     limit = said if isinstance(said, int) and said > 0 else MAX_LENGTH
@@ -170,7 +170,7 @@ def _read(path: Path, unknown: int | None, normalize: bool) -> StaticWeights:
         raise ModelError(f"{path} is truncated or not a safetensors file ({error}): copy it again") from error
     table = next((arrays[name] for name in _CHECKPOINT_NAMES if name in arrays), None)
     if table is None or table.ndim != 2 or not table.size or table.dtype.kind not in "fi":
-        raise ModelError(f"{path} holds no matrix {' or '.join(_CHECKPOINT_NAMES)}: it is no static model")
+        raise ModelError(f"{path} holds no matrix {' or '.join(_CHECKPOINT_NAMES)}: it is not a static model")
     mapping, weights = arrays.get("mapping"), arrays.get("weights")
     if mapping is not None and (
         mapping.ndim != 1

@@ -84,7 +84,7 @@ def parse_tflite(content: bytes, where: str) -> Any:
         for buffer in model.buffers:
             if buffer.offset > 1:
                 if buffer.offset + buffer.size > len(content):
-                    raise ModelError(f"{where} is truncated: a buffer lies behind its end; copy it again")
+                    raise ModelError(f"{where} is truncated: a buffer extends past its end; copy it again")
                 buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
     except _DAMAGE as error:
@@ -103,13 +103,13 @@ def _check(model: Any) -> None:
         tensors = graph.tensors or []
         for tensor in tensors:
             if not 0 <= tensor.buffer < len(model.buffers):
-                raise ValueError("a tensor names a buffer that is not there")
+                raise ValueError("a tensor names a buffer that does not exist")
         for operator in graph.operators or []:
             used = [*_list(operator.inputs), *_list(operator.outputs)]
             if not 0 <= operator.opcodeIndex < len(model.operatorCodes) or any(
                 not -1 <= index < len(tensors) for index in used
             ):
-                raise ValueError("an operator names a tensor that is not there")
+                raise ValueError("an operator names a tensor that does not exist")
 
 
 def _list(values: Any) -> list[int]:

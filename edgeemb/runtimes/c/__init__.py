@@ -22,7 +22,7 @@ RUNTIME = Runtime(
     phone=OnPhone(
         runner="engine_c.c",
         load=(
-            "Load of a C export is reading each page of the program, in which the weights lie; "
+            "Loading a C export means reading each page of the program, which contains the weights; "
             "cold is after they were dropped from memory."
         ),
     ),

@@ -113,7 +113,7 @@ class MicroEngine:
         holes = (np.diff(mask, axis=1) > 0).any(axis=1)
         if holes.any():
             raise InputError(
-                f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding behind them"
+                f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding after them"
             )
         out = np.empty((len(given), self.outputs), np.float32)
         for number, (row, kept) in enumerate(zip(given, mask, strict=True)):

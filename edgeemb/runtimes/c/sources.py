@@ -10,7 +10,7 @@ from edgeemb.files import read_text
 
 #: Status codes of `runtimes/micro/platform.h` in words.
 STATUS = {
-    1: "an id lies outside its table",
+    1: "an id is outside its table",
     2: "the text has more tokens than the model was exported for",
     3: "there is no token",
     4: "the arena is too small",

@@ -86,7 +86,7 @@ class ExecuTorchEngine:
         from edgeemb.runtimes.executorch.profile import chrome_trace
 
         if self._profile is None:
-            raise SpecError("this session keeps no profile: open it with ops_profile")
+            raise SpecError("this session records no profile: open it with ops_profile")
         record = Path(f"{self._profile}.etdump")
         self.program.write_profile(record)
         return chrome_trace(record, Path(f"{self._profile}.json"), next(iter(self._manifest.tables), "table"))
@@ -133,10 +133,10 @@ def _explain(error: RunnerError) -> str:
     if error.code == _NO_KERNEL:
         return (
             f"{error}: the ops of edgeemb come with its runner, "
-            "those of quantized_decomposed with import executorch.kernels.quantized"
+            "those of quantized_decomposed with `import executorch.kernels.quantized`"
         )
     if error.code == _NO_TABLES and "data_map" in str(error):
-        return f"its tables are in a file of their own, {TABLES}, which is missing: copy the bundle again"
+        return f"its tables are in the separate file {TABLES}, which is missing: copy the bundle again"
     if error.code == _OTHER_TABLES:
         return f"{TABLES} does not belong to it: copy the bundle again"
     return str(error)

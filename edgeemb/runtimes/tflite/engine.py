@@ -125,10 +125,10 @@ class TfliteEngine:
         if self.package != "ai-edge-litert":
             return f"{self.package} has no profiler: profile with ai-edge-litert"
         if self.ops == "custom":
-            return "LiteRT's profiler takes no delegate of ours: export with builtin ops for the cost by operator"
+            return "LiteRT's profiler does not accept our delegate: export with builtin ops for the cost by operator"
         return (
-            "LiteRT counts whole microseconds: a shorter operator counts as nothing; "
-            "what XNNPACK takes of a lookup is under its own operators"
+            "LiteRT counts whole microseconds: a shorter operator counts as 0; "
+            "the part of a lookup that XNNPACK takes is shown under XNNPACK's operators"
         )
 
     def end_profile(self) -> Path | None:
@@ -137,7 +137,7 @@ class TfliteEngine:
         :raises SpecError: if the session was opened without one.
         """
         if self._profile is None:
-            raise SpecError("this session keeps no profile: open it with ops_profile")
+            raise SpecError("this session records no profile: open it with ops_profile")
         return None if self._profiled is None else self._profiled.write(Path(f"{self._profile}.json"))
 
     def close(self) -> None:

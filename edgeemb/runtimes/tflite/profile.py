@@ -75,7 +75,9 @@ class _Library:
         try:
             self._library = ctypes.CDLL(str(folder / "libLiteRt.so"))
         except OSError as error:
-            raise NativeError(f"LiteRT's profiler is not there ({error}): leave `ops_profile` out") from None
+            raise NativeError(
+                f"LiteRT's profiler is not available ({error}): leave `ops_profile` out"
+            ) from None
 
     def call(self, name: str, *arguments: Any) -> None:
         try:

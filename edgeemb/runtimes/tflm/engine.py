@@ -127,7 +127,9 @@ class TflmEngine:
         self._ask({"ask": "allocations"})
         found = {name: int(size) for name, size in _ARENA.findall(self._read_log())}
         if set(found) != {"total", "head", "tail"}:
-            raise NativeError(f"{PACKAGE} {VERSION} did not tell its allocations: install this very version")
+            raise NativeError(
+                f"{PACKAGE} {VERSION} did not report its allocations: install exactly this version"
+            )
         return Arena(found["total"], found["tail"], found["head"])
 
     def close(self) -> None:

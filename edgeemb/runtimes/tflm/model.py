@@ -48,14 +48,14 @@ def _wrong(graph: Any, buffers: Any) -> str:
         if fixed[number] and (
             tensor.type not in NUMPY_TYPES or _bytes(tensor) != len(buffers[tensor.buffer].data)
         ):
-            return f"tensor {number} has not the bytes of its type and shape"
+            return f"tensor {number} does not have the size of its type and shape"
         if tensor.sparsity is not None:
-            return f"tensor {number} is sparse, which TFLM does not know"
+            return f"tensor {number} is sparse, which TFLM does not support"
         if fixed[number] and tensor.isVariable:
-            return f"tensor {number} is a constant and a variable"
+            return f"tensor {number} is both a constant and a variable"
     ends = [*_list(graph.inputs), *_list(graph.outputs)]
     if any(not 0 <= index < len(tensors) for index in ends):
-        return "an input or output of the graph is not there"
+        return "an input or output of the graph does not exist"
     written = _list(graph.inputs)
     known = {index for index, tensor in enumerate(tensors) if fixed[index] or tensor.isVariable} | set(
         written
@@ -66,7 +66,7 @@ def _wrong(graph: Any, buffers: Any) -> str:
         written += _list(operator.outputs)
         known.update(_list(operator.outputs))
     if any(index < 0 or fixed[index] for index in written):
-        return "a constant would be written"
+        return "a constant would be overwritten"
     return ""
 
 

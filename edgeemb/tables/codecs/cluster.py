@@ -138,7 +138,7 @@ CODEC = Codec(
     "cluster",
     Cluster,
     "cluster:k=16,rank=64+int4",
-    "rows in groups, each near a subspace of its own",
+    "rows in groups, each near its own subspace",
     ("cluster:k=4,rank=8+int4", "cluster:k=4,rank=16"),
     _space,
     composes=True,

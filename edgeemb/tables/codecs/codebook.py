@@ -131,7 +131,7 @@ CODEC = Codec(
     "pq",
     ProductQuantized,
     "pq:m=96",
-    "a tenth of the bytes and less: the best quality without training",
+    "a tenth of the bytes or less: the best quality without training",
     ("pq:m=8", "pq:m=16,k=50,norm=1"),
     _space,
 )

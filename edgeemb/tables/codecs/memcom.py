@@ -108,7 +108,7 @@ CODEC = Codec(
     "memcom",
     Memcom,
     "memcom:rows=4096",
-    "training: shared rows, and a number for each id",
+    "training: shared rows, and one number for each id",
     ("memcom:rows=64", "memcom:rows=64+int8"),
     _space,
     composes=True,

@@ -146,7 +146,7 @@ CODEC = Codec(
     "hash",
     MultiHash,
     "hash:rows=4096,k=2",
-    "training: nothing is stored of an id",
+    "training: nothing is stored for an id",
     ("hash:rows=64,k=2", "hash:rows=64,k=3+int8"),
     _space,
     composes=True,

@@ -41,7 +41,7 @@ class Quantized:
     """Packed integer codes and scales: ``codes: uint8[V, B]``, ``scales: float[V, planes * D / block]``.
 
     :param bits: 8, 4, 2 or 1.
-    :param block: elements that share a scale; 0 for one scale a row. Must divide D.
+    :param block: elements that share a scale; 0 for one scale per row. Must divide D.
     :param planes: binary residual planes, 1 to 4.
     :param scale: ``fp16`` or ``fp32``.
     """
@@ -56,7 +56,7 @@ class Quantized:
             raise SpecError(f"planes={self.planes} is out of range: use 1 to 4")
         if self.block < 0:
             raise SpecError(
-                f"block={self.block} is negative: use a divisor of the table's dimension, or 0 for one scale a row"
+                f"block={self.block} is negative: use a divisor of the table's dimension, or 0 for one scale per row"
             )
 
     def encode(self, fit: Fit) -> Fitted:
@@ -231,7 +231,7 @@ CODECS = (
     _integers(
         8,
         "int8",
-        "a quarter of the bytes, next to no loss",
+        "a quarter of the bytes, almost no loss",
         "int8:block=16",
         "int8",
         "int8:block=32,scale=fp32",

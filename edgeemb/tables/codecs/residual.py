@@ -160,7 +160,7 @@ CODEC = Codec(
     "rvq",
     Residual,
     "rvq:m=8",
-    "very many rows, such as those of many languages",
+    "very large tables, such as multilingual ones",
     ("rvq:m=3,k=16", "rvq:m=2,k=60"),
     _space,
 )

@@ -47,7 +47,7 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
             content = tokenizer.normalizer.normalize_str(content)
         if normal_bytes and flags:
             raise refuse(
-                f"the added token {token.content!r} takes white space after the normalizer ByteLevel"
+                f"the added token {token.content!r} strips white space after the normalizer ByteLevel"
             )
         encoded = Alphabet(normal_bytes).encode(content)
         if encoded:

@@ -38,7 +38,7 @@ def add_around(blob: Blob, section: Section | None, byte_level: bool, left: bool
     """
     around = _apply(_Around(), section) if section is not None else _Around()
     if around.trim and not byte_level:
-        raise refuse("a post-processor trims offsets (trim_offsets) of characters that are no bytes")
+        raise refuse("a post-processor trims offsets (trim_offsets) of characters that are not bytes")
     single, pair = (
         blob.add(words([number for item in items for number in item]))
         for items in (around.single, around.pair)

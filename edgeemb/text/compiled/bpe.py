@@ -34,7 +34,9 @@ def add_bpe(blob: Blob, section: dict[str, Any], alphabet: Alphabet, fallback: S
     if section.get("dropout"):
         raise refuse("the model BPE drops merges at random (dropout)")
     if fallback is not None and (prefix or suffix or alphabet.byte_level):
-        raise refuse("the model BPE has byte_fallback beside marks of pieces or the characters of bytes")
+        raise refuse(
+            "the model BPE combines byte_fallback with prefixes or suffixes of pieces, or with characters for bytes"
+        )
     unknown = section.get("unk_token")
     if unknown is not None and unknown not in vocab:
         raise refuse(f"its vocabulary lacks the unk_token {unknown!r}")
@@ -124,5 +126,5 @@ def _slots(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
                 break
             slot = slot + 1 if slot + 1 < count else 0
         else:
-            raise refuse("its merges fall on the same places of a hash table")
+            raise refuse("its merges collide in a hash table")
     return np.array(slots, np.int64)

@@ -61,7 +61,7 @@ def compile_tokenizer(
     add_pre_tokenizer(blob, values.get("pre_tokenizer"))
     word_bytes = _makes_bytes(values.get("pre_tokenizer"), "pretokenizers")
     if normal_bytes + word_bytes > 1 or not _last(values.get("pre_tokenizer"), word_bytes):
-        raise refuse("something follows where ByteLevel has made bytes of characters")
+        raise refuse("something follows after ByteLevel has turned characters into bytes")
     add_model(blob, model, kind, Alphabet(bool(normal_bytes or word_bytes)))
     left = (values.get("truncation") or {}).get("direction") == "Left"
     add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes), left)

@@ -64,7 +64,7 @@ def _text(texts: bytes, start: int) -> str:
     try:
         return texts[start : end if end >= 0 else len(texts)].decode()
     except UnicodeDecodeError as error:
-        raise refuse("its precompiled_charsmap has a text that is no UTF-8") from error
+        raise refuse("its precompiled_charsmap has a text that is not UTF-8") from error
 
 
 def _keys(units: tuple[int, ...]) -> dict[bytes, int]:
@@ -79,7 +79,7 @@ def _keys(units: tuple[int, ...]) -> dict[bytes, int]:
             longer = key + bytes([label])
             behind = place ^ _way(units[place])
             if len(longer) > _MOST_BYTES or behind >= len(units) or len(found) > _MOST_KEYS:
-                raise refuse("its precompiled_charsmap is damaged: its array leads nowhere")
+                raise refuse("its precompiled_charsmap is damaged: its array has an invalid index")
             if units[place] & _ENDS:
                 found[longer] = units[behind] & (1 << 31) - 1
             else:

@@ -45,7 +45,7 @@ def _wordpiece(blob: Blob, section: Section, alphabet: Alphabet) -> None:
     ids = piece_ids(vocab, alphabet)
     prefix = alphabet.encode(section.get("continuing_subword_prefix", "##"))
     if prefix is None:
-        raise refuse("the prefix of pieces within a word has a character that is no byte")
+        raise refuse("the prefix of pieces within a word has a character that is not a byte")
     trie = build(list(ids))
     width = width_of(ids.values())
     blob.record(
@@ -74,7 +74,7 @@ def _unigram(blob: Blob, section: Section, alphabet: Alphabet) -> None:
     ids = piece_ids({piece: place for place, (piece, _) in enumerate(vocab)}, alphabet)
     scores = np.array([score for _, score in vocab], np.float64)
     if not np.isfinite(scores).all():
-        raise refuse("the model Unigram has a score that is no number")
+        raise refuse("the model Unigram has a score that is not a number")
     trie = build(list(ids))
     places = np.array(list(ids.values()), np.int64)
     ordered = scores[places[trie.order]]

@@ -63,7 +63,7 @@ class _Program:
             inner = self.build(node.part, loop)
             self.places[loop].out = (inner, behind) if node.greedy else (behind, inner)
             if _may_be_empty(node.part):
-                raise refuse("a regular expression repeats what may be empty")
+                raise refuse("a regular expression repeats something that may be empty")
             here = loop
         else:
             here = behind
@@ -115,7 +115,7 @@ def add_pattern(blob: Blob, tree: Node) -> tuple[int, int, int]:
         kind_of = 2 * kind_of + chars.members
         there = np.bincount(kind_of) > 0
         if there.sum() > 255:
-            raise refuse("a regular expression tells too many kinds of characters apart")
+            raise refuse("a regular expression distinguishes too many kinds of characters")
         kind_of = (np.cumsum(there) - 1)[kind_of]
     count = int(kind_of.max()) + 2
     example = np.zeros(count - 1, np.int64)

@@ -226,7 +226,7 @@ class _Run:
         missing = sorted(wanted - set(state.tensors))
         if missing:
             raise TrainingError(
-                f"the checkpoint {self.checkpoint} lacks {missing[0]}: it is of another model, train again"
+                f"the checkpoint {self.checkpoint} lacks {missing[0]}: it belongs to another model, train again"
             )
         moments = ("exp_avg", "exp_avg_sq", "step")
         try:

@@ -106,7 +106,7 @@ def test_leaves_empty_with_the_reason_what_a_phone_does_not_tell(
         report = profile_on(f"android:{phone.serial}", phone_bundle, QUICK)
     heat = report.find("temperature_before_celsius")
     assert heat is not None
-    assert heat.value is None and heat.reason == "the phone does not tell its temperatures"
+    assert heat.value is None and heat.reason == "the phone does not report its temperatures"
     p99 = report.find("p99_ms", 5, 1)
     assert p99 is not None and p99.reason == "needs 100 runs, had 2"
 

@@ -111,7 +111,7 @@ def test_asks_to_accept_the_key_on_a_phone_that_does_not_trust_the_computer(
 
 FAILURES = {
     "full": ({"free_bytes": 4096}, "has no room for [0-9]+ bytes in /data/local/tmp: free some storage"),
-    "noexec": ({"runs_programs": False}, "does not run programs in /data/local/tmp .*Permission denied"),
+    "noexec": ({"runs_programs": False}, "cannot run programs in /data/local/tmp .*Permission denied"),
     "lost": ({"lost_after": 4096}, "was lost while files were sent to it: check the cable"),
 }
 

@@ -92,7 +92,7 @@ def test_refuses_an_unknown_activation_and_other_bodies(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"'body.encoder.layer.0.intermediate.intermediate_act_fn' \(SiLU"):
         edgeemb.export(str(tmp_path / "silu"), tmp_path / "bundle", target="cortex-m4", table="int8")
     save_plain(tmp_path / "model")
-    with pytest.raises(SpecError, match="C99 does not run the body 'fp32': use int8"):
+    with pytest.raises(SpecError, match="C99 cannot run the body 'fp32': use int8"):
         edgeemb.export(
             str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8", body="fp32"
         )
@@ -286,7 +286,7 @@ def test_says_which_tokenizers_it_cannot_write(tmp_path: Path) -> None:
     assert refusal(model.tokenizer_json) == "the C tokenizer reads WordPiece, this one is BPE"
     (tmp_path / "out").mkdir()
     written = write(Request(model, {}, "int8", "builtin", (16,), find_target("cortex-m7")), tmp_path / "out")
-    assert "takes ids alone, no text: the C tokenizer reads WordPiece, this one is BPE" in written.notes
+    assert "takes only ids, not text: the C tokenizer reads WordPiece, this one is BPE" in written.notes
     assert "run_text" not in (tmp_path / "out" / "model.h").read_text("utf-8")
 
 

@@ -48,7 +48,7 @@ def builtin(tiny: Model, cached: Cached) -> Path:
 
 def test_refuses_a_model_without_a_vocabulary(tmp_path: Path) -> None:
     model = save_words(tmp_path / "model", pooling=["mean"])
-    with pytest.raises(ExportError, match="takes the bytes of words, for which TFLite has no form"):
+    with pytest.raises(ExportError, match="takes the bytes of words, which TFLite models cannot"):
         edgeemb.export(str(model), tmp_path / "bundle", runtime="tflite")
 
 
@@ -232,7 +232,7 @@ def test_names_a_delegate_that_does_not_load(tmp_path: Path, monkeypatch: pytest
 def test_refuses_bodies_that_the_runtime_miscomputes(
     runtime: str, body: str, tiny: Model, tmp_path: Path
 ) -> None:
-    with pytest.raises(SpecError, match=f"does not run the body '{body}'"):
+    with pytest.raises(SpecError, match=f"cannot run the body '{body}'"):
         edgeemb.export(tiny, tmp_path / "out", target="linux-arm64", runtime=runtime, body=body)
 
 

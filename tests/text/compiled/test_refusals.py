@@ -36,7 +36,7 @@ BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": Tr
         (changed("wordpiece", pre_tokenizer=split(r"a++")), "at character 3"),
         (changed("wordpiece", pre_tokenizer=split(r"(a)\1")), "at character 4"),
         (changed("wordpiece", pre_tokenizer=split(r"a*")), "matches the empty text"),
-        (changed("wordpiece", pre_tokenizer=split(r"(?:a*)+b")), "repeats what may be empty"),
+        (changed("wordpiece", pre_tokenizer=split(r"(?:a*)+b")), "repeats something that may be empty"),
         (changed("wordpiece", pre_tokenizer=split(r"a{1,5000}")), "at character 2"),
         (
             changed("wordpiece", pre_tokenizer=split("(?:" * 3 + r"a{1,90}){1,90}){1,90})")),
@@ -48,7 +48,7 @@ BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": Tr
                 "wordpiece",
                 pre_tokenizer={"type": "Sequence", "pretokenizers": [BYTE_LEVEL, {"type": "Whitespace"}]},
             ),
-            "something follows where ByteLevel",
+            "something follows after ByteLevel",
         ),
     ],
 )
