@@ -40,9 +40,9 @@ def digest_of(*parts: str | bytes) -> str:
 
 
 def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembError]) -> Path:
-    """A folder of the cache, made now if it was not made before.
+    """A folder of the cache, made now unless it exists.
 
-    It is filled under another name and renamed when complete, so that one that exists is whole. Two processes that want it at once wait
+    It is filled under another name and renamed when complete, so that one that exists is whole. Two processes that need it at once wait
     for each other, and one makes it.
 
     :param name: its name, with ``/`` between folders; it should change with whatever it is made of.

@@ -37,7 +37,7 @@ def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file; one that stands there is replaced only by a complete one.
+    """Write a UTF-8 file; an existing one is replaced only by a complete one.
 
     :param path: where to.
     :param text: what to write.

@@ -1,1 +1,1 @@
-"""What is done to the rest of a model, its tables aside, whatever writer comes after."""
+"""What is done to the rest of a model, apart from its tables, before any writer."""

@@ -10,7 +10,7 @@ class Precision:
     """A precision of the body.
 
     :param name: its name on the command line.
-    :param floor: the least mean agreement of the worst output with the original that has the same tables; what is below is broken, not
+    :param floor: the lowest mean agreement of the worst output with the original that has the same tables; below it, the export is broken, not
         rounded.
     :param integer: whether its products are sums of int8 codes, those that belong to tables included.
     :param warning: what the user is told of a bundle that has it; empty for nothing.

@@ -1,4 +1,4 @@
-"""The golden vectors of a bundle, and how near a device comes to them."""
+"""The golden vectors of a bundle, and how close a device comes to them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _token_bytes(tokens: Sequence[str]) -> dict[str, Any]:
 
 
 def agreement(expected: Sequence[Sequence[float]], got: Sequence[Sequence[float]]) -> str:
-    """A sentence on how near results are to the golden ones.
+    """A sentence on how close results are to the golden ones.
 
     :param expected: the golden results.
     :param got: what the device gave.

@@ -99,7 +99,7 @@ class Manifest:
     :param tables: the tables by alias.
     :param inputs: inputs of the model.
     :param outputs: outputs of the model.
-    :param lengths: sequence lengths with a signature of their own; empty where the length is free.
+    :param lengths: sequence lengths that have their own signature; empty if the length is free.
     :param bounds: largest size of an axis, by its name, where the model cannot take more: a position that it does not have, for example.
     :param pad_id: id that fills up shorter texts of a batch.
     :param max_length: tokens of the longest text, special tokens included; 0 without a tokenizer.
@@ -117,7 +117,7 @@ class Manifest:
     :param files: every other file of the bundle, by its path with ``/``.
     :param command: the command that wrote the bundle.
     :param versions: versions of what wrote it.
-    :param notes: remarks of the export, such as tables that were left alone.
+    :param notes: remarks of the export, such as tables that were not changed.
     """
 
     name: Name
@@ -151,7 +151,7 @@ class Manifest:
     schema: Length = SCHEMA
 
     def filler(self, info: TensorEntry) -> int:
-        """What fills up an input of the model behind the end of a text: the padding id for ids, else 0.
+        """The value that pads an input of the model after the end of a text: the padding id for ids, otherwise 0.
 
         :param info: one of `inputs`.
         """
@@ -164,7 +164,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class _Versioned:
-    """All that every version of a manifest has."""
+    """The part that every version of a manifest has."""
 
     schema: Length
 

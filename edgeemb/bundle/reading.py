@@ -104,7 +104,7 @@ def unpack(archive: Path, folder: Path) -> Manifest:
 
 
 def _take(archive: zipfile.ZipFile, name: str, limit: int, folder: Path) -> None:
-    """Unpack one file, and not a byte more than its limit, whatever its header says."""
+    """Unpack one file, but never more than its limit, whatever its header says."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     left = limit
@@ -123,7 +123,7 @@ def checked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
     """A bundle's folder and its manifest, every file checked; a zipped bundle is unpacked for as long as the block runs.
 
     :param bundle: the bundle's folder or zip file.
-    :raises BundleError: if it is no bundle, or damaged.
+    :raises BundleError: if it is not a bundle, or is damaged.
     """
     with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
         folder = bundle.resolve()

@@ -1,4 +1,4 @@
-"""Writing a bundle: into a temporary folder beside its place, renamed when complete."""
+"""Writing a bundle: into a temporary folder next to its destination, renamed when complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
     What stood at `out` is untouched until then, and stays if the block fails or is interrupted.
 
     :param out: where the result goes.
-    :param force: replace what stands there.
+    :param force: replace what is there.
     :param as_zip: make one zip file of it.
     :param mark: a file that every folder of the kind has; what lacks it is not replaced.
     :raises ExportError: if `out` exists and `force` is not set, or the disk is full.
@@ -52,7 +52,7 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
 
 
 def _make_readable(folder: Path) -> None:
-    """Let everyone read the result: some libraries create their files for the owner alone."""
+    """Let everyone read the result: some libraries create files that only the owner can read."""
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 

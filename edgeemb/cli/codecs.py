@@ -35,7 +35,7 @@ def _read_shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple
 )
 @json_option
 def codecs(shape: tuple[int, int], as_json: bool) -> None:
-    """List how a table can be stored, with the size of an example and what it is good for."""
+    """List how a table can be stored, with the size of an example and what each codec is good for."""
     rows, dim = shape
     found = list_codecs(rows, dim)
     print_result(

@@ -70,7 +70,7 @@ def options(owner: Callable[..., Any], *names: str) -> Callable[[_Function], _Fu
 
 
 def taken(kind: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Take the parameters of a dataclass from those of a command; what is left out keeps the dataclass's default.
+    """Take the parameters of a dataclass from those of a command; those that are missing keep the dataclass's default.
 
     :param kind: the dataclass.
     :param given: what the command was given; what is taken leaves it.
@@ -95,7 +95,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _hint(annotation: Any, names: dict[str, Any]) -> Any:
-    """A parameter's type; one that is there for type checkers only is no type of an option."""
+    """A parameter's type, without types that serve only type checkers."""
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
     try:
         return get_type_hints(holder, names)["it"]
@@ -125,7 +125,7 @@ def help_of(owner: Callable[..., Any], name: str) -> str:
 
     :param owner: a function or a dataclass.
     :param name: the parameter.
-    :raises KeyError: if it says nothing.
+    :raises KeyError: if the docstring does not mention it.
     """
     text = inspect.getdoc(owner) or ""
     fields = list(_PARAMETER.finditer(text))

@@ -26,7 +26,7 @@ class Commands(click.Group):
             ctx.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands, none of their sentences cut."""
+        """List the commands without cutting off their sentences."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, command.get_short_help_str(_LONGEST_HELP)) for name, command in self.commands.items()]

@@ -49,7 +49,7 @@ def _training_options(function: _Function) -> _Function:
 @options(edgeemb.adapt, "steps", "lr")
 @_training_options
 def adapt(model: str, out: Path, losses: tuple[str, ...], as_json: bool, **given: Any) -> None:
-    """Put compressed tables into MODEL and train it back to what it was.
+    """Put compressed tables into MODEL and train it to match the original again.
 
     The model learns from itself on plain text; no labels are needed. The result is a folder that 'edgeemb export' stores as it was trained,
     to the bit. Ctrl-C leaves a checkpoint that --resume continues from.

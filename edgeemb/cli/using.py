@@ -38,7 +38,7 @@ def run(
     allow_code: bool,
     as_json: bool,
 ) -> None:
-    """Run a bundle on texts and print what it gives for each."""
+    """Run a bundle on texts and print the result for each."""
     if path is not None:
         from edgeemb.text.corpus import read_lines
 
@@ -60,7 +60,7 @@ def run(
 @options(ExportOptions, "allow_pickle")
 @json_option
 def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
-    """Show what is in a bundle, or which tables a model has and what they weigh."""
+    """Show what is in a bundle, or which tables a model has and how large they are."""
     from edgeemb.runtimes import describe, is_bundle
 
     if is_bundle(Path(source)):

@@ -19,9 +19,9 @@ Profile = Callable[[str, Path, ProfilePlan, Progress], Report]
 class Device:
     """A device.
 
-    :param name: its name for ``device=``; a simulator or a serial number may follow behind a colon.
+    :param name: its name for ``device=``; a simulator or a serial number may follow after a colon.
     :param kind: as in `edgeemb.devices.measurement.KINDS`.
-    :param summary: a line about it.
+    :param summary: a one-line description.
     :param profiles: a `Profile`, as ``module:function``, imported when it is called.
     :param has_cores: whether cores and the runtime's library can be chosen, as on a phone.
     """
@@ -35,7 +35,7 @@ class Device:
     def profile(self, name: str, bundle: Path, plan: ProfilePlan, progress: Progress) -> Report:
         """Measure a bundle.
 
-        :param name: the device's name as it was given, with what stands behind its colon.
+        :param name: the device's name as given, including anything after the colon.
         :param bundle: the bundle's folder or zip file.
         :param plan: what to measure.
         :param progress: called with (steps done, steps in all).

@@ -37,7 +37,7 @@ def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
 
 
 def make_text(length: int) -> str:
-    """A text of different words of five letters, which is so many tokens by the tokenizer `words`, special ones included.
+    """A text of distinct five-letter words that has this many tokens with the tokenizer `words`, special ones included.
 
     :param length: tokens, from 2 on.
     """

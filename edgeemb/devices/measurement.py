@@ -162,7 +162,7 @@ class Report:
     :param machine: the device that measured.
     :param bundle: what was measured.
     :param measurements: the values.
-    :param operators: cost by operator, the dearest first; empty if not asked for.
+    :param operators: cost by operator, most expensive first; empty if it was not measured.
     :param notes: how it was measured, a sentence each.
     :param versions: versions of edgeemb and of the runtime.
     :param schema: version of this form.
@@ -212,7 +212,7 @@ def report_from_json(values: object, where: str = "report") -> Report:
 
     :param values: parsed JSON, from anywhere.
     :param where: what to call it in an error.
-    :raises InputError: if it is no report or one of a newer version.
+    :raises InputError: if it is not a report, or is one of a newer version.
     """
     if not isinstance(values, dict) or not isinstance(values.get("schema"), int):
         raise InputError(f"{where} is not a profile report: make one with 'edgeemb profile -o'")
@@ -232,7 +232,7 @@ def read_report(path: Path) -> Report:
     """Read a report that was saved as JSON.
 
     :param path: the file.
-    :raises InputError: if it cannot be read, is no report, or is newer than this version.
+    :raises InputError: if it cannot be read, is not a report, or is newer than this version.
     """
     return report_from_json(read_json(path, MAX_BYTES, InputError), str(path))
 

@@ -12,7 +12,7 @@ def part_operators(inference: Inference, layers: int) -> tuple[Operator, ...]:
 
     :param inference: what was counted.
     :param layers: layers of the encoder.
-    :return: the parts, the dearest first.
+    :return: the parts, most expensive first.
     """
     total = inference.total.instructions
     names = part_names(layers, text=len(inference.parts) > len(part_names(layers)))

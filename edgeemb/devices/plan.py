@@ -21,7 +21,7 @@ class ProfilePlan:
     :param budget_s: seconds for each latency.
     :param cores: cores of a phone to run on; big ones have the highest clock, little ones the lowest.
     :param runtime_lib: shared library of the runtime for a phone, for example libonnxruntime.so.
-    :param allow_code: compile and run source code that the bundle holds, as C exports do; allow it where you trust who made it.
+    :param allow_code: compile and run source code that the bundle holds, as C exports do; allow it if you trust its author.
     :raises InputError: if a number makes no sense.
     """
 

@@ -1,4 +1,4 @@
-"""The devices that there are. Adding a kind of device means adding its room, which gives `Device` records, and a line
+"""The known devices. Adding a kind of device means adding its folder, which provides `Device` records, and a line
 here, or calling `register` from elsewhere."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def attached() -> list[Device]:
 def find_device(name: str) -> Device:
     """A device by its name.
 
-    :param name: its name, perhaps with something behind a colon.
+    :param name: its name, possibly with something after a colon.
     :raises SpecError: if there is none; the message lists those that there are, and names the nearest.
     """
     known = {device.name: device for device in devices()}
@@ -66,7 +66,7 @@ def profile_on(device: str, bundle: Path, plan: ProfilePlan, progress: Progress 
 def register(room: Callable[[], list[Device]]) -> None:
     """Add devices to those that this process knows.
 
-    :param room: gives the devices; it is asked whenever they are listed.
+    :param room: returns the devices; it is called whenever they are listed.
     :raises SpecError: if a name is taken, or a device names something that cannot be called; the message says what.
     """
     taken = {device.name for device in devices()}

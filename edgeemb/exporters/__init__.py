@@ -46,7 +46,7 @@ def export(
     :param vocab: keep only some tokens, for example ``keep:corpus.txt,min=2`` or ``top:16000:corpus.txt``; a sequence of selections.
     :param corpus: text whose token frequencies weight the fit of the word table.
     :param lengths: sequence lengths in tokens, for runtimes with fixed shapes; by default the runtime's.
-    :param force: replace what stands at the output.
+    :param force: replace an existing output.
     :param options: what is seldom said: see `ExportOptions`. Those about loading are for a model that is not loaded yet.
     :param command: what the manifest gives as the command that wrote it.
     :param progress: told what is being done.

@@ -20,7 +20,7 @@ class Agreement:
     :param measure: ``cosine`` for vectors, row by row along the last axis; ``difference`` for single numbers: 1 less the difference to the
         original's, in units of the largest of these; ``equal`` for integers and truth values: which part of them is the same.
     :param mean: the mean over rows; 1 is the best.
-    :param least: the least of them.
+    :param least: the lowest of them.
     :param counts: whether the output depends on the tables, so that it can be worse for them.
     """
 

@@ -58,7 +58,7 @@ def choose(target: str | None, runtime: str | None, body: str | None, ops: str |
 
 
 def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_asked: bool) -> Choice:
-    """The choice for a model, which may allow only some runtimes, and may have a body that stays as it is.
+    """The choice for a model, which may allow only some runtimes and may keep its body.
 
     :param choice: what was chosen before the model was there.
     :param model: the model.

@@ -100,7 +100,7 @@ def _bounds(model: LoadedModel, written: Written) -> dict[str, int]:
 
 
 def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
-    """Bytes by part; the golden vectors are for checking and count in the total alone."""
+    """Bytes by part; the golden vectors are for checking and count only in the total."""
     tables = sum(entry.bytes for entry in manifest.tables.values())
     libraries = sum(size for name, size in files.items() if name.startswith("lib/"))
     kit = sum(size for name, size in files.items() if name.startswith("kit/"))

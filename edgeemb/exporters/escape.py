@@ -1,4 +1,4 @@
-"""Text as it stands in the sources of exports: names and labels come from models, and models from anywhere."""
+"""Text escaped for the sources of exports: names and labels come from models, and models come from anywhere."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _literal(text: str, narrow: str, wide: str) -> str:
 
 
 def _unprinted(letter: str) -> bool:
-    """Whether a letter ends a line, or is none: of the controls, line and paragraph separators, and halves of a pair."""
+    """Whether a character ends a line or is not text: of the controls, line and paragraph separators, and halves of a pair."""
     return (
         ord(letter) < 0x20
         or 0x7F <= ord(letter) < 0xA0

@@ -31,7 +31,7 @@ def check_floor(
 ) -> tuple[str, ...]:
     """Refuse an export that computes something else than its model.
 
-    How much a table loses is the user's choice, so that an export far from the original is held against the original with the very rows that
+    How much a table loses is the user's choice, so an export far from the original is compared with the original using exactly the rows that
     its tables give.
 
     :param model: what was written.
@@ -40,7 +40,7 @@ def check_floor(
     :param choice: what it was made for.
     :param parity: how near it comes to the original.
     :param folder: the folder that was written.
-    :return: a note for the user where the tables alone lose as much as that.
+    :return: a note for the user if the tables alone lose that much.
     :raises ExportError: if the export is below the floor of its precision, with the first table or layer that differs.
     """
     floor = PRECISIONS[choice.body].floor

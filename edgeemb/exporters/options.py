@@ -19,10 +19,10 @@ class ExportOptions:
     """What is seldom said about an export.
 
     :param seed: seed of what is random in a fit; equal seeds give equal bundles.
-    :param tables_apart: put the tables into a file of their own (ExecuTorch only).
+    :param tables_apart: put the tables into a separate file (ExecuTorch only).
     :param as_zip: write one zip file instead of a folder.
     :param max_length: cut texts at this many tokens; by default the model's own limit.
-    :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one beside it or one folder up.
+    :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one next to it or one folder up.
     :param pooling: how a finished .onnx that gives a vector per token makes one per text: mean, cls, max and so on, several joined by +.
     :param normalize: scale the vectors of a finished .onnx to length 1.
     :param example_inputs: an .npz file of inputs to compare a finished .onnx without text on; by default they are made up.

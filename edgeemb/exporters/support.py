@@ -1,4 +1,4 @@
-"""What each runtime makes of each codec, worked out from the policies of the writers: the content of docs/support.md."""
+"""How each runtime lowers each codec, derived from the policies of the writers: the content of docs/support.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLE = (SAMPLE_ROWS, SAMPLE_DIM)
 
 @dataclass(frozen=True)
 class Status:
-    """What a runtime makes of a table.
+    """How a runtime lowers a table.
 
     :param kernel: whether one of our kernels serves a lookup of it.
     :param exact: whether its rows have the bits of the numpy reference.
@@ -57,7 +57,7 @@ class Column:
     ops: str
 
     def status(self, table: Table) -> Status:
-        """What the runtime makes of a table; each of them writes every program.
+        """How the runtime lowers a table; each runtime writes every program.
 
         :param table: the table.
         """

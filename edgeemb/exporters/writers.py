@@ -1,4 +1,4 @@
-"""What every writer is given and gives back."""
+"""What every writer receives and returns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
     :param ops: ``builtin`` or ``custom``.
     :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
     :param target: what the export aims at.
-    :param tables_apart: put the tables into a file of their own, where the format can.
+    :param tables_apart: put the tables into a separate file, if the format supports it.
     """
 
     loaded: LoadedModel
@@ -55,8 +55,8 @@ class Written:
     """What was written.
 
     :param opset: version of the format's op set.
-    :param lengths: sequence lengths with a signature of their own; empty where the length is free.
-    :param notes: remarks for the user, such as tables that were left alone.
+    :param lengths: sequence lengths that have their own signature; empty if the length is free.
+    :param notes: remarks for the user, such as tables that were not changed.
     :param max_length: tokens of the longest text, where the format takes fewer than the model; 0 for as many.
     :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
     :param inputs: names of the inputs that the format takes, where it takes fewer than the model; empty for all.
@@ -98,7 +98,7 @@ Locator = Callable[
 
 
 def locator_for(runtime: Runtime) -> Locator | None:
-    """How to find where an export and its original part, where the writer of the format knows: `locate` beside its `write`.
+    """How to find where an export first differs from its original, if the format's writer supports it: `locate` next to its `write`.
 
     :param runtime: the runtime.
     """

@@ -1,1 +1,1 @@
-"""What can come in: models of every source behind one class, `edgeemb.models.base.LoadedModel`."""
+"""What can be loaded: models from every source behind one class, `edgeemb.models.base.LoadedModel`."""

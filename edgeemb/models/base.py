@@ -1,4 +1,4 @@
-"""What an export needs of a model, whatever it came from. Imports neither torch nor onnx."""
+"""What an export needs from a model, whatever its source. Imports neither torch nor onnx."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class LoadedModel(ABC):
     :param kind: ``embedding`` (text to vector), ``classification`` (text to logits) or ``module`` (anything
         else).
     :param inputs: what goes in; of a model that takes text, the ids first and the mask second.
-    :param outputs: what comes out.
+    :param outputs: the results.
     :param tables: its embedding tables, the largest first.
     :param tokenizer_json: text of the ``tokenizer.json`` that turns text into ids; None for a ``module``, and where there are `words`.
     :param words: how rows are computed from words, where there is no vocabulary and the first input holds the bytes of words.

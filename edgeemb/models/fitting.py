@@ -35,7 +35,7 @@ class Chosen:
 def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chosen:
     """The spec of every table of a model.
 
-    A bare spec is for the word table, or for every table of a model that has none known as such; ``name=spec`` is for one table. Position and
+    A bare spec is for the word table, or for every table if none is recognised as the word table; ``name=spec`` is for one table. Position and
     type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that
     was trained inside the model keeps its spec until another is asked for. The default is changed where its options do not suit the width of a
     table; a spec that was asked for is taken as it is.
@@ -44,7 +44,7 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
     :param wanted: what was asked for. The table of a goal gets the default until the planner has chosen.
     :param default: spec where `wanted` says nothing.
     :raises SpecError: if a spec is given for words whose rows are computed.
-    :raises ModelError: if a table is named that the model has not.
+    :raises ModelError: if a table is named that the model does not have.
     """
     bare = wanted.bare
     for alias in (*wanted.named, *([wanted.planned] if wanted.planned else [])):

@@ -1,4 +1,4 @@
-"""Loading whatever edgeemb takes as a model. What a kind of model needs is imported only when one comes."""
+"""Loading anything that edgeemb accepts as a model. What a kind of model needs is imported only when such a model is loaded."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def load(
     :param name: name of the model; by default that of the file, folder or class.
     :param max_length: tokens of the longest text; by default what the model's configuration says.
     :param revision: branch, tag or commit on the hub.
-    :param tokenizer: the ``tokenizer.json`` of a finished ``.onnx``; by default the one beside it or one folder up, if any.
+    :param tokenizer: the ``tokenizer.json`` of a finished ``.onnx``; by default the one next to it or one folder up, if any.
     :param pooling: for a finished ``.onnx`` that gives a vector per token: how one per text is made of them, in the graph (``mean``, ``cls`` ...,
         several joined by ``+``); by default what the files of sentence-transformers beside it say.
     :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
@@ -91,7 +91,7 @@ def load(
 
 
 def _refuse(options: Mapping[str, Any]) -> None:
-    """Refuse options that are for finished files alone."""
+    """Refuse options that are only for finished files."""
     for name, value in options.items():
         if value is not None and value is not False:
             raise ModelError(f"`{name}` is for finished .onnx files only: leave it out")

@@ -1,4 +1,4 @@
-"""Whether a table spec that was asked for reaches a table."""
+"""Whether a requested table spec applies to a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def check_reached(model: LoadedModel, bare: Spec | None, named: Mapping[str, Spe
 
     :param model: a loaded model.
     :param bare: that spec; None where there is none.
-    :param named: specs of tables that have one of their own, by alias.
+    :param named: specs given for particular tables, by alias.
     :raises SpecError: with what looks like a table and is none, and why.
     """
     roles = {table.role for table in model.tables}

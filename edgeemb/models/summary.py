@@ -65,7 +65,7 @@ def inspect_model(model: LoadedModel) -> ModelSummary:
 
 
 def _computed_rows(model: LoadedModel, total: int) -> tuple[TableSummary, ...]:
-    """What stands in the place of a word table where rows are computed from words: a few constants, which are no weights."""
+    """What replaces a word table if rows are computed from words: a few constants, which are not weights."""
     if model.words is None:
         return ()
     stored = sum(array.nbytes for array in model.words.arrays().values())

@@ -120,7 +120,7 @@ def load(source: str | Path | nn.Module, **options: Any) -> Model:
 
     :param source: what `edgeemb.load` takes, finished files aside.
     :return: the model; a torch module is copied, never changed.
-    :raises ModelError: if it cannot be loaded, or is no torch model.
+    :raises ModelError: if it cannot be loaded, or is not a torch model.
     """
     from edgeemb.models.loading import load as load_any  # it imports Model from here
 

@@ -1,4 +1,4 @@
-"""Tables that were trained inside a model: two files in its folder, beside the weights.
+"""Tables that were trained inside a model: two files in its folder, next to the weights.
 
 ``edgeemb.json`` names the tables with their specs and lookup programs, ``tables.safetensors`` holds the arrays as ``<table>.<array>``. The
 folder's own weights hold the decoded rows, so that other libraries read the same model; an export takes the stored tables as they are.

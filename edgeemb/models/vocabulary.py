@@ -20,7 +20,7 @@ from edgeemb.vocabulary import Report, Selection, prune
 def prune_model(
     model: LoadedModel, selections: Sequence[Selection], progress: Progress = silent
 ) -> tuple[LoadedModel, Report]:
-    """A model that knows only the selected tokens; the one given is left as it is.
+    """A model that knows only the selected tokens; the given one is not changed.
 
     :param model: a loaded text model.
     :param selections: what to keep.

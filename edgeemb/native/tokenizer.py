@@ -1,4 +1,4 @@
-"""A compiled tokenizer (`edgeemb.text.compiled`) on this machine: the blob is mapped, the C of runtimes/text reads it where it lies."""
+"""A compiled tokenizer (`edgeemb.text.compiled`) on this machine: the blob is mapped, the C code of runtimes/text reads it in place."""
 
 from __future__ import annotations
 

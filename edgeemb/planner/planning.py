@@ -1,6 +1,6 @@
 """The planner behind ``--table auto:...``: which codec, with which settings, for the word table.
 
-``auto:budget=2MB`` asks for the best quality in so many bytes, ``auto:cosine=.99`` for the fewest bytes of that quality: the mean cosine of
+``auto:budget=2MB`` asks for the best quality within a size, ``auto:cosine=.99`` for the smallest table of that quality: the mean cosine of
 the model's outputs to the original's over a sample of sentences, with nothing but this table replaced.
 
 Three sieves, each dearer and finer than the one before. The exact bytes of a spec are known without a fit. Optuna's TPE sampler (Bergstra et
@@ -45,7 +45,7 @@ class Plan:
     frontier: tuple[Candidate, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as it stands in a manifest."""
+        """The plan as recorded in a manifest."""
         return {
             **vars(self),
             "choice": self.choice.to_json(),

@@ -28,7 +28,7 @@ LINE_TOKENS = 64
 
 
 class Sample:
-    """The sentences (or examples) of a model, and what it makes of them.
+    """The sentences (or examples) of a model, and its outputs for them.
 
     Only the rows of ids that the sentences hold are replaced: others change nothing in their outputs.
 
@@ -65,7 +65,7 @@ class Sample:
         return self._count
 
     def cosine(self, table: Table) -> float:
-        """Mean cosine of the model's outputs with a table in place of its own to those without.
+        """Mean cosine between the model's outputs with a replaced table and those with its own.
 
         :param table: a fitted table.
         """
@@ -158,7 +158,7 @@ def _tokens(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[l
 
 
 def _by_length(tokens: list[list[int]]) -> list[list[list[int]]]:
-    """Texts of equal length together: a batch without padding computes what each text alone does."""
+    """Texts of equal length together: a batch without padding gives the same results as single texts."""
     groups: dict[int, list[list[int]]] = {}
     for ids in tokens:
         groups.setdefault(len(ids), []).append(ids)

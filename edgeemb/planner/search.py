@@ -60,7 +60,7 @@ class Candidate:
     cosine: float
 
     def to_json(self) -> dict[str, Any]:
-        """The table as it stands in a manifest."""
+        """The table as recorded in a manifest."""
         return {**vars(self), "spec": str(self.spec)}
 
 
@@ -105,7 +105,7 @@ class Search:
         self._part, self._part_weights = self._choose_part()
 
     def explore(self) -> None:
-        """Search with partial fits for few bytes and a small error at once.
+        """Search by partial fits for a small size and a small error together.
 
         :raises SpecError: if no spec is within the budget.
         """

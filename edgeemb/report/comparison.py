@@ -33,7 +33,7 @@ from edgeemb.report.evaluation import evaluate
 
 @dataclass(frozen=True)
 class Comparison:
-    """Reports that stand side by side, of one device or of several.
+    """Reports side by side, of one device or of several.
 
     :param reports: a report per bundle and device.
     :param ratios: latencies as multiples of the first bundle's, where both were measured in turns.
@@ -69,7 +69,7 @@ def compare(
     :raises BundleError: if a bundle cannot be opened.
     :raises DeviceError: if a measuring process fails.
     :raises InputError: if the data cannot be used.
-    :raises SpecError: if one of `train` and `test` is given alone.
+    :raises SpecError: if only one of `train` and `test` is given.
     """
     plan = plan or ProfilePlan()
     # Quality first: unusable data shows at once, not after minutes of measuring.
@@ -215,7 +215,7 @@ def join(comparisons: Sequence[Comparison]) -> Comparison:
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
-    """Save a comparison as JSON; a file that stands there is replaced only by a complete one.
+    """Save a comparison as JSON; an existing file is replaced only by a complete one.
 
     :param path: where to.
     :param comparison: what to save.

@@ -102,10 +102,10 @@ def evaluate(
     :param train: labelled texts to train a classifier on: text, label; separated by a tab.
     :param test: labelled texts to test the classifier on.
     :param ops: lookups that a bundle is opened with: ``auto``, ``builtin`` or ``custom``.
-    :param allow_code: compile and run source code that a bundle holds, as C exports do; allow it where you trust who made it.
+    :param allow_code: compile and run source code that a bundle holds, as C exports do; allow it if you trust its author.
     :param progress: told what is being done.
     :return: Spearman correlation and accuracy, of what there is data for.
-    :raises SpecError: if no data is given, or one of `train` and `test` is given alone.
+    :raises SpecError: if no data is given, or only one of `train` and `test`.
     :raises InputError: if the data cannot be used.
     :raises BundleError: if the bundle cannot be opened.
     """

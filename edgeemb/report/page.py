@@ -36,7 +36,7 @@ _MEMORY_COLOURS = {
 
 
 def write_page(path: Path, comparison: Comparison, title: str = "edgeemb report") -> None:
-    """Write the page; a file that stands there is replaced only by a complete one.
+    """Write the page; an existing file is replaced only by a complete one.
 
     :param path: where to.
     :param comparison: what to show.

@@ -38,9 +38,9 @@ def bar(segments: Sequence[Segment], whole: float, *, marks: Sequence[float] = (
     """A horizontal bar.
 
     :param segments: its pieces from left to right.
-    :param whole: what the full width stands for, unless the pieces need more.
+    :param whole: the value that corresponds to the full width, unless the pieces need more.
     :param marks: values that get a thin line across the bar.
-    :param says: what it shows, for who cannot see it.
+    :param says: what it shows, as text for screen readers.
     """
     whole = max(whole, sum(segment.value for segment in segments), 1e-9)
     parts = []
@@ -62,7 +62,7 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = 
     :param points: the points, numbered from 1.
     :param x_label: what x is, with its unit.
     :param y_label: what y is, with its unit.
-    :param says: what it shows, for who cannot see it.
+    :param says: what it shows, as text for screen readers.
     """
     x_ticks = ticks(0.0, max(point.x for point in points))
     y_ticks = ticks(min(point.y for point in points), max(point.y for point in points))
@@ -88,7 +88,7 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = 
 def ticks(low: float, high: float) -> list[float]:
     """Round numbers, rising, the first not above ``low`` and the last not below ``high``; at least two.
 
-    :param low: the least value.
+    :param low: the smallest value.
     :param high: the largest value.
     """
     span = high - low

@@ -63,7 +63,7 @@ def to_markdown(comparison: Comparison) -> str:
 
 
 def footnotes(reports: Sequence[Report], grid: Grid) -> list[str]:
-    """Why cells are empty, how it was measured, and on what, a line each.
+    """Why cells are empty, how the values were measured, and on what, one line each.
 
     :param reports: the reports.
     :param grid: their table.

@@ -24,7 +24,7 @@ class OpenOptions:
     :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
     :param threads: threads within an op; 0 leaves the choice to the runtime.
     :param ops_profile: prefix of a file for the runtime's own profile by operator, or None.
-    :param allow_code: compile and run source code that the bundle holds, as C exports do. Allow it where you trust who made the bundle.
+    :param allow_code: compile and run source code that the bundle holds, as C exports do. Allow it if you trust its author.
     """
 
     ops: str = "auto"

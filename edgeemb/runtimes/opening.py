@@ -1,4 +1,4 @@
-"""Opening bundles: one `Session` in front of whichever engine the bundle is for."""
+"""Opening bundles: one `Session` in front of the engine for the bundle's runtime."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def open_bundle(
     :param threads: threads within an op; 0 leaves the choice to the runtime.
     :param verify_files: check that no file is missing or altered.
     :param ops_profile: prefix of a file for the runtime's profile by operator, or None.
-    :param allow_code: compile and run source code that the bundle holds. Allow it where you trust who made the bundle.
+    :param allow_code: compile and run source code that the bundle holds. Allow it if you trust its author.
     :return: an open session.
     :raises BundleError: if the bundle is missing, damaged or newer than this edgeemb, cannot be loaded, or holds code that is not allowed.
     :raises SpecError: if an option is not known, or the bundle's runtime does not have it.
@@ -140,7 +140,7 @@ def describe(path: Path) -> Manifest:
     """The manifest of a bundle, without opening its model.
 
     :param path: a bundle's folder, or a zip of it.
-    :raises BundleError: if it is no bundle, or a damaged one.
+    :raises BundleError: if it is not a bundle, or is damaged.
     """
     if path.is_file():
         with _unpacked(path) as folder:

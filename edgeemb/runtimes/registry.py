@@ -1,4 +1,4 @@
-"""The runtimes that there are. Adding one means adding its room and a line here, or calling `register` from elsewhere."""
+"""The known runtimes. Adding one means adding its folder and a line here, or calling `register` from elsewhere."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Runtime:
     :param title: its name for people.
     :param opens: an `edgeemb.runtimes.engine.OpenEngine`.
     :param writes: a function ``write(request, folder) -> Written`` (`edgeemb.exporters.writers`).
-    :param fuses: a function ``fuses(lookup, ops) -> bool`` that tells whether one of our kernels serves a lookup, for ``docs/support.md``.
+    :param fuses: a function ``fuses(lookup, ops) -> bool`` that says whether one of our kernels serves a lookup, for ``docs/support.md``.
     :param lowerings: what ops may be: ``builtin``, ``custom`` or both.
     :param package: the distribution that brings it; empty where a C compiler is all it needs.
     :param extra: the extra of edgeemb that brings what running needs; empty for the base install.
@@ -58,9 +58,9 @@ class Runtime:
     :param compiles_lookups: whether an app compiles the lookups in: then the writer puts their sources into the kit.
     :param fixed_ops: whether the lookup is chosen at export and cannot be changed afterwards.
     :param threads: whether it can use several threads.
-    :param concurrent: whether one session can run in several threads at once; else a lock makes them wait for each other.
-    :param profiles: whether it can tell the cost by operator.
-    :param tables_apart: whether it can keep the tables in a file of their own.
+    :param concurrent: whether one session can run in several threads at once; if not, a lock makes them take turns.
+    :param profiles: whether it can report the cost by operator.
+    :param tables_apart: whether it can keep the tables in a separate file.
     :param is_source: whether a bundle is source code, compiled into the program that runs it.
     :param phone: how a phone runs it; None where none does.
     """

@@ -1,4 +1,4 @@
-"""Text to ids, or to the bytes of words: the bundle's tokenizer, with truncation and padding as the model wants them."""
+"""Text to ids, or to the bytes of words: the bundle's tokenizer, with the truncation and padding that the model needs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class WordsInput:
     """Turns texts into the bytes of their words, without a vocabulary.
 
     :param width: bytes of a token.
-    :param max_length: tokens of the longest text; the words behind are left out.
+    :param max_length: tokens of the longest text; further words are dropped.
     :param prompt: what is put in front of each text.
     """
 

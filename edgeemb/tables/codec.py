@@ -1,4 +1,4 @@
-"""The contract between `edgeemb.tables` and a codec: what a codec says of itself, what it is given, and what it gives back.
+"""The contract between `edgeemb.tables` and a codec: what a codec declares, what it receives, and what it returns.
 
 A codec is one module with a frozen dataclass, whose fields are the options of its spec, and a `Codec` record that `edgeemb.tables.registry`
 lists. Whatever else deals with codecs (help, planner, support page, tests) reads the record.
@@ -32,7 +32,7 @@ class Fit:
     :param weight: float32[V, D], finite.
     :param frequency: float64[V], how often each id occurs, positive; None counts every row alike.
     :param seed: seed of whatever is random in the fit; equal seeds give equal tables.
-    :param then: spec behind ``+``: how the codec's own arrays are to be stored, or None.
+    :param then: spec after ``+``: how the codec's own arrays are to be stored, or None.
     :param bands: bands of a `mixed` spec, else empty.
     :param progress: told about progress in rows.
     :param part: fits an array of the codec with another spec, as ``+`` and bands ask for.
@@ -103,7 +103,7 @@ def falling_order(frequency: NDArray[np.float64] | None) -> NDArray[np.int64] | 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a codec gives back: the stored arrays by name, and the lookup over them."""
+    """What a codec returns: the stored arrays by name, and the lookup over them."""
 
     arrays: dict[str, NDArray[Any]]
     program: Rows
@@ -157,7 +157,7 @@ class Codec:
     :param samples: specs for tables of `SAMPLE_ROWS` x `SAMPLE_DIM`, which together show everything that it can store. The first one stands for
         the codec where one is enough.
     :param search: what the planner tries for a table of V rows and D columns; None where it is not to choose this codec.
-    :param fixed: options that the name itself stands for.
+    :param fixed: options that the name itself implies.
     :param hidden: options of the class that this name does not offer.
     :param composes: whether ``+`` may follow.
     :param reads_tokens: whether the fit needs the bytes of each row's token.

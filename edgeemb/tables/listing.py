@@ -17,7 +17,7 @@ class Listed:
     :param codec: its name.
     :param spec: its example, changed to suit the columns where it can be.
     :param bytes: what such a table takes; None where that is not known or the spec does not fit the shape.
-    :param note: why there are no bytes, else empty.
+    :param note: why there is no size; empty if there is one.
     :param good_for: what to take the codec for.
     :param trained: whether its rows are meant to be trained with the model.
     :param composes: whether ``+`` may follow, to say how its own arrays are stored.

@@ -134,7 +134,7 @@ def ngram_rows(
     its size is ``sum over n-grams of ((h * seed[j]) mod B - CENTRE)``, an exact integer, times ``float32(1 / (CENTRE * n-grams))``. A token
     with fewer bytes than n has one n-gram of that size: itself. A token without bytes is the row of zeros.
 
-    :param padded: uint8[N, L], the bytes of each token; what lies behind its length does not count.
+    :param padded: uint8[N, L], the bytes of each token; bytes past its length do not count.
     :param lengths: int64[N], in [0, L].
     :param seeds: int16[dim] in [1, B).
     :param bases: int16[lanes] in [1, B).
@@ -179,7 +179,7 @@ def rows_of_tokens(
     bases: NDArray[np.int16],
     n: int,
 ) -> NDArray[np.float32]:
-    """Rows of some of the tokens that lie end to end.
+    """Rows of some of the concatenated tokens.
 
     :param tokens: uint8[total], as `join_tokens` gives it.
     :param starts: int32[V + 1].

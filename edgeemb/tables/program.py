@@ -1,4 +1,4 @@
-"""How a row comes out of the stored arrays: a small expression tree that every writer translates.
+"""How a row is computed from the stored arrays: a small expression tree that every writer translates.
 
 A codec describes its lookup once, as a tree of these nodes. `run` evaluates it with numpy and is the definition of a correct row; the
 writers of the runtimes translate the same nodes, so that a new codec works in each of them. Two kinds of value flow through a tree:

@@ -23,7 +23,7 @@ class TableRequest:
     """Which table gets which spec.
 
     :param named: specs by the name of their table.
-    :param bare: the spec that stands without a name: that of the word table; None where there is none.
+    :param bare: the spec without a name, which is for the word table; None if there is none.
     :param goal: what the planner is to reach for a table, in the place of its spec; None where nothing is ``auto``.
     :param planned: the name of that table; None for the word table.
     """

@@ -30,7 +30,7 @@ class Spec:
     :param codec: name of the codec, for example ``int4``.
     :param options: option names and their values as written, in order.
     :param bands: for `mixed`: (number of ids, or None for the rest; the band's spec), in order.
-    :param then: the spec behind ``+``: how the arrays of this codec are themselves stored.
+    :param then: the spec after ``+``: how the arrays of this codec are themselves stored.
     """
 
     codec: str

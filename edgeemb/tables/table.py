@@ -1,4 +1,4 @@
-"""What a codec gives back: the stored arrays and the program that turns ids into rows."""
+"""What a codec returns: the stored arrays and the program that turns ids into rows."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Table:
 
         :param ids: int[...] of any shape, each in [0, V).
         :return: float32[..., D].
-        :raises InputError: if an id lies outside the table.
+        :raises InputError: if an id is outside the table.
         """
         index = check_ids(ids, self.shape[0])
         rows = run(self.program, self.arrays, index.reshape(-1))
@@ -68,7 +68,7 @@ def check_ids(ids: ArrayLike, rows: int, what: str = "table") -> NDArray[np.int6
     :param rows: V, the number of rows.
     :param what: name of the table for the message.
     :return: int64[...] of the same shape.
-    :raises InputError: if they are not integers, or one lies outside [0, V).
+    :raises InputError: if they are not integers, or one is outside [0, V).
     """
     index = np.asarray(ids)
     if index.size == 0:

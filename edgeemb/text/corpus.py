@@ -1,4 +1,4 @@
-"""Reading text corpora and counting what a tokenizer makes of them.
+"""Reading text corpora and counting their tokens.
 
 A corpus is a UTF-8 text file, one text a line, or a folder, which stands for its ``*.txt`` files in the order
 of their names. It is read as a stream: memory does not grow with its size. Every error names the file and the

@@ -36,7 +36,7 @@ def pad(
 def pad_words(
     texts: Sequence[Sequence[bytes]], width: int, length: int | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Token bytes and mask of a batch as boxes, zeros behind each token and each text.
+    """Token bytes and mask of a batch as rectangular arrays, with zeros after each token and each text.
 
     :param texts: tokens of each text.
     :param width: bytes of a token.

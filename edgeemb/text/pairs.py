@@ -44,7 +44,7 @@ class LabelledTexts:
 
 
 def read_pairs(path: Path) -> ScoredPairs:
-    """Read ``score<TAB>sentence<TAB>sentence`` lines; a first line whose score is no number is a header.
+    """Read ``score<TAB>sentence<TAB>sentence`` lines; a first line whose score is not a number is a header.
 
     :param path: the file, UTF-8.
     :raises InputError: if it cannot be read, is empty, or a line has other columns.

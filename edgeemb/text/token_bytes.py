@@ -20,7 +20,7 @@ _BYTE_SPACE = "Ġ"
 def token_bytes(tokenizer_json: str, rows: int) -> list[bytes]:
     """The bytes of each token of a vocabulary.
 
-    A marker, then the token's text as UTF-8: `BEGINS` where it begins a word, `CONTINUES` where it goes on with one. Special tokens such as
+    A marker, then the token's text as UTF-8: `BEGINS` if it starts a word, `CONTINUES` if it continues one. Special tokens such as
     ``[CLS]`` are their own name without a marker. Markers of the tokenizer (``##``, ``▁``, ``Ġ``) are not part of the text; a token that
     stands for bytes is those bytes.
 

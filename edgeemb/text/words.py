@@ -35,7 +35,7 @@ class RowForm:
 
     :param width: bytes of a token, its marker included.
     :param n: longest n-gram.
-    :param lanes: hashes with bases of their own.
+    :param lanes: number of hashes, each with its own base.
     :param dim: elements of a row.
     :param seed: where the constants are drawn from.
     :raises SpecError: if no implementation takes it.

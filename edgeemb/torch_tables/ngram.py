@@ -11,7 +11,7 @@ from edgeemb.tables.ngrams import CENTRE, MAX_TOKEN_BYTES, MODULUS, parts_of
 def ngram_lookup(
     ids: Tensor, tokens: Tensor, starts: Tensor, seeds: Tensor, bases: Tensor, n: int, longest: int
 ) -> Tensor:
-    """Rows of tokens that lie end to end in the model.
+    """Rows of tokens that are stored end to end in the model.
 
     :param ids: int32 or int64[...], each in [0, V).
     :param tokens: uint8[total].

@@ -50,7 +50,7 @@ class LayerOverRows(nn.Module):
 
 
 class _Answered(TorchFunctionMode):
-    """Answers lookups in one weight by rows that come from elsewhere, and refuses whatever else is done with it."""
+    """Serves lookups in one weight with rows from elsewhere, and refuses any other use of the weight."""
 
     def __init__(self, weight: Tensor, shape: torch.Size, rows: nn.Module) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""A compressed table that learns, whatever its codec.
+"""A trainable compressed table, whatever its codec.
 
 `edgeemb.torch_tables.ops.TableModule` evaluates any lookup program with gradients; here its float arrays become parameters. An array that is stored in
-float16 is rounded to it in every forward pass, and quantised codes are derived anew from a float shadow, both straight through. So the
-rows of a forward pass are those of the table that `TrainableTable.fitted` gives at that moment, and no conversion stands between training
+float16 is rounded to it in every forward pass, and quantised codes are recomputed from a float shadow, both straight through. So the
+rows of a forward pass are those of the table that `TrainableTable.fitted` gives at that moment, and there is no conversion between training
 and export.
 """
 
@@ -42,7 +42,7 @@ Arrays = dict[str, NDArray[Any]]
 class QuantizedShadow(nn.Module):
     """A packed table as float rows that are quantised whenever they are read.
 
-    The gradient of a scale follows Esser et al. 2020, "Learned step size quantization" (arXiv 1902.08153): it comes out of dividing and
+    The gradient of a scale follows Esser et al. 2020, "Learned step size quantization" (arXiv 1902.08153): it results from dividing and
     multiplying by the scale around the rounding. A scale learns as a factor of what it was, which keeps its sign and suits one learning
     rate to all of them.
 
@@ -228,7 +228,7 @@ class TrainableTable(nn.Module):
         return nn.functional.embedding(place, rows)
 
     def fitted(self) -> Table:
-        """The table as it is stored at this moment.
+        """The table as it would be stored now.
 
         :raises TrainingError: if a value has grown out of what its type holds.
         """

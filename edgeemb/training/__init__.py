@@ -40,7 +40,7 @@ def adapt(
     """Put compressed tables into a sentence encoder and train it back to the original on plain text.
 
     The result is a folder that sentence-transformers, transformers and `edgeemb.load` read, with the trained tables in it; exporting it
-    stores what was trained, to the bit. A checkpoint lies beside it in ``<out>.checkpoint``.
+    stores what was trained, to the bit. A checkpoint is next to it in ``<out>.checkpoint``.
 
     :param model: what `edgeemb.load` gives, or a folder or a hub name.
     :param out: the folder to write.
@@ -55,7 +55,7 @@ def adapt(
     :param losses: weights of the losses, for example ``Losses(tokens=0.5)``.
     :param settings: everything else about the training: see `TrainingSettings`.
     :param resume: continue from the checkpoint beside the output.
-    :param force: replace what stands at the output.
+    :param force: replace an existing output.
     :param command: what the folder gives as the command that wrote it.
     :param progress: told what is being done.
     :param watch: told after every step of the training.
@@ -120,7 +120,7 @@ def distill(
     :param losses: weights of the losses; by default those that compare what has the same size.
     :param settings: everything else about the training: see `TrainingSettings`.
     :param resume: continue from the checkpoint beside the output.
-    :param force: replace what stands at the output.
+    :param force: replace an existing output.
     :param command: what the folder gives as the command that wrote it.
     :param progress: told what is being done.
     :param watch: told after every step of the training.

@@ -126,7 +126,7 @@ def _task(
 
 
 def checkpoint_folder(out: Path) -> Path:
-    """Where the checkpoint of a training lies.
+    """Where the checkpoint of a training is.
 
     :param out: the folder that the model is going to.
     """
@@ -134,7 +134,7 @@ def checkpoint_folder(out: Path) -> Path:
 
 
 def check_output(out: Path, force: bool) -> None:
-    """Refuse an output that stands in the way, before hours are spent.
+    """Refuse an existing output before hours of training are spent.
 
     :raises ExportError: if there is something, and it is not to be replaced.
     """
@@ -147,7 +147,7 @@ def save_trained(model: Model, out: Path, *, force: bool, training: Mapping[str,
 
     :param model: the model, with plain tables and the trained ones beside them.
     :param out: its folder.
-    :param force: replace what stands there, if it is such a folder too.
+    :param force: replace what is there, if it is such a folder too.
     :param training: how it was trained.
     """
     with atomic_folder(out, force=force, mark=INDEX) as folder:

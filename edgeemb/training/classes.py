@@ -70,7 +70,7 @@ def check_known(test: LabelledTexts, names: Sequence[str], where: object) -> NDA
 
 
 class Logits(nn.Module):
-    """A classifier, and what makes rows of ids in front of it where it has no word table of its own.
+    """A classifier, and what turns ids into rows before it if it has no word table of its own.
 
     :param classifier: the classifier.
     :param rows: makes rows of ids, or None.

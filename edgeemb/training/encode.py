@@ -1,4 +1,4 @@
-"""A sentence encoder taken apart for training: batches in, sentence vectors and the states of the layers out."""
+"""A sentence encoder split up for training: batches in, sentence vectors and the states of the layers out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class States(nn.Module):
     """A sentence encoder that also gives its token states.
 
     :param encoder: the encoder.
-    :param rows: what makes rows of ids in front of the encoder, where it has no word table of its own.
+    :param rows: what turns ids into rows before the encoder, if it has no word table of its own.
     """
 
     def __init__(self, encoder: SentenceEncoder, rows: nn.Module | None = None) -> None:

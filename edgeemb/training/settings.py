@@ -50,7 +50,7 @@ def parse_losses(texts: Sequence[str]) -> Losses:
     """Loss weights from ``name=weight`` texts, each with commas between several; the others keep their defaults.
 
     :param texts: the texts.
-    :raises SpecError: if a loss is unknown or a weight is no number.
+    :raises SpecError: if a loss is unknown or a weight is not a number.
     """
     known = [field.name for field in fields(Losses)]
     weights: dict[str, float] = {}
@@ -69,7 +69,7 @@ def parse_losses(texts: Sequence[str]) -> Losses:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How a training runs, besides the number of steps and the learning rate.
+    """How training runs, apart from the number of steps and the learning rate.
 
     :param batch: texts in a step, over all processes.
     :param table_lr: peak learning rate of compressed tables.
@@ -82,7 +82,7 @@ class TrainingSettings:
     :param torch_device: where to train: cpu, cuda or cuda:NUMBER.
     :param seed: seed of the order of texts and of everything random.
     :param evaluate_every: steps between two evaluations on the held-out texts.
-    :param patience: stop after so many evaluations without a new best; 0 never stops early.
+    :param patience: stop after this many evaluations without a new best; 0 never stops early.
     :param checkpoint_every: steps between two checkpoints.
     :raises SpecError: if a value is not possible.
     """

@@ -47,7 +47,7 @@ def fit_start(
 ) -> dict[str, Table]:
     """The tables that training begins with.
 
-    A table that was trained before is taken as it is where its spec is asked for again.
+    A table that was already trained is used as it is if the same spec is requested again.
 
     :param model: the student.
     :param specs: specs by alias.

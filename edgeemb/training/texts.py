@@ -1,6 +1,6 @@
 """Plain text as training examples: sentences, their tokens, and the order in which they come.
 
-The order is a function of the seed and the step alone, so that a training that was interrupted goes on with the very batches it would have
+The order is a function of the seed and the step alone, so that an interrupted training continues with exactly the batches it would have
 seen.
 """
 
@@ -73,7 +73,7 @@ def split_held_out(texts: Sequence[str], seed: int) -> tuple[list[str], list[str
 def tokenize(tokenizer: Tokenizer, texts: Sequence[str], length: int, prompt: str = "") -> list[Ids]:
     """Ids of each text, special tokens included.
 
-    :param tokenizer: a tokenizer; its truncation and padding are set anew.
+    :param tokenizer: a tokenizer; its truncation and padding are replaced.
     :param texts: the texts.
     :param length: tokens at most.
     :param prompt: put in front of each text.

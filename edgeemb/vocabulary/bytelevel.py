@@ -27,7 +27,7 @@ BYTE_OF = _alphabet()
 
 
 def decode(token: str) -> str | None:
-    """The text that a byte-level token stands for.
+    """The text that a byte-level token represents.
 
     :param token: for example ``Ġthe``.
     :return: its text; None if it begins or ends within a character. A token that is not byte-level is its own

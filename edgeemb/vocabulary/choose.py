@@ -7,7 +7,7 @@ Selections combine so that their order does not matter:
 - `list` adds its tokens, of whatever script;
 - `top` counts everything that stays into its number of rows: what the other selections keep comes first, and
   the best tokens of its corpus fill the rest, as `edgeemb.vocabulary.fill` ranks them;
-- special and added tokens, and what the tokenizer itself needs, stay in any case.
+- special and added tokens, and whatever the tokenizer itself needs, are always kept.
 """
 
 from __future__ import annotations

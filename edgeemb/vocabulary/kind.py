@@ -35,11 +35,11 @@ class Kind(Protocol):
         ...
 
     def spell(self, token: str, kept: Set[str]) -> list[str]:
-        """What the tokenizer finds in place of a token that is gone; empty if it cannot be spelled."""
+        """What the tokenizer finds in place of a removed token; empty if it cannot be spelled."""
         ...
 
     def surface(self, token: str) -> str | None:
-        """The text that a token stands for, without markers; None if that is a fragment of a character."""
+        """The text of a token, without markers; None if that is a fragment of a character."""
         ...
 
     def shrink(self, kept: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
     keep:CORPUS[,min=N]    the tokens that occur at least N times (default 1) in the corpus
     top:N:CORPUS           a table of N rows: what must stay, then the tokens that the corpus needs most
     script:NAME[,NAME]     only tokens of these scripts; digits, punctuation and symbols are of all scripts
-    list:FILE              the tokens in the file, one a line, spelled as in tokenizer.json
+    list:FILE              the tokens in the file, one per line, spelled as in tokenizer.json
 
 CORPUS is a UTF-8 text file, or a folder of ``*.txt`` files.
 """
@@ -74,7 +74,7 @@ class Script:
 class Listed:
     """The tokens that a file lists.
 
-    :param path: a text file, one token a line.
+    :param path: a text file, one token per line.
     """
 
     path: Path

@@ -49,7 +49,7 @@ STEPS = {
 
 @contextmanager
 def steps(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress on standard error while the block runs; nothing where that is no terminal.
+    """Progress on standard error while the block runs; nothing if that is not a terminal.
 
     :param quiet: show nothing.
     """

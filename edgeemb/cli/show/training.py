@@ -23,9 +23,9 @@ _BAR = 24
 
 @contextmanager
 def training(*, quiet: bool) -> Iterator[tuple[_Steps, _Watch]]:
-    """Progress on standard error while the block runs; nothing where that is no terminal.
+    """Progress on standard error while the block runs; nothing if that is not a terminal.
 
-    A line per look at the held-out texts stays on the screen, so that a glance tells whether the training still helps.
+    One line per evaluation on the held-out texts stays on the screen, so that a glance shows whether training still helps.
 
     :param quiet: show nothing.
     """

@@ -1,6 +1,6 @@
 """Phones on the Android Debug Bridge: find one, send files, run commands, and leave nothing behind.
 
-The server is asked through adbutils, which brings the program ``adb``. Files are sent by that program itself, because it says why a phone
+The server is queried through adbutils, which includes the program ``adb``. Files are sent by that program itself, because it says why a phone
 refuses one.
 """
 
@@ -98,7 +98,7 @@ class Phone:
     def shell(self, command: str, limit_s: float = COMMAND_S, doing: str = "a command ran on it") -> Answer:
         """Run a command.
 
-        :param command: a line for the phone's shell.
+        :param command: a command line for the phone's shell.
         :param limit_s: seconds of silence after which it counts as hung.
         :param doing: what is going on, for messages.
         :raises DeviceError: if the phone is lost or does not answer in time.
@@ -212,7 +212,7 @@ def find_phone(serial: str = "") -> Phone:
 
 @contextmanager
 def workspace(phone: Phone) -> Iterator[str]:
-    """A folder of its own on the phone, which is gone afterwards, with the program that still runs in it.
+    """A temporary folder on the phone, which is removed afterwards; a program still running in it is stopped.
 
     :param phone: the phone.
     :raises DeviceError: if it cannot be made; or, with the command that removes it, if it could not be removed.
@@ -253,7 +253,7 @@ def run_in(phone: Phone, folder: str, arguments: Sequence[str], limit_s: float) 
 
 
 def _remove(phone: Phone, folder: str) -> bool:
-    """Remove a folder of ours; a phone that is away is waited for."""
+    """Remove one of our folders; wait for a phone that is disconnected."""
     command = (
         f"[ -f {folder}/pid ] && kill -9 $(cat {folder}/pid) 2>/dev/null; rm -rf {folder}; [ ! -e {folder} ]"
     )

@@ -1,4 +1,4 @@
-"""Inputs as files for the runner on a phone, and the outputs that it writes. The layout stands in ``devices/runner/feeds.c``."""
+"""Inputs as files for the runner on a phone, and the outputs that it writes. ``devices/runner/feeds.c`` documents the layout."""
 
 from __future__ import annotations
 

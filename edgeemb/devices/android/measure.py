@@ -164,7 +164,7 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
 
 
 def _agreement(job: Job, expected: Sequence[Sequence[float]]) -> str:
-    """How near the phone's results come to the host's, as a note."""
+    """How close the phone's results are to the host's, as a note."""
     if not expected:
         return agreement([], [])
     job.run("check", f"feeds={GOLDEN_FEEDS}", "output=output.bin")

@@ -73,7 +73,7 @@ def profile(
     :param bundle: the bundle's folder or zip file.
     :param plan: what to measure.
     :param progress: called with (steps done, steps in all).
-    :param limit_s: seconds after which the runner counts as hung, beside what the latencies may take.
+    :param limit_s: seconds after which the runner counts as hung, in addition to the time for the latencies.
     :raises DeviceError: if there is no phone, it is lost, or the bundle cannot run on it.
     :raises NativeError: if the runner cannot be built.
     """

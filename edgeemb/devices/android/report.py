@@ -1,4 +1,4 @@
-"""What the runner on a phone measured, as measurements: absent, with the reason, where the phone does not tell."""
+"""What the runner on a phone measured, as measurements: absent, with the reason, if the phone does not report them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Identity:
 
 
 def parse_report(data: bytes, mode: str) -> dict[str, Any]:
-    """The report of a runner, checked for what its mode must tell.
+    """The report of a runner, checked for everything that its mode must report.
 
     :param data: the file from the phone.
     :param mode: the mode.

@@ -1,7 +1,7 @@
 """Building the program that measures a bundle on a phone, by the compiler in the package ziglang.
 
-A C export is linked into it, as one static program that needs nothing of the phone. For a runtime's shared library it is linked against the C
-library which that one wants: Android's, or glibc's on other Linux devices.
+A C export is linked into it, as one static program that needs nothing from the phone. For a runtime's shared library it is linked against the C
+library that the runtime needs: Android's, or glibc's on other Linux devices.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Library:
 
 
 def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
-    """The runner with a C export inside, static.
+    """The static runner with a C export inside.
 
     :param folder: the bundle.
     :param name: name of the model, as in the manifest.
@@ -102,7 +102,7 @@ def read_library(path: Path, abi: str) -> Library:
 
     :param path: the file.
     :param abi: what the phone can run.
-    :raises DeviceError: if it is no shared library, or one for another processor.
+    :raises DeviceError: if it is not a shared library, or is one for another processor.
     :raises NativeError: if the package pyelftools is missing.
     """
     try:

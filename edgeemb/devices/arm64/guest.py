@@ -1,7 +1,7 @@
 """What runs inside the emulated phone (``python -m edgeemb.devices.arm64.guest``): the measuring process, with marks for the counter.
 
 It answers what `edgeemb.devices.host.worker` does, and more: ``count`` runs inferences between marks, ``outputs`` gives results, ``maps`` gives
-its memory as the system tells it.
+its memory as the system reports it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class GuestBench(Bench):
         return super().answer(ask, **arguments)
 
     def _count(self, length: int, runs: int, number: int) -> dict[str, Any]:
-        """Three marks for each inference: between the first two lies nothing, which is what marking itself costs."""
+        """Three marks for each inference: there is nothing between the first two, so they show the cost of marking itself."""
         feeds, engine = self.feeds(length), self.session.engine
         # As little of the interpreter's own work as there can be: it varies with its caches.
         run: partial[Any] = partial(engine.bare(feeds))

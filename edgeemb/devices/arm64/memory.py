@@ -22,7 +22,7 @@ def guest_memory(maps: str, smaps: str) -> Reading:
 
     :param maps: the guest's ``/proc/self/maps``.
     :param smaps: its ``/proc/self/smaps``.
-    :return: the sums; no peak, which the system tells of the whole process only.
+    :return: the sums; no peak, which the system reports only for the whole process.
     :raises DeviceError: if the two do not fit each other.
     """
     own = sorted(bounds for line in maps.splitlines() if (bounds := _bounds(line)))

@@ -43,7 +43,7 @@ def c_compiler(*, static: bool = False) -> list[str]:
 
 
 def libraries() -> Path:
-    """Folder of the lookup libraries, compiled now if these sources were not compiled before.
+    """Folder of the lookup libraries, compiled now unless these sources already were.
 
     :raises NativeError: if there is no compiler, or it fails.
     """
@@ -56,7 +56,7 @@ def libraries() -> Path:
 
 
 def executorch_environment(site: Path) -> dict[str, str]:
-    """The variable that names the ExecuTorch runner with our ops, compiled now if it was not before.
+    """The variable that names the ExecuTorch runner with our ops, compiled now unless it already was.
 
     :param site: folder of the packages for 64-bit Arm, executorch among them.
     :raises NativeError: if there is no compiler, or it fails.

@@ -1,4 +1,4 @@
-"""Emulated phone CPUs: a TOML file each in ``devices/phones``; adding one is adding a file."""
+"""Emulated phone CPUs: one TOML file each in ``devices/phones``; to add one, add a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Phone:
     """A phone's CPU.
 
     :param name: name of its file and for `device`.
-    :param summary: a line for people.
+    :param summary: a one-line description.
     :param core: name of the processor.
     :param qemu: what ``qemu-aarch64 -cpu`` calls it.
     :param cpuinfo: text of its ``/proc/cpuinfo``, with one core.

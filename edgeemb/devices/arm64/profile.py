@@ -135,7 +135,7 @@ def _run_python(
 
 
 def between(marks: Sequence[int]) -> list[int]:
-    """Instructions of the inferences between marks: two marks before each, with nothing between them, and one behind the last.
+    """Instructions of the inferences between marks: two marks before each, with nothing between them, and one after the last.
 
     :param marks: counts at the marks.
     """

@@ -38,7 +38,7 @@ class Machine:
     counts: Path
 
     def command(self) -> list[str]:
-        """The emulator with its options; the program and its arguments go behind it.
+        """The emulator with its options; the program and its arguments follow it.
 
         :raises DeviceError: if QEMU is not installed.
         :raises NativeError: if the counter cannot be compiled.
@@ -103,7 +103,7 @@ def machine(phone: Phone, system: Path | None) -> Iterator[Machine]:
 
 
 def qemu_version() -> str:
-    """Name and version of QEMU, as it tells them.
+    """Name and version of QEMU, as it reports them.
 
     :raises DeviceError: if it is not installed.
     """

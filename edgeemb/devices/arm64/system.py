@@ -1,6 +1,6 @@
 """What a program for 64-bit Arm needs around it: a small Debian, and Python packages, both unpacked into the user's cache.
 
-Nothing is installed and no right is needed. The packages come from the sources that this machine's apt and pip use already; apt works with
+Nothing is installed, and no special rights are needed. The packages come from the sources that this machine's apt and pip use already; apt works with
 a configuration of its own (apt.conf(5): ``Dir::State``, ``Dir::Cache``, ``APT::Architecture``), and packages are unpacked, not installed.
 """
 
@@ -38,7 +38,7 @@ _SOURCES = ("sources.list", "sources.list.d")
 
 
 def system() -> Path:
-    """Folder of a small Debian for 64-bit Arm, fetched now if it was not fetched before.
+    """Folder of a small Debian for 64-bit Arm, fetched now unless it already was.
 
     :raises DeviceError: if apt is missing, or cannot get the packages.
     """
@@ -58,7 +58,7 @@ def python(debian: Path) -> Path:
 
 
 def site(packages: Sequence[str], release: str) -> Path:
-    """Folder with Python packages for 64-bit Arm, in the versions that are installed here; fetched now if it was not fetched before.
+    """Folder with Python packages for 64-bit Arm, in the versions that are installed here; fetched now unless it already was.
 
     :param packages: their names; what they depend on is not fetched.
     :param release: version of the Python that imports them, such as ``3.11``.

@@ -1,4 +1,4 @@
-"""Simulated boards: a TOML file each in ``devices/boards``; adding a board is adding a file."""
+"""Simulated boards: one TOML file each in ``devices/boards``; to add a board, add a file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Board:
     """A board.
 
     :param name: name of its file and for `device`.
-    :param summary: a line for people.
+    :param summary: a one-line description.
     :param core: name of the processor.
     :param qemu: machine of qemu-system-arm.
     :param unicorn: name of unicorn's constant for the processor; empty where it cannot simulate it.

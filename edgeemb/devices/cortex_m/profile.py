@@ -53,7 +53,7 @@ def profile(
     :param plan: lengths; what a simulator cannot measure is reported as absent.
     :param progress: called with (steps done, steps in all).
     :param limit: executed instructions after which the firmware counts as hung.
-    :raises DeviceError: if the bundle is no C export or too large, or the simulator is missing or fails.
+    :raises DeviceError: if the bundle is not a C export or is too large, or the simulator is missing or fails.
     :raises NativeError: if there is no cross compiler.
     """
     name, _, asked = device.partition(":")

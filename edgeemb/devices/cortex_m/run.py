@@ -1,4 +1,4 @@
-"""What goes into a simulated inference and what comes out, the same for both simulators."""
+"""The inputs and outputs of a simulated inference, the same for both simulators."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Run:
     """What a simulator reports.
 
     :param inferences: one per input.
-    :param stack: bytes of stack that were ever used.
+    :param stack: peak bytes of stack.
     """
 
     inferences: tuple[Inference, ...]

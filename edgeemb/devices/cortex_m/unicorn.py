@@ -71,7 +71,7 @@ def run(
 ) -> Run:
     """Run a firmware over some inputs; the parameters are those of `edgeemb.devices.cortex_m.qemu.run`.
 
-    :raises DeviceError: if unicorn is missing or has not this processor, or the firmware faults or hangs.
+    :raises DeviceError: if unicorn is missing or does not support this processor, or the firmware faults or hangs.
     """
     try:
         import unicorn

@@ -13,7 +13,7 @@ _CLEAR = Path("/proc/self/clear_refs")
 
 @dataclass(frozen=True)
 class Reading:
-    """Resident memory at one moment. What the system does not tell is None.
+    """Resident memory at one moment. What the system does not report is None.
 
     :param anonymous_bytes: pages that only memory holds: heap, stacks, written copies.
     :param file_bytes: pages of mapped files, which the system can drop and read again.
@@ -37,7 +37,7 @@ def read_memory() -> Reading:
 
     Linux: `/proc/self/smaps_rollup` (proc(5)), which counts pages exactly, or where a kernel lacks it the
     counters of `/proc/self/status`; the peak is ``VmHWM``. Elsewhere only the peak, from getrusage(2).
-    Windows tells neither.
+    Windows reports neither.
     """
     if _STATUS.is_file():
         status = _kilobytes(_STATUS)
@@ -50,7 +50,7 @@ def read_memory() -> Reading:
 
 
 def reset_peak() -> bool:
-    """Start the peak anew at what is resident now, if the system can (proc(5), ``clear_refs`` 5).
+    """Reset the peak to what is resident now, if the system can (proc(5), ``clear_refs`` 5).
 
     :return: whether it did.
     """

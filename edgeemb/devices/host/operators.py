@@ -33,8 +33,8 @@ def read_operators(path: Path, aliases: Iterable[str], *, skip_runs: int = 0) ->
     :param path: the profile.
     :param aliases: table aliases, whose lookups are shown apart.
     :param skip_runs: how many runs at its start do not count.
-    :return: operators, the dearest first.
-    :raises DeviceError: if it is no profile or has no runs.
+    :return: operators, most expensive first.
+    :raises DeviceError: if it is not a profile or has no runs.
     """
     events = read_json(path, MAX_BYTES, DeviceError)
     if not isinstance(events, list):

@@ -43,7 +43,7 @@ class Setting:
 class Launcher:
     """How the fresh process is started.
 
-    :param command: the program with its arguments; the setting is put behind them.
+    :param command: the program with its arguments; the setting is appended.
     :param environment: its environment.
     :param deaths: what its end by a signal means, by the signal's number.
     """

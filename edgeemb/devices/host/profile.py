@@ -85,7 +85,7 @@ class _Case:
 
 
 class _Steps:
-    """Counts finished steps and tells about them."""
+    """Counts finished steps and reports them."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._done, self._total, self._progress = 0, total, progress

@@ -130,8 +130,8 @@ def serve(bench: Bench, questions: IO[str], answers: IO[str]) -> None:
     """Answer questions until there are no more.
 
     :param bench: what answers them.
-    :param questions: a JSON object a line, ``ask`` and arguments.
-    :param answers: a JSON object a line; an error is ``{"error": message}``.
+    :param questions: one JSON object per line, ``ask`` and arguments.
+    :param answers: one JSON object per line; an error is ``{"error": message}``.
     """
     for line in questions:
         try:

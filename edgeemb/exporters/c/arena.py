@@ -1,4 +1,4 @@
-"""The plan of a static arena: which buffer lies where, so that buffers that never live at the same time share memory."""
+"""The plan of a static arena: the offset of each buffer, such that buffers that are never alive at the same time share memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where buffers lie.
+    """The offsets of buffers.
 
     :param offsets: offset in bytes of every buffer by name, multiples of `ALIGNMENT`.
     :param bytes: size of the arena.

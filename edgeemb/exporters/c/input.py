@@ -35,7 +35,7 @@ _CHECKS = """\
 
 @dataclass(frozen=True)
 class Input:
-    """Pieces of `model.h` and `model.c`; @UPPER@ and the like are filled in with the rest of them.
+    """Pieces of `model.h` and `model.c`; placeholders such as @UPPER@ are filled in with the rest of them.
 
     :param type: type of the elements of the input.
     :param name: what `model.h` calls the input.
@@ -70,7 +70,7 @@ class Input:
 def ids_input(tables: str = "") -> Input:
     """The input of a model with a vocabulary.
 
-    :param tables: initialiser of the tokenizer's tables, with ``@blob@`` for their address; empty for a model that takes ids alone.
+    :param tables: initialiser of the tokenizer's tables, with ``@blob@`` for their address; empty for a model that takes only ids.
     """
     vocabulary = _VOCABULARY.replace("@tables@", tables).replace("@blob@", "@prefix@_vocabulary")
     return Input(

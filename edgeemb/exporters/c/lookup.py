@@ -171,7 +171,7 @@ class Lowering:
         return max(first_width, second_width)
 
     def _temporary(self, node: Rows) -> tuple[str, int]:
-        """A node's row in a place of its own; its width is found by a trial run whose lines are dropped."""
+        """A node's row in a separate buffer; its width is found by a trial run whose lines are dropped."""
         trial = Lowering(self.table, self.name, self.addresses)
         width = trial.rows(node, "row")
         at = self._place(width)
@@ -193,7 +193,7 @@ class Lowering:
 
 
 def array_bytes(table: Table, name: str) -> bytes:
-    """A stored array as it lies in flash: little-endian, row by row.
+    """A stored array as it is laid out in flash: little-endian, row by row.
 
     :param table: the table.
     :param name: name of the array.

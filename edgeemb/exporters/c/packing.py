@@ -24,7 +24,7 @@ class Packing:
     :param rooms: folders of ``runtimes`` whose headers an export carries; the first has the engine's ``encoder.h``.
     :param memory: C type of the engine's working memory.
     :param project: C statement that takes ``scratch`` through a linear layer ``projection`` to ``row``.
-    :param lanes: scales, biases and the like are padded with zeros to a multiple of so many.
+    :param lanes: scales, biases and the like are padded with zeros to a multiple of this number.
     :param pack: int8[outputs, inputs] as the kernels read them, flat.
     :param buffers: working memory for an encoder, its longest text in tokens, and floats of scratch memory for lookups.
     :param pieces: the parts of `model.c` that depend on the packing.

@@ -22,7 +22,7 @@ class Arrays:
     """The constant arrays of a model, filled while its structures are written.
 
     :param prefix: prefix of their symbols.
-    :param packing: how weights lie, and what everything that belongs to an output is padded to.
+    :param packing: how weights are stored, and to what multiple everything per output is padded.
     :param weights: pieces of the int8 array.
     :param floats: pieces of the float array.
     :param sums: pieces of the array of sums of weights.

@@ -1,4 +1,4 @@
-"""The fixed text of `model.h` and `model.c`; what stands between @ is filled in by `c_source`."""
+"""The fixed text of `model.h` and `model.c`; what is between @ signs is filled in by `c_source`."""
 
 from __future__ import annotations
 

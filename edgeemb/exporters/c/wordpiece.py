@@ -71,7 +71,7 @@ class WordPiece:
     :param more: offset of the code points of longer replacements.
     :param longest: characters of the longest word that is looked up.
     :param unknown: id of a word that is not known.
-    :param hangul: whether Hangul syllables are taken apart.
+    :param hangul: whether Hangul syllables are decomposed.
     :param around: ids before and after every text.
     """
 
@@ -156,7 +156,7 @@ def _behaviour(settings: str) -> tuple[dict[int, str], dict[int, int]]:
 
 
 def _normalised(tokenizer: Tokenizer) -> dict[int, str]:
-    """What the normaliser makes of every code point that it does not leave as it is."""
+    """What the normaliser turns every code point into that it changes."""
     if tokenizer.normalizer is None:
         return {}
     text = _FENCE + _FENCE.join(map(chr, _ASKED)) + _FENCE
@@ -165,7 +165,7 @@ def _normalised(tokenizer: Tokenizer) -> dict[int, str]:
 
 
 def _kinds(tokenizer: Tokenizer, normal: dict[int, str]) -> dict[int, int]:
-    """What is done with code points that the normaliser leaves alone, where it is not to keep them."""
+    """What is done with code points that the normaliser does not change, if they are not to be kept."""
     splitter: Any = tokenizer.pre_tokenizer
     kinds: dict[int, int] = {}
     codes = [code for code in _ASKED if code not in normal]

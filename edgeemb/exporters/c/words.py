@@ -1,4 +1,4 @@
-"""What a C export of a model without a vocabulary has of its own: rows from the bytes of words, and text as its input."""
+"""What is specific to a C export of a model without a vocabulary: rows from the bytes of words, and text as its input."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table
 
 
 def _table(request: Request, model: Model, weight: str) -> Table:
-    """The compressed table of a weight, or the weight itself where the request leaves it alone."""
+    """The compressed table of a weight, or the weight itself if the request leaves it unchanged."""
     alias = next(table.alias for table in model.tables if table.name == weight)
     return request.tables.get(alias) or encode(model.table_weight(alias), "fp32", name=alias)
 

@@ -8,7 +8,7 @@ from torch.fx import Node
 
 
 def keep_reduced_axes(program: ExportedProgram) -> None:
-    """Make each maximum and minimum over axes keep them, and squeeze them out behind: XNNPACK takes no other.
+    """Make each maximum and minimum over axes keep them, and squeeze them out afterwards: XNNPACK supports no other form.
 
     :param program: a traced program, which is changed.
     """

@@ -115,7 +115,7 @@ class PlainWords(nn.Module):
 class Sealed(nn.Module):
     """A table whose constants carry a digest of its content in their names.
 
-    The runtime matches the constants of a separate file by name alone: so a file of another model, or of other tables, is not found.
+    The runtime matches the constants of a separate file only by name, so a file of another model, or of other tables, is not found.
 
     :param table: the table.
     :param module: its module.

@@ -76,7 +76,7 @@ def fill(text: str, values: Mapping[str, str], where: str) -> str:
     """A template with its names filled in.
 
     :param text: the template; a word between two @ is a name.
-    :param values: text by name, which is taken as it is: @ in it means nothing.
+    :param values: text by name, used literally: @ has no meaning in it.
     :param where: what to call the template in an error.
     :raises ExportError: if there is no value for a name.
     """

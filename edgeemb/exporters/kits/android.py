@@ -129,7 +129,7 @@ def _escaped(value: str) -> str:
 
 
 def _abis(kit: Kit) -> list[str]:
-    """Platforms whose native lookups lie in ``lib/``."""
+    """Platforms whose native lookups are in ``lib/``."""
     place = kit.bundle / "lib"
     return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 

@@ -37,7 +37,7 @@ _TEXT = """
 
 
 def write(kit: Kit) -> tuple[str, ...]:
-    """Write ``kit/``, and ``Package.swift`` beside it.
+    """Write ``kit/``, and ``Package.swift`` next to it.
 
     :param kit: what it is made of.
     :return: a note where the kit lacks something.

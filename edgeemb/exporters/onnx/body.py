@@ -1,4 +1,4 @@
-"""Precision of everything but the tables: int8 by nodes of ours, the rest by ONNX Runtime's own tools."""
+"""Precision of everything but the tables: int8 by our own nodes, the rest by ONNX Runtime's tools."""
 
 from __future__ import annotations
 

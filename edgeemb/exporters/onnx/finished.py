@@ -1,4 +1,4 @@
-"""Compressed tables in a finished ONNX model, with everything else as it was.
+"""Compressed tables in a finished ONNX model; everything else stays unchanged.
 
 Nodes, names, metadata and weights stay byte for byte. What changes: the Gather nodes over compressed tables; the op set, where it is below
 that of the lookups' function bodies (onnx's own version converter raises it); the IR version, where it is below that of functions.

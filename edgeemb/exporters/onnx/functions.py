@@ -89,7 +89,7 @@ def bytes_function(n: int) -> onnx.FunctionProto:
 
 
 def match_opset(model: onnx.ModelProto) -> None:
-    """Give our functions the model's own op set: ONNX wants one for both, and the ops of the bodies are the same from `OPSET` on.
+    """Give our functions the model's own op set: ONNX requires one for both, and the ops of the bodies are the same from `OPSET` on.
 
     :param model: a model whose functions are in place, of op set `OPSET` or newer.
     """

@@ -24,7 +24,7 @@ class _Product:
     :param bias: float32[outputs] that is added to each row, or None.
     :param addend: name of a tensor that is added besides, or empty.
     :param reads: what it reads as constants.
-    :param writes: outputs of its nodes; the last is what comes out.
+    :param writes: outputs of its nodes; the last is the result.
     """
 
     rows: str
@@ -62,7 +62,7 @@ def quantize_products(model: onnx.ModelProto) -> None:
 
 
 class _Conversion:
-    """The nodes of a graph, written anew one by one."""
+    """The nodes of a graph, rewritten one by one."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.written = NodeWriter(free_prefix(graph, "int8"))
@@ -79,7 +79,7 @@ class _Conversion:
         self._done: set[str] = set()
 
     def convert(self, node: onnx.NodeProto) -> None:
-        """Write a node, as it is or in int8; with a product all others of the same activations."""
+        """Write a node, unchanged or in int8; a product is written together with all others of the same activations."""
         if node.output and node.output[0] in self._done:
             return
         product = self._product(node)

@@ -201,7 +201,7 @@ class Lowering:
 
 
 def _is_costly(table: Table) -> bool:
-    """Whether a row takes a product with so large a matrix that it pays to tell the distinct ids first."""
+    """Whether a row takes a product with a matrix so large that finding the distinct ids first pays off."""
     return any(
         isinstance(node, MatMul) and len(table.arrays[node.array]) >= _COSTLY_ROWS
         for node in walk(table.program)

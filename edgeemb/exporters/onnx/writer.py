@@ -83,7 +83,7 @@ def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written
 
 
 def save(model: onnx.ModelProto, folder: Path) -> None:
-    """Write a model with its weights beside it.
+    """Write a model with its weights next to it.
 
     :param model: the model; its large tensors become references to the data file.
     :param folder: an existing folder.

@@ -36,8 +36,8 @@ class Target:
     :param builtin_only: runtimes that cannot be given ops there, whatever `ops` says.
     :param flash_bytes: what the bundle's model and tokenizer may occupy, or None.
     :param ram_bytes: what the device has to run in, or None.
-    :param page_bytes: alignment that the platform's loader wants of native libraries, or None.
-    :param packing: how the C runtime's weights lie: ``panels`` for application processors, ``pairs`` for microcontrollers.
+    :param page_bytes: alignment that the platform's loader requires of native libraries, or None.
+    :param packing: how the C runtime's weights are stored: ``panels`` for application processors, ``pairs`` for microcontrollers.
     :param kit: folder under ``export/`` whose integration code the bundle carries, or None.
     """
 

@@ -12,7 +12,7 @@ from edgeemb.tables.program import unpack_codes
 
 
 class Arrays:
-    """A table's arrays in the layouts that the operators want, each made once and shared by all subgraphs.
+    """A table's arrays in the layouts that the operators need, each made once and shared by all subgraphs.
 
     :param table: the table.
     """

@@ -56,7 +56,7 @@ def convert(model: Model, lengths: Sequence[int], weights: Mapping[str, NDArray[
 
     :param model: a loaded model; it is as before afterwards.
     :param lengths: sequence lengths; empty for a model without such an axis.
-    :param weights: values by parameter that stand in for the module's own while it is converted.
+    :param weights: values by parameter that replace the module's own during the conversion.
     :return: the schema's ``ModelT``, whose signatures ``length_<n>`` (or ``main``) have the inputs and outputs of the model.
     :raises ExportError: if litert-torch cannot convert it.
     """

@@ -88,7 +88,7 @@ class Ngrams:
         return first, self._binary("SUB", end, first, 1)
 
     def _codes(self, first: int) -> int:
-        """The bytes from the first on, each plus one, float32[count, longest + n - 1]; what lies behind a token does not count."""
+        """The bytes from the first on, each plus one, float32[count, longest + n - 1]; what follows a token does not count."""
         width = self.node.longest + self.node.n - 1
         places = self._binary("ADD", first, self._row(np.arange(width)), width)
         within = self.row_ops.op("MINIMUM", [places, self.row_ops.number(self.total - 1)], width)

@@ -31,7 +31,7 @@ class TfliteRuntime:
     :param half_weights: whether float16 constants can be dequantised.
     :param op_versions: highest version of each op; an op that is missing here does not exist in it. Empty: no limit is known.
     :param expands: ops that are written as several simpler ones.
-    :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may come back into them.
+    :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may wrap around into them.
     """
 
     record: Runtime

@@ -38,7 +38,7 @@ class RowOps:
     ) -> int:
         """Add an operator whose output has a row per id.
 
-        :param width: the axes of the output behind the first.
+        :param width: the axes of the output after the first.
         """
         axes = (width,) if isinstance(width, int) else tuple(width)
         return self.graph.op(name, inputs, (self.count, *axes), dtype, **options)

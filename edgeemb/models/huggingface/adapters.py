@@ -1,4 +1,4 @@
-"""An adapter that lies beside a model's weights: merged into them by peft, as transformers applies it when it loads such a folder."""
+"""An adapter next to a model's weights: merged into them by peft, as transformers applies it when it loads such a folder."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Family:
     """What edgeemb needs to know of a family of encoders.
 
     :param name: prefix of its classes in transformers.
-    :param counts_from_pad: whether the first token takes the row of the position table behind that of the padding id.
+    :param counts_from_pad: whether the first token takes the row of the position table after that of the padding id.
     :param takes_types: whether it has a table of token types.
     :param pooler_option: whether its class can leave out the pooler.
     """

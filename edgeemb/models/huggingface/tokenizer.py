@@ -2,7 +2,7 @@
 
 transformers makes a tokenizer from ``tokenizer.json``, ``tokenizer_config.json`` and the class that these (or ``config.json``) name, and where
 they contradict each other the settings win: ``do_lower_case``, ``strip_accents``, ``add_prefix_space``, ``add_bos_token`` and the like. So it is
-asked for the result, which then stands in one ``tokenizer.json``.
+asked for the result, which is then in a single ``tokenizer.json``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FolderTokenizer:
     :param tokenizer: without padding, which a session sets; its truncation only says which end of a long text is cut.
     :param max_length: tokens of the longest text by the settings; None where nothing is said.
     :param written_length: where ``tokenizer.json`` itself cuts, which transformers passes over; None where it does not.
-    :param beyond: tokens that transformers adds behind those of ``tokenizer.json``.
+    :param beyond: tokens that transformers adds after those of ``tokenizer.json``.
     """
 
     tokenizer: Tokenizer
@@ -96,7 +96,7 @@ def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
 
 
 def read_plain_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer as ``tokenizer.json`` alone has it, which is how static models are read; without truncation and padding.
+    """The tokenizer exactly as in ``tokenizer.json``, which is how static models are read; without truncation and padding.
 
     :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer.
     :raises ModelError: if there is no tokenizer, or it cannot be read or built.

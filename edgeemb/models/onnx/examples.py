@@ -27,7 +27,7 @@ _LENGTHS = re.compile(r"len(gth)?s?(\b|_|$)", re.I)
 def made_up(
     inputs: Sequence[TensorInfo], rows: Mapping[str, int], run: Callable[[Feeds], object]
 ) -> list[Feeds]:
-    """Inputs on which a model runs: axes of one name have one size; two rows in a batch, or one where it takes no more.
+    """Inputs on which a model runs: axes of one name have one size; two rows in a batch, or one if it takes no more.
 
     :param inputs: what the model takes.
     :param rows: by name of an input of ids, how many there are.
@@ -53,7 +53,7 @@ def made_up(
 
 
 def _sizes(inputs: Sequence[TensorInfo]) -> Iterator[dict[str, tuple[int, ...]]]:
-    """Shapes of all inputs, the likeliest first."""
+    """Shapes of all inputs, most likely first."""
     seen = []
     for batch in (2, 1):
         for free in ("length", "batch"):

@@ -1,4 +1,4 @@
-"""What computes what in an ONNX graph: producers, constants, and values that are computed from constants alone."""
+"""How values in an ONNX graph are computed: producers, constants, and values that are computed from constants alone."""
 
 from __future__ import annotations
 

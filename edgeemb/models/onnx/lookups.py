@@ -241,7 +241,7 @@ def _follows(graph: Graph, name: str, ids: str) -> bool:
 
 
 def _one_hot_ids(graph: Graph, name: str, rows: int) -> str | None:
-    """The ids that a matrix is the one-hot form of, by the shape of the graph; whether it is, a trial tells."""
+    """The ids of which a matrix is the one-hot form, judging by the graph; a trial run confirms it."""
     node = graph.producer.get(name)
     while node is not None and node.op_type in ("Cast", "CastLike", "Identity", "Where"):
         node = graph.producer.get(node.input[0])

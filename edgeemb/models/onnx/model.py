@@ -1,4 +1,4 @@
-"""Finished ONNX models as input. No torch is imported: the file is read, changed and compared as it is."""
+"""Finished ONNX models as input. No torch is imported: the file itself is read, changed and compared."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class OnnxModel(LoadedModel):
 
     @property
     def default_body(self) -> str | None:
-        """``keep``: whoever finished the model has chosen."""
+        """``keep``: the author of the model has already chosen."""
         return "keep"
 
     def table(self, alias: str) -> TableInfo:
         """The table of that name.
 
-        :raises ModelError: if there is none, or it is no constant.
+        :raises ModelError: if there is none, or it is not a constant.
         """
         reason = (
             None
@@ -124,7 +124,7 @@ class OnnxModel(LoadedModel):
         return near_tables(self.graph, self.found)
 
     def examples(self) -> list[dict[str, NDArray[Any]]]:
-        """What the user gave; else the packaged sentences where a tokenizer is known; else what is made up and the original runs on.
+        """The user's inputs; or else the packaged sentences if a tokenizer is known; or else made-up inputs on which the original runs.
 
         :raises ModelError: if it runs on nothing that is made up.
         """
@@ -142,7 +142,7 @@ class OnnxModel(LoadedModel):
         return sum(tensor_bytes(tensor) for tensor in tensors(self.proto))
 
     def torch_model(self) -> Model:
-        """Refuse: an ONNX graph is no torch module.
+        """Refuse: an ONNX graph is not a torch module.
 
         :raises ModelError: always.
         """
@@ -197,7 +197,7 @@ def build(
     :param proto: the model with its weights.
     :param source: what the user called it.
     :param name: its name.
-    :param path: its file where that holds the very graph, or None.
+    :param path: its file if that holds exactly this graph, or None.
     :param belongings: its tokenizer, and what else is said of it.
     :param max_length: tokens of the longest text; None for what belongs to it says.
     :param modes: modes that its token vectors are pooled by; empty for what belongs to it says where it gives nothing else.
@@ -258,7 +258,7 @@ def _inputs(graph: Graph, found: Sequence[OnnxTable]) -> tuple[TensorInfo, ...]:
 
 
 def _max_length(belongings: Belongings, inputs: Sequence[TensorInfo], tables: Sequence[TableInfo]) -> int:
-    """What the settings say, else what the tokenizer cuts at; no more than the rows of the position table and a fixed length."""
+    """The limit in the settings, or else the tokenizer's truncation; never more than the position table and a fixed length allow."""
     limits = [table.rows for table in tables if table.role == "position"]
     limits += [axis for info in inputs[:1] for axis in info.axes[1:] if isinstance(axis, int)]
     written = belongings.tokenizer.written_length if belongings.tokenizer is not None else None

@@ -1,4 +1,4 @@
-"""Where finished models and what belongs to them lie, as optimum, transformers.js and sentence-transformers lay them out."""
+"""Where finished models and their files are found, in the layouts of optimum, transformers.js and sentence-transformers."""
 
 from __future__ import annotations
 

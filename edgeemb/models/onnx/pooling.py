@@ -1,4 +1,4 @@
-"""Pooling and normalisation as nodes behind a finished graph that gives one vector per token."""
+"""Pooling and normalisation as nodes after a finished graph that gives one vector per token."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def with_vector(
 
 
 class _Writer:
-    """Writes nodes with names of their own."""
+    """Writes nodes with unique names."""
 
     def __init__(self, name: str) -> None:
         self.name = name

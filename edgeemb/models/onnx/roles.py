@@ -33,7 +33,7 @@ def tensor_info(
     :param what: what to call it in an error.
     :param table: alias of the table that it goes straight into.
     :param rows: ids must lie in [0, rows).
-    :raises ModelError: if it has no shape, or is no tensor of numbers.
+    :raises ModelError: if it has no shape, or is not a tensor of numbers.
     """
     kind = info.type.tensor_type
     if not kind.HasField("shape"):

@@ -143,7 +143,7 @@ def _roles(graph: Graph, found: Mapping[Key, Sequence[Lookup]]) -> dict[Key, Rol
 
 
 def _aliases(keys: Sequence[Key], roles: Mapping[Key, Role]) -> dict[Key, str]:
-    """Short unique names, as they stand in ``NAME=SPEC``."""
+    """Short unique names, as used in ``NAME=SPEC``."""
     aliases: dict[Key, str] = {}
     for key in keys:
         role = roles[key]
@@ -157,7 +157,7 @@ def _aliases(keys: Sequence[Key], roles: Mapping[Key, Role]) -> dict[Key, str]:
 
 
 def _bare(name: str) -> str:
-    """The name of a weight, without what quantisers put behind it."""
+    """The name of a weight, without the suffixes that quantisers add."""
     return name.removesuffix("_quantized").removesuffix(".weight")
 
 
@@ -181,7 +181,7 @@ def _serves_others(graph: Graph, lookups: Sequence[Lookup]) -> bool:
 
 
 def _transposed_copies(graph: Graph, table: TensorProto) -> tuple[str, ...]:
-    """Products with a constant that equals the table transposed: what exporters make of a tied output layer."""
+    """Products with a constant that equals the transposed table: this is how exporters write a tied output layer."""
     shape = list(reversed(table.dims))
     found = []
     for node in graph.graph.node:
@@ -246,7 +246,7 @@ def _looks_like_one(item: TensorProto) -> bool:
 
 
 def _reading(graph: Graph, name: str) -> str:
-    """How a constant is read, in words, following what hands it on."""
+    """A description of how a constant is read, following nodes that pass it on."""
     value = name
     for _ in range(len(graph.graph.node)):
         readers = graph.consumers.get(value, [])
@@ -297,7 +297,7 @@ def dtype_name(elem_type: int, what: str) -> str:
 
     :param elem_type: of `onnx.TensorProto`.
     :param what: what has it, for the error.
-    :raises ModelError: if it is no type of numbers.
+    :raises ModelError: if it is not a numeric type.
     """
     if elem_type in (TensorProto.UNDEFINED, TensorProto.STRING):
         raise ModelError(f"{what} is not a tensor of numbers: export the model without it")

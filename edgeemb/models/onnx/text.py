@@ -1,4 +1,4 @@
-"""How texts go through a finished graph: which output is their vector, and what is added behind the graph to get one."""
+"""How texts go through a finished graph: which output is their vector, and what is appended to the graph to get one."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ERRORS_ONLY = 4
 
 
 class TextForm:
-    """How texts go through a graph, which gets nodes behind it where their tokens have to be pooled.
+    """How texts go through a graph, to which nodes are appended if their tokens have to be pooled.
 
     :param proto: the model with its weights.
     :param source: what the user called it.
-    :param path: its file where that holds the very graph, or None.
+    :param path: its file if that holds exactly this graph, or None.
     :param belongings: its tokenizer, and what else is said of it.
     :param remarks: what was done to the file already.
     """

@@ -1,6 +1,6 @@
 """Reading and writing .tflite files: a FlatBuffer of schema 3, behind which a zip with the associated files of TFLite Metadata may stand.
 
-The Python packer of the schema knows nothing of alignment, and the LiteRT C API wants constants at multiples of 64 bytes: buffers are
+The Python packer of the schema knows nothing about alignment, and the LiteRT C API requires constants at multiples of 64 bytes: buffers are
 packed by `_AlignedBuffer`. Buffers that lie outside of the FlatBuffer (``Buffer.offset`` and ``size``, as ai-edge-quantizer writes them)
 are taken in, since TensorFlow Lite Micro cannot read them.
 """
@@ -74,7 +74,7 @@ def parse_tflite(content: bytes, where: str) -> Any:
     :param content: the bytes.
     :param where: what to call them in an error.
     :return: the schema's ``ModelT``.
-    :raises ModelError: if they are no TFLite model, or truncated.
+    :raises ModelError: if they are not a TFLite model, or are truncated.
     """
     if content[4:8] != IDENTIFIER:
         raise ModelError(f"{where} is not a TFLite model (it lacks the mark TFL3): give a .tflite file")

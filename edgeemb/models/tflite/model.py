@@ -44,7 +44,7 @@ class TfliteModel(LoadedModel):
 
     @property
     def default_body(self) -> str | None:
-        """The body is left as it is."""
+        """The body is not changed."""
         return "keep"
 
     @cached_property
@@ -115,7 +115,7 @@ def load_tflite(path: Path, *, name: str | None = None) -> TfliteModel:
 
     :param path: the file.
     :param name: name of the model; by default that of the file.
-    :raises ModelError: if it is no TFLite model, is damaged, or has no table that can be replaced.
+    :raises ModelError: if it is not a TFLite model, is damaged, or has no table that can be replaced.
     """
     model, _ = read_tflite(path)
     found = find_tables(model)

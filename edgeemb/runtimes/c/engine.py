@@ -1,4 +1,4 @@
-"""Engine for C exports: compiles the very sources that go to the microcontroller for this machine, and calls them through ctypes."""
+"""Engine for C exports: compiles the same sources that go to the microcontroller for this machine, and calls them through ctypes."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class MicroEngine:
         return [out]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call of the compiled function alone for one sequence, of `run` for several.
+        """A call of the compiled function for one sequence, or of `run` for several.
 
         :param feeds: an array per input.
         """
@@ -141,11 +141,11 @@ class MicroEngine:
 
     @property
     def profile_note(self) -> str:
-        """Nothing: there is no profile."""
+        """Nothing: no profile is recorded."""
         return ""
 
     def end_profile(self) -> None:
-        """There is no profile."""
+        """No profile is recorded."""
 
     def run_tokens(self, given: NDArray[Any], out: NDArray[np.float32]) -> None:
         """One sequence.
@@ -171,4 +171,4 @@ class MicroEngine:
         return address + -address % _ALIGNMENT
 
     def close(self) -> None:
-        """Nothing to give back: the code stays mapped until the process ends."""
+        """Nothing to release: the code stays mapped until the process ends."""

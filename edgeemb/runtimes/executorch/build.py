@@ -81,9 +81,9 @@ def executorch_version() -> str:
 
 
 def build() -> Path:
-    """The library with the runner and the ops, built now if this wheel and these sources have not been built before.
+    """The library with the runner and the ops, built now unless it was already built from this wheel and these sources.
 
-    Two processes that want it at once wait for each other, and one builds. Where ``EDGEEMB_EXECUTORCH_LIBRARY`` names a library that was
+    Two processes that need it at once wait for each other, and one builds. Where ``EDGEEMB_EXECUTORCH_LIBRARY`` names a library that was
     built for this machine elsewhere, it is that one.
 
     :raises NativeError: if there is no compiler, or it fails.

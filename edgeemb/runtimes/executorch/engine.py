@@ -67,7 +67,7 @@ class ExecuTorchEngine:
         )
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call of `run`, which has no checks of its own to leave out.
+        """A call of `run`, which makes no checks that could be skipped.
 
         :param feeds: an array per input.
         """
@@ -117,7 +117,7 @@ class ExecuTorchEngine:
 
 
 def _check(name: str, array: NDArray[Any], known: InputInfo) -> None:
-    """Refuse what the program has not planned for."""
+    """Refuse inputs that the program was not planned for."""
     if array.dtype.name != known.dtype or array.ndim != len(known.longest):
         raise InputError(
             f"input '{name}' is {array.dtype}{list(array.shape)}: the program takes {known.dtype} of rank {len(known.longest)}"

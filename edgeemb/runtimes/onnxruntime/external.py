@@ -88,7 +88,7 @@ def _fields(data: mmap.mmap, place: int, end: int) -> Iterator[tuple[int, int, i
 
 
 def _varint(data: mmap.mmap, place: int, end: int) -> tuple[int, int]:
-    """A number of variable length, and the place behind it."""
+    """A number of variable length, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= end:

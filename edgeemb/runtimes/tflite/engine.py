@@ -113,7 +113,7 @@ class TfliteEngine:
         ]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call of `run`, which has no checks of its own to leave out.
+        """A call of `run`, which makes no checks that could be skipped.
 
         :param feeds: an array per input.
         """

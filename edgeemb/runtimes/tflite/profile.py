@@ -93,7 +93,7 @@ class _Library:
             )
 
     def get(self, name: str, *arguments: Any) -> ctypes.c_void_p:
-        """What a function puts behind its last pointer."""
+        """What a function appends after its last pointer."""
         made = _Pointer()
         self.call(name, *arguments, ctypes.byref(made))
         return made

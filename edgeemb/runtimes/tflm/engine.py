@@ -1,6 +1,6 @@
-"""Engine for TensorFlow Lite Micro, by the wheel `tflite-micro`, in a process of its own.
+"""Engine for TensorFlow Lite Micro, from the wheel `tflite-micro`, in a separate process.
 
-TFLM is built for firmware; the wheel is its interpreter for x86-64 Linux. It tells what it allocated in its log only, which is read here.
+TFLM is built for firmware; the wheel is its interpreter for x86-64 Linux. It reports what it allocated only in its log, which is read here.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class TflmEngine:
         return [np.concatenate(parts) if len(rows) > 1 else parts[0] for parts in zip(*rows, strict=True)]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call of `run`, which has no checks of its own to leave out.
+        """A call of `run`, which makes no checks that could be skipped.
 
         :param feeds: an array per input.
         """
@@ -116,11 +116,11 @@ class TflmEngine:
 
     @property
     def profile_note(self) -> str:
-        """Nothing: there is no profile."""
+        """Nothing: no profile is recorded."""
         return ""
 
     def end_profile(self) -> None:
-        """There is no profile."""
+        """No profile is recorded."""
 
     def arena(self) -> Arena:
         """What the model takes of the arena, by TFLM's own account, after a run."""

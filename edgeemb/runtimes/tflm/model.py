@@ -1,7 +1,7 @@
 """What TensorFlow Lite Micro is given to read.
 
 TFLM trusts its model: it follows every offset and index of the file, and gives a constant the size that its shape says. So a file is read
-and checked here, and written anew: what TFLM sees is a FlatBuffer of ours.
+and checked here, and written again: TFLM only sees a FlatBuffer of ours.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def trusted_model(path: Path) -> bytes:
     """A model that TFLM can read without care.
 
     :param path: the ``.tflite`` file.
-    :return: the same model, packed anew.
+    :return: the same model, packed again.
     :raises ModelError: if it is damaged, or its tensors and operators do not fit together.
     """
     model, _ = read_tflite(path)

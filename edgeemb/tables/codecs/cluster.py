@@ -1,4 +1,4 @@
-"""Codec `cluster`: rows are sorted into clusters, each with a centre and a low-rank basis of its own.
+"""Codec `cluster`: rows are sorted into clusters, each with its own centre and low-rank basis.
 
 The clustered low-rank embeddings of MCUBERT (Yang et al. 2024, arXiv 2410.17957), fitted to given weights:
 from k-means on, each cluster's centre and principal axes and each row's cluster (the one that leaves the
@@ -31,7 +31,7 @@ class Cluster:
     """A cluster per row, a centre and a basis per cluster, coefficients per row.
 
     ``clusters: uint8[V]``, ``centers: float16[k, D]``, ``bases: float16[k, rank * D]``, and
-    ``coefficients_rows: float16[V, rank]`` or the arrays of the codec behind ``+``.
+    ``coefficients_rows: float16[V, rank]`` or the arrays of the codec after ``+``.
 
     :param k: clusters, 2 to 256.
     :param rank: dimension of each cluster's basis, 1 to D.
@@ -116,7 +116,7 @@ class Cluster:
 
 
 def _assign(points: Floats, centers: Floats, bases: Floats) -> NDArray[np.intp]:
-    """The cluster of each row that leaves the least squared distance, intp[n]."""
+    """The cluster with the smallest squared distance to each row, intp[n]."""
     found = np.empty(len(points), np.intp)
     for low in range(0, len(points), _CHUNK_ROWS):
         part = points[low : low + _CHUNK_ROWS]

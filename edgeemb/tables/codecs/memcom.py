@@ -34,7 +34,7 @@ _ROUNDS = 20
 
 @dataclass(frozen=True)
 class Memcom:
-    """``shared_rows: float16[rows, D]`` (or the codec behind ``+``) and ``scales: float16[V, 1]``.
+    """``shared_rows: float16[rows, D]`` (or the codec after ``+``) and ``scales: float16[V, 1]``.
 
     :param rows: number of shared rows, 1 to V.
     """

@@ -1,4 +1,4 @@
-"""Codec `mixed`: bands of ids by frequency, each with a spec of its own.
+"""Codec `mixed`: bands of ids by frequency, each with its own spec.
 
 The idea of adaptive inputs (Baevski & Auli 2019, arXiv 1809.10853) and mixed dimensions (Ginart et al. 2019,
 arXiv 1909.11810): frequent ids are worth more bytes. Where frequencies are known and ids are not in that
@@ -90,7 +90,7 @@ class Mixed:
 
 
 def _ranges(bands: tuple[tuple[int | None, Spec], ...], rows: int) -> list[tuple[int, int]]:
-    """The ranks of each band, from the first to behind the last."""
+    """The ranks of each band, from the first to one past the last."""
     bounds = [count for count, _ in bands[:-1] if count is not None]
     if bounds[-1] >= rows:
         raise SpecError(

@@ -30,7 +30,7 @@ _COLUMNS = 128
 
 @dataclass(frozen=True)
 class MultiHash:
-    """``shared_rows: float16[rows, D]``, or the arrays of the codec behind ``+``.
+    """``shared_rows: float16[rows, D]``, or the arrays of the codec after ``+``.
 
     :param rows: rows of the shared table, 16 to V.
     :param k: hashes of an id, 1 to 8.
@@ -102,7 +102,7 @@ def _used(frequency: NDArray[np.float64], moduli: list[int]) -> NDArray[np.float
 
 
 def _spread(shared: Floats, moduli: list[int], rows: int) -> Floats:
-    """Rows float32[V, c] that a shared table stands for."""
+    """Rows float32[V, c] that a shared table represents."""
     whole = np.zeros((rows, shared.shape[1]), np.float32)
     for modulus in moduli:
         for _, ids, at in blocks(rows, modulus):

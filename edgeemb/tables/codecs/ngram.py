@@ -33,7 +33,7 @@ class Ngram:
     With a projection also ``projection: float16[dim, D]`` (float32 with ``proj=fp32``) and ``bias: float16[1, D]``.
 
     :param n: longest n-gram.
-    :param lanes: hashes with bases of their own; 1, 2, 4, 8 or 16.
+    :param lanes: number of hashes, each with its own base; 1, 2, 4, 8 or 16.
     :param dim: elements of the hash; 0 for those of the table.
     :param proj: ``none``, ``fp16`` or ``fp32``: how the projection is stored; ``auto`` is none if `dim` is the table's, else fp16.
     """

@@ -38,7 +38,7 @@ _TINY = np.float32(1e-12)
 class QuotientRemainder:
     """Rows by remainder and rows by quotient.
 
-    ``remainder_rows: float16[rows, D]``, or the arrays of the codec behind ``+``, and
+    ``remainder_rows: float16[rows, D]``, or the arrays of the codec after ``+``, and
     ``quotient: float16[ceil(V / rows), D]``.
 
     :param rows: the divisor, 1 to V.

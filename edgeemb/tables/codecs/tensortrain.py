@@ -97,7 +97,7 @@ def _ridge(gram: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _first(weight: Floats, second: Floats, weights: NDArray[np.float32], shape: Floats) -> Floats:
-    """The best first core float32[count, d1, r] for a second one."""
+    """The best first core float32[count, d1, r] for a given second core."""
     split, rank, low = second.shape
     count, high, _ = shape.shape
     squares = (second @ second.transpose(0, 2, 1)).reshape(split, -1)

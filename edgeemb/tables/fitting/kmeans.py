@@ -1,4 +1,4 @@
-"""Weighted k-means over rows, in bounded memory: the fit behind codebooks and clusters.
+"""Weighted k-means over rows, in bounded memory, used to fit codebooks and clusters.
 
 Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007, "k-means++: The Advantages of Careful
 Seeding"). Distances come from one matrix product per chunk of rows, as ``argmin |x - c|^2 = argmax 2 x.c -

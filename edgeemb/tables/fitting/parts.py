@@ -75,7 +75,7 @@ def rebase(node: NodeT, prefix: str, index: Index) -> NodeT:
 
 
 def fit_part(fit: Fit, rows: Floats, spec: Spec, frequency: NDArray[np.float64] | None) -> Fitted:
-    """Fit rows of a codec with a spec of their own.
+    """Fit rows that a codec stores with another spec.
 
     :param fit: what the codec was given.
     :param rows: float32[R, d].
@@ -116,7 +116,7 @@ def _own_tokens(tokens: tuple[bytes, ...] | None, rows: int) -> tuple[bytes, ...
 
 
 def prefixed(part: Fitted, prefix: str, index: Index) -> tuple[dict[str, NDArray[Any]], Rows]:
-    """The arrays and the program of a part, as they stand in the whole.
+    """The arrays and the program of a part, as they appear in the whole.
 
     :param part: the fitted part.
     :param prefix: put before the name of every array.
@@ -126,7 +126,7 @@ def prefixed(part: Fitted, prefix: str, index: Index) -> tuple[dict[str, NDArray
 
 
 def decoded(part: Fitted, count: int) -> Floats:
-    """The rows that a fitted part stands for, for refitting what multiplies them.
+    """The rows that a fitted part represents, for refitting what multiplies them.
 
     :param part: the fitted part.
     :param count: number of its rows, R.

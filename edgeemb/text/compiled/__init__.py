@@ -1,4 +1,4 @@
-"""Tokenizers compiled into one blob, which runtimes/text reads where it lies: on the host, on phones and in firmware."""
+"""Tokenizers compiled into one blob, which runtimes/text reads in place: on the host, on phones and in firmware."""
 
 from __future__ import annotations
 

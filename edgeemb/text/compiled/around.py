@@ -1,4 +1,4 @@
-"""Post-processors of a tokenizer.json: what stands around a text and a pair (layout: runtimes/text/around.h)."""
+"""Post-processors of a tokenizer.json: what is put around a text and a pair (layout: runtimes/text/around.h)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def add_bpe(blob: Blob, section: dict[str, Any], alphabet: Alphabet, fallback: S
 
 
 def _merges(merges: Sequence[Any], vocab: Mapping[str, int], prefix: str) -> NDArray[np.int64]:
-    """Left, right and result of each merge by its rank: int64[merges, 3]; of a pair that stands there twice, the last rank counts."""
+    """Left, right and result of each merge by its rank: int64[merges, 3]; if a pair occurs twice, the last rank counts."""
     found: dict[tuple[int, int], tuple[int, int]] = {}
     for rank, pair in enumerate(merges):
         left, right = pair.split(" ") if isinstance(pair, str) else pair
@@ -87,7 +87,7 @@ def _merges(merges: Sequence[Any], vocab: Mapping[str, int], prefix: str) -> NDA
 
 
 def _symbols(vocab: Mapping[str, int], alphabet: Alphabet, prefix: str, suffix: str) -> dict[bytes, int]:
-    """Pieces of one character, with a byte before each that says where it stands."""
+    """Pieces of one character, each preceded by a byte that says where it occurs."""
     found: dict[bytes, int] = {}
     for piece, number in vocab.items():
         for place in (0, 2, 4, 6):

@@ -38,11 +38,11 @@ def compile_tokenizer(
 ) -> bytes:
     """A blob that gives the tokens of a tokenizer: its layout is that of runtimes/text/blob.h.
 
-    Of truncation only the side is kept, and padding is left out: whoever opens the blob says how long a text may be.
+    Of truncation only the side is kept, and padding is left out: the caller that opens the blob sets the longest text.
 
     :param text: of the tokenizer.json.
     :param where: what to call it in an error.
-    :param error: class of what is raised if it is no tokenizer.
+    :param error: class of the error if it is not a tokenizer.
     :return: the blob.
     :raises EdgeembError: of class ``error`` if the tokenizers library cannot read it.
     :raises NotCompiled: naming the part that cannot be compiled exactly.

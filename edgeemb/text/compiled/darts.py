@@ -1,7 +1,7 @@
 """SentencePiece's character maps as they are stored (``precompiled_charsmap``): a double array of keys, then their texts.
 
 A unit of the array has the label of the step to it in its low byte, bit 8 if a key ends there, and from bit 10 the way to its children: the
-place of a child is the place of the base, ``place ^ way``, ``^`` the child's label, and the value of a key lies at the base itself.
+place of a child is the place of the base, ``place ^ way``, ``^`` the child's label, and the value of a key is at the base itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_charsmap(data: bytes) -> dict[bytes, str]:
 
 
 def write_charsmap(texts: Mapping[str, str]) -> bytes:
-    """A character map. Every node has 256 places of its own, so maps of more than some thousand keys become large.
+    """A character map. Every node has its own 256 slots, so maps of more than a few thousand keys become large.
 
     :param texts: the text for each key.
     """

@@ -1,4 +1,4 @@
-"""Reading the regular expressions of tokenizers: what is read becomes a tree, whatever is outside of the part of the language below is refused.
+"""Reading the regular expressions of tokenizers: they become a tree; anything outside the subset of the language below is refused.
 
 Alternatives, groups with and without ``?:`` and ``?i:``, classes, ``\\s \\d \\w \\p{..}`` and their complements, greedy and lazy repetitions,
 ``$``, and lookahead for one character. What a character matches is asked of the library (`probing`), so that classes and case are its own.
@@ -188,7 +188,7 @@ class _Reader:
         return Chars(matching(f"(?i:{re.escape(chr(code))})")) if fold else _one(code)
 
     def escape(self) -> int | None:
-        """The code point at hand; None for a class, which is read over."""
+        """The current code point; None for a class, which is skipped."""
         here = self.text[self.at]
         if here != "\\":
             self.at += 1

@@ -1,6 +1,6 @@
 """Turning the tree of an expression into a table of states (layout: runtimes/text/pattern.h).
 
-A state is the list of places in the expression at which a match may go on, the preferred one first; a place behind an accepting one is
+A state is the list of places in the expression at which a match may continue, the preferred one first; a place after an accepting one is
 dropped, so that the first alternative that matches wins as in a backtracking engine (the ordered subset construction of Pike's machine).
 Whether a match ends, and whether a lookahead holds, is decided by the next character: acceptance is written one character late.
 """
@@ -44,7 +44,7 @@ class _Program:
         return len(self.places) - 1
 
     def build(self, node: Node, behind: int) -> int:
-        """The place at which a tree begins that goes on at ``behind``."""
+        """The place at which a tree begins that continues at ``behind``."""
         if isinstance(node, Chars):
             return self.place(_Place(chars=node, out=(behind,)))
         if isinstance(node, Ahead):
@@ -149,7 +149,7 @@ def _states(program: _Program, holds: dict[int, NDArray[np.bool_]], count: int) 
 
 
 def _cut(program: _Program, items: list[int]) -> tuple[int, ...]:
-    """A state: what stands behind an accepting place can never win."""
+    """A state: whatever follows an accepting place can never win."""
     for place, at in enumerate(items):
         if program.places[at].accepts:
             return tuple(items[: place + 1])

@@ -1,4 +1,4 @@
-"""What the tokenizers library makes of each code point: tables are read off the library itself, so that they are those of its Unicode version."""
+"""What the tokenizers library does with each code point: the tables are read from the library itself, so they follow its Unicode version."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def spread(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def outputs(normalizer: Any, fence: str) -> dict[int, str]:
-    """What a normalizer makes of each character alone, where that is another text.
+    """What a normalizer turns each single character into, if that is another text.
 
     :param normalizer: of the tokenizers library.
-    :param fence: a character that it leaves alone, and makes of no other.
+    :param fence: a character that it leaves unchanged and never produces from another.
     """
     found = normalizer.normalize_str(fence.join(_CHARS)).split(fence)
     # The fence itself among the characters leaves one empty text more.
@@ -178,7 +178,7 @@ def pairs() -> tuple[tuple[int, int, int], ...]:
 
 @cache
 def bert_step(step: str) -> dict[int, str]:
-    """What one step of the normalizer BertNormalizer makes of each character.
+    """What one step of the normalizer BertNormalizer turns each character into.
 
     :param step: the name of its setting.
     """

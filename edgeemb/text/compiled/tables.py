@@ -27,7 +27,7 @@ def add_table(blob: Blob, values: NDArray[np.integer]) -> tuple[int, int]:
 
 
 def _distinct(values: NDArray[np.integer]) -> tuple[bytes, NDArray[np.int64]]:
-    """The different rows of 64 values, one behind the other, and which one each row is."""
+    """The distinct rows of 64 values, one after another, and which of them each row is."""
     known: dict[bytes, int] = {}
     rows = values.reshape(-1, 64)
     which = [known.setdefault(row.tobytes(), len(known)) for row in rows]
@@ -45,10 +45,10 @@ def add_strings(blob: Blob, strings: Sequence[str]) -> int:
 
 
 def add_map(blob: Blob, outputs: dict[int, str]) -> tuple[int, int, int, int]:
-    """Write what becomes of code points, for the operation EET_MAP.
+    """Write what code points are mapped to, for the operation EET_MAP.
 
-    :param outputs: the text for each code point that does not stay as it is.
-    :return: the arguments of the operation: table, bytes of its values, strings, the least code point that changes.
+    :param outputs: the text for each code point that changes.
+    :return: the arguments of the operation: table, bytes of its values, strings, the smallest code point that changes.
     """
     replacements = {code: text.replace(chr(code), _ITSELF) for code, text in outputs.items()}
     strings = sorted({text for text in replacements.values() if text})

@@ -32,7 +32,7 @@ class Trie:
     ends: NDArray[np.int64]
 
     def node(self, prefix: bytes) -> int:
-        """The node behind a prefix: `ROOT` for none, `NOWHERE` where no string begins so."""
+        """The node for a prefix: `ROOT` for an empty one, `NOWHERE` if no string begins with it."""
         here = -1
         for byte in prefix:
             found = np.flatnonzero((self.parents == here) & (self.labels == byte))

@@ -52,7 +52,7 @@ class Group:
         return values
 
     def device(self, device: torch.device) -> torch.device:
-        """The device of this process: each has a GPU of its own."""
+        """The device of this process: each process has its own GPU."""
         if device.type == "cuda" and device.index is None and self.size > 1:
             return torch.device("cuda", int(os.environ.get("LOCAL_RANK", self.rank)))
         return device

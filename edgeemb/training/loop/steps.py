@@ -1,7 +1,7 @@
-"""The training loop: steps, looks at held-out examples, checkpoints, and a good end whatever happens.
+"""The training loop: steps, evaluations on held-out examples, checkpoints, and an orderly end whatever happens.
 
 What comes back is the best weights by the held-out score, the start among them: a training can fail to help, but not do harm. A step is a
-function of the weights, the optimiser's moments and its number alone, so a training that goes on from a checkpoint gives the same result
+function of the weights, the optimiser's moments and its number alone, so a training that continues from a checkpoint gives the same result
 as one that was never interrupted.
 """
 
@@ -76,7 +76,7 @@ def train(
     :param checkpoint: folder of the checkpoint, or None for none.
     :param identity: what the training is of, for the checkpoint.
     :param resume: go on from the checkpoint.
-    :param group: the processes that train together; None for this one alone.
+    :param group: the processes that train together; None if there is only this one.
     :param watch: told after every step.
     :raises TrainingError: if it is interrupted, diverges, or the checkpoint cannot be used.
     """
@@ -146,7 +146,7 @@ class _Run:
         return Outcome(course.best, course.best_step, course.step, course.history)
 
     def _step(self, forward: nn.Module, interrupted: Callable[[], bool]) -> tuple[float, float, bool]:
-        """One update. Returns the mean loss, the tokens of all processes, and whether someone wants to stop."""
+        """One update. Returns the mean loss, the tokens of all processes, and whether a stop was requested."""
         course = self.course
         for part in self.optimizer.param_groups:
             part["lr"] = part["peak"] * self.fraction(course.step + 1)
@@ -176,7 +176,7 @@ class _Run:
         return f"the last good checkpoint is kept in {self.checkpoint}"
 
     def _is_stale(self) -> bool:
-        """Whether the held-out score has not risen for as long as the settings bear."""
+        """Whether the held-out score has not risen for as long as the settings allow."""
         stale = torch.tensor([float(self.course.stale)], dtype=torch.float64)
         # Only the process that leads looks at the held-out texts.
         return bool(self.settings.patience and self.group.total(stale).item() >= self.settings.patience)
@@ -282,7 +282,7 @@ def _optimizer(
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """While the block runs, a first Ctrl-C is noted, for the loop to end after its step; a second one interrupts at once."""
+    """While the block runs, a first Ctrl-C is noted, and the loop ends after its step; a second Ctrl-C interrupts at once."""
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return

@@ -1,4 +1,4 @@
-"""What the training loop asks of whatever is trained."""
+"""What the training loop requires of whatever it trains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Report:
-    """Where a training stands.
+    """The progress of a training.
 
     :param step: updates made.
     :param steps: updates in all.
