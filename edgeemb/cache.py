@@ -1,4 +1,4 @@
-"""The user's cache folder: what edgeemb builds or fetches once, and every process then finds whole."""
+"""The user's cache folder: what edgeemb builds or fetches once for all processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CACHE_VARIABLE = "EDGEEMB_CACHE"
 
 
 def cache_folder() -> Path:
-    """Folder for what edgeemb builds: ``$EDGEEMB_CACHE``, else ``edgeemb`` in the user's cache folder."""
+    """Folder for what edgeemb builds: ``$EDGEEMB_CACHE``, or else ``edgeemb`` in the user's cache folder."""
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
         return Path(chosen).absolute()

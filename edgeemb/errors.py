@@ -35,15 +35,15 @@ class NativeError(EdgeembError):
 
 
 class TrainingError(EdgeembError):
-    """A training that was interrupted or diverged, or a checkpoint that does not belong to it."""
+    """Training that was interrupted or diverged, or a checkpoint of another training."""
 
 
 class DeviceError(EdgeembError):
-    """A device that is not there, is unknown, or failed while it was measured."""
+    """A device that is missing, unknown, or failed while it was measured."""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """What to say of a name that is not known: what there is, and the nearest name.
+    """The message for an unknown name: the known names, and the nearest one.
 
     :param what: what it should name, for example ``target``.
     :param name: the name.
@@ -56,7 +56,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of another library's message, for our messages of one line.
+    """The first line of another library's message, for our one-line messages.
 
     :param error: what the library raised.
     """

@@ -1,4 +1,4 @@
-"""Reading small files that may come from anywhere: bounded, and with errors of one line."""
+"""Reading small files that may come from anywhere: bounded in size, and with one-line errors."""
 
 from __future__ import annotations
 

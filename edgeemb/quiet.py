@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without warnings and log lines below errors; what a library does to the root logger is undone at the end.
+    """Suppresses warnings and log lines below errors, and undoes changes to the root logger at the end.
 
     Exporters and quantisers log to the root logger, some set it up when they are imported, and importing transformers imports
-    whatever it finds installed. What matters of it is raised as an error.
+    whatever it finds installed. Anything that matters is raised as an error.
     """
     root = logging.getLogger()
     level, handlers, disabled = root.level, root.handlers[:], root.manager.disable

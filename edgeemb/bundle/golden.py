@@ -17,7 +17,7 @@ MAX_BYTES = 64 * 2**20
 
 
 def read_golden(folder: Path) -> list[tuple[Any, list[float]]]:
-    """Inputs and what the bundle gave for them where it was exported: ids of texts, or raw inputs by name, as without a vocabulary.
+    """Inputs and the results that the export recorded for them: ids of texts, or raw inputs by name if there is no vocabulary.
 
     :param folder: the bundle.
     :return: pairs of input and flat output; none for a bundle without.
@@ -41,7 +41,7 @@ def read_golden(folder: Path) -> list[tuple[Any, list[float]]]:
 
 
 def read_golden_texts(folder: Path) -> list[tuple[bytes, list[float]]]:
-    """The golden texts of a bundle as UTF-8, and what it gave for them where it was exported.
+    """The golden texts of a bundle as UTF-8, and the results that the export recorded for them.
 
     :param folder: the bundle.
     :raises BundleError: if the file cannot be read.

@@ -16,9 +16,9 @@ from edgeemb.errors import ExportError
 
 @contextmanager
 def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = MANIFEST) -> Iterator[Path]:
-    """A temporary folder that takes the place of `out` when the block ends well, and vanishes when it does not.
+    """A temporary folder that replaces `out` if the block succeeds, and is deleted otherwise.
 
-    What stood at `out` is untouched until then, and stays if the block fails or is interrupted.
+    An existing `out` is untouched until then, and is kept if the block fails or is interrupted.
 
     :param out: where the result goes.
     :param force: replace what is there.
@@ -58,7 +58,7 @@ def _make_readable(folder: Path) -> None:
 
 
 def _replace(new: Path, out: Path, old: Path) -> None:
-    """Move `new` to `out`; what stood there goes to `old`, and back if the move fails."""
+    """Move `new` to `out`; what was there goes to `old`, and back if the move fails."""
     if not out.exists():
         new.rename(out)
         return

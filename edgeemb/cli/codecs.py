@@ -1,4 +1,4 @@
-"""`edgeemb codecs`: how a table can be stored, and what that takes."""
+"""`edgeemb codecs`: how a table can be stored, and how large it is then."""
 
 from __future__ import annotations
 

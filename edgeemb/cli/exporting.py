@@ -1,4 +1,4 @@
-"""The commands that make a bundle and say what can be made: `edgeemb export` and `edgeemb targets`."""
+"""The commands that make a bundle and list the possible targets: `edgeemb export` and `edgeemb targets`."""
 
 from __future__ import annotations
 

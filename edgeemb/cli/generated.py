@@ -1,4 +1,4 @@
-"""Options of the command line made from Python: types, defaults and help are those of a function's parameter or a dataclass's field."""
+"""Command-line options generated from Python: types, defaults and help come from a function's parameters or a dataclass's fields."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def option(owner: Callable[..., Any], name: str, *flags: str, **how: Any) -> Cal
 
 
 def options(owner: Callable[..., Any], *names: str) -> Callable[[_Function], _Function]:
-    """The options of several parameters, in their order, written and described as Python says.
+    """The options of several parameters, in their order, named and described as in Python.
 
     :param owner: a function or a dataclass.
     :param names: the parameters.

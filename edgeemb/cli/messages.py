@@ -35,7 +35,7 @@ def as_flags(message: str, main: click.Group) -> str:
 
 
 def _flags(group: click.Group) -> Iterator[tuple[str, str]]:
-    """The flag of each parameter of every command; an option has one meaning, so that the command does not matter."""
+    """The flag of each parameter of every command; an option means the same in all of them, so the command does not matter."""
     for command in group.commands.values():
         for parameter in command.params:
             if isinstance(parameter, click.Option) and parameter.name is not None:

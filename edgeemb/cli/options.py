@@ -33,5 +33,5 @@ def _plain(value: object) -> Any:
 
 
 def command_line() -> str:
-    """The command line as typed, for the manifest; the program's own path says nothing to others."""
+    """The command line as typed, for the manifest, without the program's own path."""
     return shlex.join(["edgeemb", *sys.argv[1:]])

@@ -22,7 +22,7 @@ USUAL_LENGTHS = (16, 128)
 
 
 def make_feeds(manifest: Manifest, length: int) -> dict[str, NDArray[Any]]:
-    """Inputs for one inference: ids all over their table, masks and other integers 1, floats random.
+    """Inputs for one inference: ids spread over their table, ones for masks and other integers, random floats.
 
     :param manifest: what the bundle takes.
     :param length: sequence length; fills every axis of free size but that of the batch.
@@ -47,7 +47,7 @@ def make_text(length: int) -> str:
 
 
 def own_lengths(manifest: Manifest) -> tuple[int, ...]:
-    """The only sequence lengths that a bundle takes; empty where any will do.
+    """The only sequence lengths that a bundle takes; empty if it takes any.
 
     :param manifest: what the bundle takes.
     """
@@ -59,7 +59,7 @@ def own_lengths(manifest: Manifest) -> tuple[int, ...]:
 
 
 def settled(plan: ProfilePlan, manifests: Sequence[Manifest]) -> ProfilePlan:
-    """A plan with lengths where it names none: those that the bundles were made for, or the usual ones.
+    """A plan whose missing lengths are filled in: those that the bundles were made for, or the usual ones.
 
     :param plan: what is to be measured.
     :param manifests: of the bundles that are measured.

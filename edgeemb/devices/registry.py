@@ -25,12 +25,12 @@ ROOMS: list[Callable[[], list[Device]]] = [
 
 
 def devices() -> list[Device]:
-    """Every device that there is, whether it can be used now or not."""
+    """Every known device, whether it can be used now or not."""
     return [device for room in ROOMS for device in room()]
 
 
 def attached() -> list[Device]:
-    """The phones on adb, ready or not; empty where there is no adb."""
+    """The phones on adb, ready or not; empty if there is no adb."""
     return android.attached()
 
 

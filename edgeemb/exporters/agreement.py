@@ -1,4 +1,4 @@
-"""How near one output of an export comes to that of the original: a measure that fits what the output holds."""
+"""How close one output of an export is to the original's, by a measure that suits the output."""
 
 from __future__ import annotations
 

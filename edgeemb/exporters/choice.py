@@ -1,4 +1,4 @@
-"""What an export is made for: target, runtime, body and ops, from what the user asks for and what target, runtime and model allow."""
+"""What an export is made for: target, runtime, body and ops, from what the user requests and what target, runtime and model allow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Choice:
 
 
 def choose(target: str | None, runtime: str | None, body: str | None, ops: str | None) -> Choice:
-    """Check what the user asks for, and take the target's defaults where nothing is asked.
+    """Check what the user requests, and use the target's defaults for the rest.
 
     :param target: name of a target; None for this machine.
     :param runtime: name of a runtime, or None.

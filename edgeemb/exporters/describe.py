@@ -118,7 +118,7 @@ def _sizes(manifest: Manifest, files: Mapping[str, int]) -> dict[str, int]:
 
 
 def _table_entry(table: Table, stored: int | None) -> TableEntry:
-    """A table of the manifest; one of which nothing is stored has no arrays."""
+    """A table of the manifest; a table that stores nothing has no arrays."""
     size = table.nbytes if stored is None else stored
     arrays = {} if stored == 0 else _array_entries(table.arrays)
     return TableEntry(str(table.spec), table.shape[0], table.shape[1], size, arrays)

@@ -29,7 +29,7 @@ def swift(text: str) -> str:
 
 
 def comment(text: str) -> str:
-    """Words in a comment of C, Java, Kotlin or Swift, or in a line of Markdown: on one line, without an end of the comment.
+    """Text for a comment of C, Java, Kotlin or Swift, or for a line of Markdown: on one line, without anything that ends the comment.
 
     :param text: any text.
     """

@@ -1,4 +1,4 @@
-"""What an export must keep of its original: below the floor of its precision it is not written, and the error says where the two part."""
+"""How close an export must be to its original: below the floor of its precision it is not written, and the error says where the two first differ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_floor(
     parity: Mapping[str, Any],
     folder: Path,
 ) -> tuple[str, ...]:
-    """Refuse an export that computes something else than its model.
+    """Refuse an export that does not compute what its model does.
 
     How much a table loses is the user's choice, so an export far from the original is compared with the original using exactly the rows that
     its tables give.
@@ -68,7 +68,7 @@ def check_floor(
 
 
 def _with_tables(model: LoadedModel, tables: Mapping[str, Table]) -> LoadedModel | None:
-    """The model with the rows that its tables give; None where it cannot be had."""
+    """The model with the rows that its compressed tables give; None if it cannot be built."""
     if model.runtimes and any(model.table(alias).tied for alias in tables):
         return None  # a layer of a finished model that shares a table would get the rows too, and keeps its own in the export
     try:

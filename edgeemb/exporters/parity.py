@@ -71,7 +71,7 @@ def run_both(model: LoadedModel, session: Session) -> Runs:
 
 
 def worst_of(agreements: Sequence[Agreement]) -> Agreement:
-    """The output that is least like the original, of those that count.
+    """The output that differs most from the original's, among those that count.
 
     :param agreements: at least one.
     """
@@ -96,7 +96,7 @@ def agreements_of(model: LoadedModel, runs: Runs) -> list[Agreement]:
 def depends_on_tables(
     model: LoadedModel, feeds: dict[str, NDArray[Any]], outputs: Sequence[NDArray[Any]]
 ) -> list[bool]:
-    """Which outputs change with the rows of the tables; all where there is one, or where that cannot be told.
+    """Which outputs change with the rows of the tables; all if there is only one, or if that is not known.
 
     :param model: the original.
     :param feeds: inputs.
@@ -154,7 +154,7 @@ def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any
 
 
 def _original_feeds(model: LoadedModel, texts: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Inputs by the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
+    """Inputs from the original's own tokenizer, which knows more tokens than that of a pruned bundle."""
     names = [info.name for info in model.inputs]
     types = {info.name: info.dtype for info in model.inputs}
     for values, mask in _original_tokens(model, texts):
@@ -177,7 +177,7 @@ def _original_tokens(
 
 
 def _golden_output(output: NDArray[Any]) -> dict[str, Any]:
-    """The output, or of one that is far too long for a text file the first values in C order."""
+    """The output, or, if it is far too long for a text file, its first values in C order."""
     if output.size <= _GOLDEN_VALUES:
         return {"output": output.tolist()}
     return {"shape": list(output.shape), "first_values": output.reshape(-1)[:_GOLDEN_VALUES].tolist()}
@@ -192,7 +192,7 @@ def golden_text(golden: dict[str, Any]) -> str:
 
 
 def _figures(agreements: Sequence[Agreement]) -> dict[str, float]:
-    """The figures of the worst output, and where there are several those of each."""
+    """The figures of the worst output, and, if there are several, of each."""
     worst = worst_of(agreements)
     figures = {"cosine_mean": round(worst.mean, 6), "cosine_min": round(worst.least, 6)}
     if len(agreements) > 1 or worst.measure != "cosine":

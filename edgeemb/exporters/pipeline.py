@@ -130,7 +130,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
 def _compared(
     original: LoadedModel, session: Session, unchecked: bool
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Parity and golden vectors; none of either where the original runs on nothing and that was allowed."""
+    """Parity and golden vectors; neither if the original runs on no input and that was allowed."""
     if unchecked and not original.takes_text:
         try:
             original.examples()

@@ -1,4 +1,4 @@
-"""The tokenizer in a bundle: its file, and what is compiled from it."""
+"""The tokenizer in a bundle: its file and its compiled form."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class LoadedModel(ABC):
         raise ModelError(f"{self.name} has no table {alias!r}, its tables are: {known}")
 
     def near_tables(self) -> Mapping[str, str]:
-        """What looks like a table and is none: names, and what is wrong with each."""
+        """What looks like a table but is not one: names, and the reason for each."""
         return {}
 
     @property
@@ -150,7 +150,7 @@ class LoadedModel(ABC):
 
     @property
     def default_body(self) -> str | None:
-        """Precision of the body where the user names none; None for what the target says."""
+        """Precision of the body if the user names none; None for the target's default."""
         return None
 
     @abstractmethod

@@ -66,7 +66,7 @@ def load(
     :param revision: branch, tag or commit on the hub.
     :param tokenizer: the ``tokenizer.json`` of a finished ``.onnx``; by default the one next to it or one folder up, if any.
     :param pooling: for a finished ``.onnx`` that gives a vector per token: how one per text is made of them, in the graph (``mean``, ``cls`` ...,
-        several joined by ``+``); by default what the files of sentence-transformers beside it say.
+        several joined by ``+``); by default as the sentence-transformers files next to it specify.
     :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
     :return: the model.
     :raises ModelError: if there is no such model, it is damaged, of a kind that edgeemb does not know, or needs

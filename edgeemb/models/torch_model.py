@@ -1,6 +1,6 @@
 """Torch models: what they compute, what goes in and out, and which embedding tables they hold.
 
-A ``Model`` is the same thing whatever it came from: a Hugging Face or sentence-transformers folder, a hub
+A ``Model`` is the same, whatever its source: a Hugging Face or sentence-transformers folder, a hub
 name, or a torch module from Python. Its ``module`` is complete, so that exporting it exports the whole model.
 """
 
@@ -71,7 +71,7 @@ class Model(LoadedModel):
         return self
 
     def with_tokens(self, pruned: Pruned) -> Model:
-        """A model that knows only some tokens; a layer that shares the word table by another way than its rows keeps its own.
+        """A model that knows only some tokens; a layer that uses the word table in another way than by its rows keeps its own.
 
         :param pruned: the tokens and their tokenizer.
         :raises InputError: if the padding token is not among them.
@@ -137,7 +137,7 @@ _KNOWN_TABLES: tuple[tuple[str, str, Role], ...] = (
 
 
 def find_tables(module: nn.Module, *, known: bool) -> tuple[TableInfo, ...]:
-    """The embedding tables of a module, the largest first; a weight that several layers share is one table.
+    """The embedding tables of a module, largest first; a weight that several layers share is one table.
 
     :param module: any module.
     :param known: whether it is a transformer body, whose tables have short names and roles.

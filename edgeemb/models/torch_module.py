@@ -1,4 +1,4 @@
-"""A model from any torch module: it is run once to see what goes in and out."""
+"""A model from any torch module: it is run once to find its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _axes(label: str, tensor: Tensor, given: Sequence[str | int] | None) -> tupl
 
 
 def _widened(examples: dict[str, Tensor], named: dict[str, tuple[str | int, ...]]) -> dict[str, Tensor]:
-    """The examples with every axis that may vary at least two long: torch.export takes one for a constant."""
+    """The examples with every dynamic axis at least two long: torch.export treats a size of one as a constant."""
     sizes: dict[str, int] = {}
     for label, tensor in examples.items():
         for axis, size in zip(named[label], tensor.shape, strict=True):

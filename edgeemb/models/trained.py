@@ -62,7 +62,7 @@ def write_fitted(folder: Path, tables: Mapping[str, Table], training: Mapping[st
 
 
 def read_fitted(folder: Path, model: LoadedModel) -> dict[str, Table]:
-    """The trained tables of a model's folder; none where there are no such files.
+    """The trained tables of a model's folder; none if there are no such files.
 
     :param folder: the folder.
     :param model: the model that was loaded from it.

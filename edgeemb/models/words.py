@@ -41,7 +41,7 @@ _ENCODER = "BertModel"
 
 
 class WordRows(nn.Module):
-    """Rows of tokens that come as their bytes; nothing is stored but a few constants, which are drawn from the form.
+    """Rows of tokens that are given as their bytes; only a few constants are stored, which are drawn from the form.
 
     :param form: how rows are computed.
     """

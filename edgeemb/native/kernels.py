@@ -25,7 +25,7 @@ _FLOAT_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.float16): 2, np.dtype(np.f
 
 
 def variants() -> list[str]:
-    """Names of the kernel variants that this processor can run, the fastest first; ``serial`` is always the last.
+    """Names of the kernel variants that this processor can run, fastest first; ``serial`` is always the last.
 
     :raises NativeError: if the kernel library is missing or of another version.
     """
@@ -103,7 +103,7 @@ def codebook_lookup(
     variant: str | None = None,
     out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Rows put together from codebooks by the native kernel, as `edgeemb.tables.program.CodebookLookup` describes them.
+    """Rows assembled from codebooks by the native kernel, as `edgeemb.tables.program.CodebookLookup` describes them.
 
     :param ids: int32 or int64[N], each in [0, V).
     :param codes: uint8[V, M], each below K; need not be aligned.

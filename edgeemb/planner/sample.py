@@ -1,4 +1,4 @@
-"""How much of a model's output a table keeps, on a sample of sentences."""
+"""How well a table preserves a model's output, on a sample of sentences."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LINE_TOKENS = 64
 class Sample:
     """The sentences (or examples) of a model, and its outputs for them.
 
-    Only the rows of ids that the sentences hold are replaced: others change nothing in their outputs.
+    Only the rows of ids in the sentences are replaced: other rows do not affect the outputs.
 
     :param model: the model to imitate.
     :param alias: the table that is replaced.

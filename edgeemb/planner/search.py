@@ -161,7 +161,7 @@ class Search:
             study.tell(trial, (math.log(size), math.log(error + _TINY)))
 
     def measure(self) -> None:
-        """Fit the most promising specs whole, one after the other, then some that show what fewer or more bytes would give."""
+        """Fit the most promising specs to the whole table, one after another, then some that show what fewer or more bytes would give."""
         start = len(self.errors)
         while len(self.measured) < MEASURED:
             towards = self._towards_goal() if len(self.measured) < _TOWARDS_GOAL else None
@@ -202,7 +202,7 @@ class Search:
         return near or {spec for spec, size in self._sizes.items() if size <= budget}
 
     def _first(self, family: Family) -> dict[str, str]:
-        """Where the search begins in a family: the largest table of a budget, else the middle one."""
+        """Where the search begins in a family: the largest table within a budget, or else the middle one."""
         members = sorted(
             ((values, spec) for values, spec in family.members() if spec in self._allowed),
             key=lambda member: self._sizes[member[1]],
@@ -211,7 +211,7 @@ class Search:
         return {"family": family.name, **{f"{family.name}.{axis}": value for axis, value in values.items()}}
 
     def _choose_part(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Rows of the partial fits, and what the error of each counts: those of the sample's ids, and some of all others."""
+        """Rows of the partial fits, and the weight of each row's error: those of the sample's ids, and some of all others."""
         random = np.random.default_rng(self._seed)
         rows = len(self._weight)
         counts = np.zeros(rows)
@@ -268,7 +268,7 @@ class Search:
         return [item for item in self.measured.values() if item.cosine >= least]
 
     def _expected(self) -> dict[Spec, float]:
-        """Loss that is expected of the specs that are not measured yet: their partial error times what such errors cost so far."""
+        """Estimated loss of the specs that are not measured yet: their partial error times the loss per such error so far."""
         slopes: dict[str, list[float]] = {}
         for spec, item in self.measured.items():
             error = self.errors.get(spec, 0.0)
@@ -283,7 +283,7 @@ class Search:
         }
 
     def _towards_goal(self) -> Spec | None:
-        """The spec to measure next, or None where nothing promises to be better than what is known."""
+        """The spec to measure next, or None if nothing promises to beat what is known."""
         expected = self._expected()
         if not expected:
             return None
@@ -302,7 +302,7 @@ class Search:
         return most if math.isinf(limit) else None
 
     def _beside(self) -> Spec | None:
-        """Of the expected frontier, the spec whose size is farthest from all that is measured."""
+        """The spec on the estimated frontier whose size is farthest from all measured ones."""
         expected = self._expected()
         front: list[Spec] = []
         for spec in sorted(expected, key=lambda spec: (self._sizes[spec], expected[spec])):

@@ -166,7 +166,7 @@ def profile_on_all(
 
 
 def _unmeasured(device: str, bundle: Path, plan: ProfilePlan, reason: str) -> Report:
-    """A report of what could not be measured at all: everything in it is absent, for one reason."""
+    """A report of a device that could not be measured at all: everything in it is absent, for one reason."""
     info = find_device(device)
     with checked(bundle) as (_, manifest):
         subject = Subject.of(names([bundle])[0], manifest, manifest.ops, "")
@@ -206,7 +206,7 @@ def read_comparison(path: Path) -> Comparison:
 
 
 def join(comparisons: Sequence[Comparison]) -> Comparison:
-    """One comparison of the reports of several, in order. Ratios are kept of the first, whose first report they refer to.
+    """One comparison with the reports of several, in order. The ratios of the first are kept; they refer to its first report.
 
     :param comparisons: at least one.
     """
@@ -232,7 +232,7 @@ def _quality(
     train: str | Path | None,
     test: str | Path | None,
 ) -> tuple[Measurement, ...]:
-    """Quality of a bundle as measurements; what there is no data for is not among them."""
+    """Quality of a bundle as measurements, as far as there is data."""
     if sts is None and train is None and test is None:
         return ()
     found = evaluate(bundle, sts=sts, train=train, test=test, ops=plan.ops, allow_code=plan.allow_code)

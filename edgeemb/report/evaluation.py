@@ -26,7 +26,7 @@ CLASSIFIER_ROUNDS = 1000
 
 
 class Encoder(Protocol):
-    """What is evaluated: a session, or anything else that embeds text."""
+    """What can be evaluated: a session, or anything else that embeds text."""
 
     def encode(self, texts: Sequence[str], batch_size: int = ...) -> NDArray[np.float32]:
         """Embed texts as float32[n, D]."""

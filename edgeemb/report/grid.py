@@ -72,7 +72,7 @@ def grid_of(reports: Sequence[Report], ratios: Sequence[Ratio] = ()) -> Grid:
 
 
 def heads(reports: Sequence[Report]) -> tuple[str, ...]:
-    """What reports are called side by side: bundle and device, as far as they differ.
+    """Column heads of reports side by side: bundle and device, as far as they differ.
 
     :param reports: the reports.
     """
@@ -106,7 +106,7 @@ def _facts(reports: Sequence[Report]) -> Iterator[Row]:
 
 
 def _specs(tables: dict[str, str]) -> str:
-    """The specs of tables; those that are alike once, with the tables that have it."""
+    """The specs of tables; each spec once, with the tables that have it."""
     specs = list(dict.fromkeys(tables.values()))
     if len(specs) <= 1:
         return specs[0] if specs else "none"

@@ -86,7 +86,7 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str, *, says: str = 
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round numbers, rising, the first not above ``low`` and the last not below ``high``; at least two.
+    """Round numbers in increasing order, the first not above ``low`` and the last not below ``high``; at least two.
 
     :param low: the smallest value.
     :param high: the largest value.

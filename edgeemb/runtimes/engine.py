@@ -1,4 +1,4 @@
-"""What runs a bundle's model: one engine per runtime, all with this interface and opened in this one way."""
+"""What runs a bundle's model: one engine per runtime, all with the same interface and opened in the same way."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class OpenOptions:
 
 
 class Engine(Protocol):
-    """A model that is loaded into its runtime. It is given checked arrays and may be called from one thread at a time.
+    """A model that is loaded into its runtime. It receives checked arrays and may be called from one thread at a time.
 
     `ops` says which lookup it uses: ``custom`` (the native kernels) or ``builtin``. `lengths` are the only sequence lengths that it
-    takes, rising; empty where any will do. `package` is the distribution that runs it, empty where that is compiled code.
+    takes, in increasing order; empty if it takes any. `package` is the distribution that runs it, empty for compiled code.
     """
 
     ops: str
@@ -46,23 +46,23 @@ class Engine(Protocol):
 
     @property
     def profile_note(self) -> str:
-        """What is to be said of the cost by operator, or why there is none; empty for nothing."""
+        """A note on the cost by operator, or why there is none; empty for no note."""
         ...
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """All outputs, in the order of the manifest; `InputError` with the runtime's words if it refuses the inputs."""
+        """All outputs, in the order of the manifest; `InputError` with the runtime's message if it refuses the inputs."""
         ...
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
-        """A call that runs the model on these inputs with as little of Python around it as there can be: for counting instructions."""
+        """A call that runs the model on these inputs with as little Python around it as possible, for counting instructions."""
         ...
 
     def end_profile(self) -> Path | None:
-        """Finish the profile by operator and give the file that holds it, a Chrome trace; None where there is none."""
+        """Finish the profile by operator and return its file, a Chrome trace; None if there is none."""
         ...
 
     def close(self) -> None:
-        """Give back what it holds. It is called once, and nothing after it."""
+        """Release its resources. It is called once, as the last call."""
         ...
 
 

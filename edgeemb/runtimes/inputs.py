@@ -1,4 +1,4 @@
-"""Checking what is given to a model: once, before any runtime sees it, and with the same words for all of them."""
+"""Checking the inputs of a model: once, before any runtime sees them, and with the same messages for all runtimes."""
 
 from __future__ import annotations
 

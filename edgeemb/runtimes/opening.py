@@ -26,7 +26,7 @@ def open_bundle(
 ) -> Session:
     """Open a bundle.
 
-    A bundle is data, with one exception: a C export is source code, and opening it means to compile and run that code.
+    A bundle is data, with one exception: a C export is source code, and to open it is to compile and run that code.
 
     :param path: the folder that `edgeemb.export` wrote, or a zip of it, which is unpacked for as long as the session lives.
     :param ops: ``custom`` runs the native kernels, ``builtin`` the runtime's own ops, ``auto`` the kernels where they are installed.
@@ -70,7 +70,7 @@ def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
 
 
 def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = None) -> Session:
-    """Open a model whose manifest is already there, as an export does to check what it wrote.
+    """Open a model whose manifest is already known, as an export does to check what it wrote.
 
     :param folder: holds the model's files.
     :param manifest: describes them.

@@ -53,7 +53,7 @@ class Session:
     def encode(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
         """One row per text: its embedding, or the logits of a classifier.
 
-        Texts are batched by length, so that little padding is computed; rows come back in the order of the texts.
+        Texts are batched by length, to keep padding small; rows are returned in the order of the texts.
 
         :param texts: the texts; one longer than the model's limit is cut there (logged at level INFO).
         :param batch_size: texts per run of the model.
@@ -134,7 +134,7 @@ class Session:
             raise InputError(f"the session of {self.path} is closed: open the bundle again")
 
     def close(self) -> None:
-        """Give back what the runtime holds, once a run that is under way has ended. Closing again does nothing."""
+        """Release what the runtime holds, after any run in progress has ended. Closing again does nothing."""
         with self._lock:
             if self._closed:
                 return

@@ -1,4 +1,4 @@
-"""The tokenizer of a bundle: compiled and mapped where the bundle has it so, else the tokenizers library."""
+"""The tokenizer of a bundle: compiled and mapped if the bundle has it in that form, otherwise read by the tokenizers library."""
 
 from __future__ import annotations
 

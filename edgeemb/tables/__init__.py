@@ -1,4 +1,4 @@
-"""Compressed embedding tables: numpy in, numpy out. `encode` fits one; `CODECS` lists what there is."""
+"""Compressed embedding tables: numpy in, numpy out. `encode` fits one; `CODECS` lists the codecs."""
 
 from __future__ import annotations
 

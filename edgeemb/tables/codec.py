@@ -132,7 +132,7 @@ class Coder(Protocol):
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a spec, as the field of a codec's dataclass says it.
+    """An option of a spec, as declared by the field of a codec's dataclass.
 
     :param name: its name.
     :param kind: int, float or str.

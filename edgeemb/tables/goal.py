@@ -1,4 +1,4 @@
-"""Goals: `auto:...` in the place of a spec lets the planner choose one."""
+"""Goals: `auto:...` in place of a spec lets the planner choose one."""
 
 from __future__ import annotations
 

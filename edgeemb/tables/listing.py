@@ -1,4 +1,4 @@
-"""What `edgeemb codecs` lists: every codec, and what a table of a given shape takes with it."""
+"""What `edgeemb codecs` lists: every codec, and the size of a table of a given shape with it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ ZERO_POINT: dict[int, float] = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
 
 @dataclass(frozen=True)
 class Ids:
-    """The ids asked for, int64[N], already checked to lie in [0, V)."""
+    """The requested ids, int64[N], already checked to be in [0, V)."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class QuantizedLookup:
 
 @dataclass(frozen=True)
 class CodebookLookup:
-    """Rows put together from codebooks.
+    """Rows assembled from codebooks.
 
     With `additive` false, part m of the row is ``codebooks[m, codes[id, m]]`` and the parts are concatenated (product quantisation);
     with `additive` true they are added up in order (residual codebooks). A scale per row is a `Multiply` around it.

@@ -1,4 +1,4 @@
-"""Adding a codec: the contract of a record is checked where it is registered, not where it is first used."""
+"""Adding a codec: the contract of a record is checked when it is registered, not when it is first used."""
 
 from __future__ import annotations
 

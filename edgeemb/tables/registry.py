@@ -1,4 +1,4 @@
-"""The codecs that there are, and what follows from their records: the options of a spec, and its bytes."""
+"""The known codecs, and what follows from their records: the options of a spec, and its size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table requests: which table gets which spec, as callers write it, read once."""
+"""Table requests: which table gets which spec, as callers write it, parsed once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class TableRequest:
 
 
 def read_tables(wanted: Tables) -> TableRequest:
-    """Read what a caller wrote, and refuse what no table could have, before a model is loaded for it.
+    """Parse what a caller wrote, and refuse what no table could have, before a model is loaded.
 
     :param wanted: specs and goals.
     :return: the request; every spec in it has a known codec with options in their range.

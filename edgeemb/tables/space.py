@@ -1,4 +1,4 @@
-"""The specs of a codec that the planner tries, and the values that several codecs have in common there."""
+"""The specs of a codec that the planner tries, and values that several codecs share there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SearchSpace:
 
 
 def numbers(values: Iterable[int]) -> tuple[str, ...]:
-    """Values of an axis: the different ones from 1 up, in the order given.
+    """Values of an axis: the distinct ones from 1 up, in the given order.
 
     :param values: numbers that may repeat, or be 0.
     """
@@ -49,7 +49,7 @@ def numbers(values: Iterable[int]) -> tuple[str, ...]:
 
 
 def parts(dim: int, widths: Iterable[int]) -> tuple[str, ...]:
-    """Numbers of equal parts of a row, for the widths that divide it; one element a part where none does.
+    """Numbers of equal parts of a row, for the widths that divide it; one element per part if none does.
 
     :param dim: D.
     :param widths: elements of a part.

@@ -38,7 +38,7 @@ class Table:
 
     @property
     def exact(self) -> bool:
-        """Whether rows have the same bits in every runtime: the program holds no sum that a runtime may add up in another order."""
+        """Whether rows have the same bits in every runtime: the program contains no sum that a runtime may compute in another order."""
         return not any(isinstance(node, MatMul | BatchMatMul) for node in walk(self.program))
 
     def rows(self, ids: ArrayLike) -> NDArray[np.float32]:

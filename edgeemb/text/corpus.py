@@ -1,6 +1,6 @@
 """Reading text corpora and counting their tokens.
 
-A corpus is a UTF-8 text file, one text a line, or a folder, which stands for its ``*.txt`` files in the order
+A corpus is a UTF-8 text file, one text per line, or a folder, which means its ``*.txt`` files in the order
 of their names. It is read as a stream: memory does not grow with its size. Every error names the file and the
 line.
 """
@@ -66,7 +66,7 @@ def corpus_files(corpus: Path) -> list[Path]:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number the lines of a UTF-8 file; blank ones are left out, line ends and the byte order mark cut off.
+    """Number the lines of a UTF-8 file; blank ones are skipped, line ends and the byte order mark removed.
 
     :param path: the file.
     :raises InputError: if it cannot be read, is not UTF-8, or has a line longer than `MAX_LINE_BYTES`.

@@ -1,7 +1,7 @@
 """Reading tab-separated evaluation data: scored sentence pairs and labelled texts.
 
 Fields are separated by one tab each and never quoted. Blank lines, a byte order mark and columns after the
-known ones are passed over; every error names the file and the line.
+known ones are skipped; every error names the file and the line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The bytes that stand for a token where its row is computed from them (`edgeemb.tables.ngrams`)."""
+"""The bytes that represent a token whose row is computed from them (`edgeemb.tables.ngrams`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def token_bytes(tokenizer_json: str, rows: int) -> list[bytes]:
 
 
 def _reader(described: dict[str, Any], marks_spaces: bool) -> Callable[[str], bytes]:
-    """How the tokenizer writes its pieces; where it marks neither beginnings nor continuations, each piece begins a word."""
+    """How the tokenizer writes its pieces; if it marks neither beginnings nor continuations, each piece begins a word."""
     model = described["model"]
     prefix, suffix = model.get("continuing_subword_prefix"), model.get("end_of_word_suffix") or ""
 

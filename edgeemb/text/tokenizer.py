@@ -30,7 +30,7 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
 
 
 def cut_from(tokenizer: Tokenizer, side: str) -> None:
-    """Note in a tokenizer which end of a long text is cut off; how long that is, a session says.
+    """Record in a tokenizer which end of a long text is cut off; the session sets the length.
 
     :param tokenizer: changed in place; ``right`` is the default and noted by no truncation at all.
     :param side: ``left`` or ``right``.

@@ -1,4 +1,4 @@
-"""The tokenizer `words`: text to the bytes of its words, without a vocabulary. docs/words.md pins it, `runtimes/micro/words.h` is its twin in C.
+"""The tokenizer `words`: text to the bytes of its words, without a vocabulary. docs/words.md specifies it, and `runtimes/micro/words.h` is the same in C.
 
 A word becomes a token as `edgeemb.tables.ngrams` takes it: the marker `BEGINS` and the word's UTF-8 bytes, cut to a width. Whatever the bytes of a
 text are, it has tokens.
@@ -58,7 +58,7 @@ class RowForm:
         return f"ngram:n={self.n},lanes={self.lanes},dim={self.dim}"
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that is stored of a table: ``seeds: int16[dim]`` and ``bases: int16[lanes]``."""
+        """All that is stored for a table: ``seeds: int16[dim]`` and ``bases: int16[lanes]``."""
         seeds, bases = draw_seeds(self.lanes, self.dim, self.seed)
         return {"seeds": seeds, "bases": bases}
 
@@ -67,7 +67,7 @@ _STARTS = [first for first, *_ in RANGES]
 
 
 class _Actions(dict[int, str]):
-    """What each code point becomes, as `str.translate` reads it; worked out when it first comes up."""
+    """What each code point becomes, as `str.translate` reads it; computed on first use."""
 
     def __missing__(self, code: int) -> str:
         text = self[code] = _become(code)

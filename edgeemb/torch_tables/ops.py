@@ -73,7 +73,7 @@ def quantized_lookup(
 
 
 def codebook_lookup(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
-    """Rows put together from codebooks in plain torch, with the bits of `edgeemb.tables.program.CodebookLookup`.
+    """Rows assembled from codebooks in plain torch, with the bits of `edgeemb.tables.program.CodebookLookup`.
 
     :param ids: int32 or int64[...], each in [0, V).
     :param codes: uint8[V, M].
@@ -101,7 +101,7 @@ def _unpack(packed: Tensor, bits: int, dim: int) -> Tensor:
 
 
 def _sum_in_order(values: Tensor) -> Tensor:
-    """float32[..., n, d] to float32[..., d], added up from the first on."""
+    """float32[..., n, d] to float32[..., d], added up in order."""
     total = values[..., 0, :]
     for part in range(1, values.shape[-2]):
         total = total + values[..., part, :]
@@ -189,7 +189,7 @@ class QuantizedRows(nn.Module):
 
 
 class CodebookRows(nn.Module):
-    """Rows put together from codebooks, which the portable form keeps end to end.
+    """Rows assembled from codebooks, which the portable form keeps end to end.
 
     :param table: the table.
     :param node: the lookup.
@@ -279,7 +279,7 @@ def fused(table: Table, node: Lookup) -> nn.Module:
 class TableModule(nn.Module):
     """A compressed table in the place of an `nn.Embedding`.
 
-    Float arrays are parameters (without gradient until they are asked for one), integer arrays are buffers. Ids out of bounds raise
+    Float arrays are parameters (without gradient until one is requested), integer arrays are buffers. Ids out of bounds raise
     IndexError.
 
     :param table: the table.

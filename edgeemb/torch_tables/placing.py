@@ -1,7 +1,7 @@
-"""Putting rows of another kind into a module in the place of its embedding layers.
+"""Replacing the embedding layers of a module by other sources of rows.
 
-A layer that is an `nn.Embedding` and nothing else gives way to what computes the rows. One that does more (a subclass with a ``forward`` of its
-own, such as a scaled embedding; hooks) stays, and its lookups are answered with the rows.
+A plain `nn.Embedding` is replaced by what computes the rows. A layer that does more (a subclass with a ``forward`` of its
+own, such as a scaled embedding; hooks) stays, and its lookups are served with the rows.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _Answered(TorchFunctionMode):
 
 
 def put_rows(module: nn.Module, weight: nn.Parameter, rows: nn.Module) -> nn.Module:
-    """Answer the lookups of a weight by other rows, in every layer that shares it.
+    """Serve the lookups of a weight with other rows, in every layer that shares it.
 
     :param module: the module, which is changed.
     :param weight: the weight of one or more of its embedding layers.

@@ -43,7 +43,7 @@ class QuantizedShadow(nn.Module):
     """A packed table as float rows that are quantised whenever they are read.
 
     The gradient of a scale follows Esser et al. 2020, "Learned step size quantization" (arXiv 1902.08153): it results from dividing and
-    multiplying by the scale around the rounding. A scale learns as a factor of what it was, which keeps its sign and suits one learning
+    multiplying by the scale around the rounding. A scale is trained as a factor of its initial value, which keeps its sign and suits one learning
     rate to all of them.
 
     :param table: the table.
@@ -182,7 +182,7 @@ class FixedRows(nn.Module):
 
 
 class TrainableTable(nn.Module):
-    """A compressed table in the place of an `nn.Embedding`, with everything that is a float in it as a parameter.
+    """A compressed table in place of an `nn.Embedding`, with all its floats as parameters.
 
     :param table: where it begins.
     :param weight: float32[V, D], the rows that the table was fitted to, or None.

@@ -1,4 +1,4 @@
-"""Training: put a compressed table into a model and bring the model back to itself, or make a smaller one. Light to import."""
+"""Training: put a compressed table into a model and train it to match the original, or make a smaller model. Light to import."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def adapt(
     progress: Steps = no_steps,
     watch: Watch | None = None,
 ) -> Trained:
-    """Put compressed tables into a sentence encoder and train it back to the original on plain text.
+    """Put compressed tables into a sentence encoder and train it on plain text to match the original.
 
     The result is a folder that sentence-transformers, transformers and `edgeemb.load` read, with the trained tables in it; exporting it
     stores what was trained, to the bit. A checkpoint is next to it in ``<out>.checkpoint``.

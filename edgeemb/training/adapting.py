@@ -50,7 +50,7 @@ class Adaptation:
 
 
 def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch = unwatched) -> Trained:
-    """Put compressed tables into a model and train it back to itself; see `edgeemb.training.adapt`.
+    """Put compressed tables into a model and train it to match the original; see `edgeemb.training.adapt`.
 
     :param source: the model, or what `edgeemb.load` takes.
     :param plan: what is to be done.
@@ -168,7 +168,7 @@ def trained(out: Path, model: Model, outcome: Outcome, texts: int) -> Trained:
 
 
 def start_of(outcome: Outcome) -> float:
-    """The held-out score before training; not a number in processes that do not look.
+    """The held-out score before training; NaN in processes that do not evaluate.
 
     :param outcome: how a training ended.
     """
@@ -176,7 +176,7 @@ def start_of(outcome: Outcome) -> float:
 
 
 def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[str, str]:
-    """What must be the same for a checkpoint to be taken up; rates, steps, device and precision may change."""
+    """What must be the same to continue from a checkpoint; rates, steps, device and precision may change."""
     return {
         "model": digest_of_model(teacher),
         "corpus": digest_of_texts(texts),

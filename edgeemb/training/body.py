@@ -1,4 +1,4 @@
-"""Weights of the body on the grid that an export stores them on, and which of them learn.
+"""Weights of the body on the grid on which an export stores them, and which of them are trained.
 
 The grids are those of `edgeemb.exporters.onnx.body`: ``int8`` is one scale per output channel, the largest weight standing for 127; ``int4``
 is blocks of 32 along the inputs, the element of the largest magnitude standing for -8 (`MatMulNBits`). Weights that lie on the grid are
@@ -72,7 +72,7 @@ def quantize_body(module: nn.Module, grid: str) -> None:
 
 
 def settle_body(module: nn.Module) -> None:
-    """Replace every weight on a grid by what it is there, for saving.
+    """Replace every weight by its value on the grid, for saving.
 
     :param module: a module that `quantize_body` was given.
     """
@@ -82,7 +82,7 @@ def settle_body(module: nn.Module) -> None:
 
 
 def free_body(module: nn.Module, part: str) -> None:
-    """Say which weights of the body learn; tables that are `TrainableTable` always do.
+    """Set which weights of the body are trained; tables that are `TrainableTable` always are.
 
     :param module: a `SentenceEncoder`.
     :param part: ``all``, ``none``, or ``last:<number>`` for the last layers and what follows them.

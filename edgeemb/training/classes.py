@@ -133,7 +133,7 @@ class Classification:
         return self.accuracy([self._texts[place] for place in self._held], self._numbers[self._held])
 
     def accuracy(self, texts: Sequence[Ids], numbers: NDArray[np.int64]) -> float:
-        """Texts with the right label, in percent; not a number if a logit is none.
+        """Texts with the right label, in percent; NaN if a logit is NaN.
 
         :param texts: ids of each text.
         :param numbers: int64[n], the label of each.

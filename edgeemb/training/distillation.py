@@ -1,4 +1,4 @@
-"""The task of `edgeemb adapt` and `edgeemb distill`: be like the teacher on plain text."""
+"""The task of `edgeemb adapt` and `edgeemb distill`: match the teacher on plain text."""
 
 from __future__ import annotations
 

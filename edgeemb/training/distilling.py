@@ -53,7 +53,7 @@ from edgeemb.training.texts import Ids, read_texts, split_held_out, tokenize
 
 @dataclass(frozen=True)
 class Head:
-    """A classifier head that is to be trained: on which texts, tested on which, and how."""
+    """The training of a classifier head: its texts, its test texts, and its settings."""
 
     train: Path
     test: Path | None
@@ -126,7 +126,7 @@ def _table_spec(plan: StudentPlan) -> Spec | None:
 
 
 def _texts(plan: StudentPlan, labelled: LabelledTexts | None) -> list[str]:
-    """What the student sees of the teacher: the corpus, and the texts that it is going to classify."""
+    """The texts on which the student learns from the teacher: the corpus, and those it will classify."""
     texts = dict.fromkeys(labelled.texts if labelled else ())
     if plan.corpus or not texts:
         texts |= dict.fromkeys(read_texts(plan.corpus))
@@ -318,7 +318,7 @@ def _classify(
 
 
 def _losses_for(student: SentenceEncoder, teacher: SentenceEncoder, maker: _Words | _Tokens) -> Losses:
-    """The default losses, without those that would compare what has different sizes."""
+    """The default losses, without those that would compare tensors of different sizes."""
     losses = Losses()
     mine, theirs = (int(encoder.body.config.hidden_size) for encoder in (student, teacher))  # type: ignore[union-attr, arg-type]
     if mine != theirs:

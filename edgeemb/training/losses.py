@@ -1,4 +1,4 @@
-"""What a student is asked: to give the sentence embeddings and the token states of its teacher.
+"""The losses of a student, which is to reproduce the sentence embeddings and token states of its teacher.
 
 All losses are means over the batch, at most about 2, and 0 for a perfect student.
 """
@@ -50,7 +50,7 @@ def similarity_loss(student: Tensor, teacher: Tensor) -> Tensor:
 def ranking_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """How far the student's distribution over each text's neighbours is from the teacher's (Kullback-Leibler).
 
-    Near neighbours count most, and a shift of all similarities nothing: unlike squared errors it does not pull a start with good
+    Near neighbours count most, and a shift of all similarities costs nothing: unlike squared errors it does not pull a start with good
     ranks towards the mean. Relational distillation after Park et al. 2019 (arXiv 1904.05068) in the form of Fang et al. 2021, "SEED"
     (arXiv 2101.04731), with the batch as the queue.
 

@@ -1,4 +1,4 @@
-"""What a training is told: rates, losses, precision, the student's shape. Checked when it is made, before a model is loaded."""
+"""The settings of a training: rates, losses, precision, the student's shape. They are checked when created, before a model is loaded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Tokens = Literal["teacher", "words"]
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the distillation losses; see `edgeemb.training.losses` for what each asks of the student. 0 leaves one out.
+    """Weights of the distillation losses; see `edgeemb.training.losses` for what each demands of the student. 0 leaves one out.
 
     :param cosine: sentence embeddings point where the teacher's point.
     :param similarity: the batch's matrix of similarities is the teacher's.

@@ -58,7 +58,7 @@ def fit_shape(shape: StudentShape, teacher: Model) -> StudentShape:
 def make_student(teacher: Model, shape: StudentShape, seed: int) -> Model:
     """A student with the teacher's tokenizer.
 
-    A fresh student's word table begins as the teacher's, turned to its principal axes and cut to the student's width.
+    A fresh student's word table starts as the teacher's, rotated to its principal axes and cut to the student's width.
 
     :param teacher: the teacher.
     :param shape: what `fit_shape` gave.
@@ -118,7 +118,7 @@ def bert_config(shape: StudentShape, rows: int, positions: int, labels: Sequence
 
 
 def make_classifier(student: Model, labels: Sequence[str], seed: int) -> Model:
-    """A sentence encoder as a classifier: its pooling gives way to the head that its family has in transformers.
+    """A sentence encoder as a classifier: its pooling is replaced by the head that its family has in transformers.
 
     :param student: the encoder; its body becomes the classifier's.
     :param labels: names of the classes.
@@ -183,7 +183,7 @@ def make_words_student(
 
 
 class WordReader:
-    """Numbers the different words of texts, so that training looks rows up that are computed once.
+    """Numbers the distinct words of texts, so that training looks up rows that are computed once.
 
     :param form: how rows are computed.
     :param length: tokens of a text at most.

@@ -34,7 +34,7 @@ Ids = NDArray[np.int32]
 
 
 def read_texts(corpus: Sequence[Path]) -> list[str]:
-    """The different sentences of text files, in the order of their first occurrence.
+    """The distinct sentences of text files, in the order of their first occurrence.
 
     :param corpus: UTF-8 text files, or folders of ``*.txt`` files.
     :raises InputError: if one cannot be read, or there are too few different sentences to learn from.
@@ -86,7 +86,7 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], length: int, prompt: st
 def matching_tokens(
     student: Tokenizer, teacher: Tokenizer, texts: Sequence[str], length: int
 ) -> tuple[list[Ids], list[Ids], list[Ids]]:
-    """Ids of two tokenizers, and which tokens of theirs stand for the same characters.
+    """Ids of two tokenizers, and which of their tokens represent the same characters.
 
     :param student: the tokenizer whose tokens are matched.
     :param teacher: the other tokenizer.
@@ -130,7 +130,7 @@ class Order:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps until every text (but a rest smaller than a batch) has been seen."""
+        """Steps until every text has been seen, except a remainder smaller than a batch."""
         return len(self._lengths) // self._batch
 
     def at(self, step: int) -> NDArray[np.int64]:

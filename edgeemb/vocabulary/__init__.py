@@ -4,7 +4,7 @@
     pruned = prune(tokenizer_json, selections)
     table = table[pruned.kept]                    # float32[V', D] that belongs to pruned.tokenizer_json
 
-Text whose tokens were all kept is cut into the same pieces as before; docs/vocabulary.md says why, for each
+Text whose tokens were all kept is split into the same pieces as before; docs/vocabulary.md says why, for each
 kind of tokenizer.
 """
 

@@ -2,7 +2,7 @@
 
 No merge that crosses the borders of a final token is ever applied, so a token is always built by the same
 merges, those that build it from its own characters alone. If their results are kept, text whose tokens were
-kept takes the same merges as before: the ones that went were either not applied, or applied to build a token
+kept takes the same merges as before: the removed ones were either not applied, or applied to build a token
 that went. Other text stops merging earlier.
 """
 
@@ -82,7 +82,7 @@ class Bpe:
         return pieces
 
     def surface(self, token: str) -> str | None:
-        """The token without the marks of its place in a word; None for a fragment of a character."""
+        """The token without the marks of its position in a word; None for a fragment of a character."""
         if self.byte_level:
             return decode(token.removesuffix(self._suffix))
         bare = token.removeprefix(self._prefix).removesuffix(self._suffix)

@@ -5,7 +5,7 @@ Selections combine so that their order does not matter:
 - `keep` and `top` choose what corpora use; without either, a script chooses from the whole vocabulary;
 - `script` removes from that choice, and from the alphabet, what belongs to other scripts;
 - `list` adds its tokens, of whatever script;
-- `top` counts everything that stays into its number of rows: what the other selections keep comes first, and
+- `top` includes everything that is kept in its number of rows: what the other selections keep comes first, and
   the best tokens of its corpus fill the rest, as `edgeemb.vocabulary.fill` ranks them;
 - special and added tokens, and whatever the tokenizer itself needs, are always kept.
 """

@@ -4,7 +4,7 @@ Tokens are dropped until N are left, each time those whose loss costs least. A t
 
     count^0.4 * |row - mean of the rows of the pieces that spell it instead|^2
 
-so that a rare token stays if nothing replaces it, and a frequent one goes if its pieces say the same (a
+so that a rare token is kept if nothing replaces it, and a frequent one is dropped if its pieces mean the same (a
 plural and its ending). The exponent takes the edge off the words that a corpus happens to repeat. Pieces
 inherit the count of the tokens they replace. Without rows to compare, every distance is 1, and frequency
 alone decides.

@@ -1,4 +1,4 @@
-"""What pruning asks of a tokenizer's model, and the registry of the kinds that answer."""
+"""What pruning needs from a tokenizer's model, and the registry of supported kinds."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Kind(Protocol):
         ...
 
     def needed(self) -> set[str]:
-        """Tokens without which the model breaks or judges unknown text differently; they always stay."""
+        """Tokens without which the model breaks or treats unknown text differently; they are always kept."""
         ...
 
     def alphabet(self) -> set[str]:
-        """Tokens that spell what other tokens no longer do; only a choice of scripts drops them."""
+        """Tokens that spell what removed tokens no longer do; only a choice of scripts drops them."""
         ...
 
     def parts(self, token: str) -> set[str]:
-        """Tokens that must stay with a token, so that the tokenizer still finds it in text."""
+        """Tokens that must be kept with a token, so that the tokenizer still finds it in text."""
         ...
 
     def spell(self, token: str, kept: Set[str]) -> list[str]:

@@ -59,9 +59,9 @@ def prune(
     where: str = "tokenizer.json",
     progress: Progress = silent,
 ) -> Pruned:
-    """Keep only the selected tokens, and those that the tokenizer cannot do without.
+    """Keep only the selected tokens and those that the tokenizer needs.
 
-    Ids are renumbered without gaps in their old order. Text whose tokens were all kept is cut into the same
+    Ids are renumbered without gaps in their old order. Text whose tokens were all kept is split into the same
     pieces as before.
 
     :param tokenizer_json: text of a tokenizer.json of kind WordPiece, BPE or Unigram.

@@ -1,7 +1,7 @@
 """The grammar of `vocab`: text to a selection of tokens and back.
 
     keep:CORPUS[,min=N]    the tokens that occur at least N times (default 1) in the corpus
-    top:N:CORPUS           a table of N rows: what must stay, then the tokens that the corpus needs most
+    top:N:CORPUS           a table of N rows: what is always kept, then the tokens that the corpus needs most
     script:NAME[,NAME]     only tokens of these scripts; digits, punctuation and symbols are of all scripts
     list:FILE              the tokens in the file, one per line, spelled as in tokenizer.json
 

@@ -1,6 +1,6 @@
 """Unigram: the segmentation with the highest sum of piece scores (Viterbi; Kudo 2018, arXiv 1804.10959).
 
-A best path stays the best path when other pieces go: its own score is unchanged and nothing else can gain.
+A best path remains the best when other pieces are removed: its score is unchanged and no other can gain.
 That also needs the score of unknown characters to be unchanged, which the tokenizers library derives from the
 lowest score in the vocabulary: one piece with that score stays. A character is unknown if no piece is that
 single character: those stay, and so does a piece with a character that no single piece covers, unless unknown

@@ -183,7 +183,7 @@ def print_model(console: Console, summary: ModelSummary) -> None:
 def print_rows(
     console: Console, texts: Sequence[str], rows: NDArray[np.float32], labels: Sequence[str]
 ) -> None:
-    """Print model outputs: the winning class where there are labels, else the start of the vector.
+    """Print model outputs: the winning class if there are labels, otherwise the start of the vector.
 
     :param console: where to.
     :param texts: the texts.

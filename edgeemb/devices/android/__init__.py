@@ -17,7 +17,7 @@ def devices() -> list[Device]:
 
 
 def attached() -> list[Device]:
-    """The phones on adb, ready or not; empty where there is no adb."""
+    """The phones on adb, ready or not; empty if there is no adb."""
     from edgeemb.devices.android import adb
 
     try:

@@ -168,7 +168,7 @@ class Phone:
 
 
 def clean(text: str) -> str:
-    """What a phone says, for people: no control characters, and not too much.
+    """Output of a phone, made safe to show: no control characters, and limited in length.
 
     :param text: a line of its.
     """
@@ -184,7 +184,7 @@ def attached() -> list[Attached]:
 
 
 def find_phone(serial: str = "") -> Phone:
-    """The phone to use: the one asked for, else that of ``ANDROID_SERIAL``, else the only one that is ready.
+    """The phone to use: the requested one, or else that of ``ANDROID_SERIAL``, or else the only one that is ready.
 
     :param serial: a serial number, or empty.
     :raises DeviceError: if there is none, more than one to choose from, or it is not ready.
@@ -317,7 +317,7 @@ def _list(client: Any) -> list[Attached]:
 
 @contextmanager
 def _one_line(phone: Phone, doing: str, limit_s: float) -> Iterator[None]:
-    """Whatever can go wrong between here and the phone, as one line."""
+    """Turns anything that can go wrong on the way to the phone into a one-line error."""
     import adbutils
 
     try:

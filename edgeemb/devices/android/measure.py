@@ -173,7 +173,7 @@ def _agreement(job: Job, expected: Sequence[Sequence[float]]) -> str:
 
 
 def _latencies(job: Job, case: Case, plan: ProfilePlan, reasons: Mapping[int, str]) -> list[Measurement]:
-    """Latency at each length and thread count, unless there is a reason against it, and the clocks and temperatures around it."""
+    """Latency at each length and thread count, unless it cannot be measured, and the clocks and temperatures before and after."""
     found: list[Measurement] = []
     taken: list[dict[str, Any]] = []
     runs = f"runs={plan.runs or 0}"

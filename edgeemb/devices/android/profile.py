@@ -50,7 +50,7 @@ _PROPERTIES = (
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is sent for a bundle, and what the runner is told of it.
+    """What is sent for a bundle, and the options that the runner gets for it.
 
     :param files: the files.
     :param model: those of the model, by their names on the phone.
@@ -105,7 +105,7 @@ def _is_text(given: object) -> bool:
 
 
 def identify(phone: Phone) -> Identity:
-    """What a phone says of itself.
+    """What a phone reports about itself.
 
     :param phone: the phone.
     :raises DeviceError: if no runner can be built for it.
@@ -158,7 +158,7 @@ def _parts(folder: Path, name: str, manifest: Manifest, abi: str, plan: ProfileP
 
 
 def _custom_ops(folder: Path, name: str, manifest: Manifest, abi: str, asked: str) -> Path | None:
-    """The bundle's library of lookups for the phone, or None where the portable ones are to run."""
+    """The bundle's library of lookups for the phone, or None if the portable ones are to run."""
     libraries = [item for item in manifest.files if item.startswith("lib/") and item.endswith(".so")]
     fitting = [item for item in libraries if item.startswith(f"lib/{abi}/")]
     if asked == "builtin" or (not libraries and asked == "auto"):

@@ -30,7 +30,7 @@ _NO_MEMORY = "the phone does not report a process's resident pages by kind"
 
 @dataclass(frozen=True)
 class Identity:
-    """What a phone says of itself.
+    """What a phone reports about itself.
 
     :param maker: who made it.
     :param model: its model.

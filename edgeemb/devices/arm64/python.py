@@ -95,7 +95,7 @@ def guest(phone: Phone, runtime: Runtime, module: str, *, ops: str = "auto") -> 
 
 
 def _package(native: Path | None) -> Path:
-    """Folder with this edgeemb, and in it native libraries for another machine; at a fixed place, for the compiled modules' sake."""
+    """Folder with this edgeemb, and in it native libraries for another machine; at a fixed place, so that compiled modules stay valid."""
     package = python_package()
     entries = sorted(
         entry.relative_to(package)

@@ -49,7 +49,7 @@ class Machine:
         return [emulator(), *options]
 
     def deaths(self) -> dict[int, str]:
-        """What the end of a program by a signal means, by the signal's number."""
+        """What it means when a program is ended by a signal, by the signal's number."""
         core = self.phone.core
         return {
             signal.SIGILL: f"the runtime executed an instruction that the emulated {core} does not have (SIGILL): "

@@ -1,4 +1,4 @@
-"""What a program for 64-bit Arm needs around it: a small Debian, and Python packages, both unpacked into the user's cache.
+"""The system that a program for 64-bit Arm needs: a small Debian, and Python packages, both unpacked into the user's cache.
 
 Nothing is installed, and no special rights are needed. The packages come from the sources that this machine's apt and pip use already; apt works with
 a configuration of its own (apt.conf(5): ``Dir::State``, ``Dir::Cache``, ``APT::Architecture``), and packages are unpacked, not installed.
@@ -82,7 +82,7 @@ def _version(package: str) -> str:
 
 
 def _sources() -> list[bytes]:
-    """What this machine's apt is told to take packages from: another release of Debian is another system."""
+    """The package sources of this machine's apt: another release of Debian gives another system."""
     folder = Path("/etc/apt")
     files = [path for name in _SOURCES for path in ([folder / name, *sorted((folder / name).glob("*"))])]
     return [path.read_bytes() for path in files if path.is_file()]

@@ -1,4 +1,4 @@
-"""Building the firmware that measures a C export, and reading what its linker placed where."""
+"""Building the firmware that measures a C export, and reading where its linker placed everything."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Profile C exports on simulated Cortex-M boards: exact instructions and memory, and no time.
 
-``--device mps2-an386`` takes QEMU where it is installed, else unicorn; ``mps2-an386:unicorn`` asks for one of them.
+``--device mps2-an386`` uses QEMU if it is installed, otherwise unicorn; ``mps2-an386:unicorn`` names the simulator.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def profile(
 
 
 def choose_engine(board: Board, asked: str = "") -> str:
-    """The simulator to use: the one asked for, else QEMU where it is installed, else unicorn.
+    """The simulator to use: the requested one, or else QEMU if it is installed, or else unicorn.
 
     :raises SpecError: if it is not one of `ENGINES`.
     """

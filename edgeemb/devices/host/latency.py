@@ -1,4 +1,4 @@
-"""Latency of bundles side by side: each in a process of its own, in turns within one run."""
+"""Latency of bundles side by side: each in its own process, in turns within one run."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def measure_latency(
 
 
 def _warm_up(worker: Worker, length: int) -> float:
-    """Run until caches and clock have settled; the median of the last runs in milliseconds."""
+    """Run until caches and clock have settled; returns the median of the last runs in milliseconds."""
     times: list[float] = []
     while len(times) < WARM_UP_RUNS or sum(times) < WARM_UP_MS:
         times += worker.ask("run", length=length, runs=WARM_UP_RUNS)["ms"]

@@ -1,4 +1,4 @@
-"""Reading the memory of the own process from the operating system."""
+"""Reading this process's memory from the operating system."""
 
 from __future__ import annotations
 

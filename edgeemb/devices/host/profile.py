@@ -117,7 +117,7 @@ def profile_device(device: str, bundle: Path, plan: ProfilePlan, progress: Progr
 def side_by_side(
     bundles: Sequence[str | Path], plan: ProfilePlan | None = None, *, progress: Progress = silent
 ) -> tuple[tuple[Report, ...], tuple[Ratio, ...]]:
-    """Profile bundles on this machine in turns, so that a slow phase of it meets all of them.
+    """Profile bundles on this machine in turns, so that a slow phase affects all of them.
 
     :param bundles: the bundles' folders or zip files; latencies are compared with the first one's.
     :param plan: what to measure.

@@ -4,7 +4,7 @@ It is given a `edgeemb.devices.host.process.Setting` as JSON, answers one JSON l
 standard input, and ends when that closes. What libraries print goes to the standard error stream.
 
 The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences,
-``memory`` reads the memory, ``used`` tells the ops and the kernel in use, ``end_profile`` ends the
+``memory`` reads the memory, ``used`` reports the ops and the kernel in use, ``end_profile`` ends the
 runtime's own profile.
 """
 

@@ -1,4 +1,4 @@
-"""Profile TFLite bundles in TensorFlow Lite Micro: what they take of the arena, ops that it lacks, and whether the vectors are right.
+"""Profile TFLite bundles in TensorFlow Lite Micro: how much of the arena they use, missing ops, and whether the vectors are right.
 
 The interpreter is that of the wheel `tflite-micro` on this machine: bytes are those of a 64-bit build, and times would be this machine's,
 of reference kernels that no microcontroller runs as they are. None are given.
@@ -98,7 +98,7 @@ def _report(
 
 
 def _golden(folder: Path, manifest: Manifest, session: Session) -> float | None:
-    """The least cosine to the vectors that the bundle carries, of those inputs that fit; None if none does."""
+    """The lowest cosine to the vectors in the bundle, over the inputs that fit; None if none does."""
     limit = manifest.lengths[0] if manifest.lengths else 0
     expected, got = [], []
     for given, output in read_golden(folder):

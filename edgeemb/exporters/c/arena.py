@@ -42,9 +42,9 @@ class Plan:
 
 
 def plan_arena(buffers: Sequence[Buffer]) -> Plan:
-    """Place buffers greedily by size, each at the lowest offset where nothing that lives at the same time is in the way.
+    """Place buffers greedily by size, each at the lowest offset where nothing that is alive at the same time overlaps it.
 
-    The heuristic and how near it comes to the optimum: https://arxiv.org/abs/2001.03288, section 5.2 ("greedy by size").
+    The heuristic, and how close it comes to the optimum: https://arxiv.org/abs/2001.03288, section 5.2 ("greedy by size").
 
     :param buffers: the buffers; their names differ.
     """

@@ -317,7 +317,7 @@ def _floats(tensor: torch.Tensor) -> Floats:
 
 
 def _culprit(body: Any, path: str) -> tuple[nn.Module, str]:
-    """The attention of an unknown body, where there is one: what most often is in the way."""
+    """The attention of an unknown body, if there is one: the most common obstacle."""
     for name, module in body.named_modules():
         if type(module).__name__.endswith("SelfAttention"):
             return module, f"{path}.{name}"

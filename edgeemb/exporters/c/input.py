@@ -1,4 +1,4 @@
-"""What goes into an exported C model: ids of a vocabulary, or the bytes of words. The pieces of C that differ between the two."""
+"""The input of an exported C model, ids of a vocabulary or the bytes of words, and the pieces of C that differ between the two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the weights of a C export lie in memory, and with it which engine runs them: one packing for microcontrollers, one for application processors."""
+"""How the weights of a C export are laid out in memory, which determines the engine: one packing for microcontrollers, one for application processors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of the C tokenizer, found by asking the model's own tokenizer what it does with every code point."""
+"""The tables of the C tokenizer, found by querying the model's own tokenizer for every code point."""
 
 from __future__ import annotations
 

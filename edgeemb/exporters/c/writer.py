@@ -1,7 +1,7 @@
 """Writer for bare metal: C99 sources with a static arena, for any compiler and any 32-bit microcontroller.
 
 A bundle holds `model.c`, `model.h`, the weights and the headers of the kernels; nothing else is needed to compile it. Everything but the
-tables is int8 with a scale per output; activations are quantised per token while they run.
+tables is int8 with a scale per output; activations are quantised per token at run time.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _tokens(request: Request) -> int:
 
 
 def _input(model: Model, encoder: Encoder) -> tuple[Input, WordPiece | None, str]:
-    """What goes in, the tables of a tokenizer with a vocabulary, and why no text can be taken."""
+    """The input, the tables of a tokenizer with a vocabulary, and the reason if no text can be taken."""
     if isinstance(encoder.word, Words):
         return words_input(), None, ""
     why_not = refusal(model.tokenizer_json)

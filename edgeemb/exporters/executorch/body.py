@@ -14,7 +14,7 @@ GROUP = 32
 def quantize_body(module: nn.Module, body: str) -> list[str]:
     """Quantise the linear layers of a module in place.
 
-    Weights are int8 with a scale per output channel, or int4 in groups; activations become int8 while the model runs, with a scale per
+    Weights are int8 with a scale per output channel, or int4 in groups; activations become int8 at run time, with a scale per
     token (https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-quantization.html).
 
     :param module: the module.

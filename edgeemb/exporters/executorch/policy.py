@@ -1,4 +1,4 @@
-"""What the ExecuTorch writer does with each kind of lookup, as data: the writer obeys it, and the tests and the support table read it."""
+"""What the ExecuTorch writer does with each kind of lookup, as data: the writer follows it, and the tests and the support table read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of a program: what the delegate took, what it left to the runtime's own kernels, and the memory it plans."""
+"""What a program was lowered to: what the delegate took, what it left to the runtime's own kernels, and the memory it plans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables inside the module that becomes an ExecuTorch program: the program of a compressed table in the place of each `nn.Embedding`."""
+"""Tables inside the module that becomes an ExecuTorch program: the program of a compressed table in place of each `nn.Embedding`."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ _FAILURES = (
 
 
 def write(request: Request, folder: Path) -> Written:
-    """Write ``model.pte``, and ``tables.ptd`` if the tables are to be apart.
+    """Write ``model.pte``, and ``tables.ptd`` if the tables go into a separate file.
 
     A text model takes one text at a time, of any length up to the model's longest (or the longest of `lengths`): activations are planned
     ahead for the largest input, and a batch would multiply them. The session runs the texts of a batch one after another.

@@ -1,6 +1,6 @@
 """Native op libraries for Android, by the compiler in the package ziglang or by an NDK's.
 
-Both take the same way: compile one C file, link it against a stand-in for Android's libc.so (`runtimes/android`) that has its name and nothing
+Both work in the same way: compile one C file, link it against a stand-in for Android's libc.so (`runtimes/android`) that has its name and nothing
 else. So no library of the NDK is needed, and the result depends only on libc.so, without symbol versions.
 """
 

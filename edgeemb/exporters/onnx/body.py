@@ -86,7 +86,7 @@ def _to_blocks(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelProto:
-    """Convert with the lookups taken out, as if their rows came from outside: the converter would halve tables and what our ops give."""
+    """Convert without the lookups, as if their rows were inputs: the converter would otherwise turn tables and the results of our ops into float16."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 

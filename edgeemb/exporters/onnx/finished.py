@@ -67,7 +67,7 @@ def with_tables(
 
 
 def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.ModelProto:
-    """The model in an op set and IR version that can hold the lookups; the same object where it is in one."""
+    """The model in an op set and IR version that can hold the lookups; the same object if it already is."""
     opset = opset_of(proto)
     if opset is None or opset < MIN_OPSET:
         proto = moved(proto, MIN_OPSET, source)
@@ -78,7 +78,7 @@ def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.Model
 
 
 def _tied(graph: onnx.GraphProto, table: OnnxTable) -> list[str]:
-    """What is said of layers that use the table in another way than by its rows."""
+    """The note about layers that use the table in another way than by its rows."""
     notes = []
     if any(item.name == table.info.name for item in graph.initializer):
         notes.append(f"table {table.info.alias} also serves another layer, which keeps its own float copy")

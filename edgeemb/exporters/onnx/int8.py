@@ -38,7 +38,7 @@ class _Product:
 def quantize_products(model: onnx.ModelProto) -> None:
     """Put int8 products in place of each MatMul and Gemm of the main graph whose second factor is a constant float32 matrix.
 
-    A constant that is added to a product goes into it, and products of the same activations become one. A matrix that something else reads
+    A constant that is added to a product is merged into it, and products of the same activations become one. A matrix that something else reads
     too, such as a tied table, keeps its float copy for that.
 
     :param model: the model to change, in op set 18 or above.

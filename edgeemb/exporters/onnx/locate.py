@@ -1,4 +1,4 @@
-"""Where an ONNX export and its original part: the first tensor of both, in the order of the graph, that differs."""
+"""Where an ONNX export first differs from its original: the first tensor of both, in the order of the graph, that differs."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, NDArray[A
 
 
 def _words(graph: onnx.GraphProto, node: onnx.NodeProto, tables: Mapping[str, str]) -> str:
-    """A node by the table or the weight that it reads, or that what it reads comes from."""
+    """The name of a node by the table or the weight that it, or one of its sources, reads."""
     makers = {name: other for other in graph.node for name in other.output}
     weights = {item.name for item in graph.initializer}
     waiting, seen = [node], set()

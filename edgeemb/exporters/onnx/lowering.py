@@ -150,7 +150,7 @@ class Lowering:
         )
 
     def _checked(self, ids: str) -> str:
-        """Ids that failed if one was out of bounds: a Gather over V zeros, made at load time, is what refuses them."""
+        """Ids that are refused if one is out of bounds, by a Gather over V zeros that are made at load time."""
         rows = self._constant(np.array([self.table.shape[0]], np.int64))
         zeros = helper.make_tensor("value", TensorProto.UINT8, [1], [0])
         zero_rows = self._op("ConstantOfShape", [rows], value=zeros)

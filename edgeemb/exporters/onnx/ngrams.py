@@ -46,7 +46,7 @@ _CONSTANTS = f"""
 
 
 def lookup_text(name: str, n: int, index: str, shaped: str) -> str:
-    """The function that looks tokens up by id. A token that comes again is computed once.
+    """The function that looks tokens up by id. A repeated token is computed once.
 
     :param name: name of the op.
     :param n: longest n-gram.

@@ -1,4 +1,4 @@
-"""Writing nodes and constants into an ONNX graph under names that nothing else there has."""
+"""Writing nodes and constants into an ONNX graph under unique names."""
 
 from __future__ import annotations
 

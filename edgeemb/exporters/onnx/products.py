@@ -1,12 +1,12 @@
 """Matrix products in int8 whose activations have a scale and a zero point for each row, so that no row depends on another.
 
-ONNX Runtime's own dynamic quantisation takes one scale over the whole tensor, and with it over every text of a batch. Here a row x becomes
+ONNX Runtime's own dynamic quantisation takes one scale over the whole tensor, and so over every text of a batch. Here a row x becomes
 codes c = round(x / s) + z in [0, 255], its range [low, high] widened to hold 0, with s = (high - low) / 255 and z = round(-low / s).
 Weights are codes k in [-127, 127] with a step t for each column n, and a product is
 
     y[n] = s t[n] (sum of c k[n]) - s z t[n] (sum of k[n]) + bias[n].
 
-The first sum is exact in integers. ONNX Runtime takes no zero point per row, so that the rest is a product of two columns, the row's s z and
+The first sum is exact in integers. ONNX Runtime takes no zero point per row, so the rest is a product of two columns, the row's s z and
 1, with two constant rows.
 """
 

@@ -113,7 +113,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out the exporter's notes: they hold source paths of the machine that exported."""
+    """Remove the exporter's notes: they contain source paths of this machine."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     for part in (

@@ -105,5 +105,5 @@ def locate(
     floor: float,
     folder: Path,
 ) -> str | None:
-    """The first table or layer where a bundle and its original part; see `edgeemb.exporters.onnx.locate.first_difference`."""
+    """The first table or layer where a bundle differs from its original; see `edgeemb.exporters.onnx.locate.first_difference`."""
     return first_difference(model, tables, feeds, floor, folder / MODEL)

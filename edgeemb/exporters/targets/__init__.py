@@ -1,4 +1,4 @@
-"""Targets: what an export aims at. A target is a TOML file in ``edgeemb/exporters/targets``; adding one is adding a file."""
+"""Targets: what an export aims at. A target is a TOML file in ``edgeemb/exporters/targets``; to add one, add a file."""
 
 from __future__ import annotations
 

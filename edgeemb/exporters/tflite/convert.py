@@ -139,7 +139,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Keep the converter's chatter off the user's terminal; its native half writes to the process's own streams."""
+    """Keep the converter's output off the user's terminal; its native half writes directly to the process's streams."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere), quiet():
         yield

@@ -157,7 +157,7 @@ def _named(graph: Any, place: int) -> Any:
 
 
 def opcode_index(model: Any, name: str, version: int, custom: bool) -> int:
-    """Index of an operator code, which is added if the model has none like it.
+    """Index of an operator code, which is added if the model does not have it.
 
     :param model: a ``ModelT``.
     :param name: name of the op.

@@ -1,7 +1,7 @@
 """Rows computed from the bytes of tokens, as TFLite operators: the arithmetic of `edgeemb.tables.ngrams.ngram_rows` in float32.
 
 Every value is an integer below 2**24 until the last product, so that it is exact in any order of addition. The hashes of a token lie side by
-side, float32[count, longest, lanes]; a mask of zeros and ones says which of them are n-grams of the size at hand.
+side, float32[count, longest, lanes]; a mask of zeros and ones says which of them are n-grams of the current size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Builtin ops of the runtimes whose versions are pinned, as `bench/tflite_ops.py` finds them by asking each runtime for each op.
+"""Builtin ops of the runtimes whose versions are pinned, as `bench/tflite_ops.py` finds them by querying each runtime for each op.
 
 Regenerate with `python bench/tflite_ops.py` when a pin moves.
 """

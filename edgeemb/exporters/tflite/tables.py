@@ -1,4 +1,4 @@
-"""Finding the embedding tables of a TFLite model, and putting compressed ones in their place."""
+"""Finding the embedding tables of a TFLite model, and replacing them by compressed ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def replace_table(
     *,
     custom: bool,
 ) -> None:
-    """Put a compressed table in the place of a found one, at every site.
+    """Replace a found table by a compressed one, at every place where it is used.
 
     :param model: the ``ModelT`` to change.
     :param constants: its constants.
@@ -106,7 +106,7 @@ def _drop_unused_dequantize(model: Any, subgraph: Any) -> None:
 
 
 def tidy(model: Any) -> None:
-    """Take out tensors, buffers and operator codes that nothing uses any more, so that a file holds no table twice.
+    """Remove tensors, buffers and operator codes that nothing uses any more, so that a file holds no table twice.
 
     :param model: the ``ModelT`` to change.
     """

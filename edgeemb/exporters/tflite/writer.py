@@ -123,7 +123,7 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
 
 
 def _fix_shapes(model: Any) -> None:
-    """Give up free axes: TFLM runs the shapes that are stored, and so must every operator that is put in."""
+    """Fix all axes: TFLM runs the stored shapes, and so must every operator that is inserted."""
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             tensor.shapeSignature = None

@@ -20,7 +20,7 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 def refuse_bare_adapter(root: Path) -> None:
-    """Refuse a folder that holds an adapter and not the model that it is for.
+    """Refuse a folder that holds an adapter but not its model.
 
     :param root: a folder without ``config.json``.
     :raises ModelError: naming that model.
@@ -34,7 +34,7 @@ def refuse_bare_adapter(root: Path) -> None:
 
 
 def merged(body: transformers.PreTrainedModel, root: Path) -> transformers.PreTrainedModel:
-    """A model with the adapter of its folder merged into its weights; the model as it is where there is none.
+    """A model with the adapter of its folder merged into its weights; the unchanged model if there is none.
 
     :param body: the model.
     :param root: its folder.

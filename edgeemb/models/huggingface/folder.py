@@ -111,7 +111,7 @@ def load_folder(
 ) -> Model:
     """Load a Hugging Face or sentence-transformers folder.
 
-    A folder without ``modules.json`` is a classifier where its config says so; otherwise its token vectors
+    A folder without ``modules.json`` is a classifier if its config says so; otherwise its token vectors
     are averaged and not normalised, which is what sentence-transformers does with such a folder.
 
     :param folder: the folder.
@@ -240,7 +240,7 @@ def _check_size(
     weights: dict[str, Tensor],
     root: Path,
 ) -> None:
-    """Refuse a config far beyond the checkpoint, before memory is taken for it."""
+    """Refuse a config far larger than the checkpoint, before memory is allocated for it."""
     held = sum(tensor.numel() for tensor in weights.values())
     if settings.num_hidden_layers <= len(weights):
         with torch.device("meta"):
@@ -254,7 +254,7 @@ def _check_size(
 
 @contextmanager
 def _no_load_report() -> Iterator[None]:
-    """Without transformers' progress bar and load report: what matters of it is raised as an error."""
+    """Without transformers' progress bar and load report: anything that matters is raised as an error."""
     log: Any = transformers.utils.logging
     level, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity_error()

@@ -115,7 +115,7 @@ def _own(folder: Path) -> Tokenizer | None:
 
 
 def _has_settings(folder: Path) -> bool:
-    """Whether transformers would take anything but the file; both are read here to refuse what is damaged in our own words."""
+    """Whether transformers would use anything but the file; both are read here so that damage is reported in our own words."""
     said, config = folder / SETTINGS, folder / "config.json"
     settings = read_config(said) if said.is_file() else None
     if settings is not None and "AutoTokenizer" in str(settings.get("auto_map")):

@@ -1,4 +1,4 @@
-"""Reading an ``.onnx`` file that may come from anywhere: checked before its weights are read, and these inside its folder only."""
+"""Reading an ``.onnx`` file that may come from anywhere: checked before its weights are read, and these only inside its folder."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _attributes(nodes: Iterable[onnx.NodeProto]) -> Iterator[TensorProto]:
 
 
 def _check_external(path: Path, tensor: TensorProto) -> None:
-    """Refuse external data that are not there in full, before anything is read by their offsets."""
+    """Refuse incomplete external data before anything is read by its offsets."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     place = inside(path.parent, entries.get("location"), path)
     where = f"{path}: tensor {tensor.name}"

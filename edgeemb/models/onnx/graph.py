@@ -95,7 +95,7 @@ class Graph:
         return found.intersection(self.inputs)
 
     def unchanged(self, name: str) -> str | None:
-        """The input of the graph that ids are, value by value; None where something is done to them.
+        """The input of the graph that the ids are; None if they were changed.
 
         :param name: the ids of a lookup.
         """
@@ -201,7 +201,7 @@ class Graph:
         return [node for node in self.graph.node if any(item in wanted for item in node.output)]
 
     def elem_type(self, name: str) -> int:
-        """Element type of a value, of `onnx.TensorProto`; ``UNDEFINED`` where it cannot be told.
+        """Element type of a value, of `onnx.TensorProto`; ``UNDEFINED`` if it is not known.
 
         :param name: any value.
         """

@@ -27,7 +27,7 @@ def load_onnx(
 ) -> OnnxModel:
     """Load a finished ONNX model.
 
-    It takes text if a tokenizer is there, its inputs are ids and a mask (and token types or positions) of free batch size, and an output is
+    It takes text if a tokenizer is found, its inputs are ids and a mask (and token types or positions) of free batch size, and an output is
     one vector per text: by its name and shape, or because token vectors are pooled. Otherwise it is a ``module``.
 
     :param path: the ``.onnx`` file, with its external data beside it.

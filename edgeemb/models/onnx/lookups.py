@@ -1,7 +1,7 @@
 """The ways in which a graph looks up rows of a stored matrix.
 
 - **plain**: a `Gather` over a float constant, or over one that is computed from constants (`Cast`, `Mul`, `DequantizeLinear` ... before it);
-- **quantised**: a `Gather` over integers, and behind it what makes numbers of them, with constants or with scales gathered by the same ids;
+- **quantised**: a `Gather` over integers, followed by nodes that dequantise them, with constants or with scales gathered by the same ids;
   or the fused `GatherBlockQuantized` of ONNX Runtime;
 - **one-hot**: a product of a one-hot matrix of the ids with the table.
 
@@ -82,7 +82,7 @@ class Lookup:
 
 
 def find_lookups(graph: Graph) -> list[Lookup]:
-    """The lookups of a graph that hold what they promise, in its order.
+    """The lookups of a graph that pass a trial run, in its order.
 
     :param graph: the graph.
     """
@@ -212,7 +212,7 @@ def _numbers(graph: Graph, codes: str, ids: str) -> list[str]:
 
 
 def _is_made_by_cast(graph: Graph, value: str) -> bool:
-    """Whether a value is still codes, in floats, or a step of what makes numbers of them."""
+    """Whether a value still holds codes, as floats, or is an intermediate step of dequantising them."""
     maker = graph.producer.get(value)
     return maker is not None and maker.op_type in ("Cast", "Sub", "Identity", "Add")
 

@@ -120,7 +120,7 @@ class OnnxModel(LoadedModel):
         return [np.asarray(value) for value in results]
 
     def near_tables(self) -> Mapping[str, str]:
-        """What looks like a table and is none: names, and what is wrong with each."""
+        """What looks like a table but is not one: names, and the reason for each."""
         return near_tables(self.graph, self.found)
 
     def examples(self) -> list[dict[str, NDArray[Any]]]:
@@ -151,7 +151,7 @@ class OnnxModel(LoadedModel):
         )
 
     def _rows(self, info: TensorInfo) -> int | None:
-        """Rows that made-up ids are from; ids to which something is done first may still be any of the vocabulary's."""
+        """The range of made-up ids; ids that are changed before the lookup may still be any of the vocabulary's."""
         words = [table.rows for table in self.tables if table.role == "word"]
         return info.rows or (words[0] if words and IDS.fullmatch(info.name) else None)
 

@@ -58,7 +58,7 @@ def moved(model: onnx.ModelProto, version: int, source: str) -> onnx.ModelProto:
 
 
 def runnable(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """A model in an op set that the installed ONNX Runtime takes, and a remark where it had to be moved; the same object where not.
+    """A model in an op set that the installed ONNX Runtime takes, and a remark if it had to be converted; otherwise the same object.
 
     :param model: the model.
     :param source: what to call it in an error.

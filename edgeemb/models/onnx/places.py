@@ -26,7 +26,7 @@ _VARIANTS = (
 
 
 def find_finished(folder: Path, *, allow_pickle: bool) -> Path | None:
-    """The finished model of a folder that holds no other weights; None where there is none.
+    """The finished model of a folder that holds no other weights; None if there is none.
 
     :param folder: any folder.
     :param allow_pickle: whether a pickled checkpoint counts as weights.

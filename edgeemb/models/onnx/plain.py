@@ -61,7 +61,7 @@ def make_plain(
 
 
 def remove_unread(graph: onnx.GraphProto, names: Iterable[str]) -> None:
-    """Take out what nothing reads any more: values, the nodes that make nothing else, and what only these read.
+    """Remove what nothing reads any more: values, the nodes that only make these, and what only these nodes read.
 
     :param graph: the graph, which is changed.
     :param names: values that lost a reader.
@@ -80,7 +80,7 @@ def remove_unread(graph: onnx.GraphProto, names: Iterable[str]) -> None:
 
 
 def _with_known_ids(graph: onnx.GraphProto, gather: onnx.NodeProto, types: Mapping[str, int]) -> None:
-    """Cast ids whose type cannot be told, such as those of an op that onnx does not know."""
+    """Cast ids whose type is not known, such as those of an op that onnx does not know."""
     if types.get(gather.input[1]) in (TensorProto.INT32, TensorProto.INT64):
         return
     cast = helper.make_node(

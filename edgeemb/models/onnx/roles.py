@@ -60,7 +60,7 @@ def ids_first(inputs: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:
 
 
 def takes_ids(inputs: Sequence[TensorInfo]) -> bool:
-    """Whether ids and mask of texts are all that has to be known: token types are zero then, positions counted.
+    """Whether ids and mask are all that a text needs: token types are then zero and positions counted.
 
     :param inputs: as `ids_first` orders them.
     """
@@ -71,7 +71,7 @@ def takes_ids(inputs: Sequence[TensorInfo]) -> bool:
 
 
 def token_output(outputs: Sequence[TensorInfo]) -> TensorInfo | None:
-    """The output that holds a vector per token; None where there is none, or it cannot be told which.
+    """The output that holds a vector per token; None if there is none or it is not clear which.
 
     :param outputs: of the model.
     """

@@ -1,4 +1,4 @@
-"""The embedding tables of an ONNX graph: stored matrices whose rows are looked up, and what looks like one and is none."""
+"""The embedding tables of an ONNX graph: stored matrices whose rows are looked up, and what looks like one but is not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class OnnxTable:
     copies: tuple[str, ...]
 
     def weight(self, graph: Graph) -> NDArray[np.float32]:
-        """Its rows, float32[rows, dim], decoded where the graph holds codes.
+        """Its rows, float32[rows, dim], decoded if the graph holds codes.
 
         :param graph: the graph that it is in.
         :raises ModelError: if ONNX Runtime cannot compute them.
@@ -102,7 +102,7 @@ def _table(graph: Graph, alias: str, role: Role, lookups: tuple[Lookup, ...], di
 
 
 def _stored_bytes(graph: Graph, lookup: Lookup) -> int:
-    """Bytes of the constants that the rows come from, those of a one-hot matrix aside."""
+    """Bytes of the constants that the rows come from, except those of a one-hot matrix."""
     if lookup.matrix is not None:
         nodes = graph.upstream(lookup.matrix, ())
         names = {lookup.matrix, *(name for node in nodes for name in node.input)}
@@ -123,7 +123,7 @@ def tensor_bytes(tensor: TensorProto) -> int:
 
 
 def _roles(graph: Graph, found: Mapping[Key, Sequence[Lookup]]) -> dict[Key, Role]:
-    """Roles by the table's own name, else by the name of the input that feeds it; one table at most is the vocabulary's."""
+    """Roles by the table's own name, or else by the name of the input that feeds it; at most one table is the vocabulary's."""
     roles: dict[Key, Role] = dict.fromkeys(found, "other")
     words = []
     for key, lookups in found.items():
@@ -203,7 +203,7 @@ def _nearest(graph: Graph) -> str:
 
 
 def near_tables(graph: Graph, tables: Sequence[OnnxTable] = ()) -> dict[str, str]:
-    """Values that look like tables and are none, and what is wrong with each; the largest first.
+    """Values that look like tables but are not, and the reason for each; largest first.
 
     :param graph: a valid model's graph.
     :param tables: its tables.
@@ -267,7 +267,7 @@ def _reading(graph: Graph, name: str) -> str:
 
 
 def not_constant(graph: Graph) -> dict[str, str]:
-    """Float matrices whose rows are looked up, but that no constant holds, and where each comes from.
+    """Float matrices whose rows are looked up but that are not constants, and where each comes from.
 
     :param graph: a valid model's graph.
     """

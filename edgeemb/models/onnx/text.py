@@ -68,7 +68,7 @@ class TextForm:
             self.outputs = ordered
 
     def pool(self, asked: tuple[str, ...], normalize: bool) -> None:
-        """Add the pooling that is asked for, or that belongs to a graph which gives nothing but token vectors.
+        """Add the requested pooling, or the one that a graph needs which gives only token vectors.
 
         :param asked: modes; empty for none.
         :param normalize: whether vectors get length 1.

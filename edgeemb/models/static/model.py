@@ -109,7 +109,7 @@ def is_static(folder: Path) -> bool:
 
 
 def _is_model2vec(folder: Path, root: Path) -> bool:
-    """Whether a folder is one of model2vec: by its config, or, where that names no kind, by the name of its table."""
+    """Whether a folder is one of model2vec: by its config, or, if that names no kind, by the name of its table."""
     config = read_config(folder / "config.json") if (folder / "config.json").is_file() else {}
     if "model_type" in config:
         return bool(config["model_type"] == "model2vec")

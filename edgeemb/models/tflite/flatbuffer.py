@@ -1,4 +1,4 @@
-"""Reading and writing .tflite files: a FlatBuffer of schema 3, behind which a zip with the associated files of TFLite Metadata may stand.
+"""Reading and writing .tflite files: a FlatBuffer of schema 3, optionally followed by a zip with the associated files of TFLite Metadata.
 
 The Python packer of the schema knows nothing about alignment, and the LiteRT C API requires constants at multiples of 64 bytes: buffers are
 packed by `_AlignedBuffer`. Buffers that lie outside of the FlatBuffer (``Buffer.offset`` and ``size``, as ai-edge-quantizer writes them)

@@ -53,7 +53,7 @@ class TfliteModel(LoadedModel):
         return {info.alias: table for info, table in zip(self.tables, tables, strict=True)}
 
     def near_tables(self) -> Mapping[str, str]:
-        """What looks like a table and is none: names, and what is wrong with each."""
+        """What looks like a table but is not one: names, and the reason for each."""
         return near_tables(read_tflite(self.path)[0])
 
     def table_weight(self, alias: str) -> NDArray[np.float32]:

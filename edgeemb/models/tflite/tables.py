@@ -43,7 +43,7 @@ class FoundTable:
 
 
 def find_tables(model: Any) -> list[FoundTable]:
-    """The tables of a model that can be replaced, the largest first.
+    """The tables of a model that can be replaced, largest first.
 
     Tables are constants of two axes, in float32, float16 behind a DEQUANTIZE, or quantised with one scale.
 
@@ -113,7 +113,7 @@ def _looked_up(model: Any, graph: Any, operator: Any, producers: dict[int, Any])
 
 
 def _why_not(model: Any, graph: Any, table: Any, ids: int) -> str:
-    """What keeps a tensor from being a table that can be replaced; empty if nothing does."""
+    """The reason why a tensor is not a table that can be replaced; empty if it is one."""
     data = model.buffers[table.buffer].data
     shape = [int(size) for size in table.shape] if table.shape is not None else []
     kind = NUMPY_TYPES.get(table.type, "")

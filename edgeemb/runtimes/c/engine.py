@@ -104,7 +104,7 @@ class MicroEngine:
         self._memory = np.zeros(self.arena_bytes + _ALIGNMENT, np.uint8)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The output, a sequence at a time; padding on the right is left out.
+        """The output, one sequence at a time; padding on the right is skipped.
 
         :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S], whose ones come before its zeros.
         :raises InputError: if a row of the mask has a zero before a one, or with the status in words if the model refuses a sequence.

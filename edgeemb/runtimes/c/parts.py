@@ -1,4 +1,4 @@
-"""The parts of an inference of a C export, by which its cost is told."""
+"""The parts of an inference of a C export, for which its cost is reported."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Building the ExecuTorch runner and its ops against the installed wheel, once, into the user's cache.
 
-The wheel brings headers and shared libraries; what it does not bring is a way to run a program without torch. That is one small library
-of `runtimes/executorch`, compiled in seconds and kept under a name that stands for the wheel, the sources and the compiler's flags.
+The wheel has headers and shared libraries, but no way to run a program without torch. For that there is one small library
+of `runtimes/executorch`, compiled in seconds and stored under a name derived from the wheel, the sources and the compiler's flags.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _TIMEOUT_SECONDS = 300
 
 
 def find_executorch() -> Path:
-    """Folder of the installed package, found without importing it: its own imports would bring torch in.
+    """Folder of the installed package, found without importing it: importing it would import torch.
 
     :raises NativeError: if it is not installed.
     """
@@ -95,7 +95,7 @@ def build() -> Path:
 
 
 def build_for(package: Path, release: str, machine: str, compiler: Callable[[], list[str]]) -> Path:
-    """The library for a machine, which may be another one than this.
+    """The library for a machine, which need not be this one.
 
     :param package: folder of the package executorch for that machine.
     :param release: version of the package.

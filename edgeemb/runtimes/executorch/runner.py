@@ -39,7 +39,7 @@ _CONDITION = re.compile(r"^Check failed \(.*?\): ")
 
 
 class RunnerError(Exception):
-    """What the runtime had to say, on one line; `code` is its error number."""
+    """The runtime's message, on one line; `code` is its error number."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(_CONDITION.sub("", message) or f"error {code:#x}")

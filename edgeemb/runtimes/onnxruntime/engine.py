@@ -1,4 +1,4 @@
-"""Engine for ONNX Runtime: registers the native lookup ops where they are there, else the model's portable bodies run."""
+"""Engine for ONNX Runtime: registers the native lookup ops if they are available; otherwise the model's portable bodies run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class OnnxRuntimeEngine:
         return Path(self._session.end_profiling())
 
     def close(self) -> None:
-        """Drop the runtime's session; a run that is under way in another thread ends first."""
+        """Drop the runtime's session; a run in another thread finishes first."""
         self._session = None
 
 

@@ -31,7 +31,7 @@ _KEY, _VALUE = 1, 2
 
 
 def check_external_data(folder: Path, manifest: Manifest) -> None:
-    """Refuse a model that would read files which are not of its bundle.
+    """Refuse a model that would read files outside its bundle.
 
     :param folder: the bundle.
     :param manifest: its manifest.

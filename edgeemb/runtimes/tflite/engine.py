@@ -1,4 +1,4 @@
-"""Engine for TFLite: runs a bundle in ai-edge-litert, or in tflite-runtime where that is what is installed.
+"""Engine for TFLite: runs a bundle in ai-edge-litert, or in tflite-runtime if only that is installed.
 
 The model is opened by its path, so that its tables are mapped and not copied. Each sequence length has a signature of its own, for one
 text; the engine takes the shortest that fits, pads and masks, and runs a batch text by text.
@@ -121,7 +121,7 @@ class TfliteEngine:
 
     @property
     def profile_note(self) -> str:
-        """What is to be said of the cost by operator, or why there is none."""
+        """A note on the cost by operator, or why there is none."""
         if self.package != "ai-edge-litert":
             return f"{self.package} has no profiler: profile with ai-edge-litert"
         if self.ops == "custom":
@@ -132,7 +132,7 @@ class TfliteEngine:
         )
 
     def end_profile(self) -> Path | None:
-        """Finish the per-op profile and give the file that holds it; None where there is none (see `profile_note`).
+        """Finish the per-op profile and return its file; None if there is none (see `profile_note`).
 
         :raises SpecError: if the session was opened without one.
         """

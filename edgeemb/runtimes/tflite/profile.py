@@ -1,4 +1,4 @@
-"""Cost by operator in LiteRT: its C interface, in the wheel's ``libLiteRt``, has the profiler that its Python packages leave out.
+"""Cost by operator in LiteRT: its C interface, in the wheel's ``libLiteRt``, has the profiler that its Python packages lack.
 
 The library is called with ctypes. Facts about its functions are those of ai-edge-litert 2.3.0 (litert/c/*.h). A run gives an event for each
 operator of the interpreter and for each one within XNNPACK, in whole microseconds.

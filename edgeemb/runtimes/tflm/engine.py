@@ -180,7 +180,7 @@ class TflmEngine:
 
 
 def check_version() -> None:
-    """Refuse another version of the wheel: the layout that the custom op relies on changes from night to night.
+    """Refuse another version of the wheel: the layout that the custom op relies on changes with every nightly build.
 
     :raises NativeError: if the wheel is missing or of another version.
     """

@@ -1,7 +1,7 @@
 """Codec `cluster`: rows are sorted into clusters, each with its own centre and low-rank basis.
 
 The clustered low-rank embeddings of MCUBERT (Yang et al. 2024, arXiv 2410.17957), fitted to given weights:
-from k-means on, each cluster's centre and principal axes and each row's cluster (the one that leaves the
+starting from k-means, each cluster's centre and principal axes and each row's cluster (the one that leaves the
 least of it) are improved in turn.
 """
 

@@ -1,4 +1,4 @@
-"""Codec `pq`: product quantisation. A row is put together from `m` parts, each one of `k` centroids.
+"""Codec `pq`: product quantisation. A row is assembled from `m` parts, each one of `k` centroids.
 
 Jegou et al. 2011, "Product Quantization for Nearest Neighbor Search"; used for embedding tables in
 FastText.zip (Joulin et al. 2016, arXiv 1612.03651), where ``norm=1`` comes from: rows are coded as
@@ -107,7 +107,7 @@ class ProductQuantized:
 
 
 def _best_scales(weight: Floats, rows: Floats) -> Floats:
-    """Scales float32[V, 1] of the rows that come nearest to the weights."""
+    """Scales float32[V, 1] that bring the rows closest to the weights."""
     square = np.einsum("vd,vd->v", rows, rows)
     dot = np.einsum("vd,vd->v", rows, weight)
     return np.asarray(np.divide(dot, square, out=np.zeros_like(dot), where=square > 0)[:, None], np.float32)

@@ -119,7 +119,7 @@ def principal_axes(weight: Floats, weights: NDArray[np.float64], rank: int) -> F
 
 
 def least_squares(left: Floats, weight: Floats, weights: NDArray[np.float64]) -> Floats:
-    """The factor float32[r, D] that makes ``left @ factor`` come nearest to the rows.
+    """The factor float32[r, D] that brings ``left @ factor`` closest to the rows.
 
     :param left: float32[V, r].
     :param weight: float32[V, D].

@@ -79,7 +79,7 @@ class MultiHash:
 
 
 def coprime(largest: int, count: int) -> list[int]:
-    """The largest numbers that are pairwise coprime, from one downwards.
+    """The largest pairwise coprime numbers, from a given one downwards.
 
     :param largest: the first of them.
     :param count: how many.
@@ -120,7 +120,7 @@ def _gather(values: Floats, moduli: list[int]) -> Floats:
 
 
 def _solve(weight: Floats, weights: NDArray[np.float32], moduli: list[int]) -> Floats:
-    """Conjugate gradients on the normal equations, each column for itself, preconditioned by the diagonal."""
+    """Conjugate gradients on the normal equations, each column separately, preconditioned by the diagonal."""
     scale = np.asarray(1 / np.maximum(_gather(weights[:, None], moduli), np.float32(1e-12)), np.float32)
     found = np.zeros((moduli[0], weight.shape[1]), np.float32)
     rest = _gather(weight * weights[:, None], moduli)

@@ -1,8 +1,8 @@
-"""Codec `ngram`: nothing is stored of a row but the token's own bytes; the row is a hash of its n-grams.
+"""Codec `ngram`: a row stores only the token's own bytes; the row is a hash of its n-grams.
 
-Dynamic embeddings after EELBERT (Cohn et al. 2023, arXiv 2310.20144; see `edgeemb.tables.ngrams`). Alone, a row has nothing to do with the
+Dynamic embeddings after EELBERT (Cohn et al. 2023, arXiv 2310.20144; see `edgeemb.tables.ngrams`). By itself, a row is unrelated to the
 one it replaces: the model is trained on it. With ``proj=`` a learned matrix turns the hash of `dim` elements into the row; it is fitted to the
-table by least squares, each row weighted by its frequency to the power of `_POWER`: a start for training, not an end.
+table by least squares, each row weighted by its frequency to the power of `_POWER`. This is only a starting point for training.
 """
 
 from __future__ import annotations

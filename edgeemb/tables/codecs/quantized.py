@@ -177,7 +177,7 @@ def _greedy_scales(blocks: Floats, planes: int) -> Floats:
 
 
 def _best_signs(blocks: Floats, scales: Floats, signs: Floats) -> Floats:
-    """Levels float32[planes, n, block] in {-0.5, 0.5} that come nearest to each element."""
+    """Levels float32[planes, n, block] in {-0.5, 0.5} that are closest to each element."""
     values = signs @ scales
     best = np.zeros(blocks.shape, np.intp)
     best_error = np.full(blocks.shape, np.inf, np.float32)
@@ -204,7 +204,7 @@ def _space_of_planes(rows: int, dim: int) -> SearchSpace:
 
 
 def _suited(spec: Spec, dim: int) -> Spec:
-    """A block that divides the row: the largest multiple of 8 up to the one asked for, else one scale a row."""
+    """A block that divides the row: the largest multiple of 8 up to the requested one, or else one scale per row."""
     block = int(dict(spec.options).get("block", 0))
     if block == 0 or dim % block == 0:
         return spec

@@ -1,7 +1,7 @@
 """Codec `rvq`: a row is the sum of `m` codewords, one from each of `m` codebooks as wide as the row.
 
 Shu & Nakayama 2018, "Compressing Word Embeddings via Deep Compositional Code Learning" (arXiv 1711.01068)
-learn such codes with a network; here they are fitted directly: residual k-means to start with, then in turn
+learn such codes with a network; here they are fitted directly: residual k-means first, then alternately
 codes by beam search and all codebooks at once by least squares, as in additive quantisation (Babenko &
 Lempitsky 2014, "Additive Quantization for Extreme Vector Compression").
 

@@ -28,7 +28,7 @@ _ROUNDS = 12
 class TensorTrain:
     """The two cores: ``first: float16[ceil(V / v), d1 * rank]`` and ``second: float16[v, rank * d2]``.
 
-    v is near the root of V; d1 is the divisor of D next below the root of D, and d2 = D / d1.
+    v is near the square root of V; d1 is the largest divisor of D not above the square root of D, and d2 = D / d1.
 
     :param rank: inner dimension of the cores.
     """

@@ -1,4 +1,4 @@
-"""The subspace that keeps the directions of rows: the fit behind ``lowrank:fit=direction``.
+"""The subspace that keeps the directions of rows: the fit of ``lowrank:fit=direction``.
 
 Balazy et al. 2021, "Direction is What You Need: Improving Word Embedding Compression in Large Language
 Models" (arXiv 2106.08181): a linear autoencoder is trained on the cosine distance, plus a little of the

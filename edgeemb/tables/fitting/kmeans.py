@@ -20,7 +20,7 @@ _SETTLED = 1e-4
 def sample_rows(
     weights: NDArray[np.float64], size: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Rows to fit on when there are too many: drawn in proportion to their weight, the heaviest ones always.
+    """Rows to fit on when there are too many: drawn in proportion to their weight; the heaviest are always included.
 
     Systematic sampling with inclusion probabilities ``min(1, c w)``; dividing the weights by them keeps
     weighted sums unbiased.

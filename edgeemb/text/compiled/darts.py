@@ -18,7 +18,7 @@ _ENDS = 1 << 8
 
 
 def read_charsmap(data: bytes) -> dict[bytes, str]:
-    """Keys and their texts, but for those that begin with another key: only the shortest key is ever taken.
+    """Keys and their texts, except those that begin with another key: only the shortest key is ever used.
 
     :param data: a character map.
     :raises NotCompiled: if it is damaged.

@@ -1,4 +1,4 @@
-"""Classes of code points for the boundaries of graphemes (UAX #29), read off the tokenizers library, which offers them only through its
+"""Classes of code points for the boundaries of graphemes (UAX #29), read from the tokenizers library, which offers them only through its
 character maps: a map with one key shows whether two characters belong together."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Models of a tokenizer.json as the operation that makes tokens of a word; one record a type."""
+"""Models of a tokenizer.json as the operation that turns a word into tokens; one record per type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalizers of a tokenizer.json as operations; one record a type."""
+"""Normalizers of a tokenizer.json as operations; one record per type."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A state is the list of places in the expression at which a match may continue, the preferred one first; a place after an accepting one is
 dropped, so that the first alternative that matches wins as in a backtracking engine (the ordered subset construction of Pike's machine).
-Whether a match ends, and whether a lookahead holds, is decided by the next character: acceptance is written one character late.
+Whether a match ends, and whether a lookahead holds, is decided by the next character: acceptance is recorded one character late.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def _cut(program: _Program, items: list[int]) -> tuple[int, ...]:
 def _follow(
     program: _Program, state: tuple[int, ...], holds: dict[int, NDArray[np.bool_]], kind: int | None
 ) -> tuple[bool, list[int]]:
-    """Whether a match ends before a character of a kind (None: the end of the text), and the places behind it."""
+    """Whether a match ends before a character of a kind (None: the end of the text), and the places after it."""
     behind: list[int] = []
     todo = list(reversed(state))
     seen: set[int] = set()

@@ -1,4 +1,4 @@
-"""Pieces of a vocabulary as the bytes that a text is compared with."""
+"""Pieces of a vocabulary as the bytes that are compared with a text."""
 
 from __future__ import annotations
 

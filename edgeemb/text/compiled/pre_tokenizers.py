@@ -1,4 +1,4 @@
-"""Pre-tokenizers of a tokenizer.json as operations; one record a type."""
+"""Pre-tokenizers of a tokenizer.json as operations; one record per type."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _STARTS = np.array(CHARACTERS)
 
 
 def spread(values: NDArray[Any]) -> NDArray[Any]:
-    """Values of `CHARACTERS`, for all code points: those that were not asked for have the value of the one before them.
+    """Values of `CHARACTERS`, for all code points: those that were not queried have the value of the one before them.
 
     :param values: [0x110000], of which only those of `CHARACTERS` count; changed in place.
     """
@@ -103,7 +103,7 @@ def numerals() -> NDArray[np.bool_]:
 
 @cache
 def word_characters() -> NDArray[np.bool_]:
-    """What the pre-tokenizer Whitespace takes for a part of a word."""
+    """What the pre-tokenizer Whitespace considers part of a word."""
     pieces = pre_tokenizers.Whitespace().pre_tokenize_str(_EVERY)
     beside = pre_tokenizers.Whitespace().pre_tokenize_str(" ".join("a" + text[0] for text, _ in pieces))
     together = {text[1] for text, _ in beside if len(text) == 2}
@@ -128,7 +128,7 @@ def decompositions(compatible: bool) -> dict[int, str]:
 
 @cache
 def combining_classes() -> NDArray[np.int64]:
-    """Canonical combining classes up to their order, which is all that normalisation asks: int64[0x110000], 0 for most.
+    """Canonical combining classes up to their order, which is all that normalisation needs: int64[0x110000], 0 for most.
 
     A mark of a lower class than another one goes before it; marks of one class stay as they are.
     """

@@ -1,1 +1,1 @@
-"""The training loop and what it needs: settings aside, it knows no model."""
+"""The training loop and what it needs: apart from settings, it knows nothing about models."""

@@ -1,7 +1,7 @@
 """Checkpoints of a training: tensors as safetensors, everything else as JSON; nothing that could run code.
 
-A checkpoint is a folder with ``checkpoint.json`` and a file of tensors that bears the step's number. The tensors are written first and the JSON is
-renamed into place last, so that a training that dies while it writes leaves the checkpoint before.
+A checkpoint is a folder with ``checkpoint.json`` and a file of tensors named by the step's number. The tensors are written first and the JSON is
+renamed into place last, so that a training that dies while writing leaves the previous checkpoint.
 """
 
 from __future__ import annotations

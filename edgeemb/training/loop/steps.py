@@ -1,6 +1,6 @@
 """The training loop: steps, evaluations on held-out examples, checkpoints, and an orderly end whatever happens.
 
-What comes back is the best weights by the held-out score, the start among them: a training can fail to help, but not do harm. A step is a
+The result is the weights with the best held-out score, the initial ones included: training can fail to help, but not do harm. A step is a
 function of the weights, the optimiser's moments and its number alone, so a training that continues from a checkpoint gives the same result
 as one that was never interrupted.
 """
@@ -33,7 +33,7 @@ from edgeemb.training.texts import Order
 
 @dataclass
 class _Course:
-    """What changes while a training runs, weights and moments aside."""
+    """What changes during training, apart from weights and moments."""
 
     step: int = 0
     best: float = -math.inf

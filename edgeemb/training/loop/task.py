@@ -58,5 +58,5 @@ class Task(Protocol):
         ...
 
     def score(self) -> float:
-        """How well the module does on examples that are not learnt from; higher is better."""
+        """How well the module does on held-out examples; higher is better."""
         ...
