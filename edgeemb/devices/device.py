@@ -11,7 +11,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.progress import Progress
 
-#: Measures a bundle on a device: the device's name with what stands behind its colon, the bundle, what to measure, and the progress.
+#: Measures a bundle on a device: the device's name with anything after its colon, the bundle, what to measure, and the progress.
 Profile = Callable[[str, Path, ProfilePlan, Progress], Report]
 
 

@@ -21,7 +21,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.tables import Table
 from edgeemb.text import words
 
-#: Packages that take part in an export, beside those of the runtimes.
+#: Packages used in an export, in addition to those of the runtimes.
 _PACKAGES = ("edgeemb", "torch", "onnx", "transformers", "numpy", "litert-torch")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-#: Every error that the runtime's binding raises; they share no base of their own.
+#: Every error that the runtime's binding raises; these have no common base class.
 RUNTIME_ERRORS = tuple(
     kind
     for kind in vars(state).values()

@@ -154,7 +154,7 @@ def profile_on_all(
     reports = []
     phones = [device for device in devices if find_device(device).kind == "phone"]
     for device in devices:
-        # What only phones have does not hinder the others beside one.
+        # Options for phones do not affect the other devices next to one.
         own = plan if device in phones or not phones else replace(plan, cores="all", runtime_lib=None)
         try:
             reports.append(profile_on(device, bundle, own, progress))

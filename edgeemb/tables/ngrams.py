@@ -16,7 +16,7 @@ from edgeemb.errors import SpecError
 
 #: B: hashes, seeds and bases lie below it. A prime, and the largest whose square plus a byte stays below 2**24.
 MODULUS = 4093
-#: What is taken off a product modulo B, so that it lies in [-CENTRE, CENTRE].
+#: Subtracted from a product modulo B, so that it is in [-CENTRE, CENTRE].
 CENTRE = MODULUS // 2
 #: Bytes of a token that count, its marker included; the rest of a longer token is cut off.
 MAX_TOKEN_BYTES = 32

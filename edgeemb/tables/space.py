@@ -8,7 +8,7 @@ from itertools import product
 
 from edgeemb.tables.spec import Spec, parse_spec
 
-#: What stands behind ``+``: how shared rows and coefficients are stored.
+#: What follows ``+``: how shared rows and coefficients are stored.
 STORED = ("fp16", "int8", "int4")
 
 

@@ -17,7 +17,7 @@ _INDEX: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Index
 _ROWS: dict[str, type] = {kind.__name__: kind for kind in typing.get_args(Rows)}
 _MAX_NODES = 1000
 _MAX_DEPTH = 60
-#: Larger numbers are no divisor, bound or width of a table.
+#: No divisor, bound or width of a table is larger.
 _MAX_NUMBER = 1 << 40
 
 

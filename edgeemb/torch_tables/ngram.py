@@ -26,7 +26,7 @@ def ngram_lookup(
     first = nn.functional.embedding(ids, column[:-1])
     lengths = (nn.functional.embedding(ids, column[1:]) - first).squeeze(-1)
     places = torch.arange(longest, dtype=torch.int32, device=ids.device)
-    # What lies behind a token's end does not count; it only must be there to be read.
+    # What follows a token's end does not count; it only has to be readable.
     at = torch.clamp(first + places, max=tokens.shape[0] - 1).to(torch.int64)
     padded = nn.functional.embedding(at, tokens.reshape(-1, 1)).squeeze(-1)
     return _rows(padded, lengths, seeds, bases, n)

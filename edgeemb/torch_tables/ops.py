@@ -299,7 +299,7 @@ class TableModule(nn.Module):
                 self._keys[node] = f"lookup{len(self._keys)}"
                 self.parts[self._keys[node]] = lookups(table, node)
             elif isinstance(node, MatMul):
-                # F.linear wants the matrix turned, in float32 and at rest, or a delegate would not take it.
+                # F.linear needs the matrix transposed, in float32 and as a constant, or a delegate would not take it.
                 matrix = np.asarray(table.arrays[node.array], np.float32)
                 _attach(self.arrays, _name(node.array), matrix.T)
             elif isinstance(node, Gather | Take):

@@ -35,7 +35,7 @@ class LayerOverRows(nn.Module):
         self.shape = layer.weight.shape
         self.layer = layer
         self.rows = rows
-        # What the layer asks of it besides its rows is its type and device.
+        # Apart from its rows, the layer uses only its type and device.
         layer.weight = nn.Parameter(layer.weight.detach()[:0].clone(), requires_grad=False)
 
     @property

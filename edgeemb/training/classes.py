@@ -20,7 +20,7 @@ from edgeemb.training.texts import Ids
 
 #: Part of the probability that goes to the other classes: keeps logits small, which quantised heads like.
 _SMOOTHING = 0.1
-#: One labelled text of so many is held out.
+#: One labelled text out of this many is held out.
 _HELD_ONE_OF = 10
 _HELD_BATCH = 128
 

@@ -53,8 +53,8 @@ def choose(
     :param selections: at least one.
     :param counts: for each corpus of the selections: int64[V], occurrences of each id.
     :return: the tokens that stay, and those among them that no selection could have dropped.
-    :raises InputError: if a selection keeps nothing, contradicts another, asks for too few rows or lists what
-        is no token.
+    :raises InputError: if a selection keeps nothing, contradicts another, asks for too few rows or lists something that
+        is not a token.
     """
     kind = candidates.kind
     names = {name for selection in selections if isinstance(selection, Script) for name in selection.names}

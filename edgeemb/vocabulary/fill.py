@@ -24,7 +24,7 @@ from edgeemb.vocabulary.kind import Kind, with_parts
 # corpus).
 _DAMPING = 0.4
 
-# Costs are computed anew after each round; smaller rounds take longer and choose hardly better.
+# Costs are recomputed after each round; smaller rounds take longer and hardly improve the choice.
 _ROUND = 0.05
 _ROUND_LEAST = 10
 

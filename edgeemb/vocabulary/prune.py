@@ -123,7 +123,7 @@ def _special(document: dict[str, Any], ids: dict[str, int], where: str) -> froze
 
 
 def _order(kind: Kind, ids: dict[str, int], tokens: set[str]) -> list[str]:
-    # The tokenizers library numbers added tokens that the model lacks behind the model's, whatever ids the
+    # The tokenizers library numbers added tokens that the model lacks after the model's, whatever ids the
     # file gives them.
     return sorted(tokens, key=lambda token: (token not in kind.ids, ids[token]))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeemb.errors import InputError
 
-#: Given an id and the section that it stands in, what to write instead.
+#: Given an id and the section that contains it, what to write instead.
 Renumber = Callable[[int, str], int]
 
 

@@ -32,7 +32,7 @@ COMMAND_S = 30.0
 START_S = 30.0
 RETURN_S = 15.0
 
-#: A transfer counts as hung after this many seconds, and one more for each so many bytes.
+#: A transfer counts as hung after this many seconds, plus one for each of so many bytes.
 PUSH_S = 60.0
 PUSH_BYTES_S = 500_000
 
@@ -245,7 +245,7 @@ def run_in(phone: Phone, folder: str, arguments: Sequence[str], limit_s: float) 
     :param limit_s: seconds of silence after which it counts as hung.
     :raises DeviceError: if the phone is lost or the program hangs.
     """
-    # The number of the process lies in the folder as long as it runs, so that whoever removes the folder can end it.
+    # The folder holds the process's number while it runs, so that whoever removes the folder can end the process.
     program = (
         f"{shlex.join(arguments)} </dev/null & echo $! >pid; wait $!; status=$?; rm -f pid; exit $status"
     )

@@ -35,7 +35,7 @@ from edgeemb.runtimes.registry import RUNTIMES, find_runtime
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
 GOLDEN_RUNS = 4
-#: Seconds after which one process of the runner counts as hung, beside what the latencies themselves may take.
+#: Seconds after which one process of the runner counts as hung, in addition to the time for the latencies.
 LIMIT_S = 120.0
 
 _PROPERTIES = (

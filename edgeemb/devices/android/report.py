@@ -15,7 +15,7 @@ from edgeemb.errors import DeviceError
 #: Share of a file's pages that may have stayed in memory for a load to count as cold.
 _COLD_SHARE = 0.1
 
-#: What the runner tells in each mode, beside its engine.
+#: What the runner reports in each mode, apart from its engine.
 _KEYS = {
     "look": ("cores", "used", "now"),
     "check": ("checked",),

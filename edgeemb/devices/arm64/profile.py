@@ -116,7 +116,7 @@ def _run_python(
                 worker.ask("run", length=length, runs=STEADY_RUNS)
             steady = guest_memory(**worker.ask("maps"))
         progress(2, steps)
-        # A process of its own, behind one that has left every module compiled: what else it allocates would change what the allocator
+        # A separate process, after one that has left every module compiled: other allocations would change what the allocator
         # does in an inference.
         with Worker(setting, launcher=emulated.launcher) as worker:
             worker.ask("open")

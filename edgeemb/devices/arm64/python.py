@@ -18,10 +18,10 @@ from edgeemb.native.libraries import python_package
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.runtime import Runtime
 
-#: Packages that any bundle needs there, beside those of its runtime; what these name as their needs and an inference does not is left out.
+#: Packages that any bundle needs there, in addition to those of its runtime; dependencies that an inference does not need are left out.
 COMMON = ("numpy", "tokenizers")
 
-#: Threads beside the measuring one would make its counts depend on how they meet.
+#: Other threads would make the counts of the measuring one depend on their timing.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 

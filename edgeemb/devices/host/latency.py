@@ -15,7 +15,7 @@ from edgeemb.devices.measurement import Measurement
 #: A turn lasts about this long, so that a slow phase of the machine meets every bundle.
 TURN_MS = 60.0
 
-#: Runs before the measurement: at least so many, and for at least so long.
+#: Runs before the measurement: at least this number, and for at least this time.
 WARM_UP_RUNS = 3
 WARM_UP_MS = 100.0
 

@@ -77,7 +77,7 @@ class Worker:
         self._name = Path(setting.bundle).name
         self._limit_s = limit_s
         self._hung = False
-        # An empty folder of its own: nothing that lies beside the user can shadow a module.
+        # A separate empty folder: nothing in the user's folder can shadow a module.
         self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-profile-")
         self._errors = (Path(self._folder.name) / "stderr").open("w+b")
         self._process = subprocess.Popen(

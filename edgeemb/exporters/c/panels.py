@@ -19,7 +19,7 @@ from edgeemb.exporters.c.packing import (
 #: `EEP_COLUMNS`, `EEP_ROWS` and `EEP_BLOCK` of `runtimes/panels/panels.h`.
 COLUMNS, ROWS, ROW_BLOCK = 32, 8, 32
 
-#: Bytes behind a buffer of floats that a vector may read beyond the last head.
+#: Bytes after a buffer of floats that a vector may read past the last head.
 _SLACK = 64
 
 _PLACES = """\

@@ -46,7 +46,7 @@ LONGEST = 256
 #: Version of the program's schema: ExecuTorch has had one so far.
 SCHEMA = 0
 
-#: What torch.export and the lowering raise; they share no base of their own.
+#: What torch.export and the lowering raise; these have no common base class.
 _FAILURES = (
     RuntimeError,
     ValueError,

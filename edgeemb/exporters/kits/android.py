@@ -19,7 +19,7 @@ from edgeemb.runtimes.registry import find_runtime
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35
-#: Tables beside the program, as `edgeemb.ExportOptions.tables_apart` puts them.
+#: Tables next to the program, as `edgeemb.ExportOptions.tables_apart` puts them.
 TABLES_APART = "tables.ptd"
 GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"

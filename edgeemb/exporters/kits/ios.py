@@ -13,7 +13,7 @@ from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefi
 PACKAGE = "Package.swift"
 #: The C module's header, whose name does not depend on the model.
 HEADER = "include/edgeemb_model.h"
-#: Files of a bundle that are no sources.
+#: Files of a bundle that are not sources.
 _OTHERS = ("manifest.json", "golden.json", "tokenizer.json", "weights.bin", f"{FOLDER}/README.md")
 
 _TEXT = """

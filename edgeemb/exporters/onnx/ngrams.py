@@ -13,7 +13,7 @@ import numpy as np
 
 from edgeemb.tables.ngrams import CENTRE, MAX_TOKEN_BYTES, MODULUS
 
-# What the sum over so many n-grams is multiplied by. It is written down: ONNX Runtime turns a division followed by a product into one division,
+# The factor for the sum over a number of n-grams. It is stored, not computed: ONNX Runtime turns a division followed by a product into one division,
 # which rounds differently.
 _SCALES = ", ".join(
     str(np.float32(1) / np.float32(max(CENTRE * grams, 1))) for grams in range(MAX_TOKEN_BYTES + 1)

@@ -192,7 +192,7 @@ def load_delegate(module: Any) -> Any:
     """
     library = find_library("edgeemb_tflite")
     try:
-        # First alone: the interpreters' own loader leaves a broken object behind where this fails.
+        # Tried by itself first: the interpreters' own loader leaves a broken object behind if this fails.
         ctypes.CDLL(str(library))
         return module.load_delegate(str(library))
     except (ValueError, OSError) as error:

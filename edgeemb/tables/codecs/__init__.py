@@ -18,7 +18,7 @@ from edgeemb.tables.codecs import (
     tensortrain,
 )
 
-#: Every codec, in the order of lists; one whose specs hold another stands behind it.
+#: Every codec, in the order of lists; one whose specs hold another comes after it.
 BUILTIN: tuple[Codec, ...] = (
     *dense.CODECS,
     *quantized.CODECS,

@@ -14,7 +14,7 @@ _FIRST, _SECOND = 0xFFFFFFFF, 0xFFFFFFFE
 _TRIM, _TRIM_PREFIX, _TRIM_LATER = 1, 2, 4
 
 Section = dict[str, Any]
-#: What stands where: an id, or one of the texts; and its type.
+#: An element of the template: an id, or one of the texts; and its type.
 Items = tuple[tuple[int, int], ...]
 
 

@@ -15,7 +15,7 @@ from edgeemb.text.compiled.refusal import check_keys, refuse
 from edgeemb.text.compiled.trie import add_trie, build
 
 _WORDPIECE, _WORDLEVEL, _UNIGRAM = 200, 201, 202
-#: What an unknown character costs beside the lowest score (kUnkPenalty of SentencePiece).
+#: What an unknown character costs in addition to the lowest score (kUnkPenalty of SentencePiece).
 _PENALTY = 10.0
 
 Section = dict[str, Any]
@@ -70,7 +70,7 @@ def _unigram(blob: Blob, section: Section, alphabet: Alphabet) -> None:
     for option in ("alpha", "nbest_size"):
         if section.get(option):
             raise refuse(f"the model Unigram samples ({option})")
-    # Of a piece that stands there twice, the last one counts.
+    # If a piece occurs twice, the last one counts.
     ids = piece_ids({piece: place for place, (piece, _) in enumerate(vocab)}, alphabet)
     scores = np.array([score for _, score in vocab], np.float64)
     if not np.isfinite(scores).all():
