@@ -3,10 +3,10 @@
 ``auto:budget=2MB`` asks for the best quality within a size, ``auto:cosine=.99`` for the smallest table of that quality: the mean cosine of
 the model's outputs to the original's over a sample of sentences, with nothing but this table replaced.
 
-There are three stages, each more expensive and more precise than the one before. The exact size of a spec is known without a fit. Optuna's TPE sampler (Bergstra et
-al. 2011, "Algorithms for Hyper-Parameter Optimization"; for two objectives Ozaki et al. 2022, "Multiobjective Tree-structured Parzen
-Estimator") then searches with fits to a few thousand rows, judged by their squared error. Finally, the most promising specs are fitted to the whole table
-and measured; each measurement updates the estimates for the remaining specs.
+There are three stages, each more expensive and more precise than the one before. The exact size of a spec is known without a fit. Optuna's
+TPE sampler (Bergstra et al. 2011, "Algorithms for Hyper-Parameter Optimization"; for two objectives Ozaki et al. 2022, "Multiobjective
+Tree-structured Parzen Estimator") then searches with fits to a few thousand rows, judged by their squared error. Finally, the most
+promising specs are fitted to the whole table and measured; each measurement updates the estimates for the remaining specs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Dynamic embeddings: a row computed from the bytes of a token, exact in float32.
 
-After EELBERT (Cohn et al. 2023, arXiv 2310.20144), with every detail specified that the paper leaves open; docs/codecs/ngram.md documents them for other
-implementations and tests/golden/ngram.json holds vectors. Every intermediate is an integer below 2**24, so that float32, int32 and
-16-bit arithmetic agree to the last bit.
+After EELBERT (Cohn et al. 2023, arXiv 2310.20144), with every detail specified that the paper leaves open; docs/codecs/ngram.md documents
+them for other implementations and tests/golden/ngram.json holds vectors. Every intermediate is an integer below 2**24, so that float32,
+int32 and 16-bit arithmetic agree to the last bit.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _libraries(kit: Kit) -> str:
         return "The model needs no native code but the runtime's own."
     return (
         f"The lookups are native: `../lib` has them for {', '.join(abis)}. On any other phone, opening the model fails with a one-line error; "
-        "opened; builtin ops make a bundle that runs on all."
+        "a bundle with builtin ops runs on every phone."
     )
 
 
