@@ -184,7 +184,10 @@ sys.exit("torch" in sys.modules)
     [
         ({"other": np.ones((67, 4), np.float32)}, "holds no matrix embeddings or embedding.weight"),
         ({"embeddings": np.ones(67, np.float32)}, "holds no matrix"),
-        ({"embeddings": np.ones((9, 4), np.float32)}, "the tokenizer gives ids up to 66, the model has 9"),
+        (
+            {"embeddings": np.ones((9, 4), np.float32)},
+            "the tokenizer gives ids up to 66, but the model has 9",
+        ),
         ({"embeddings": np.full((67, 4), np.nan, np.float32)}, "embeddings holds NaN or infinite values"),
         (
             {"embeddings": np.ones((9, 4), np.float32), "mapping": np.arange(67)},

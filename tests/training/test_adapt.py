@@ -155,7 +155,7 @@ def test_it_refuses_a_corpus_that_teaches_nothing(
         ({"schedule": "square"}, 'schedule="square"'),
         ({"precision": "int8"}, 'precision="int8"'),
         ({"torch_device": "tpu9"}, "torch_device 'tpu9'"),
-        ({"torch_device": "cuda:99"}, "is not here"),
+        ({"torch_device": "cuda:99"}, "is not available"),
         ({"table": "int5"}, "codec 'int5' is not known"),
         ({"table": "auto:cosine=.9"}, "auto is for an export"),
         ({"body": "int3"}, "body 'int3'"),
@@ -172,7 +172,7 @@ def test_it_refuses_settings_that_cannot_be(
 def test_it_refuses_losses_that_cannot_be() -> None:
     for texts, message in (
         (["cosinus=1"], "loss 'cosinus'"),
-        (["cosine=x"], "no number"),
+        (["cosine=x"], "not a number"),
         (["cosine=0,similarity=0", "ranking=0,tokens=0"], "larger than 0"),
         (["cosine=-1"], "from 0 on"),
     ):

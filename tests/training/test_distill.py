@@ -118,7 +118,7 @@ def test_it_refuses_labels_that_only_the_test_has(
         ({"layers": 0}, "layers=0"),
         ({"layers": 9, "init": "first"}, "the teacher has 2"),
         ({"hidden": 8, "init": "first"}, 'init="fresh"'),
-        ({"hidden": 10, "heads": 4}, "no multiple"),
+        ({"hidden": 10, "heads": 4}, "not a multiple"),
         ({"init": "last"}, 'init="last"'),
         ({"tokens": "letters"}, 'tokens="letters"'),
         ({"tokens": "words", "init": "first"}, 'use init="fresh"'),

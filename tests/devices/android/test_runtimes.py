@@ -144,7 +144,7 @@ def test_refuses_a_library_for_another_processor(adb_server: Path, tiny_bundle: 
         read_library(host_library(), other)
     text = tmp_path / "text.so"
     text.write_text("not a library")
-    with pytest.raises(DeviceError, match="is no shared library"):
+    with pytest.raises(DeviceError, match="is not a shared library"):
         read_library(text, other)
     with pytest.raises(DeviceError, match="cannot be read"):
         read_library(tmp_path / "none.so", other)

@@ -364,7 +364,7 @@ def test_tables_apart_get_no_kit(bundle: Path, tmp_path: Path) -> None:
     (copied / "tables.ptd").write_bytes(b"")
     manifest = replace(describe(bundle), runtime="executorch")
     (note,) = kit_for(own(bundle), manifest, copied, tmp_path / "bundle")
-    assert "loads a program alone" in note
+    assert "loads only a program" in note
     assert not (tmp_path / "bundle" / FOLDER).exists()
 
 

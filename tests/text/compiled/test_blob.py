@@ -134,7 +134,7 @@ def test_bytes_that_are_no_text_are_refused(driver: Path, tmp_path: Path) -> Non
 def test_a_limit_below_the_special_tokens_is_refused() -> None:
     with pytest.raises(InputError, match="cannot be cut"):
         compiled(tokenizer_json("wordpiece")).encode("a text", max_length=1)
-    with pytest.raises(InputError, match="is no truncation"):
+    with pytest.raises(InputError, match="is not a truncation"):
         compiled(tokenizer_json("wordpiece")).encode("a text", max_length=8, side="top")
 
 
