@@ -3,7 +3,7 @@
 # make lint   formatters and type checks
 # make format rewrite the sources in the project's style
 # make fuzz   hostile bytes into the C sources for FUZZ_SECONDS, by libFuzzer; needs clang
-# make bench  the figures of the README
+# make bench  the figures of the README; STS=dev.tsv and CORPUS=texts/ add those that need data
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -60,9 +60,13 @@ format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(SOURCES)
 
+# The recipes train for 10 to 50 minutes each, and so only where a corpus is named.
 bench: $(VENV)/installed
+	$(BIN)/edgeemb inspect all-MiniLM-L6-v2
 	$(BIN)/python bench/lookup.py
-	$(BIN)/python bench/minilm.py
+	$(BIN)/python bench/minilm.py $(if $(STS),--sts $(STS))
+	$(if $(and $(STS),$(CORPUS)),$(BIN)/python bench/tables.py --sts $(STS) --corpus $(CORPUS) --out $(BUILD)/bench)
+	$(if $(and $(STS),$(CORPUS)),$(foreach recipe,healed small_table without_table,$(BIN)/python examples/minilm_$(recipe).py --sts $(STS) --corpus $(CORPUS) &&) true)
 
 clean:
 	rm -rf $(VENV) $(TFLITE_VENV) $(BUILD)
