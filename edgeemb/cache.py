@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -51,6 +52,8 @@ def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembErro
     """
     place = cache_folder() / name
     if place.is_dir():
+        with suppress(OSError):
+            os.utime(place)  # `keep_newest` goes by it
         return place
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -62,6 +65,19 @@ def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembErro
             f"cannot write {place.parent} ({problem.strerror}): set {CACHE_VARIABLE} to a folder that can be written"
         ) from None
     return place
+
+
+def keep_newest(name: str, count: int) -> None:
+    """Remove what has been unused for longest from a folder of the cache. What another process has mapped stays mapped.
+
+    :param name: the folder, which holds folders of `made_once`.
+    :param count: how many of them stay.
+    """
+    with suppress(OSError):
+        made = [place for place in (cache_folder() / name).iterdir() if place.name[0] != "."]
+        for place in sorted(made, key=lambda place: place.stat().st_mtime)[:-count]:
+            shutil.rmtree(place, ignore_errors=True)
+            place.with_name(f".{place.name}.lock").unlink(missing_ok=True)
 
 
 def _fill(place: Path, make: Callable[[Path], object]) -> None:

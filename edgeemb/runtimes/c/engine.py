@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.cache import digest_of, made_once
+from edgeemb.cache import digest_of, keep_newest, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
@@ -25,6 +25,8 @@ _ALIGNMENT = 64
 _SUFFIXES = {".c", ".h", ".S", ".bin"}
 _CACHE_VERSION = "1"
 _LIBRARY = "model.so"
+#: Compiled exports that are kept for the user: one with weights of 10 MB takes 18 MB.
+_KEPT = 16
 
 
 class _Sizes(ctypes.Structure):
@@ -66,6 +68,7 @@ def cached_library(folder: Path, flags: tuple[str, ...] = ()) -> Path:
     contents = (part for name in used for part in (name, (folder / name).read_bytes()))
     name = f"engines/{digest_of(_CACHE_VERSION, platform.machine(), *FLAGS, *flags, *contents)}"
     made = made_once(name, lambda place: build_library(folder, place / _LIBRARY, flags), NativeError)
+    keep_newest("engines", _KEPT)
     return made / _LIBRARY
 
 
