@@ -13,7 +13,6 @@ from edgeemb.exporters.choice import Choice
 from edgeemb.exporters.parity import agreements_of, run_both, worst_of
 from edgeemb.exporters.writers import locator_for
 from edgeemb.models.base import LoadedModel
-from edgeemb.planner.sample import with_rows
 from edgeemb.runtimes.session import Session
 from edgeemb.tables import Table
 
@@ -73,7 +72,7 @@ def _with_tables(model: LoadedModel, tables: Mapping[str, Table]) -> LoadedModel
         return None  # a layer of a finished model that shares a table would get the rows too, and keeps its own in the export
     try:
         for alias, table in tables.items():
-            model = with_rows(model, alias, table.reconstruct())
+            model = model.with_rows(alias, table.reconstruct())
     except SpecError:
         return None
     return model

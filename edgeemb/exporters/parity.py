@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from edgeemb.errors import SpecError
 from edgeemb.exporters.agreement import Agreement, agreement
 from edgeemb.models.base import LoadedModel
-from edgeemb.planner.sample import with_rows
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
 from edgeemb.text.feeds import pad, pad_words, text_feeds
@@ -111,7 +110,7 @@ def depends_on_tables(
         for table in model.tables:
             rows = model.table_weight(table.alias)
             noise = random.standard_normal(rows.shape, np.float32) * (rows.std() or 1)
-            other = with_rows(other, table.alias, rows + noise)
+            other = other.with_rows(table.alias, rows + noise)
     except SpecError:  # a finished model whose tables cannot be replaced for a trial
         return every
     changed = [

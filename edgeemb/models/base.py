@@ -183,6 +183,17 @@ class LoadedModel(ABC):
             "leave `vocab` out"
         )
 
+    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
+        """A copy that has other rows in a table, to try them out.
+
+        :param alias: which table.
+        :param rows: float32[V, D].
+        :raises SpecError: if the model is of a kind whose tables cannot be replaced for a trial.
+        """
+        raise SpecError(
+            f"{self.name} is a finished model whose tables cannot be tried out: name a spec instead of auto"
+        )
+
     @abstractmethod
     def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the original computes.

@@ -62,6 +62,20 @@ class Model(LoadedModel):
             {info.name: tensor.numpy() for info, tensor in zip(self.inputs, self.example_inputs, strict=True)}
         ]
 
+    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> Model:
+        """A copy that has other rows in a table; a layer that shares the weight keeps its own, as in an export.
+
+        :param alias: which table.
+        :param rows: float32[V, D].
+        """
+        module = copy.deepcopy(self.module)
+        old = module.get_parameter(self.table(alias).name)
+        weight = nn.Parameter(torch.from_numpy(rows), requires_grad=False)
+        for layer in module.modules():
+            if isinstance(layer, nn.Embedding) and layer.weight is old:
+                layer.weight = weight
+        return replace(self, module=module)
+
     def weight_bytes(self) -> int:
         """Bytes of all parameters, tables included."""
         return sum(parameter.numel() * parameter.element_size() for parameter in self.module.parameters())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
 from edgeemb.models.base import LoadedModel
 from edgeemb.tables import Table
@@ -71,7 +68,7 @@ class Sample:
         """
         rows = self._weight.copy()
         rows[self.ids] = table.rows(self.ids)
-        outputs = self._run(with_rows(self._model, self._alias, rows))
+        outputs = self._run(self._model.with_rows(self._alias, rows))
         return float(cosine(self._outputs, outputs).mean())
 
     def _run(self, model: LoadedModel) -> NDArray[np.float32]:
@@ -80,61 +77,6 @@ class Sample:
         if self._texts:
             return np.concatenate([output.reshape(len(output), -1) for output in outputs])
         return np.stack([output.reshape(-1) for output in outputs])
-
-
-def with_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
-    """A copy of a model that has other rows in a table.
-
-    A layer of a torch model that shares the weight keeps its own, as in an export. One of an ONNX model gets the new rows too, so that what is
-    measured there is at worst too low.
-
-    :param model: any model that can be run.
-    :param alias: which table.
-    :param rows: float32[V, D].
-    :raises SpecError: if the model is of a kind whose tables cannot be replaced for a trial.
-    """
-    if not model.runtimes:
-        return _with_torch_rows(model, alias, rows)
-    if model.runtimes == ("onnx",):
-        return _with_onnx_rows(model, alias, rows)
-    raise SpecError(
-        f"{model.name} is a finished model whose tables cannot be tried out: name a spec instead of auto"
-    )
-
-
-def _with_torch_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
-    import torch
-    from torch import nn
-
-    origin = model.torch_model()
-    module = copy.deepcopy(origin.module)
-    old = module.get_parameter(model.table(alias).name)
-    weight = nn.Parameter(torch.from_numpy(rows), requires_grad=False)
-    for layer in module.modules():
-        if isinstance(layer, nn.Embedding) and layer.weight is old:
-            layer.weight = weight
-    return replace(origin, module=module)
-
-
-def _with_onnx_rows(model: LoadedModel, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
-    import onnx
-
-    from edgeemb.models.onnx.graph import Graph
-    from edgeemb.models.onnx.model import OnnxModel
-    from edgeemb.models.onnx.plain import make_plain
-    from edgeemb.models.onnx.tables import element_types
-
-    if not isinstance(model, OnnxModel):
-        raise SpecError(
-            f"{model.name} is a model whose tables cannot be tried out: name a spec instead of auto"
-        )
-    found = next(table for table in model.found if table.info.alias == alias)
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    name = make_plain(proto, found, lambda: rows, element_types(proto))
-    held = next(item for item in proto.graph.initializer if item.name == name)
-    held.CopyFrom(onnx.numpy_helper.from_array(rows.astype(np.float32), name))
-    return replace(model, proto=proto, path=None, graph=Graph(proto))
 
 
 def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:

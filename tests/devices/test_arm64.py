@@ -168,7 +168,7 @@ def test_lists_every_phone_as_a_device_and_takes_a_new_one_from_a_file_alone(tmp
     listed = {device.name: device.kind for device in devices()}
     assert {"arm64-a53", "arm64-a72", "arm64-a76"} <= set(listed)
     assert find_device("arm64-a76").kind == "emulated"
-    with pytest.raises(SpecError, match=r"device 'arm64-z80' is not known: use .*did you mean arm64-a"):
+    with pytest.raises(SpecError, match=r"device 'arm64-z80' is not known: did you mean arm64-a"):
         find_device("arm64-z80")
     text = (find_sources() / "devices" / "phones" / "arm64-a76.toml").read_text("utf-8")
     (tmp_path / "new.toml").write_text(text.replace("0xd0b", "0xd41"), "utf-8")

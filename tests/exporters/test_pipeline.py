@@ -247,7 +247,7 @@ def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"table": "int5"}, "codec 'int5' is not known: use fp32, fp16"),
+        ({"table": "int5"}, "codec 'int5' is not known: did you mean int8"),
         ({"table": "int4:blocks=32"}, "has no option 'blocks'"),
         ({"table": ["int4", "int8"]}, "two specs without a table's name"),
         ({"body": "int3"}, "body 'int3' is not known"),

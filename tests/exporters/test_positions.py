@@ -67,7 +67,7 @@ def test_the_longest_text_is_what_the_positions_allow(folder: Path, runtime: str
             ids = torch.tensor([list(session.tokens([text])[0])])
             with torch.no_grad():
                 hidden = reference(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-            np.testing.assert_allclose(vector, hidden.mean(dim=1)[0].numpy(), atol=5e-3)
+            np.testing.assert_allclose(vector, hidden.mean(dim=1)[0].numpy(), atol=2e-2)
         ids = np.full((1, ROWS - PAD), 5)
         with pytest.raises(InputError, match="at most 22"):
             session.run({"input_ids": ids, "attention_mask": np.ones_like(ids)})

@@ -61,7 +61,13 @@ def fuzz(target: str, folder: Path, seconds: float, seed: int = 0) -> Run:
     fresh.mkdir(exist_ok=True)
     began = time.monotonic()
     options = [f"-max_total_time={max(1, round(seconds))}", f"-max_len={_MOST_BYTES}", f"-seed={seed}"]
-    options += ["-print_final_stats=1", "-rss_limit_mb=2048", f"-artifact_prefix={folder}/{target}-"]
+    # The peak of memory that a process reports begins with that of the one which started it, so that allocations are bounded one by one.
+    options += [
+        "-print_final_stats=1",
+        "-rss_limit_mb=0",
+        "-malloc_limit_mb=1024",
+        f"-artifact_prefix={folder}/{target}-",
+    ]
     done = subprocess.run(
         [str(program), *options, str(fresh), str(HERE / "corpus" / target)],
         capture_output=True,

@@ -97,7 +97,7 @@ def test_refuses_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
         ({"is_decoder": True}, "decoders"),
         ({"hidden_size": "wide"}, "config.json"),
         ({"hidden_act": "unknown"}, "config.json"),
-        ({"vocab_size": 60}, "do not fit together"),
+        ({"vocab_size": 60}, "do not match"),
         ({"vocab_size": 10**12}, "far larger model"),
         ({"num_hidden_layers": 10**9}, "far larger model"),
     ],
@@ -150,7 +150,7 @@ def test_refuses_a_tokenizer_with_more_ids_than_the_table_has_rows(tmp_path: Pat
     tokenizer.add_tokens(["zzz"])
     tokenizer.save(str(folder / "tokenizer.json"))
     rows = tiny_tokenizer("bert").get_vocab_size()
-    with pytest.raises(ModelError, match=f"gives ids up to {rows}, the word table has {rows} rows"):
+    with pytest.raises(ModelError, match=f"gives ids up to {rows}, the table has {rows} rows"):
         load(folder)
 
 

@@ -15,7 +15,7 @@ from edgeemb.cli.app import main
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.torch_model import Model
 from edgeemb.planner.planning import Plan, plan
-from edgeemb.planner.sample import Sample, with_rows
+from edgeemb.planner.sample import Sample
 from edgeemb.planner.space import families
 from edgeemb.tables import CODECS, encode
 from edgeemb.tables.goal import Goal
@@ -117,7 +117,7 @@ def test_a_module_names_the_table_to_plan(tmp_path: Path) -> None:
 
 def test_a_trial_leaves_the_model_as_it_is(tiny: Model) -> None:
     before = run(tiny, TEXTS)
-    other = with_rows(tiny, "word", np.zeros_like(tiny.table_weight("word")))
+    other = tiny.with_rows("word", np.zeros_like(tiny.table_weight("word")))
     assert isinstance(other, Model)
     assert not torch.allclose(run(other, TEXTS), before)
     torch.testing.assert_close(run(tiny, TEXTS), before)

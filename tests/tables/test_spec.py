@@ -81,8 +81,8 @@ def test_refuses_text_that_is_no_spec_in_one_line(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("int5", "codec 'int5' is not known: use fp32, fp16, int8"),
-        ("lowrnak:rank=8", "; did you mean lowrank?"),
+        ("int5", "codec 'int5' is not known: did you mean int8? use fp32, fp16, int8"),
+        ("lowrnak:rank=8", "did you mean lowrank?"),
         ("xyz", "codec 'xyz' is not known: use fp32, fp16"),
         ("int4:size=3", "no option 'size'"),
         ("int4:planes=2", "no option 'planes'"),

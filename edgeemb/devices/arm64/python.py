@@ -19,7 +19,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.runtime import Runtime
 
 #: Packages that any bundle needs there, in addition to those of its runtime; dependencies that an inference does not need are left out.
-COMMON = ("numpy", "tokenizers")
+COMMON = ("numpy", "tokenizers", "msgspec", "filelock", "platformdirs")
 
 #: Other threads would make the counts of the measuring one depend on their timing.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

@@ -20,10 +20,12 @@ from edgeemb.models.onnx.file import tensors
 from edgeemb.models.onnx.graph import Graph
 from edgeemb.models.onnx.lookups import row_lookup
 from edgeemb.models.onnx.places import Belongings
+from edgeemb.models.onnx.plain import make_plain
 from edgeemb.models.onnx.roles import ids_first, tensor_info
 from edgeemb.models.onnx.tables import (
     IDS,
     OnnxTable,
+    element_types,
     find_tables,
     near_tables,
     not_constant,
@@ -136,6 +138,20 @@ class OnnxModel(LoadedModel):
         return made_up(
             self.inputs, {name: count for name, count in rows.items() if count is not None}, self.reference
         )
+
+    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> OnnxModel:
+        """A copy that has other rows in a table. A layer that shares the weight gets them too, so that what is measured is at worst too low.
+
+        :param alias: which table.
+        :param rows: float32[V, D].
+        """
+        found = next(table for table in self.found if table.info.alias == alias)
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        name = make_plain(proto, found, lambda: rows, element_types(proto))
+        held = next(item for item in proto.graph.initializer if item.name == name)
+        held.CopyFrom(onnx.numpy_helper.from_array(rows.astype(np.float32), name))
+        return replace(self, proto=proto, path=None, graph=Graph(proto))
 
     def weight_bytes(self) -> int:
         """Bytes of all constants, tables included."""

@@ -39,7 +39,6 @@ TFLITE_RUNTIME = replace(
     package="tflite-runtime",
     tested="2.14.0",
     bodies=("fp32", "fp16"),
-    profiles=False,
     # Its bundles run in LiteRT on a phone.
     phone=replace(
         _LITERT_PHONE, dependency="", lookups="", runner="", no_runner="the runner takes bundles for tflite"

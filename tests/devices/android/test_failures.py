@@ -56,7 +56,16 @@ def broken(phone_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_says_what_to_do_without_a_phone(adb_server: Path, phone_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="no phone is attached: switch on USB debugging"):
         profile_on("android", phone_bundle, QUICK)
-    command = [sys.executable, "-m", "edgeemb.cli.app", "profile", str(phone_bundle), "--device", "android"]
+    command = [
+        sys.executable,
+        "-m",
+        "edgeemb.cli.app",
+        "profile",
+        str(phone_bundle),
+        "--device",
+        "android",
+        "--allow-code",
+    ]
     failed = subprocess.run(command, capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1 and failed.stderr.startswith("error: no phone is attached")
@@ -81,7 +90,7 @@ def test_says_what_to_install_without_adb(phone_bundle: Path) -> None:
     code = (
         "import sys; sys.modules['adbutils'] = None\n"
         "from edgeemb.cli.app import main\n"
-        f"main(['profile', {str(phone_bundle)!r}, '--device', 'android'])"
+        f"main(['profile', {str(phone_bundle)!r}, '--device', 'android', '--allow-code'])"
     )
     failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert failed.returncode == 1
@@ -161,7 +170,16 @@ def test_ends_a_runner_that_crashes_or_hangs_and_leaves_nothing(
 
 
 def test_leaves_nothing_when_it_is_interrupted(adb_server: Path, broken: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "edgeemb.cli.app", "profile", str(broken), "--device", "android"]
+    command = [
+        sys.executable,
+        "-m",
+        "edgeemb.cli.app",
+        "profile",
+        str(broken),
+        "--device",
+        "android",
+        "--allow-code",
+    ]
     with plugged_in(adb_server, tmp_path / "phone") as phone:
         process = subprocess.Popen(
             [*command, "--lengths", str(DEAF)],

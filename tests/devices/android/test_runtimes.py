@@ -90,7 +90,12 @@ def test_runs_onnx_runtime_for_arm_on_an_arm_phone(
 
 
 @pytest.mark.parametrize(
-    "runtime", [name for name, runtime in RUNTIMES.items() if runtime.phone and runtime.phone.library]
+    "runtime",
+    [
+        name
+        for name, runtime in RUNTIMES.items()
+        if runtime.phone and runtime.phone.runner and runtime.phone.library
+    ],
 )
 def test_links_for_android_without_its_ndk(runtime: str, tmp_path: Path) -> None:
     place = build_dynamic(Library(tmp_path / "lib.so", "arm64-v8a", "bionic"), tmp_path, RUNTIMES[runtime])

@@ -93,10 +93,15 @@ def test_the_stock_runtime_gives_the_same_vectors(bundle: Path, tmp_path: Path) 
 import sys, pathlib, numpy
 from bench.executorch_stock import StockProgram
 given = numpy.load(sys.argv[2])
-program = StockProgram(pathlib.Path(sys.argv[1]), threads=1)
+program = StockProgram(pathlib.Path(sys.argv[1]), threads=1, custom=sys.argv[4] == 'custom')
 numpy.save(sys.argv[3], program.run([given[name] for name in given.files])[0])
 """
-    arguments = [str(bundle / "model.pte"), str(tmp_path / "feeds.npz"), str(tmp_path / "stock.npy")]
+    arguments = [
+        str(bundle / "model.pte"),
+        str(tmp_path / "feeds.npz"),
+        str(tmp_path / "stock.npy"),
+        session.manifest.ops,
+    ]
     subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "stock.npy"), expected)
 
@@ -231,8 +236,8 @@ def test_a_model_that_does_not_trace_is_refused_with_its_line(tmp_path: Path) ->
 
 
 def test_a_body_that_executorch_has_not_is_refused(model: Model, tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="body fp16: use fp32, int8, int4"):
-        write(Request(model, {}, "fp16", "builtin", (), find_target(None)), tmp_path)
+    with pytest.raises(SpecError, match="ExecuTorch cannot run the body 'fp16': use fp32 or int8 or int4"):
+        edgeemb.export(model, tmp_path / "out", target="linux-x64", runtime="executorch", body="fp16")
 
 
 def test_lengths_bound_the_program(model: Model) -> None:
