@@ -60,7 +60,7 @@ def test_a_file_longer_than_the_manifest_says_is_not_read_to_its_end(folder: Pat
 
     archive = zipped(folder, tmp_path / "b.zip", bomb)
     (tmp_path / "out").mkdir()
-    with pytest.raises(BundleError, match=r"'bomb\.bin' in .* is longer than 10 bytes"):
+    with pytest.raises(BundleError, match=r"'bomb\.bin' in .* is larger than 10 bytes"):
         unpack(archive, tmp_path / "out")
     assert (tmp_path / "out" / "bomb.bin").stat().st_size <= 10
 

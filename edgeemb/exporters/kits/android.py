@@ -101,6 +101,7 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "output": manifest.outputs[0].name,
         "dim": manifest.outputs[0].axes[-1],
         "max_length": manifest.max_length,
+        "pad_id": manifest.pad_id,
         "prompt": manifest.prompt,
         "no_tokenizer": reason,
     }

@@ -19,6 +19,8 @@ _OTHERS = ("manifest.json", "golden.json", "tokenizer.json", "weights.bin", f"{F
 _TEXT = """
     /// Vector or logits of a text; the end of one that is too long is cut off.
     public func encode(_ text: String) throws -> [Float] {
+        running.lock()
+        defer { running.unlock() }
         var output = [Float](repeating: 0, count: TextModel.outputs)
         let bytes = Array(text.utf8CString)
         try check(@prefix@_run_text(arena, arenaBytes, bytes, bytes.count - 1, &output))

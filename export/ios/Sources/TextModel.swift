@@ -1,5 +1,6 @@
 // @name@: filled in by edgeemb export.
 import C@module@
+import Foundation
 
 /// Why the model refused; see micro/platform.h.
 public struct ModelError: Error, CustomStringConvertible {
@@ -13,7 +14,7 @@ public struct ModelError: Error, CustomStringConvertible {
     }
 }
 
-/// The model with its working memory. Use one from one thread at a time; several may run at once.
+/// The model with its working memory. Threads may share one; they wait for each other while it runs. Several models run at once.
 public final class TextModel {
     /// Elements of a result.
     public static let outputs = Int(@prefix@_sizes.outputs)
@@ -24,6 +25,7 @@ public final class TextModel {
 
     private let arenaBytes = Int(@prefix@_sizes.arena_bytes)
     private let arena: UnsafeMutableRawPointer
+    private let running = NSLock()
 
     public init() {
         arena = UnsafeMutableRawPointer.allocate(byteCount: arenaBytes, alignment: 16)
@@ -35,6 +37,8 @@ public final class TextModel {
 
     /// Vector or logits of a text that is given by its ids, those around it included.
     public func encode(ids: [Int32]) throws -> [Float] {
+        running.lock()
+        defer { running.unlock() }
         var output = [Float](repeating: 0, count: TextModel.outputs)
         try check(@prefix@_run(arena, arenaBytes, ids, ids.count, &output))
         return output
@@ -42,6 +46,8 @@ public final class TextModel {
 @text@
     /// How many of the bundle's golden texts give another result here than where it was exported: 0, bit for bit.
     public func mismatches() -> Int {
+        running.lock()
+        defer { running.unlock() }
         return Int(@prefix@_mismatches(arena))
     }
 

@@ -25,6 +25,8 @@ public final class ModelInfo {
     public final int dim;
     /** Ids of the longest text. */
     public final int maxLength;
+    /** Id that fills up texts which are shorter than the model's length. */
+    public final int padId;
     /** The only lengths that the model takes, rising; empty where any will do. */
     public final int[] lengths;
     /** What the model expects in front of each text. */
@@ -52,6 +54,7 @@ public final class ModelInfo {
         output = value(values, "output");
         dim = Integer.parseInt(value(values, "dim"));
         maxLength = Integer.parseInt(value(values, "max_length"));
+        padId = Integer.parseInt(value(values, "pad_id"));
         String[] numbers = list(values, "length");
         lengths = new int[numbers.length];
         for (int number = 0; number < numbers.length; ++number) {

@@ -2,7 +2,7 @@ package edgeemb;
 
 import java.util.Arrays;
 
-/** A text model: text in, vector or logits out. Not for several threads at once. */
+/** A text model: text in, vector or logits out. Threads may share one; they wait for each other while the runtime works. */
 public final class TextModel implements AutoCloseable {
     private static final String POSITIONS = "position_ids";
 
@@ -10,6 +10,8 @@ public final class TextModel implements AutoCloseable {
     public final ModelInfo info;
     private final Tokenizer tokenizer;
     private final Engine engine;
+    private final Object running = new Object();
+    private boolean closed;
 
     /**
      * Puts a model together; in an app, {@code Edgeemb.open} does.
@@ -61,17 +63,24 @@ public final class TextModel implements AutoCloseable {
         if (ids.length == 0) {
             throw new IllegalArgumentException("there are no ids: the vocabulary has none for the text");
         }
-        float[] output = engine.run(inputs(ids));
+        float[] output;
+        synchronized (running) {
+            if (closed) {
+                throw new IllegalStateException("the model is closed: open it again");
+            }
+            output = engine.run(inputs(ids));
+        }
         if (output.length != info.dim) {
             throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + info.dim + ": copy it again");
         }
         return output;
     }
 
-    /** What the model gets for some ids: the ids, their mask, and zeros or positions for other inputs, padded with zeros. */
+    /** What the model gets for some ids: the ids, filled up with the padding id, their mask, and zeros or positions for other inputs. */
     long[][] inputs(int[] ids) {
         int length = info.lengthFor(ids.length);
         long[][] inputs = new long[info.inputs.length][length];
+        Arrays.fill(inputs[0], info.padId);
         for (int place = 0; place < ids.length; ++place) {
             inputs[0][place] = ids[place];
             inputs[1][place] = 1;
@@ -101,9 +110,15 @@ public final class TextModel implements AutoCloseable {
         return least;
     }
 
+    /** Gives back what the runtime holds. Closing again does nothing. */
     @Override
     public void close() {
-        engine.close();
+        synchronized (running) {
+            if (!closed) {
+                closed = true;
+                engine.close();
+            }
+        }
     }
 
     private static boolean isBlank(String text) {
