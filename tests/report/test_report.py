@@ -60,7 +60,7 @@ def test_a_comparison_is_json() -> None:
         ({"measurements": {}}, "is not a profile report"),
         ({"machine": [1]}, "is not a profile report"),
         ({"bundle": {"name": "x"}}, "is not a profile report"),
-        ({"kind": "laptop"}, "kind 'laptop' is none of"),
+        ({"kind": "laptop"}, "kind 'laptop' is not one of"),
     ],
 )
 def test_a_report_of_another_form_is_refused(change: dict[str, object], message: str) -> None:
