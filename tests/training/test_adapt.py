@@ -174,7 +174,7 @@ def test_it_refuses_losses_that_cannot_be() -> None:
         (["cosinus=1"], "loss 'cosinus'"),
         (["cosine=x"], "not a number"),
         (["cosine=0,similarity=0", "ranking=0,tokens=0"], "larger than 0"),
-        (["cosine=-1"], "from 0 on"),
+        (["cosine=-1"], "0 or more"),
     ):
         with pytest.raises(SpecError, match=message):
             parse_losses(texts)
