@@ -36,7 +36,7 @@ from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 from edgeemb.report.comparison import compare
-from edgeemb.runtimes import open_folder
+from edgeemb.runtimes import OpenOptions, open_folder
 
 #: What the latency ratios refer to.
 REFERENCE = "quantize_dynamic, per channel"
@@ -110,7 +110,7 @@ def peer_bundle(model: Model, like: Manifest, name: str, graph: onnx.ModelProto,
     onnx.save(graph, folder / "model.onnx")
     (folder / "tokenizer.json").write_text(model.tokenizer_json or "", "utf-8")
     manifest = replace(like, name=name, ops="builtin", tables={}, body=name, notes=[], files={})
-    with open_folder(folder, manifest, ops="builtin") as session:
+    with open_folder(folder, manifest, OpenOptions(ops="builtin")) as session:
         parity, _ = parity_of(model, session)
     files = file_entries(folder)
     size = files["model.onnx"].bytes + files["model.data"].bytes
