@@ -58,15 +58,27 @@ def open_bundle(
 def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
     manifest = read_manifest(folder)
     if verify_files:
-        verify(folder, manifest.files)
-        runtime = RUNTIMES.get(manifest.runtime)
-        if runtime is not None and runtime.model not in manifest.files:
-            raise BundleError(
-                f"{folder / MANIFEST} does not list {runtime.model}, which would be opened unchecked: do not use this bundle"
-            )
-        if runtime is not None and runtime.checks:
-            runtime.resolve(runtime.checks)(folder, manifest)
+        check_files(folder, manifest)
     return open_folder(folder, manifest, options)
+
+
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Check the files of a bundle, and that its model reads no others.
+
+    :param folder: the bundle.
+    :param manifest: its manifest.
+    :raises BundleError: if a file is missing or altered, the model is not listed, or it reads files that are not of the bundle.
+    """
+    verify(folder, manifest.files)
+    runtime = RUNTIMES.get(manifest.runtime)
+    if runtime is None:
+        return
+    if runtime.model not in manifest.files:
+        raise BundleError(
+            f"{folder / MANIFEST} does not list {runtime.model}, which would be opened unchecked: do not use this bundle"
+        )
+    if runtime.checks:
+        runtime.resolve(runtime.checks)(folder, manifest)
 
 
 def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = None) -> Session:

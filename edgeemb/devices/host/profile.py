@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from edgeemb.bundle.manifest import Manifest, read_manifest
-from edgeemb.bundle.reading import unpack, verify
+from edgeemb.bundle.reading import unpack
 from edgeemb.devices.feeds import refusal, settled
 from edgeemb.devices.host.latency import Turns, measure_latency, ratio
 from edgeemb.devices.host.machine import cores, this_machine, version_of, versions_of
@@ -21,7 +21,7 @@ from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.opening import check_code
+from edgeemb.runtimes.opening import check_code, check_files
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.runtime import Runtime
 
@@ -179,7 +179,7 @@ def _folder(bundle: Path, unpacked: ExitStack) -> Path:
 
 def _case(folder: Path, name: str, plan: ProfilePlan) -> _Case:
     manifest = read_manifest(folder)
-    verify(folder, manifest.files)
+    check_files(folder, manifest)
     check_code(folder, manifest, allowed=plan.allow_code)
     return _Case(folder, name, manifest, plan.ops, plan.allow_code, {}, [])
 
