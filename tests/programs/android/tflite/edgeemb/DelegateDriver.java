@@ -11,7 +11,7 @@ public final class DelegateDriver {
         for (String key : "name version output prompt no_tokenizer".split(" ")) {
             text.append(key).append("=x\n");
         }
-        ModelInfo info = new ModelInfo(new StringReader(text + "dim=1\nmax_length=1\n"));
+        ModelInfo info = new ModelInfo(new StringReader(text + "dim=1\nmax_length=1\npad_id=0\n"));
         try {
             RuntimeEngine.open(new Assets(null, "x") {
                 @Override
