@@ -48,6 +48,22 @@ def find_sources() -> Path:
     )
 
 
+def runtime_sources(*rooms: str, suffixes: tuple[str, ...] = (".c", ".h")) -> list[Path]:
+    """Source files of rooms of `runtimes/`, their subfolders included, as paths relative to `runtimes/`, sorted.
+
+    :param rooms: folders of `runtimes/`, such as ``kernels``.
+    :param suffixes: endings of the files that count; ``("",)`` for all files.
+    :raises NativeError: if this installation has no sources.
+    """
+    root = find_sources() / "runtimes"
+    return sorted(
+        path.relative_to(root)
+        for room in rooms
+        for path in (root / room).rglob("*")
+        if path.is_file() and path.name.endswith(suffixes)
+    )
+
+
 def _package_folders() -> list[Path]:
     """Folders of the package: an editable install has two, the checkout's and the one that holds the compiled libraries."""
     spec = find_spec("edgeemb")

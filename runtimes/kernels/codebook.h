@@ -104,16 +104,16 @@ EEB_INLINE void eeb_codebook_fetch(const uint8_t *codes, size_t books)
     EEB_PREFETCH(codes + fetched - 1);
 }
 
-#include "codebook_serial.h"
+#include "codebook/serial.h"
 #if EEB_HAS_NEON
-#include "codebook_neon.h"
+#include "codebook/neon.h"
 #endif
 #if EEB_HAS_MVE
-#include "codebook_mve.h"
+#include "codebook/mve.h"
 #endif
 #if EEB_HAS_X86
-#include "codebook_avx2.h"
-#include "codebook_avx512.h"
+#include "codebook/avx2.h"
+#include "codebook/avx512.h"
 #endif
 
 /* The kernel of a variant; NULL if there is none, or this processor cannot run it. */

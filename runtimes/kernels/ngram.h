@@ -208,13 +208,13 @@ EEB_INLINE int eeb_ngram_same(const uint8_t *left, const uint8_t *right, size_t 
     return length == width || length == EEB_NGRAM_BYTES || right[length] == 0;
 }
 
-#include "ngram_serial.h"
+#include "ngram/serial.h"
 #if EEB_HAS_NEON
-#include "ngram_neon.h"
+#include "ngram/neon.h"
 #endif
 #if EEB_HAS_X86
-#include "ngram_avx2.h"
-#include "ngram_avx512.h"
+#include "ngram/avx2.h"
+#include "ngram/avx512.h"
 #endif
 
 /* The kernels of a variant; NULL if there are none, or this processor cannot run them. */

@@ -131,16 +131,16 @@ EEB_INLINE int eeb_quantized_chunks_to_block(size_t block, size_t blocks, size_t
     return (size_t)16 << shift == block ? shift : -1;
 }
 
-#include "quantized_serial.h"
+#include "quantized/serial.h"
 #if EEB_HAS_NEON
-#include "quantized_neon.h"
+#include "quantized/neon.h"
 #endif
 #if EEB_HAS_MVE
-#include "quantized_mve.h"
+#include "quantized/mve.h"
 #endif
 #if EEB_HAS_X86
-#include "quantized_avx2.h"
-#include "quantized_avx512.h"
+#include "quantized/avx2.h"
+#include "quantized/avx512.h"
 #endif
 
 /* The kernel for a bit width and a variant; NULL if there is none, or this processor cannot run it. */

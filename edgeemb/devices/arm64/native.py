@@ -11,7 +11,7 @@ from edgeemb.cache import digest_of, made_once
 from edgeemb.devices.host.machine import version_of
 from edgeemb.errors import NativeError
 from edgeemb.native.compilers import run_compiler
-from edgeemb.native.libraries import find_sources
+from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.executorch.build import LIBRARY_VARIABLE, build_for
 
 MACHINE = "aarch64"
@@ -48,10 +48,9 @@ def libraries() -> Path:
     :raises NativeError: if there is no compiler, or it fails.
     """
     sources = find_sources() / "runtimes"
-    files = sorted(
-        path for source in _LIBRARIES.values() for path in (sources / source).parent.glob("*.[ch]")
-    )
-    digest = digest_of(*_FLAGS, *(part for path in files for part in (path.name, path.read_bytes())))
+    files = runtime_sources(*sorted({source.split("/")[0] for source in _LIBRARIES.values()}))
+    texts = (part for path in files for part in (path.as_posix(), (sources / path).read_bytes()))
+    digest = digest_of(*_FLAGS, *texts)
     return made_once(f"arm64/native-{digest}", lambda folder: _compile(sources, folder), NativeError)
 
 

@@ -51,7 +51,7 @@ def words_input() -> Input:
         what="Token bytes [count][width]",
         macros=_MACROS,
         row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
-        include='#include "kernels/ngram_serial.h"\n#include "micro/words.h"\n',
+        include='#include "kernels/ngram/serial.h"\n#include "micro/words.h"\n',
         tokenize=_TOKENIZE,
         blank="eem_words_are_none(text, bytes)",
         mark="    EEM_MARK();\n",

@@ -23,7 +23,7 @@ from edgeemb.exporters.c.wordpiece import WordPiece, read_wordpiece, refusal
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.torch_model import Model
-from edgeemb.native.libraries import find_sources
+from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables import Table, encode
 from edgeemb.text.words import MIN_TOKENS
@@ -159,7 +159,7 @@ def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> N
 
 def _copy_headers(folder: Path, rooms: tuple[str, ...]) -> None:
     """The kernels travel with the model."""
-    for room in rooms:
-        (folder / room).mkdir()
-        for header in sorted((find_sources() / "runtimes" / room).glob("*.h")):
-            shutil.copyfile(header, folder / room / header.name)
+    root = find_sources() / "runtimes"
+    for header in runtime_sources(*rooms, suffixes=(".h",)):
+        (folder / header).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / header, folder / header)

@@ -16,7 +16,7 @@ from torch.export import Dim, ExportedProgram
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.torch_model import Model
-from edgeemb.native.libraries import find_sources, python_package
+from edgeemb.native.libraries import find_sources, python_package, runtime_sources
 from edgeemb.quiet import quiet
 
 with quiet():
@@ -157,7 +157,9 @@ def _where(error: BaseException) -> str:
 
 def _copy_sources(kit: Path) -> None:
     runtimes = find_sources() / "runtimes"
-    for source in sorted([*(runtimes / "executorch").iterdir(), *(runtimes / "kernels").glob("*.h")]):
-        place = kit / source.parent.name / source.name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, place)
+    for source in [
+        *runtime_sources("executorch", suffixes=("",)),
+        *runtime_sources("kernels", suffixes=(".h",)),
+    ]:
+        (kit / source).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(runtimes / source, kit / source)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import NativeError
-from edgeemb.native.libraries import find_sources
+from edgeemb.native.libraries import find_sources, runtime_sources
 
 #: Names a runner that was built elsewhere; set inside an emulated device, where nothing is compiled.
 LIBRARY_VARIABLE = "EDGEEMB_EXECUTORCH_LIBRARY"
@@ -115,10 +115,8 @@ def build_for(package: Path, release: str, machine: str, compiler: Callable[[], 
 
 def _digest(sources: Path, package: Path, machine: str) -> str:
     """Name of a build: it changes with the sources, the flags, the compiler's name, the machine and the wheel's place."""
-    files = sorted([*(sources / "kernels").glob("*.h"), *(sources / "executorch").iterdir()])
-    texts = [
-        part for path in files if path.suffix in (".h", ".cpp") for part in (path.name, path.read_bytes())
-    ]
+    files = runtime_sources("kernels", "executorch", suffixes=(".h", ".cpp"))
+    texts = [part for path in files for part in (path.as_posix(), (sources / path).read_bytes())]
     return digest_of(*FLAGS, os.environ.get("CXX", ""), machine, str(package), *texts)
 
 

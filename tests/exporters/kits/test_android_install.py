@@ -36,7 +36,15 @@ def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assets_of(folder: Path, name: str, version: str) -> Path:
     """What an app carries of a model."""
     folder.mkdir()
-    values = {"name": name, "version": version, "output": "o", "dim": 1, "max_length": 1, "pad_id": 0, "prompt": ""}
+    values = {
+        "name": name,
+        "version": version,
+        "output": "o",
+        "dim": 1,
+        "max_length": 1,
+        "pad_id": 0,
+        "prompt": "",
+    }
     lines = [f"{key}={value}" for key, value in {**values, "no_tokenizer": "none"}.items()]
     lines += [f"file.{number}={file}" for number, file in enumerate(FILES)]
     (folder / "model.properties").write_text("\n".join(lines))

@@ -2,7 +2,7 @@
 #ifndef EEB_NGRAM_SERIAL_H
 #define EEB_NGRAM_SERIAL_H
 
-#include "ngram.h"
+#include "../ngram.h"
 
 /* Takes the next byte into the hash of each of `places` places: the byte of a place is token[place]. */
 EEB_INLINE void eeb_ngram_extend_serial(uint16_t *hashes, const uint8_t *token, size_t places, const uint16_t *bases, size_t lanes)
@@ -45,6 +45,6 @@ EEB_INLINE void eeb_ngram_part_serial(
 
 #define EEB_ISA(name) name##_serial
 #define EEB_ISA_TARGET
-#include "ngram_rows.h"
+#include "rows.h"
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <immintrin.h>
 
-#include "quantized.h"
+#include "../quantized.h"
 
 typedef struct eeb_levels_avx2 {
     __m256 values; /* the scale in every lane, or the levels by code */
@@ -109,6 +109,6 @@ EEB_INLINE EEB_AVX2_TARGET void eeb_quantized_run_avx2(
 #define EEB_ISA(name) name##_avx2
 #define EEB_ISA_CHUNKS
 #define EEB_ISA_TARGET EEB_AVX2_TARGET
-#include "quantized_rows.h"
+#include "rows.h"
 
 #endif

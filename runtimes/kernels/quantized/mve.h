@@ -10,7 +10,7 @@
 
 #include <arm_mve.h>
 
-#include "quantized.h"
+#include "../quantized.h"
 
 typedef struct eeb_levels_mve {
     float scale;
@@ -70,6 +70,6 @@ EEB_INLINE void eeb_quantized_run_mve(
 
 #define EEB_ISA(name) name##_mve
 #define EEB_ISA_TARGET
-#include "quantized_rows.h"
+#include "rows.h"
 
 #endif

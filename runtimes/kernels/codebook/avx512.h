@@ -4,8 +4,8 @@
 
 #include <immintrin.h>
 
-#include "codebook.h"
-#include "codebook_avx2.h"
+#include "../codebook.h"
+#include "avx2.h"
 
 EEB_INLINE EEB_AVX512_TARGET unsigned eeb_codebook_most_avx512(const uint8_t *codes, size_t count)
 {
@@ -65,6 +65,6 @@ EEB_INLINE EEB_AVX512_TARGET void eeb_codebook_pair_avx512(const uint8_t *left, 
 #define EEB_ISA(name) name##_avx512
 #define EEB_ISA_TARGET EEB_AVX512_TARGET
 #define EEB_ISA_PARTS
-#include "codebook_rows.h"
+#include "rows.h"
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <arm_neon.h>
 
-#include "codebook.h"
+#include "../codebook.h"
 
 EEB_INLINE unsigned eeb_codebook_most_neon(const uint8_t *codes, size_t count)
 {
@@ -68,6 +68,6 @@ EEB_INLINE void eeb_codebook_pair_neon(const uint8_t *left, const uint8_t *right
 #define EEB_ISA(name) name##_neon
 #define EEB_ISA_TARGET
 #define EEB_ISA_PARTS
-#include "codebook_rows.h"
+#include "rows.h"
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <arm_neon.h>
 
-#include "ngram.h"
+#include "../ngram.h"
 
 /* Half of eeb_ngram_quotient. */
 EEB_INLINE uint16x8_t eeb_ngram_half_neon(uint16x8_t s)
@@ -96,6 +96,6 @@ EEB_INLINE void eeb_ngram_part_neon(const uint16_t *hashes, size_t grams, const 
 
 #define EEB_ISA(name) name##_neon
 #define EEB_ISA_TARGET
-#include "ngram_rows.h"
+#include "rows.h"
 
 #endif

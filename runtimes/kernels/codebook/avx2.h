@@ -7,7 +7,7 @@
 
 #include <immintrin.h>
 
-#include "codebook.h"
+#include "../codebook.h"
 
 EEB_INLINE EEB_AVX2_TARGET unsigned eeb_codebook_most_avx2(const uint8_t *codes, size_t count)
 {
@@ -102,6 +102,6 @@ EEB_INLINE EEB_AVX2_TARGET void eeb_codebook_pair_avx2(const uint8_t *left, cons
 #define EEB_ISA(name) name##_avx2
 #define EEB_ISA_TARGET EEB_AVX2_TARGET
 #define EEB_ISA_PARTS
-#include "codebook_rows.h"
+#include "rows.h"
 
 #endif

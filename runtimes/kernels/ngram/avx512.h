@@ -5,8 +5,8 @@
 
 #include <immintrin.h>
 
-#include "ngram.h"
-#include "ngram_avx2.h"
+#include "../ngram.h"
+#include "avx2.h"
 
 EEB_INLINE EEB_AVX512_TARGET __m512i eeb_ngram_quotient_avx512(__m512i s)
 {
@@ -73,6 +73,6 @@ EEB_INLINE EEB_AVX512_TARGET void eeb_ngram_part_avx512(
 
 #define EEB_ISA(name) name##_avx512
 #define EEB_ISA_TARGET EEB_AVX512_TARGET
-#include "ngram_rows.h"
+#include "rows.h"
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef EEB_CODEBOOK_SERIAL_H
 #define EEB_CODEBOOK_SERIAL_H
 
-#include "codebook.h"
+#include "../codebook.h"
 
 EEB_INLINE unsigned eeb_codebook_most_serial(const uint8_t *codes, size_t count)
 {
@@ -34,6 +34,6 @@ EEB_INLINE void eeb_codebook_entry_serial(const uint8_t *entry, eeb_type type, s
 
 #define EEB_ISA(name) name##_serial
 #define EEB_ISA_TARGET
-#include "codebook_rows.h"
+#include "rows.h"
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "ngram.h"
+#include "../ngram.h"
 
 EEB_INLINE EEB_AVX2_TARGET __m256i eeb_ngram_quotient_avx2(__m256i s)
 {
@@ -94,6 +94,6 @@ EEB_INLINE EEB_AVX2_TARGET void eeb_ngram_part_avx2(
 
 #define EEB_ISA(name) name##_avx2
 #define EEB_ISA_TARGET EEB_AVX2_TARGET
-#include "ngram_rows.h"
+#include "rows.h"
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <arm_neon.h>
 
-#include "quantized.h"
+#include "../quantized.h"
 
 typedef float eeb_levels_neon;
 
@@ -84,6 +84,6 @@ EEB_INLINE void eeb_quantized_run_neon(
 #define EEB_ISA(name) name##_neon
 #define EEB_ISA_CHUNKS
 #define EEB_ISA_TARGET
-#include "quantized_rows.h"
+#include "rows.h"
 
 #endif

@@ -11,7 +11,7 @@
 
 #include <arm_mve.h>
 
-#include "codebook.h"
+#include "../codebook.h"
 
 #if defined(__clang__)
 #define EEB_MVE_CONVERTS 1
@@ -76,6 +76,6 @@ EEB_INLINE void eeb_codebook_pair_mve(const uint8_t *left, const uint8_t *right,
 #define EEB_ISA(name) name##_mve
 #define EEB_ISA_TARGET
 #define EEB_ISA_PARTS
-#include "codebook_rows.h"
+#include "rows.h"
 
 #endif

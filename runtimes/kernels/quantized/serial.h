@@ -2,7 +2,7 @@
 #ifndef EEB_QUANTIZED_SERIAL_H
 #define EEB_QUANTIZED_SERIAL_H
 
-#include "quantized.h"
+#include "../quantized.h"
 
 typedef float eeb_levels_serial;
 
@@ -44,6 +44,6 @@ EEB_INLINE void eeb_quantized_run_serial(
 
 #define EEB_ISA(name) name##_serial
 #define EEB_ISA_TARGET
-#include "quantized_rows.h"
+#include "rows.h"
 
 #endif

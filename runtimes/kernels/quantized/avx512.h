@@ -8,7 +8,7 @@
 
 #include <immintrin.h>
 
-#include "quantized.h"
+#include "../quantized.h"
 
 typedef __m512 eeb_levels_avx512;
 
@@ -102,6 +102,6 @@ EEB_INLINE EEB_AVX512_TARGET void eeb_quantized_run_avx512(
 #define EEB_ISA(name) name##_avx512
 #define EEB_ISA_CHUNKS
 #define EEB_ISA_TARGET EEB_AVX512_TARGET
-#include "quantized_rows.h"
+#include "rows.h"
 
 #endif
