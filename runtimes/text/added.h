@@ -11,8 +11,8 @@
 #ifndef EET_ADDED_H
 #define EET_ADDED_H
 
-#include "emit.h"
-#include "pieces.h"
+#include "models/emit.h"
+#include "models/pieces.h"
 
 enum { EET_ADDED = 300 };
 enum { EET_TAKES_LEFT = 1, EET_TAKES_RIGHT = 2, EET_SINGLE_WORD = 4 };

@@ -7,7 +7,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from edgeemb.text.compiled import probing
 from edgeemb.text.compiled.blob import NONE, Blob, words
-from edgeemb.text.compiled.pieces import Alphabet
+from edgeemb.text.compiled.models.pieces import Alphabet
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.tables import add_table
 from edgeemb.text.compiled.trie import add_trie

@@ -12,8 +12,8 @@ from edgeemb.text.compiled.added import ADDED, added_arguments
 from edgeemb.text.compiled.around import add_around
 from edgeemb.text.compiled.blob import Blob
 from edgeemb.text.compiled.models import add_model
+from edgeemb.text.compiled.models.pieces import Alphabet
 from edgeemb.text.compiled.normalizers import add_normalizer
-from edgeemb.text.compiled.pieces import Alphabet
 from edgeemb.text.compiled.pre_tokenizers import add_pre_tokenizer
 from edgeemb.text.compiled.refusal import check_keys, refuse
 from edgeemb.text.tokenizer import parse_tokenizer

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from edgeemb.text.compiled.darts import write_charsmap
+from edgeemb.text.compiled.charsmap.darts import write_charsmap
 from tests.fixtures.compiled_tokenizers import AWKWARD, TEXTS, assert_same, compiled
 from tests.fixtures.small_tokenizers import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
 

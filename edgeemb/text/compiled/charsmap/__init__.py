@@ -6,8 +6,8 @@ import base64
 import binascii
 
 from edgeemb.text.compiled.blob import Blob
-from edgeemb.text.compiled.darts import read_charsmap
-from edgeemb.text.compiled.graphemes import classes
+from edgeemb.text.compiled.charsmap.darts import read_charsmap
+from edgeemb.text.compiled.charsmap.graphemes import classes
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.tables import add_strings, add_table
 from edgeemb.text.compiled.trie import add_trie

@@ -2,7 +2,7 @@
 #ifndef EET_EMIT_H
 #define EET_EMIT_H
 
-#include "work.h"
+#include "../work.h"
 
 /* The characters of a word, and how far its tokens have come: character `at` has `before` bytes before it, the tokens have taken `bytes`.
  */

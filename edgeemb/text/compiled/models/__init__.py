@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgeemb.text.compiled.blob import NONE, Blob, words
-from edgeemb.text.compiled.bpe import add_bpe
-from edgeemb.text.compiled.pieces import Alphabet, piece_ids, width_of
+from edgeemb.text.compiled.models.bpe import add_bpe
+from edgeemb.text.compiled.models.pieces import Alphabet, piece_ids, width_of
 from edgeemb.text.compiled.refusal import check_keys, refuse
 from edgeemb.text.compiled.trie import add_trie, build
 

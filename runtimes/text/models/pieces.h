@@ -7,7 +7,7 @@
 #define EET_PIECES_H
 
 #include "emit.h"
-#include "trie.h"
+#include "../trie.h"
 
 enum { EET_WORDPIECE = 200, EET_WORDLEVEL = 201 };
 

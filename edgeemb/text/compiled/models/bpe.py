@@ -1,4 +1,4 @@
-"""Byte pair encoding: merges as a hash table of pairs of ids (layout: runtimes/text/bpe.h)."""
+"""Byte pair encoding: merges as a hash table of pairs of ids (layout: runtimes/text/models/bpe.h)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.text.compiled.blob import NONE, Blob, triples, words
-from edgeemb.text.compiled.pieces import Alphabet, byte_of_character, piece_ids
+from edgeemb.text.compiled.models.pieces import Alphabet, byte_of_character, piece_ids
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.trie import add_trie
 
@@ -104,7 +104,7 @@ def _symbols(vocab: Mapping[str, int], alphabet: Alphabet, prefix: str, suffix: 
 
 
 def _hashes(pairs: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """eet_pair_hash of runtimes/text/bpe.h."""
+    """eet_pair_hash of runtimes/text/models/bpe.h."""
     with np.errstate(over="ignore"):
         left, right = (pairs[:, side].astype(np.uint32) for side in (0, 1))
         value = left * np.uint32(0x9E3779B1) ^ right * np.uint32(0x85EBCA6B)

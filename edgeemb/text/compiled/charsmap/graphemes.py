@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import normalizers
 
-from edgeemb.text.compiled.darts import write_charsmap
+from edgeemb.text.compiled.charsmap.darts import write_charsmap
 from edgeemb.text.compiled.probing import CHARACTERS, spread
 from edgeemb.text.compiled.tables import CODES
 
