@@ -5,11 +5,11 @@
 
 #include "added.h"
 #include "around.h"
-#include "models/bpe.h"
 #include "charsmap.h"
 #include "compose.h"
-#include "normalize.h"
+#include "models/bpe.h"
 #include "models/unigram.h"
+#include "normalize.h"
 #include "words.h"
 
 /* One operation on the characters at hand. */

@@ -6,8 +6,8 @@
 #ifndef EET_PIECES_H
 #define EET_PIECES_H
 
-#include "emit.h"
 #include "../trie.h"
+#include "emit.h"
 
 enum { EET_WORDPIECE = 200, EET_WORDLEVEL = 201 };
 
