@@ -63,9 +63,9 @@ format: $(VENV)/installed
 # The recipes train for 10 to 50 minutes each, and so only where a corpus is named.
 bench: $(VENV)/installed
 	$(BIN)/edgeemb inspect all-MiniLM-L6-v2
-	$(BIN)/python bench/lookup.py
-	$(BIN)/python bench/minilm.py $(if $(STS),--sts $(STS))
-	$(if $(and $(STS),$(CORPUS)),$(BIN)/python bench/tables.py --sts $(STS) --corpus $(CORPUS) --out $(BUILD)/bench)
+	$(BIN)/python -m bench.lookup
+	$(BIN)/python -m bench.minilm $(if $(STS),--sts $(STS))
+	$(if $(and $(STS),$(CORPUS)),$(BIN)/python -m bench.tables --sts $(STS) --corpus $(CORPUS) --out $(BUILD)/bench)
 	$(if $(and $(STS),$(CORPUS)),$(foreach recipe,healed small_table without_table,$(BIN)/python examples/minilm_$(recipe).py --sts $(STS) --corpus $(CORPUS) &&) true)
 
 clean:

@@ -1,6 +1,6 @@
 """Rows computed from the bytes of tokens, against rows that are stored: the lookup alone, and all-MiniLM-L6-v2 whole.
 
-    python bench/dynamic.py --markdown dynamic.md
+    python -m bench.dynamic --markdown dynamic.md
 
 The lookup runs in ONNX Runtime on one thread, 128 ids in a call: running text with its own repetitions, tokens that are all different, and
 sixteen tokens over and over. The whole model is exported with its float32 table, with computed rows, and with computed rows and a
@@ -19,15 +19,16 @@ from pathlib import Path
 
 import click
 import numpy as np
-from lookup import measure, processor
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table as Shown
-from tables_lookup import Timed
 from tokenizers import Tokenizer
 
 import edgeemb
+from bench.lookup.timing import measure, processor
+from bench.tables.timing import Timed
 from edgeemb.bundle.manifest import read_manifest
+from edgeemb.exporters.options import Body
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
@@ -52,7 +53,7 @@ TABLES = {
     "ngram:n=3": "ngram:n=3",
     "ngram:n=3 with a projection": "ngram:n=3,proj=fp16",
 }
-BODIES = ("fp32", "int8")
+BODIES: tuple[Body, ...] = ("fp32", "int8")
 
 
 def running_text(tokenizer: Tokenizer, text: Path | None) -> NDArray[np.int64]:

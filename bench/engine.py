@@ -1,6 +1,6 @@
 """The C engine beside the other runtimes on this machine: one model with an int4 table and an int8 body, every runtime in one process.
 
-    python bench/engine.py FOLDER --runtime c --runtime onnx --runtime tflite
+    python -m bench.engine FOLDER --runtime c --runtime onnx --runtime tflite
 
 Bundles that FOLDER does not have yet are exported into it. Engines take turns: of each length, a block of runs in a row, time after
 time. *Hot*: the weights are in the cache. *Cold*: before every run a block of memory larger than the last cache is swept, as when an app

@@ -1,6 +1,6 @@
 """all-MiniLM-L6-v2 whole: the recipes that a user of ONNX Runtime has today, against edgeemb's, in one run.
 
-    python bench/minilm.py --sts dev.tsv --markdown minilm.md
+    python -m bench.minilm --sts dev.tsv --markdown minilm.md
 
 Every contender is a bundle on disk with the same tokenizer, pooling and normalisation in its graph. Cosine is to the float32 model in
 PyTorch over the packaged sentences. Latency: the contenders alternate, one sentence at a time, on one thread; the ratio is the
@@ -32,6 +32,7 @@ from edgeemb.bundle.writing import file_entries
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.exporters.onnx.trace import trace
+from edgeemb.exporters.options import Body
 from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
@@ -84,7 +85,7 @@ PEERS: dict[str, Callable[[onnx.ModelProto, Path], onnx.ModelProto]] = {
     "MatMulNBits 4-bit, MatMul and Gather": nbits("MatMul", "Gather"),
 }
 #: Ours: table spec and body.
-OURS = {
+OURS: dict[str, tuple[str, Body]] = {
     "edgeemb int8 table, fp32 body": ("int8", "fp32"),
     "edgeemb int4:block=32 table, fp32 body": ("int4:block=32", "fp32"),
     "edgeemb int8 table, int8 body": ("int8", "int8"),
@@ -183,6 +184,7 @@ def main(sts: Path | None, markdown: Path | None, only: tuple[str, ...]) -> None
     """Measure the contenders and print the table."""
     with tempfile.TemporaryDirectory(prefix="edgeemb-minilm-") as folder:
         model = edgeemb.load("all-MiniLM-L6-v2")
+        assert isinstance(model, Model)
         bundles = contenders(model, Path(folder), only)
         click.echo("measure", err=True)
         result = compare(list(bundles.values()), ProfilePlan(LENGTHS, (1,), budget_s=3.0), sts=sts)

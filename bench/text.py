@@ -1,6 +1,6 @@
 """Text to ids: the compiled tokenizer against the tokenizers library, on one thread, in alternating blocks.
 
-    python bench/text.py TEXTS TOKENIZER.json...
+    python -m bench.text TEXTS TOKENIZER.json...
 
 TEXTS has a text a line. Time is that of the process, so that a busy machine counts for both alike; memory is what opening and a first text add
 to a fresh process, private and file-backed apart.
@@ -41,7 +41,7 @@ print(*(after - first for after, first in zip(used(), before)))
 """
 
 
-def seconds(call: Callable[[], None]) -> float:
+def seconds(call: Callable[[], object]) -> float:
     start = time.process_time()
     call()
     return time.process_time() - start

@@ -1,6 +1,6 @@
 """Vocabulary pruning: what it costs a model, and what becomes of text.
 
-    python bench/vocabulary.py --corpus corpus/ --sts dev.tsv --rows 24000 --rows 16000 --rows 8000 \
+    python -m bench.vocabulary --corpus corpus/ --sts dev.tsv --rows 24000 --rows 16000 --rows 8000 \
         --tokenizer roberta.json --tokenizer vocab.txt --markdown vocabulary.md
 
 First table: all-MiniLM-L6-v2 exported with ``--vocab top:ROWS:CORPUS`` and float32 rows, and Spearman's

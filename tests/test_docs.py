@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
@@ -32,6 +33,20 @@ def test_links_between_the_pages_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_benchmarks_that_are_named_exist() -> None:
+    sources = [path for path in ROOT.glob("bench/**/*") if path.suffix in (".py", ".c")]
+    pages = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "Makefile", *sources]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"python -m (bench\.[a-z0-9.]*[a-z0-9])", page.read_text("utf-8"))
+    }
+    assert named >= {f"bench.{place.stem}" for place in ROOT.glob("bench/[a-z]*") if place.suffix != ".md"}
+    for name in named:
+        spec = importlib.util.find_spec(name)
+        assert spec is not None and (spec.origin or importlib.util.find_spec(f"{name}.__main__")), name
 
 
 def test_every_command_says_what_it_does() -> None:

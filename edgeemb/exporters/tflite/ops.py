@@ -1,6 +1,6 @@
-"""Builtin ops of the runtimes whose versions are pinned, as `bench/tflite_ops.py` finds them by querying each runtime for each op.
+"""Builtin ops of the runtimes whose versions are pinned, as `python -m bench.tflite.ops` finds them by querying each runtime for each op.
 
-Regenerate with `python bench/tflite_ops.py` when a pin moves.
+Regenerate with `python -m bench.tflite.ops` when a pin moves.
 """
 
 from __future__ import annotations

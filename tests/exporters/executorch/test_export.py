@@ -91,7 +91,7 @@ def test_the_stock_runtime_gives_the_same_vectors(bundle: Path, tmp_path: Path) 
     np.savez(tmp_path / "feeds.npz", *arrays)
     code = """
 import sys, pathlib, numpy
-from bench.executorch_stock import StockProgram
+from bench.executorch.stock import StockProgram
 given = numpy.load(sys.argv[2])
 program = StockProgram(pathlib.Path(sys.argv[1]), threads=1, custom=sys.argv[4] == 'custom')
 numpy.save(sys.argv[3], program.run([given[name] for name in given.files])[0])
@@ -342,7 +342,7 @@ def test_missing_kernels_are_named_with_what_brings_them(apart: list[Path]) -> N
 import sys, pathlib
 from edgeemb.runtimes.executorch.engine import _explain
 from edgeemb.runtimes.executorch.runner import RunnerError
-from bench.executorch_stock import StockProgram
+from bench.executorch.stock import StockProgram
 folder = pathlib.Path(sys.argv[1])
 try:
     StockProgram(folder / "model.pte", folder / "tables.ptd").run([])

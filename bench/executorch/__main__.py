@@ -1,10 +1,10 @@
 """ExecuTorch: size, quality, latency, memory and the lookup alone, beside the runtime's own recipe, for all-MiniLM-L6-v2.
 
-    python bench/executorch_bench.py WORK sizes      bytes and mean cosine of the programs
-    python bench/executorch_bench.py WORK latency    16 and 128 tokens, one thread, in turn with the peer's
-    python bench/executorch_bench.py WORK memory     peak of a fresh process, the lean runner and the stock Python runtime
-    python bench/executorch_bench.py WORK lookup     128 ids, our op and embedding_4bit, from the runtime's own record
-    python bench/executorch_bench.py WORK arm64 ET   the runner for 64-bit Arm under emulation; ET is the unpacked aarch64 wheel's executorch
+    python -m bench.executorch WORK sizes      bytes and mean cosine of the programs
+    python -m bench.executorch WORK latency    16 and 128 tokens, one thread, in turn with the peer's
+    python -m bench.executorch WORK memory     peak of a fresh process, the lean runner and the stock Python runtime
+    python -m bench.executorch WORK lookup     128 ids, our op and embedding_4bit, from the runtime's own record
+    python -m bench.executorch WORK arm64 ET   the runner for 64-bit Arm under emulation; ET is the unpacked aarch64 wheel's executorch
 
 The peer is ExecuTorch's recipe: 8da8w linear layers, every table at 4 bits in groups of 32. Programs are made on first use and kept in WORK.
 """
@@ -23,11 +23,12 @@ import click
 import numpy as np
 
 from edgeemb.bundle.manifest import read_manifest
+from edgeemb.exporters.options import Body, Ops
 from edgeemb.runtimes.executorch.runner import Program
 
 MODEL = "all-MiniLM-L6-v2"
 #: Name, table, body and ops of our programs.
-OURS = {
+OURS: dict[str, tuple[str, Body, Ops]] = {
     "int4 table, int8 body": ("int4:block=32", "int8", "custom"),
     "int4 table, int8 body, stock ops": ("int4:block=32", "int8", "builtin"),
     "int4 table, int4 body": ("int4:block=32", "int4", "custom"),
@@ -198,7 +199,7 @@ _MEMORY = """
 import sys, edgeemb, numpy, pathlib
 ids = numpy.full((1, 16), 2000)
 if sys.argv[2] == "stock":
-    from executorch_stock import StockProgram
+    from bench.executorch.stock import StockProgram
     StockProgram(pathlib.Path(sys.argv[1], "model.pte"), threads=1).run([ids, numpy.ones_like(ids)])
 else:
     session = edgeemb.open(sys.argv[1], threads=1, verify_files=False)
@@ -217,7 +218,6 @@ def memory(work: Path) -> None:
         for _ in range(3):
             done = subprocess.run(
                 [sys.executable, "-c", _MEMORY, str(bundle), name],
-                cwd=Path(__file__).parent,
                 capture_output=True,
                 text=True,
                 check=True,
@@ -296,7 +296,7 @@ def arm64(work: Path, package: Path, compiler: str, cpu: str) -> None:
         str(sources / "runner.cpp"),
         "-x",
         "c++",
-        str(here / "executorch_driver.c"),
+        str(here / "driver.c"),
         "-x",
         "none",
     ]

@@ -1,8 +1,8 @@
 """Which builtin ops a TFLite runtime takes, and up to which version: asks it for each, in a process of its own.
 
-    python bench/tflite_ops.py write FOLDER                      # with ai-edge-litert: a model for each op and version
-    python bench/tflite_ops.py ask FOLDER tflite_runtime         # with the runtime: prints NAME:VERSION
-    python bench/tflite_ops.py ask FOLDER tflite_micro
+    python -m bench.tflite.ops write FOLDER                      # with ai-edge-litert: a model for each op and version
+    python -m bench.tflite.ops ask FOLDER tflite_runtime         # with the runtime: prints NAME:VERSION
+    python -m bench.tflite.ops ask FOLDER tflite_micro
 
 The answers are the lists of edgeemb/exporters/tflite/ops.py.
 """
@@ -53,7 +53,7 @@ def ask(folder: Path, runtime: str) -> None:
     :param runtime: the module of the runtime.
     """
     for name in sorted({path.name.partition(".")[0] for path in folder.glob("*.tflite")}):
-        command = [sys.executable, __file__, "try", str(folder), runtime, name]
+        command = [sys.executable, "-m", "bench.tflite.ops", "try", str(folder), runtime, name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         highest = max((int(line) for line in done.stdout.split() if line.isdigit()), default=0)
         if runtime == "tflite_micro":

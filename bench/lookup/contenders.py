@@ -1,4 +1,4 @@
-"""What bench/lookup.py times: models in ONNX Runtime, the bare kernel, and the floors."""
+"""What `python -m bench.lookup` times: models in ONNX Runtime, the bare kernel, and the floors."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def timer(folder: Path) -> ctypes.CDLL:
-    """Compile and load ``lookup_timer.c``, and let it load ONNX Runtime.
+    """Compile and load ``timer.c``, and let it load ONNX Runtime.
 
     :param folder: where the library goes.
     """
     library = folder / "lookup_timer.so"
-    source = Path(__file__).with_name("lookup_timer.c")
+    source = Path(__file__).with_name("timer.c")
     subprocess.run(["cc", "-std=c99", "-O2", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
     loaded = ctypes.CDLL(str(library))
     pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64

@@ -1,4 +1,4 @@
-"""The emulated half of bench/arm64.py: one ONNX model, run between marks. It answers its parent as edgeemb's measuring process does."""
+"""The emulated half of `python -m bench.arm64`: one ONNX model, run between marks. It answers its parent as edgeemb's measuring process does."""
 
 from __future__ import annotations
 

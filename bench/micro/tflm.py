@@ -1,8 +1,8 @@
 """The fixed encoder of micro.py in TensorFlow Lite Micro and as a C export, both on this machine: memory, and instructions by callgrind.
 
-    python bench/micro.py tflm                            # the comparison; needs valgrind (apt-get install valgrind)
-    python bench/micro_tflm.py tflm SWITCH MODEL          # what valgrind runs: an inference in the wheel of TFLM
-    python bench/micro_tflm.py c SWITCH LIBRARY PREFIX OUTPUTS ARENA
+    python -m bench.micro tflm                            # the comparison; needs valgrind (apt-get install valgrind)
+    python -m bench.micro.tflm tflm SWITCH MODEL          # what valgrind runs: an inference in the wheel of TFLM
+    python -m bench.micro.tflm c SWITCH LIBRARY PREFIX OUTPUTS ARENA
 
 SWITCH is a library that turns counting on and off: only the second inference of a process is counted, without Python's start.
 """
@@ -34,7 +34,7 @@ def count(kind: str, *arguments: object) -> int:
     """Instructions of one inference on this machine, as valgrind counts them.
 
     :param kind: ``tflm`` or ``c``.
-    :param arguments: what a process of this file is given, behind the switch.
+    :param arguments: what its process is given, behind the switch.
     """
     program = shutil.which("valgrind")
     if program is None:
@@ -44,7 +44,7 @@ def count(kind: str, *arguments: object) -> int:
         source.write_text(_SWITCH, "utf-8")
         subprocess.run(["cc", "-shared", "-fPIC", str(source), "-o", str(switch)], check=True)
         command = [program, "--tool=callgrind", "--callgrind-out-file=/dev/null", "--instr-atstart=no"]
-        command += [sys.executable, __file__, kind, str(switch), *map(str, arguments)]
+        command += [sys.executable, "-m", "bench.micro.tflm", kind, str(switch), *map(str, arguments)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     collected = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or collected is None:

@@ -1,13 +1,13 @@
 """Microcontrollers: instructions and memory on simulated Cortex-M boards.
 
-    python bench/micro.py dot                    instructions per multiply-accumulate of the inner loop, per board
-    python bench/micro.py boards                 one encoder on every board
-    python bench/micro.py codecs                 the same encoder with every codec, on a Cortex-M4F
-    python bench/micro.py lengths                RAM at 16, 64, 128 and 256 tokens
-    python bench/micro.py lookups                lookup kernels against the serial ones, on a Cortex-M55
-    python bench/micro.py tflm                   the same encoder in TensorFlow Lite Micro: memory, and instructions by callgrind
-    python bench/micro.py minilm                 all-MiniLM-L6-v2 on a Cortex-M55: cosine to fp32 on 10 sentences
-    python bench/micro.py banking FOLDER         a classifier trained on FOLDER/train.tsv, FOLDER/test.tsv (text, tab, label)
+    python -m bench.micro dot                    instructions per multiply-accumulate of the inner loop, per board
+    python -m bench.micro boards                 one encoder on every board
+    python -m bench.micro codecs                 the same encoder with every codec, on a Cortex-M4F
+    python -m bench.micro lengths                RAM at 16, 64, 128 and 256 tokens
+    python -m bench.micro lookups                lookup kernels against the serial ones, on a Cortex-M55
+    python -m bench.micro tflm                   the same encoder in TensorFlow Lite Micro: memory, and instructions by callgrind
+    python -m bench.micro minilm                 all-MiniLM-L6-v2 on a Cortex-M55: cosine to fp32 on 10 sentences
+    python -m bench.micro banking FOLDER         a classifier trained on FOLDER/train.tsv, FOLDER/test.tsv (text, tab, label)
                                                  on a Cortex-M4F and M7, against this machine; without a vocabulary,
                                                  or with --pieces; --model takes one that edgeemb distill trained
 
@@ -217,8 +217,7 @@ def lookups() -> None:
 @main.command()
 def tflm() -> None:
     """The encoder in TensorFlow Lite Micro and as a C export, on this machine."""
-    from micro_tflm import count, quantise
-
+    from bench.micro.tflm import count, quantise
     from edgeemb.metrics import cosine
     from edgeemb.runtimes.c.engine import build_library
     from edgeemb.runtimes.c.sources import symbol_prefix
@@ -321,7 +320,7 @@ def minilm() -> None:
 )
 def banking(folder: Path, sentences: int, pieces: bool, trained: Path | None) -> None:
     """A trained text classifier."""
-    from micro_training import train, train_words
+    from bench.micro.training import train, train_words
 
     texts, labels = read_pairs(folder / "test.tsv")
     with tempfile.TemporaryDirectory() as scratch:

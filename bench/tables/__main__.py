@@ -1,6 +1,6 @@
 """Every codec at several sizes on one model: bytes, quality, time of a lookup.
 
-    python bench/tables.py --sts dev.tsv --corpus corpus/ --out docs/
+    python -m bench.tables --sts dev.tsv --corpus corpus/ --out docs/
 
 Each table is fitted to the model's word table, with the token frequencies of the corpus, and nothing is trained. The quality is that of
 the model with the rows of the fitted table in place of its own: cosine to the original over all sentences of the pairs, and Spearman's
@@ -26,11 +26,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from tables_lookup import Lookup
-from tables_page import markdown, plot
 from tokenizers import Tokenizer
 
 import edgeemb.models.torch_model
+from bench.tables.page import markdown, plot
+from bench.tables.timing import Lookup
 from edgeemb.metrics import cosine, spearman
 from edgeemb.report.evaluation import embed
 from edgeemb.tables import encode

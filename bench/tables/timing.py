@@ -1,10 +1,11 @@
-"""What bench/tables.py times: the lookup of a table alone, in ONNX Runtime."""
+"""What `python -m bench.tables` times: the lookup of a table alone, in ONNX Runtime."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -75,7 +76,7 @@ class Lookup:
         except NativeError:
             self.library = None
 
-    def times(self, table: Table) -> dict[str, float | None]:
+    def times(self, table: Table) -> dict[str, Any]:
         """Median microseconds and ratios to the float32 Gather, taken in alternation.
 
         :param table: the table to time.

@@ -1,4 +1,4 @@
-/* Timed loops of bench/lookup.py, compiled when it starts: an ONNX Runtime run through its C interface, the bare kernel, and the two
+/* Timed loops of `python -m bench.lookup`, compiled when it starts: an ONNX Runtime run through its C interface, the bare kernel, and the two
  * floors, memset of the output and memcpy of float32 rows. Each function returns the nanoseconds of `repeat` calls, or -1.
  *
  * The entries of OrtApi used here keep their slots in every version (the table is append-only). */

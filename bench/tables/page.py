@@ -1,4 +1,4 @@
-"""The page and the plots of bench/tables.py."""
+"""The page and the plots of `python -m bench.tables`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def markdown(rows: list[dict[str, Any]], note: str) -> str:
     lines = [
         "# Every codec on one model",
         "",
-        "Written by `bench/tables.py`, whose first lines say what is measured and how. Nothing is trained. Where fewer tokens",
+        "Written by `python -m bench.tables`, whose first lines say what is measured and how. Nothing is trained. Where fewer tokens",
         "stand than the model has, the vocabulary was pruned to those most frequent in the corpus.",
         "",
         "![Quality against bytes](tables.svg)",

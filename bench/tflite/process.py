@@ -1,6 +1,6 @@
-"""A LiteRT model in a process of its own, which imports no more than it takes to run one: what bench/tflite.py measures memory with.
+"""A LiteRT model in a process of its own, which imports no more than it takes to run one: what `python -m bench.tflite` measures memory with.
 
-python bench/tflite_process.py MODEL builtin|custom    # prints bytes resident: anonymous, of the model's file, of the runtime's code
+python -m bench.tflite.process MODEL builtin|custom    # prints bytes resident: anonymous, of the model's file, of the runtime's code
 """
 
 from __future__ import annotations
@@ -58,7 +58,10 @@ def resident(path: Path, ops: str) -> dict[str, int]:
     :param ops: ``builtin`` or ``custom``.
     """
     done = subprocess.run(
-        [sys.executable, __file__, str(path), ops], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "bench.tflite.process", str(path), ops],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     values: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return values
@@ -94,4 +97,8 @@ def _mapped(path: Path) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_memory(Path(sys.argv[1]), sys.argv[2])))
+    match sys.argv[1:]:
+        case [model, ops]:
+            print(json.dumps(_memory(Path(model), ops)))
+        case _:
+            sys.exit(__doc__)

@@ -1,6 +1,6 @@
 """The lookup alone, side by side: our fused op, its portable body, ONNX Runtime's own ops, and the floors that memory sets.
 
-    python bench/lookup.py --markdown lookup.md
+    python -m bench.lookup --markdown lookup.md
 
 Every contender looks up the same random ids in a random table and writes float32 rows into the same memory. ONNX Runtime runs through its
 C interface, on one thread, with tensors made beforehand: a call is one Run. The contenders alternate within every round; the figure is the
@@ -11,7 +11,6 @@ stay in the processor's caches, for every contender alike; with ``--sets 256`` e
 from __future__ import annotations
 
 import json
-import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +19,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-from lookup_contenders import (
+from rich.console import Console
+from rich.table import Table
+
+from bench.lookup.contenders import (
     BUILTIN,
     CODEBOOKS,
     FP32,
@@ -28,18 +30,12 @@ from lookup_contenders import (
     MEMSET,
     UINT4,
     Buffers,
-    Call,
     Contenders,
     aligned,
     timer,
 )
-from rich.console import Console
-from rich.table import Table
-
+from bench.lookup.timing import measure, processor
 from edgeemb.native import kernels as native
-
-#: One timing lasts about this long, less than a scheduler's slice; a slower call is timed alone.
-TIMING_NS = 400_000
 
 
 @dataclass(frozen=True)
@@ -54,26 +50,6 @@ class Cell:
     rows: int
     dim: int
     count: int
-
-
-def measure(calls: dict[str, Call], rounds: int) -> dict[str, float]:
-    """Median microseconds of a call, the contenders alternating in every round.
-
-    :param calls: the contenders.
-    :param rounds: timings of each.
-    """
-    repeats = {}
-    for name, call in calls.items():
-        once = min(call(1) for _ in range(5))
-        if once < 0:
-            raise click.ClickException(f"{name}: a call failed")
-        repeats[name] = max(1, TIMING_NS // max(once, 1))
-    timings: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            call(1)
-            timings[name].append(call(repeats[name]) / repeats[name] / 1000)
-    return {name: statistics.median(values) for name, values in timings.items()}
 
 
 def ratios(cell: dict[str, float]) -> Iterator[tuple[str, float]]:
@@ -144,17 +120,6 @@ def parse_shape(text: str) -> tuple[int, int]:
             f"{text}: write rows x dimension, such as 30522x384; the dimension a multiple of 32"
         )
     return int(parts[0]), int(parts[1])
-
-
-def processor() -> str:
-    """Name of this machine's processor, as Linux gives it."""
-    info = Path("/proc/cpuinfo")
-    names = (
-        [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        if info.is_file()
-        else []
-    )
-    return names[0].partition(":")[2].strip() if names else "unknown processor"
 
 
 @click.command()

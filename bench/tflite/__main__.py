@@ -1,8 +1,8 @@
 """all-MiniLM-L6-v2 in LiteRT: our exports beside the recipe of ai-edge-quantizer, in size, cosine, latency and memory.
 
-    python bench/tflite.py                 # everything, as markdown
-    python bench/tflite.py --runs 300      # more runs for each latency
-    python bench/tflite.py memory          # resident memory alone
+    python -m bench.tflite                 # everything, as markdown
+    python -m bench.tflite --runs 300      # more runs for each latency
+    python -m bench.tflite memory          # resident memory alone
 
 The peer is ai-edge-quantizer on the same converted model: dynamic int8 for FULLY_CONNECTED and dynamic int4 for EMBEDDING_LOOKUP (and
 int2 for the last comparison). Latencies alternate in one process, one thread. Memory is the median of fresh processes, in turns: anonymous
@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tflite_process import LENGTHS, interpreter, resident, runner
 
 import edgeemb
+from bench.tflite.process import LENGTHS, interpreter, resident, runner
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.convert import convert
 from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature

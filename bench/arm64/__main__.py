@@ -1,6 +1,6 @@
 """The lookup alone on an emulated phone CPU: exact instructions of edgeemb's fused op and of ONNX Runtime's GatherBlockQuantized.
 
-    python bench/arm64.py [--phone arm64-a76] [--rows 30522] [--dim 384] [--ids 16,128,512] [--markdown FILE]
+    python -m bench.arm64 [--phone arm64-a76] [--rows 30522] [--dim 384] [--ids 16,128,512] [--markdown FILE]
 
 Both run in ONNX Runtime's own wheel for 64-bit Arm, one thread, the same codes in blocks of 32 and the same ids; counted is one call into the
 runtime from the first instruction to the last, from the third run on. The last line is without what a call costs by itself: instructions of
@@ -10,7 +10,6 @@ each further id, between the fewest and the most ids. There is no time in it.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -18,9 +17,7 @@ import click
 import numpy as np
 from onnx import TensorProto, helper
 
-sys.path.insert(0, str(Path(__file__).parent))
-from lookup_contenders import write_model
-
+from bench.lookup.contenders import write_model
 from edgeemb.devices.arm64.native import libraries
 from edgeemb.devices.arm64.phone import phones
 from edgeemb.devices.arm64.profile import between
@@ -28,12 +25,13 @@ from edgeemb.devices.arm64.python import guest
 from edgeemb.devices.arm64.qemu import MARK
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
+from edgeemb.runtimes.registry import find_runtime
 from edgeemb.tables.program import Ids, QuantizedLookup
 
 BLOCK = 32
 RUNS = 3
 OURS, PEER = "edgeemb int4:block=32", "GatherBlockQuantized, 4 bits, blocks of 32"
-GUEST = "arm64_lookup_guest"
+GUEST = "bench.arm64.guest"
 
 
 def models(folder: Path, rows: int, dim: int) -> dict[str, Path]:
@@ -80,9 +78,9 @@ def count(phone: str, model: Path, ids: Path, library: str) -> int:
     :param ids: int64 ids, raw.
     :param library: library of custom ops, or empty.
     """
-    with guest(phones()[phone], "onnx", GUEST) as emulated:
+    with guest(phones()[phone], find_runtime("onnx"), GUEST) as emulated:
         environment = dict(emulated.launcher.environment)
-        environment["PYTHONPATH"] += f":{Path(__file__).parent.resolve()}"
+        environment["PYTHONPATH"] += f":{Path(__file__).resolve().parents[2]}"
         launcher = type(emulated.launcher)(emulated.launcher.command, environment, emulated.launcher.deaths)
         request = json.dumps([str(model), str(ids), library, RUNS, MARK])
         with Worker(Setting(request), launcher=launcher) as worker:
