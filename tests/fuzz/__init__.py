@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fixtures.small_tokenizers import tokenizer_json
+from tests.fixtures.tokenizers.small import tokenizer_json
 from tests.places import ROOT
 
 HERE = Path(__file__).parent

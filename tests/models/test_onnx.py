@@ -19,7 +19,7 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import InputError, ModelError, SpecError
 from edgeemb.models.summary import inspect_model
 from tests.fixtures.models import TEXTS
-from tests.fixtures.onnx_models import DIM, ROWS, encoder, save
+from tests.fixtures.models.onnx_files import DIM, ROWS, encoder, save
 from tests.fixtures.weights import structured
 
 Feeds = dict[str, NDArray[Any]]

@@ -16,8 +16,8 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.app import main
 from edgeemb.errors import ModelError
 from edgeemb.exporters.options import ExportOptions
-from tests.fixtures.onnx_forms import DIM, WEIGHT, Builder
-from tests.fixtures.onnx_models import save
+from tests.fixtures.models.onnx_files import save
+from tests.fixtures.models.onnx_forms import DIM, WEIGHT, Builder
 
 
 def finish(

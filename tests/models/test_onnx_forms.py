@@ -16,8 +16,8 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import EdgeembError, SpecError
 from edgeemb.models.summary import inspect_model
-from tests.fixtures.onnx_forms import DIM, FORMS, ROWS, WEIGHT, Builder, encoder_in
-from tests.fixtures.onnx_models import save
+from tests.fixtures.models.onnx_files import save
+from tests.fixtures.models.onnx_forms import DIM, FORMS, ROWS, WEIGHT, Builder, encoder_in
 from tests.fixtures.weights import structured
 
 IDS = np.random.default_rng(3).integers(0, ROWS, (3, 9))

@@ -22,8 +22,8 @@ from edgeemb.exporters.options import ExportOptions
 from edgeemb.models.base import POOLING_MODES
 from edgeemb.models.huggingface.modules import Pooling
 from tests.fixtures.models import TEXTS, save_plain, tiny_tokenizer
-from tests.fixtures.onnx_forms import DIM, WEIGHT, Builder
-from tests.fixtures.onnx_models import save
+from tests.fixtures.models.onnx_files import save
+from tests.fixtures.models.onnx_forms import DIM, WEIGHT, Builder
 from tests.fixtures.weights import structured
 
 LAYOUT = {

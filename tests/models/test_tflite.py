@@ -19,8 +19,8 @@ from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
+from tests.fixtures.models.tflite_files import lookup_model
 from tests.fixtures.requirements import needs_tflm_wheel
-from tests.fixtures.tflite_models import lookup_model
 
 ROWS, DIM = 200, 16
 

@@ -30,8 +30,8 @@ from edgeemb.tables.ngrams import ngram_rows
 from edgeemb.text import words
 from edgeemb.text.sentences import sentences
 from edgeemb.text.words import RowForm
+from tests.fixtures.models.words import CLASSES, FORM, make_words, save_words
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.words_models import CLASSES, FORM, make_words, save_words
 
 TEXTS = ["Hello, world!", "what is my PIN number? and why " * 9, "caf\u00e9 \u4f60\u597d"]
 

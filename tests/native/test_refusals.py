@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgeemb.native.libraries import find_sources
-from tests.fixtures.isolated import SANITIZE
+from tests.fixtures.hostile.isolated import SANITIZE
 from tests.places import TESTS
 
 RUNTIMES = find_sources() / "runtimes"

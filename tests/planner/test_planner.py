@@ -20,7 +20,7 @@ from edgeemb.planner.space import families
 from edgeemb.tables import CODECS, encode
 from edgeemb.tables.goal import Goal
 from tests.fixtures.models import TEXTS, Recommender, run, save_sentence
-from tests.fixtures.onnx_models import encoder, save
+from tests.fixtures.models.onnx_files import encoder, save
 
 ROWS, DIM = 200, 48
 

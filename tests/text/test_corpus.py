@@ -9,7 +9,7 @@ import pytest
 
 from edgeemb.errors import InputError
 from edgeemb.text.corpus import MAX_LINE_BYTES, count_tokens, read_lines, token_frequency
-from tests.fixtures.small_tokenizers import UNSEEN, load, tokenizer_json
+from tests.fixtures.tokenizers.small import UNSEEN, load, tokenizer_json
 
 
 def test_lines_come_without_ends_blanks_and_byte_order_mark(tmp_path: Path) -> None:

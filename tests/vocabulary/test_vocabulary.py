@@ -19,7 +19,7 @@ from edgeemb.vocabulary import (
     vocabulary_arrays,
 )
 from tests.fixtures.pruning import LINES, check_text_of_kept_tokens, pruned, write
-from tests.fixtures.small_tokenizers import KINDS, TRAINING, UNSEEN, load, tokenizer_json
+from tests.fixtures.tokenizers.small import KINDS, TRAINING, UNSEEN, load, tokenizer_json
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,8 +15,8 @@ from edgeemb.devices.android import adb
 from edgeemb.devices.measurement import report_from_json
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, SpecError
-from tests.fixtures.adb_cases import QUICK, plugged_in, value
-from tests.fixtures.adb_phone import FakePhone
+from tests.fixtures.adb.cases import QUICK, plugged_in, value
+from tests.fixtures.adb.phone import FakePhone
 from tests.fixtures.requirements import requires_program
 
 pytestmark = requires_program("qemu-aarch64", "qemu-user")

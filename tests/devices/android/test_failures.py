@@ -23,8 +23,8 @@ from edgeemb.devices.android.profile import profile
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.report.comparison import profile_on_all
-from tests.fixtures.adb_cases import QUICK, plugged_in, value
-from tests.fixtures.adb_phone import FakePhone
+from tests.fixtures.adb.cases import QUICK, plugged_in, value
+from tests.fixtures.adb.phone import FakePhone
 from tests.fixtures.requirements import requires_program
 
 pytestmark = requires_program("qemu-aarch64", "qemu-user")

@@ -29,7 +29,7 @@ from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.registry import RUNTIMES
-from tests.fixtures.adb_cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
+from tests.fixtures.adb.cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
 from tests.fixtures.requirements import requires_program
 
 pytestmark = requires_program("qemu-aarch64", "qemu-user")

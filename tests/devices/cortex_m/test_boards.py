@@ -28,8 +28,8 @@ from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
 from tests.fixtures.models import save_plain
+from tests.fixtures.models.words import save_words
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.words_models import save_words
 from tests.places import TESTS
 
 QEMU = requires_program("qemu-system-arm", "qemu-system-arm")

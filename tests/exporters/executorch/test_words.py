@@ -15,7 +15,7 @@ from edgeemb.exporters.executorch.writer import _lower, _trace
 from edgeemb.models.words import WordRows
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables.ngrams import ngram_rows
-from tests.fixtures.words_models import FORM, save_words
+from tests.fixtures.models.words import FORM, save_words
 
 #: Tokens of every length; what lies behind the first zero does not count.
 LENGTHS = np.arange(FORM.width + 1)

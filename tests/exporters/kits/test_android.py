@@ -29,7 +29,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import tiny_tokenizer
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.small_tokenizers import tokenizer_json
+from tests.fixtures.tokenizers.small import tokenizer_json
 from tests.places import ROOT, TESTS
 
 JAVA = ROOT / "export" / "android"

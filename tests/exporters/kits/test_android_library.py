@@ -19,9 +19,9 @@ from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.tables import Table, encode
 from edgeemb.tables.program import QuantizedLookup
-from tests.fixtures.lookup_models import lookup_model
+from tests.fixtures.models.lookups import lookup_model
+from tests.fixtures.models.tflite_files import table_model
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.tflite_models import table_model
 from tests.places import ROOT, TESTS
 
 ZIG = (sys.executable, "-m", "ziglang")

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.models.onnx.opsets import newest
-from tests.fixtures.onnx_models import save
+from tests.fixtures.models.onnx_files import save
 from tests.fixtures.weights import structured
 
 IDS = np.array([[1, 2, 49], [0, 7, 7]])

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.exporters.onnx.int8 import quantize_products
 from edgeemb.exporters.onnx.products import quantize_columns
-from tests.fixtures.lookup_models import session
+from tests.fixtures.models.lookups import session
 
 INPUTS, OUTPUTS = 48, 20
 

@@ -24,8 +24,8 @@ from edgeemb.exporters.tflite.writer import check_ops
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, write_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.tflite import engine as tflite
-from tests.fixtures.tflite_models import lookup_model
-from tests.fixtures.words_models import save_words
+from tests.fixtures.models.tflite_files import lookup_model
+from tests.fixtures.models.words import save_words
 
 Cached = Callable[[str, Callable[[Path], object]], Path]
 

@@ -24,8 +24,8 @@ from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.tflite.engine import load_delegate
 from edgeemb.tables import CODECS, Table, encode
 from edgeemb.tables.program import walk
+from tests.fixtures.models.tflite_files import lookup_model, table_model
 from tests.fixtures.requirements import HAS_TFLM_WHEEL
-from tests.fixtures.tflite_models import lookup_model, table_model
 
 ROWS, DIM = 300, 32
 IDS = (1, 299, 0, 4, 4, 77)

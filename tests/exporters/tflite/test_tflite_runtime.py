@@ -16,8 +16,8 @@ from edgeemb.exporters.support import sample_tokens
 from edgeemb.models.tflite.flatbuffer import write_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.tables import Table, encode
+from tests.fixtures.models.tflite_files import table_model
 from tests.fixtures.requirements import needs_tflm_wheel
-from tests.fixtures.tflite_models import table_model
 from tests.fixtures.tflite_runtime_check import IDS, TEXTS
 from tests.places import ROOT, TESTS
 

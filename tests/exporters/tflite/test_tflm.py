@@ -20,8 +20,8 @@ from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.tflm import engine as tflm
 from edgeemb.runtimes.tflm.engine import TflmEngine
 from edgeemb.tables import Table, encode
+from tests.fixtures.models.tflite_files import lookup_model, table_model
 from tests.fixtures.requirements import needs_tflm_wheel
-from tests.fixtures.tflite_models import lookup_model, table_model
 
 pytestmark = needs_tflm_wheel
 

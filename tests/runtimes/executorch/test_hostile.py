@@ -17,9 +17,9 @@ from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.executorch import build
 from edgeemb.runtimes.executorch import runner as runner_module
 from edgeemb.runtimes.executorch.runner import Program
-from tests.fixtures.hostile_executorch import hostile_programs, write_programs
-from tests.fixtures.hostile_tflite import DIM, IDS, SPECS, table_of
-from tests.fixtures.isolated import SANITIZE, run_cases, sanitizer_environment
+from tests.fixtures.hostile.executorch import hostile_programs, write_programs
+from tests.fixtures.hostile.isolated import SANITIZE, run_cases, sanitizer_environment
+from tests.fixtures.hostile.tflite import DIM, IDS, SPECS, table_of
 
 #: Changes that leave a program's meaning as it is: room for more or fewer rows, and fields that the op does not need.
 HARMLESS = re.compile(
@@ -44,7 +44,7 @@ def runner(cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
 @pytest.mark.parametrize("op", SPECS)
 def test_a_hostile_program_is_refused_and_crashes_nothing(op: str, runner: Path, tmp_path: Path) -> None:
     cases = write_programs(op, tmp_path)
-    command = [sys.executable, "-m", "tests.fixtures.run_executorch_cases", json.dumps(IDS)]
+    command = [sys.executable, "-m", "tests.fixtures.hostile.run_executorch", json.dumps(IDS)]
     found = run_cases(
         command, cases, tmp_path, {**sanitizer_environment(), build.LIBRARY_VARIABLE: str(runner)}
     )

@@ -15,7 +15,7 @@ from edgeemb.exporters.onnx.functions import function_for, op_name
 from edgeemb.tables.program import CodebookLookup, Ids
 from edgeemb.tables.program import run as run_program
 from tests.fixtures.buffers import same_bits
-from tests.fixtures.lookup_models import lookup_model, run, session
+from tests.fixtures.models.lookups import lookup_model, run, session
 
 ROWS = 50
 OPS = {False: "CodebookLookup", True: "CodebookSumLookup"}

@@ -26,7 +26,7 @@ from edgeemb.tables.ngrams import (
 )
 from edgeemb.tables.program import Ids, NgramLookup
 from tests.fixtures.buffers import same_bits
-from tests.fixtures.lookup_models import lookup_model, options_of, run, session
+from tests.fixtures.models.lookups import lookup_model, options_of, run, session
 
 TOKENS = sample_tokens(50)
 ROWS = len(TOKENS)

@@ -15,7 +15,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument, Runtime
 from edgeemb.exporters.onnx.functions import function_for, op_name
 from edgeemb.native import kernels as native
 from edgeemb.tables.program import Ids, QuantizedLookup
-from tests.fixtures.lookup_models import lookup_model, run, session
+from tests.fixtures.models.lookups import lookup_model, run, session
 
 ROWS = 50
 FOUR_BITS = {"bits": 4, "dim": 64, "block": 32}

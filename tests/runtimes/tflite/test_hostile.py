@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgeemb.native.libraries import find_sources
-from tests.fixtures.hostile_tflite import DIM, IDS, SPECS, table_of, write_models
-from tests.fixtures.isolated import run_cases, sanitized, sanitizer_environment
+from tests.fixtures.hostile.isolated import run_cases, sanitized, sanitizer_environment
+from tests.fixtures.hostile.tflite import DIM, IDS, SPECS, table_of, write_models
 
 #: Changes that leave a model's meaning as it is: ids of another type or number, more bytes than are used, and the shape of the output,
 #: which is computed. The runtime reads the sparsity of constants alone.
@@ -32,7 +32,7 @@ def delegate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("op", SPECS)
 def test_a_hostile_model_is_refused_and_crashes_nothing(op: str, delegate: Path, tmp_path: Path) -> None:
     cases = write_models(op, "tflite", tmp_path)
-    command = [sys.executable, "-m", "tests.fixtures.run_tflite_cases", str(delegate), json.dumps(IDS)]
+    command = [sys.executable, "-m", "tests.fixtures.hostile.run_tflite", str(delegate), json.dumps(IDS)]
     found = run_cases(command, cases, tmp_path, sanitizer_environment())
     died = {name: answer for name, answer in found.items() if "died" in answer}
     assert not died, json.dumps(died, indent=1)[:5000]

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from edgeemb.native.libraries import find_sources
-from tests.fixtures.isolated import SANITIZE
+from tests.fixtures.hostile.isolated import SANITIZE
 from tests.places import TESTS
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgeemb.native.libraries import find_sources
-from tests.fixtures.hostile_tflite import DIM, IDS, SPECS, table_of, write_models
-from tests.fixtures.isolated import run_cases, sanitized, sanitizer_environment
+from tests.fixtures.hostile.isolated import run_cases, sanitized, sanitizer_environment
+from tests.fixtures.hostile.tflite import DIM, IDS, SPECS, table_of, write_models
 from tests.fixtures.requirements import needs_tflm_wheel
 
 pytestmark = needs_tflm_wheel
@@ -32,7 +32,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("op", SPECS)
 def test_a_hostile_model_is_refused_and_crashes_nothing(op: str, adapter: Path, tmp_path: Path) -> None:
     cases = write_models(op, "tflm", tmp_path)
-    command = [sys.executable, "-m", "tests.fixtures.run_tflm_cases", str(adapter), json.dumps(IDS)]
+    command = [sys.executable, "-m", "tests.fixtures.hostile.run_tflm", str(adapter), json.dumps(IDS)]
     found = run_cases(command, cases, tmp_path, sanitizer_environment())
     died = {name: answer for name, answer in found.items() if "died" in answer}
     assert not died, json.dumps(died, indent=1)[:5000]

@@ -15,9 +15,9 @@ from edgeemb.errors import BundleError, InputError
 from edgeemb.native.libraries import find_sources
 from edgeemb.native.tokenizer import CompiledTokenizer
 from edgeemb.text.compiled import compile_tokenizer
-from tests.fixtures.compiled_tokenizers import AWKWARD, compiled
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.small_tokenizers import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
+from tests.fixtures.tokenizers.compiled import AWKWARD, compiled
+from tests.fixtures.tokenizers.small import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
 from tests.places import TESTS
 
 SANITIZED = [

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from edgeemb.text.compiled.charsmap.darts import write_charsmap
-from tests.fixtures.compiled_tokenizers import AWKWARD, TEXTS, assert_same, compiled
-from tests.fixtures.small_tokenizers import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
+from tests.fixtures.tokenizers.compiled import AWKWARD, TEXTS, assert_same, compiled
+from tests.fixtures.tokenizers.small import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
 
 GPT4 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 WORDS = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+(?!\S)|\s+"

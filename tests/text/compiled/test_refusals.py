@@ -9,8 +9,8 @@ import pytest
 
 from edgeemb.errors import ModelError
 from edgeemb.text.compiled import NotCompiled, compile_tokenizer
-from tests.fixtures.compiled_tokenizers import assert_same, compiled
-from tests.fixtures.small_tokenizers import load, tokenizer_json
+from tests.fixtures.tokenizers.compiled import assert_same, compiled
+from tests.fixtures.tokenizers.small import load, tokenizer_json
 
 
 def changed(kind: str, **parts: Any) -> str:
