@@ -78,6 +78,8 @@ def export(
             "tokenizer": more.tokenizer,
             "pooling": more.pooling,
             "normalize": more.normalize,
+            "task": more.task,
+            "route": more.route,
             "example_inputs": more.example_inputs,
             "allow_pickle": more.allow_pickle,
         },

@@ -25,6 +25,8 @@ class ExportOptions:
     :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one next to it or one folder up.
     :param pooling: how a finished .onnx that gives a vector per token makes one per text: mean, cls, max and so on, several joined by +.
     :param normalize: scale the vectors of a finished .onnx to length 1.
+    :param task: for a folder of transformers: what the model is for, such as embedding; by default what its files say.
+    :param route: for a sentence-transformers folder with several routes: which one to take, such as query; by default the folder's.
     :param example_inputs: an .npz file of inputs to compare a finished .onnx without text on; by default they are made up.
     :param unchecked: write the bundle though the original runs on no input that could be made up, so that nothing is compared with it.
     :param allow_pickle: read a checkpoint that only comes as a pickle (its tensors only, no code is run).
@@ -38,6 +40,8 @@ class ExportOptions:
     tokenizer: Path | None = None
     pooling: str | None = None
     normalize: bool = False
+    task: str | None = None
+    route: str | None = None
     example_inputs: Path | None = None
     unchecked: bool = False
     allow_pickle: bool = False

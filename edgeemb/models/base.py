@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model
     from edgeemb.vocabulary.prune import Pruned
 
-Kind = Literal["embedding", "classification", "module"]
 Role = Literal["word", "position", "type", "other"]
 
 #: How one vector per text comes from its token vectors: the modes of sentence-transformers' ``Pooling``.
@@ -76,8 +75,7 @@ class LoadedModel(ABC):
 
     :param name: short name, for file names and reports.
     :param source: where it came from, as given to ``load``.
-    :param kind: ``embedding`` (text to vector), ``classification`` (text to logits) or ``module`` (anything
-        else).
+    :param kind: name of its task (see `edgeemb.tasks.registry`), such as ``embedding``; ``module`` where nothing is known of its outputs.
     :param inputs: what goes in; of a model that takes text, the ids first and the mask second.
     :param outputs: the results.
     :param tables: its embedding tables, the largest first.
@@ -95,7 +93,7 @@ class LoadedModel(ABC):
 
     name: str
     source: str
-    kind: Kind
+    kind: str
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     tables: tuple[TableInfo, ...]

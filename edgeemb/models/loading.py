@@ -25,6 +25,8 @@ def load(
     tokenizer: str | Path | None = ...,
     pooling: str | None = ...,
     normalize: bool = ...,
+    task: str | None = ...,
+    route: str | None = ...,
     example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None = ...,
 ) -> LoadedModel: ...
 
@@ -51,6 +53,8 @@ def load(
     tokenizer: str | Path | None = None,
     pooling: str | None = None,
     normalize: bool = False,
+    task: str | None = None,
+    route: str | None = None,
 ) -> LoadedModel:
     """Load a model for export.
 
@@ -68,33 +72,38 @@ def load(
     :param pooling: for a finished ``.onnx`` that gives a vector per token: how one per text is made of them, in the graph (``mean``, ``cls`` ...,
         several joined by ``+``); by default as the sentence-transformers files next to it specify.
     :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
+    :param task: for a folder of transformers: what the model is for, such as ``embedding``; by default what its files say.
+    :param route: for a sentence-transformers folder with several routes: which one to take, such as ``query``; by default the folder's.
     :return: the model.
     :raises ModelError: if there is no such model, it is damaged, of a kind that edgeemb does not know, or needs
         a package that is not installed.
     """
     path = Path(source) if isinstance(source, (str, Path)) else None
     finished = {"pooling": pooling, "normalize": normalize, "tokenizer": tokenizer}
+    chosen = {"task": task, "route": route}
     try:
         if path is None:
             _refuse(finished)
+            _refuse(chosen, "folders of transformers")
             return _load_module(source, example_inputs, axes or {}, name)
         file = path if path.is_file() else _finished_in(path, allow_pickle)
         if file is not None:
+            _refuse(chosen, "folders of transformers")
             label = name or (path.resolve().name if path.is_dir() else path.stem)
             return _load_file(file, label, max_length, example_inputs, finished)
         _refuse({**finished, "example_inputs": example_inputs})
-        return _load_folder(path, str(source), name, max_length, revision, allow_pickle)
+        return _load_folder(path, str(source), name, max_length, revision, allow_pickle, chosen)
     except ModuleNotFoundError as error:
         raise ModelError(
             f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
         ) from None
 
 
-def _refuse(options: Mapping[str, Any]) -> None:
-    """Refuse options that are only for finished files."""
+def _refuse(options: Mapping[str, Any], what: str = "finished .onnx files") -> None:
+    """Refuse options that are only for models of another kind."""
     for name, value in options.items():
         if value is not None and value is not False:
-            raise ModelError(f"`{name}` is for finished .onnx files only: leave it out")
+            raise ModelError(f"`{name}` is for {what} only: leave it out")
 
 
 def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:
@@ -149,21 +158,27 @@ def _load_folder(
     max_length: int | None,
     revision: str | None,
     allow_pickle: bool,
+    chosen: Mapping[str, str | None],
 ) -> LoadedModel:
     from edgeemb.models.static.model import is_static, load_static
 
     name = name or path.resolve().name
     if is_static(path):
+        _refuse(chosen, "folders of transformers")
         return load_static(path, source=source, name=name, max_length=max_length)
     if (path / INDEX).is_file():
         from edgeemb.models.words import is_words_folder, load_words_folder
 
         if is_words_folder(path):
+            _refuse(chosen, "folders of transformers")
             return load_words_folder(path, source=source, name=name, max_length=max_length)
     # transformers takes seconds to import and the others do not need it.
     from edgeemb.models.huggingface.folder import find_folder, load_folder
 
     folder = find_folder(source, revision=revision, allow_pickle=allow_pickle)
     if is_static(folder):
+        _refuse(chosen, "folders of transformers")
         return load_static(folder, source=source, name=name, max_length=max_length)
-    return load_folder(folder, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length)
+    return load_folder(
+        folder, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length, **chosen
+    )

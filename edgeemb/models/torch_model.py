@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,20 +141,21 @@ def load(source: str | Path | nn.Module, **options: Any) -> Model:
     return load_any(source, **options).torch_model()
 
 
-# Parameter paths of the tables that edgeemb knows by name, in every supported family.
+# Parameter paths of the tables that edgeemb knows by name.
 _KNOWN_TABLES: tuple[tuple[str, str, Role], ...] = (
     (r"(^|\.)word_embeddings\.weight$", "word", "word"),
-    (r"(^|\.)position_embeddings\.weight$", "position", "position"),
+    (r"(^|\.)(position_embeddings?|embed_positions|wpe)\.weight$", "position", "position"),
     (r"(^|\.)token_type_embeddings\.weight$", "type", "type"),
     (r"(^|\.)relative_attention_bias\.weight$", "relative", "other"),
 )
 
 
-def find_tables(module: nn.Module, *, known: bool) -> tuple[TableInfo, ...]:
+def find_tables(module: nn.Module, *, known: bool, word: Tensor | None = None) -> tuple[TableInfo, ...]:
     """The embedding tables of a module, largest first; a weight that several layers share is one table.
 
     :param module: any module.
     :param known: whether it is a transformer body, whose tables have short names and roles.
+    :param word: the weight of the table of words, where that is known.
     :raises ModelError: if there is no table, or a table renormalises its rows while it is read
         (``max_norm``).
     """
@@ -168,6 +169,7 @@ def find_tables(module: nn.Module, *, known: bool) -> tuple[TableInfo, ...]:
     if not embeddings:
         raise ModelError(f"{type(module).__name__} holds no nn.Embedding: there is no table to compress")
     tables = []
+    taken = {"word"} if word is not None else set()
     for key, layers in embeddings.items():
         path, layer = layers[0]
         if any(shared.max_norm is not None for _, shared in layers):
@@ -175,11 +177,22 @@ def find_tables(module: nn.Module, *, known: bool) -> tuple[TableInfo, ...]:
                 f"table {path or 'weight'} has max_norm, which changes rows as they are read: remove it"
             )
         weight = f"{path}.weight" if path else "weight"
-        matches = (row for row in _KNOWN_TABLES if known and re.search(row[0], weight))
-        _, alias, role = next(matches, ("", path or "embedding", "other"))
+        alias, role = _known(weight, taken) if known else ("", "other")
+        if layer.weight is word:
+            alias, role = "word", "word"
+        taken.add(alias)
+        alias = alias or path or "embedding"
         rows, dim = layer.weight.shape
         tables.append(TableInfo(weight, alias, role, rows, dim, tied=users[key] > len(layers)))
     return tuple(sorted(tables, key=lambda table: -table.rows * table.dim))
+
+
+def _known(weight: str, taken: Collection[str]) -> tuple[str, Role]:
+    """Short name and role of a table by the path of its weight; a second one of a kind gets no short name."""
+    for pattern, alias, role in _KNOWN_TABLES:
+        if re.search(pattern, weight):
+            return ("", "other") if alias in taken else (alias, role)
+    return "", "other"
 
 
 def check_finite(module: nn.Module, where: str) -> None:

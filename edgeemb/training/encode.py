@@ -35,7 +35,12 @@ class States(nn.Module):
         """
         encoder = self.encoder
         weights = mask.to(torch.float32)
-        inputs = body_inputs(ids if self.rows is None else self.rows(ids), weights, encoder.takes_types)
+        inputs = body_inputs(
+            ids if self.rows is None else self.rows(ids),
+            weights,
+            encoder.takes_types,
+            added_mask=encoder.added_mask,
+        )
         output = encoder.body(**inputs, output_hidden_states=True)
         with torch.autocast(ids.device.type, enabled=False):
             vectors: Tensor = encoder.head(encoder.pooling(output.last_hidden_state.float(), weights))

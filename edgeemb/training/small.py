@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from edgeemb.errors import SpecError
 from edgeemb.models.base import TensorInfo
-from edgeemb.models.huggingface.folder import FAMILIES
 from edgeemb.models.huggingface.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
 from edgeemb.models.torch_model import Model, find_tables
 from edgeemb.models.words import WordsModel, make_words_model
@@ -130,8 +129,7 @@ def make_classifier(student: Model, labels: Sequence[str], seed: int) -> Model:
     config = body.config
     config.id2label = dict(enumerate(labels))
     config.label2id = {label: number for number, label in enumerate(labels)}
-    family = FAMILIES[config.model_type]
-    whole: Any = getattr(transformers, f"{family.name}ForSequenceClassification")(config)
+    whole: Any = transformers.AutoModelForSequenceClassification.from_config(config)
     place = whole.base_model_prefix
     pooler = getattr(getattr(whole, place), "pooler", None)
     if pooler is not None:

@@ -15,12 +15,15 @@ from safetensors.torch import load_file, save_file
 
 from edgeemb.errors import ModelError
 from edgeemb.models.torch_model import load
-from tests.fixtures.models import TEXTS, run, save_plain, save_sentence, tiny_model, tiny_tokenizer
-
-
-def change_config(folder: Path, **fields: Any) -> None:
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, **fields}))
+from tests.fixtures.models import (
+    TEXTS,
+    change_config,
+    run,
+    save_plain,
+    save_sentence,
+    tiny_model,
+    tiny_tokenizer,
+)
 
 
 def one_line(error: pytest.ExceptionInfo[ModelError]) -> str:
@@ -92,12 +95,19 @@ def test_refuses_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"model_type": "gpt2"}, "model_type 'gpt2' is not supported; supported are bert, distilbert"),
-        ({"architectures": ["BertForQuestionAnswering"]}, "'BertForQuestionAnswering' is not supported"),
-        ({"is_decoder": True}, "decoders"),
+        ({"model_type": "none-such"}, "model_type 'none-such' is not one that transformers .* knows"),
+        (
+            {"model_type": "none-such", "auto_map": {"AutoModel": "modeling.Own"}},
+            r"Python code of its own \(auto_map\).*edgeemb.load\(module, example_inputs=...\)",
+        ),
+        ({"architectures": ["BertLMHeadModel2"]}, "'BertLMHeadModel2' is not supported"),
+        ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"hidden_size": "wide"}, "config.json"),
         ({"hidden_act": "unknown"}, "config.json"),
-        ({"vocab_size": 60}, "do not match"),
+        (
+            {"vocab_size": 60},
+            r"1 tensors .* \(embeddings.word_embeddings.weight \[67, 16\] instead of \[60, 16\]\)",
+        ),
         ({"vocab_size": 10**12}, "far larger model"),
         ({"num_hidden_layers": 10**9}, "far larger model"),
     ],
@@ -223,3 +233,63 @@ def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tm
     ) as error:
         load("org/model")
     one_line(error)
+
+
+def _routed(folder: Path, default: str | None) -> Path:
+    """A folder with a route for queries (mean) and one for documents (cls)."""
+    for route, mode in (("query", "mean"), ("document", "cls")):
+        save_plain(folder / "0_Router" / f"{route}_0_Transformer", seed=1 if route == "query" else 2)
+        pooling = folder / "0_Router" / f"{route}_1_Pooling"
+        pooling.mkdir()
+        (pooling / "config.json").write_text(json.dumps({"pooling_mode": mode, "embedding_dimension": 16}))
+    names = {route: [f"{route}_0_Transformer", f"{route}_1_Pooling"] for route in ("query", "document")}
+    types = {name: f"x.{name.rpartition('_')[2]}" for each in names.values() for name in each}
+    router = {"types": types, "structure": names, "parameters": {"default_route": default}}
+    (folder / "0_Router" / "router_config.json").write_text(json.dumps(router))
+    stages = [{"path": "0_Router", "type": "x.Router"}, {"path": "1_Normalize", "type": "x.Normalize"}]
+    (folder / "modules.json").write_text(json.dumps(stages))
+    return folder
+
+
+def test_takes_the_route_that_was_asked_for_or_the_default(tmp_path: Path) -> None:
+    folder = _routed(tmp_path / "m", "query")
+    assert load(folder).pooling == "mean"
+    chosen = load(folder, route="document")
+    assert (chosen.pooling, chosen.normalize) == ("cls", True)
+    assert not torch.equal(run(load(folder), TEXTS), run(chosen, TEXTS))
+
+
+def test_asks_for_a_route_where_there_is_no_default(tmp_path: Path) -> None:
+    folder = _routed(tmp_path / "m", None)
+    with pytest.raises(ModelError, match="names no default: choose one with `route`, of query, document"):
+        load(folder)
+    with pytest.raises(ModelError, match="has no route 'page'"):
+        load(folder, route="page")
+    with pytest.raises(ModelError, match="one route only"):
+        load(save_sentence(tmp_path / "one"), route="query")
+
+
+def test_applies_a_normalisation_of_layers_after_the_pooling(tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m", normalize=False)
+    plain = run(load(folder), TEXTS)
+    place = folder / "2_LayerNorm"
+    place.mkdir()
+    (place / "config.json").write_text(json.dumps({"dimension": 16}))
+    gain, bias = torch.linspace(0.5, 2, 16), torch.linspace(-1, 1, 16)
+    save_file({"norm.weight": gain, "norm.bias": bias}, place / "model.safetensors")
+    stages = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(
+        json.dumps([*stages, {"path": "2_LayerNorm", "type": "x.LayerNorm"}])
+    )
+    wanted = torch.nn.functional.layer_norm(plain, (16,), gain, bias)
+    torch.testing.assert_close(run(load(folder), TEXTS), wanted, atol=1e-5, rtol=1e-5)
+    save_file({"norm.weight": gain}, place / "model.safetensors")
+    with pytest.raises(ModelError, match="not that of a normalisation of 16 elements"):
+        load(folder)
+
+
+def test_takes_the_task_that_was_asked_for(tmp_path: Path) -> None:
+    folder = save_plain(tmp_path / "m", head="ForSequenceClassification")
+    assert load(folder, task="embedding").kind == "embedding"
+    with pytest.raises(ModelError, match="task 'none' is not known: use embedding"):
+        load(folder, task="none")

@@ -86,14 +86,23 @@ class SentenceEncoder(nn.Module):
     :param pooling: how token vectors become one vector.
     :param head: dense layers and normalisation after the pooling; may be empty.
     :param takes_types: whether the body has a table of token types.
+    :param added_mask: see `body_inputs`.
     """
 
-    def __init__(self, body: nn.Module, pooling: Pooling, head: nn.Sequential, takes_types: bool) -> None:
+    def __init__(
+        self,
+        body: nn.Module,
+        pooling: Pooling,
+        head: nn.Sequential,
+        takes_types: bool,
+        added_mask: bool = True,
+    ) -> None:
         super().__init__()
         self.body = body
         self.pooling = pooling
         self.head = head
         self.takes_types = takes_types
+        self.added_mask = added_mask
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embed a batch of texts.
@@ -103,9 +112,41 @@ class SentenceEncoder(nn.Module):
         :return: float32[batch, dim].
         """
         mask = attention_mask.to(torch.float32)
-        output = self.body(**body_inputs(input_ids, mask, self.takes_types))
+        output = self.body(**body_inputs(input_ids, mask, self.takes_types, added_mask=self.added_mask))
         vectors: Tensor = self.head(self.pooling(output.last_hidden_state, mask))
         return vectors
+
+
+class TextTower(nn.Module):
+    """A transformer that makes one vector per text itself, such as the text half of CLIP.
+
+    :param body: a transformers model.
+    :param vector: which of its outputs is the vector.
+    :param head: what follows it; may be empty.
+    :param reads_padding: whether it reads the padding of a text like its tokens, so that it gets no mask.
+    """
+
+    def __init__(self, body: nn.Module, vector: str, head: nn.Sequential, reads_padding: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.vector = vector
+        self.head = head
+        self.reads_padding = reads_padding
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embed a batch of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, dim].
+        """
+        if self.reads_padding:
+            # The mask stays an input of the graph, as every text model has one: a text's first place is always a token.
+            vectors = getattr(self.body(input_ids=input_ids), self.vector) * attention_mask[:, :1]
+        else:
+            vectors = getattr(self.body(input_ids=input_ids, attention_mask=attention_mask), self.vector)
+        result: Tensor = self.head(vectors)
+        return result
 
 
 class SequenceClassifier(nn.Module):
@@ -113,12 +154,14 @@ class SequenceClassifier(nn.Module):
 
     :param body: a transformers model whose output has ``logits``.
     :param takes_types: whether the body has a table of token types.
+    :param added_mask: see `body_inputs`.
     """
 
-    def __init__(self, body: nn.Module, takes_types: bool) -> None:
+    def __init__(self, body: nn.Module, takes_types: bool, added_mask: bool = True) -> None:
         super().__init__()
         self.body = body
         self.takes_types = takes_types
+        self.added_mask = added_mask
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -131,12 +174,18 @@ class SequenceClassifier(nn.Module):
         :return: float32[batch, classes], before any softmax.
         """
         mask = attention_mask.to(torch.float32)
-        logits: Tensor = self.body(**body_inputs(input_ids, mask, self.takes_types, token_type_ids)).logits
+        inputs = body_inputs(input_ids, mask, self.takes_types, token_type_ids, added_mask=self.added_mask)
+        logits: Tensor = self.body(**inputs).logits
         return logits
 
 
 def body_inputs(
-    input_ids: Tensor, mask: Tensor, takes_types: bool, types: Tensor | None = None
+    input_ids: Tensor,
+    mask: Tensor,
+    takes_types: bool,
+    types: Tensor | None = None,
+    *,
+    added_mask: bool = True,
 ) -> dict[str, Tensor]:
     """What a transformers body is called with.
 
@@ -144,11 +193,13 @@ def body_inputs(
     :param mask: float32[batch, length], 1 for a token and 0 for padding.
     :param takes_types: whether the body has a table of token types.
     :param types: int64[batch, length], the type of each token; None for type 0 throughout.
+    :param added_mask: whether the body takes a mask that is added to its scores; if not, it makes its own of the mask of tokens.
     """
+    given = "input_ids" if input_ids.dim() == 2 else "inputs_embeds"
     # transformers uses a four-dimensional mask as it is: added to float32[batch, heads, length, length]
     # scores.
-    given = "input_ids" if input_ids.dim() == 2 else "inputs_embeds"
-    inputs = {given: input_ids, "attention_mask": (1.0 - mask)[:, None, None, :] * MASKED}
+    passed = (1.0 - mask)[:, None, None, :] * MASKED if added_mask else mask
+    inputs = {given: input_ids, "attention_mask": passed}
     if takes_types and types is not None:
         inputs["token_type_ids"] = types
     elif takes_types:

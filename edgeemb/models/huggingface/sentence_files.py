@@ -6,6 +6,7 @@ their package between versions, so only the last part counts. Imports no torch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from edgeemb.models.base import POOLING_MODES
 
 # The file of max_seq_length: named after the family by old versions of sentence-transformers.
 _SENTENCE_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+
+#: Stages of which one of several chains is taken.
+ROUTERS = ("Router", "Asym")
+#: Stages that may follow the pooling, in any order.
+HEADS = frozenset({"Dense", "LayerNorm", "Normalize"})
+_ROUTER_CONFIGS = ("router_config.json", "config.json")
 
 # config.json, key by key, of sentence-transformers' Pooling as it was saved up to version 5.
 _POOLING_FLAGS = {
@@ -27,25 +34,66 @@ _POOLING_FLAGS = {
 }
 
 
-def read_stages(folder: Path) -> list[tuple[str, Path]]:
-    """The stages that a folder lists, as (class name, folder of its files); none for a plain folder."""
+def read_stages(folder: Path, route: str | None = None) -> list[tuple[str, Path]]:
+    """The stages that a folder lists, as (class name, folder of its files); none for a plain folder.
+
+    :param folder: the folder.
+    :param route: which route to take where the stages part, as those for queries and for documents may; None for the default one.
+    :raises ModelError: if the list is damaged, the stages do not follow each other as they must, or there is no such route.
+    """
     index = folder / "modules.json"
     if not index.is_file():
+        _refuse_route(folder, route)
         return []
     entries = read_json(index, MAX_CONFIG_BYTES, ModelError)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ModelError(f"{index} is not a list of modules: copy it again")
     stages = [
-        (str(entry.get("type", "")).rsplit(".", 1)[-1], inside(folder, entry.get("path", ""), index))
-        for entry in entries
+        (_class_name(entry.get("type")), inside(folder, entry.get("path", ""), index)) for entry in entries
     ]
-    kinds = [kind for kind, _ in stages if kind != "Dropout"]
-    known = {"Dense", "Normalize"}
-    if kinds[:1] != ["Transformer"] or (kinds[1:] and (kinds[1] != "Pooling" or set(kinds[2:]) - known)):
+    if not any(kind in ROUTERS for kind, _ in stages):
+        _refuse_route(folder, route)
+    stages = [
+        one
+        for kind, path in stages
+        for one in (_on_route(path, route) if kind in ROUTERS else [(kind, path)])
+        if one[0] != "Dropout"
+    ]
+    kinds = [kind for kind, _ in stages]
+    if kinds[:1] != ["Transformer"] or (kinds[1:] and (kinds[1] != "Pooling" or set(kinds[2:]) - HEADS)):
         raise ModelError(
-            f"{index} chains {' + '.join(kinds)}; supported is Transformer + Pooling (+ Dense, Normalize)"
+            f"{index} chains {' + '.join(kinds)}; supported is Transformer + Pooling (+ {', '.join(sorted(HEADS))})"
         )
-    return [stage for stage in stages if stage[0] != "Dropout"]
+    return stages
+
+
+def _class_name(said: Any) -> str:
+    return str(said or "").rsplit(".", 1)[-1]
+
+
+def _refuse_route(folder: Path, route: str | None) -> None:
+    if route is not None:
+        raise ModelError(f"{folder} has one route only, so there is none to choose: leave `route` out")
+
+
+def _on_route(folder: Path, route: str | None) -> list[tuple[str, Path]]:
+    """The stages of one route of a Router (or Asym, as it was called before version 5)."""
+    path = next((folder / name for name in _ROUTER_CONFIGS if (folder / name).is_file()), None)
+    if path is None:
+        raise ModelError(f"{folder} has no {_ROUTER_CONFIGS[0]}: copy the whole folder")
+    config = read_config(path)
+    structure, types, given = (config.get(key) for key in ("structure", "types", "parameters"))
+    if not isinstance(structure, dict) or not isinstance(types, dict) or not structure:
+        raise ModelError(f"{path} lists no routes: copy it again")
+    default = given.get("default_route") if isinstance(given, dict) else None
+    chosen = route if route is not None else default
+    if chosen not in structure:
+        what = "names no default" if chosen is None else f"has no route {chosen!r}"
+        raise ModelError(f"{path} {what}: choose one with `route`, of {', '.join(map(str, structure))}")
+    names = structure[chosen]
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in types for name in names):
+        raise ModelError(f"{path} lists modules without a type: copy it again")
+    return [(_class_name(types[name]), inside(folder, name, path)) for name in names]
 
 
 def read_pooling(folder: Path, width: int | None = None) -> tuple[str, ...]:
@@ -83,11 +131,11 @@ def read_settings(root: Path) -> dict[str, Any]:
     return next((read_config(path) for path in paths if path.is_file()), {})
 
 
-def read_prompt(folder: Path, pooling: Path) -> str:
+def read_prompt(folder: Path, stages: Sequence[tuple[str, Path]]) -> str:
     """The text that the model expects in front of each text by default, empty for most models.
 
     :param folder: the model's folder.
-    :param pooling: folder of the pooling stage.
+    :param stages: its stages.
     :raises ModelError: if the prompt takes part in the encoding but not in the pooling: the graph cannot tell
         it apart.
     """
@@ -95,7 +143,10 @@ def read_prompt(folder: Path, pooling: Path) -> str:
     config = read_config(path) if path.is_file() else {}
     prompts = config.get("prompts")
     prompt = prompts.get(config.get("default_prompt_name"), "") if isinstance(prompts, dict) else ""
-    if prompt and read_config(pooling / "config.json").get("include_prompt", True) is not True:
+    pooled = [place for kind, place in stages if kind == "Pooling"]
+    if prompt and any(
+        read_config(place / "config.json").get("include_prompt", True) is not True for place in pooled
+    ):
         raise ModelError(
             f"{path}: a default prompt that is not pooled is not supported: set default_prompt_name to null"
         )

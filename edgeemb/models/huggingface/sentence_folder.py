@@ -38,22 +38,50 @@ def build_head(
     width *= len(pooling.modes)
     head = nn.Sequential()
     for kind, folder in stages[1:]:
-        if kind == "Normalize":
-            head.append(Normalize())
-            continue
-        linear, activation = _read_dense(folder, allow_pickle)
-        if linear.in_features != width:
-            raise ModelError(
-                f"{folder}: the layer takes {linear.in_features} elements and gets {width}: copy it again"
-            )
-        head.extend([linear, activation])
-        width = linear.out_features
+        parts, width = _PARTS[kind](folder, width, allow_pickle)
+        head.extend(parts)
     return pooling, head, width
+
+
+def _normalize(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.Module], int]:
+    return [Normalize()], width
+
+
+def _layer_norm(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.Module], int]:
+    weights = read_weights(folder, allow_pickle=allow_pickle)
+    held = {name.removeprefix("norm."): tensor.float() for name, tensor in weights.items()}
+    norm = nn.LayerNorm(width)
+    if {name: tensor.shape for name, tensor in held.items()} != {
+        name: tensor.shape for name, tensor in norm.state_dict().items()
+    }:
+        raise ModelError(
+            f"{folder}: the checkpoint is not that of a normalisation of {width} elements: copy it again"
+        )
+    norm.load_state_dict(held)
+    return [norm], width
+
+
+def _dense(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.Module], int]:
+    linear, activation = _read_dense(folder, allow_pickle)
+    if linear.in_features != width:
+        raise ModelError(
+            f"{folder}: the layer takes {linear.in_features} elements and gets {width}: copy it again"
+        )
+    return [linear, activation], linear.out_features
+
+
+#: What each stage of `edgeemb.models.huggingface.sentence_files.HEADS` becomes: (folder, width, allow_pickle) to modules and their width.
+_PARTS = {"Dense": _dense, "LayerNorm": _layer_norm, "Normalize": _normalize}
 
 
 def _read_dense(folder: Path, allow_pickle: bool) -> tuple[nn.Linear, nn.Module]:
     path = folder / "config.json"
-    name = str(read_config(path).get("activation_function", "Tanh")).rsplit(".", 1)[-1]
+    config = read_config(path)
+    if config.get("use_residual"):
+        raise ModelError(
+            f"{path}: a layer with a residual path is not supported: pass the model as a torch module"
+        )
+    name = str(config.get("activation_function", "Tanh")).rsplit(".", 1)[-1]
     if name not in _ACTIVATIONS:
         raise ModelError(
             f"{path}: activation {name!r} is not supported; supported are {', '.join(_ACTIVATIONS)}"

@@ -97,7 +97,7 @@ def read_belongings(path: Path, tokenizer: Path | None) -> Belongings:
         read,
         pooling=read_pooling(pooling) if pooling is not None and (pooling / "config.json").is_file() else (),
         normalize=bool(stages) and stages[-1][0] == "Normalize",
-        prompt=read_prompt(home, pooling) if pooling is not None else "",
+        prompt=read_prompt(home, stages),
         labels=_labels(home / "config.json"),
         max_length=limit if isinstance(limit, int) and limit > 0 else read.max_length,
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import onnx
 
 from edgeemb.errors import ModelError
-from edgeemb.models.base import Kind, TensorInfo
+from edgeemb.models.base import TensorInfo
 from edgeemb.models.onnx.tables import IDS, MASKS, POSITIONS, TYPES, dtype_name
 
 #: Names of outputs that hold a vector per text, the surest first; what the pooler of a BERT gives is none where there are token vectors.
@@ -80,7 +80,7 @@ def token_output(outputs: Sequence[TensorInfo]) -> TensorInfo | None:
     return next(named, wide[0] if len(wide) == 1 else None)
 
 
-def vector_first(outputs: Sequence[TensorInfo]) -> tuple[Kind | None, tuple[TensorInfo, ...]]:
+def vector_first(outputs: Sequence[TensorInfo]) -> tuple[str | None, tuple[TensorInfo, ...]]:
     """What a text becomes, and the outputs with that first.
 
     :param outputs: of the model.

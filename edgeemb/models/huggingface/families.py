@@ -1,0 +1,69 @@
+"""Facts on families of transformers that neither their configuration nor their modules tell.
+
+A family that is not listed is loaded all the same, by transformers' Auto classes: it gets the mask of the tokens as its authors do. What can be
+read off a model is read there: its word table, where its positions begin, whether it has token types, its width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Family:
+    """What edgeemb must be told of a family.
+
+    :param added_mask: whether every token attends to every other, so that a mask added to the scores says all; it is smaller than the one that
+        transformers builds, and every runtime has its ops.
+    :param encoder: class of transformers that encodes text, for a model of several parts; empty for what the Auto classes give.
+    :param vector: output with the vector of a text, where the model itself makes one of its token vectors; empty where they are pooled.
+    :param fixed_length: whether texts are always padded to the longest length, as the model was trained.
+    :param mixes_padding: whether the padding of a text changes its vector, since something other than attention reads across places: a batch
+        would then change the vectors of its texts.
+    """
+
+    added_mask: bool = False
+    encoder: str = ""
+    vector: str = ""
+    fixed_length: bool = False
+    mixes_padding: bool = False
+
+
+_ENCODER = Family(added_mask=True)
+
+# By model_type of config.json. MiniLM models are BERT or XLM-R by type.
+FAMILIES = {
+    **dict.fromkeys(
+        (
+            "albert",
+            "bert",
+            "camembert",
+            "data2vec-text",
+            "distilbert",
+            "electra",
+            "ernie",
+            "gte",
+            "megatron-bert",
+            "mobilebert",
+            "mpnet",
+            "nomic_bert",
+            "roberta",
+            "squeezebert",
+            "xlm-roberta",
+        ),
+        _ENCODER,
+    ),
+    **dict.fromkeys(("canine", "convbert", "fnet"), Family(mixes_padding=True)),
+    "clip": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
+    "clip_text_model": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
+    "siglip": Family(encoder="SiglipTextModel", vector="pooler_output", fixed_length=True),
+    "siglip_text_model": Family(encoder="SiglipTextModel", vector="pooler_output", fixed_length=True),
+}
+
+
+def family_of(model_type: str) -> Family:
+    """The facts on a family; none on one that is not listed.
+
+    :param model_type: as config.json names it.
+    """
+    return FAMILIES.get(model_type, Family())

@@ -1,0 +1,54 @@
+"""Every family loads through transformers' Auto classes and computes what transformers computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from edgeemb.errors import ModelError
+from edgeemb.models.torch_model import load
+from tests.fixtures.families import TINY, reference_model, save_family
+from tests.fixtures.models import change_config, run
+
+# Long enough for attention to reach past the windows of the tiny models.
+TEXTS = ["the cat sat on the mat and ran away", "a cat"]
+
+
+@pytest.mark.parametrize("name", [name for name in TINY if name != "SigLIP text"])
+def test_gives_each_text_of_a_padded_batch_the_vector_that_transformers_gives_it_alone(
+    name: str, tmp_path: Path
+) -> None:
+    model = load(save_family(tmp_path / "m", name))
+    reference = reference_model(name)
+    tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
+    together = run(model, TEXTS)
+    for text, found in zip(TEXTS, together, strict=True):
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        with torch.no_grad():
+            output: Any = reference(input_ids=ids, attention_mask=torch.ones_like(ids))
+        wanted = output.text_embeds[0] if "text_embeds" in output else output.last_hidden_state[0].mean(dim=0)
+        torch.testing.assert_close(found, wanted, atol=2e-4, rtol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["BERT", "T5", "Qwen3", "ModernBERT", "CLIP text", "DeBERTa-v2/v3"])
+def test_knows_the_table_of_words_without_its_name(name: str, tmp_path: Path) -> None:
+    model = load(save_family(tmp_path / "m", name))
+    assert model.word_table.rows == Tokenizer.from_str(str(model.tokenizer_json)).get_vocab_size()
+    assert model.inputs[0].rows == model.word_table.rows
+
+
+def test_pads_to_the_only_length_that_a_model_was_trained_on(tmp_path: Path) -> None:
+    model = load(save_family(tmp_path / "m", "SigLIP text"))
+    assert model.inputs[0].axes == ("batch", model.max_length)
+
+
+@pytest.mark.parametrize("kind", ["FNet", "ConvBert"])
+def test_refuses_a_family_whose_vectors_depend_on_the_padding(kind: str, tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT")
+    change_config(folder, model_type=kind.lower(), architectures=[f"{kind}Model"])
+    with pytest.raises(ModelError, match=r"padding of a text.*example_inputs"):
+        load(folder)
