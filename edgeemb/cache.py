@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from edgeemb.errors import EdgeembError
+from edgeemb.scratch import Scratch, sweep
 
 #: Overrides the folder that holds what edgeemb builds for this user.
 CACHE_VARIABLE = "EDGEEMB_CACHE"
@@ -81,11 +81,8 @@ def keep_newest(name: str, count: int) -> None:
 
 
 def _fill(place: Path, make: Callable[[Path], object]) -> None:
-    scratch = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
-    try:
-        filled = scratch / "filled"
-        filled.mkdir()
+    prefix = f".{place.name}-"
+    sweep(place.parent, prefix)
+    with Scratch(place.parent, prefix) as filled:
         make(filled)
         filled.rename(place)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

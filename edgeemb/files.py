@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from edgeemb.errors import EdgeembError, ModelError
+from edgeemb.scratch import Scratch, sweep
 
 MAX_CONFIG_BYTES = 16 * 2**20
 
@@ -43,16 +42,14 @@ def write_text(path: Path, text: str) -> None:
     :param text: what to write.
     :raises EdgeembError: if it cannot be written.
     """
+    prefix = f".{path.name}.edgeemb-"
     try:
-        handle, name = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
-        try:
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        sweep(path.parent, prefix)
+        with Scratch(path.parent, prefix) as scratch:
+            new = scratch / "new"
+            new.write_text(text, "utf-8")
+            new.chmod(0o644)
+            new.replace(path)
     except OSError as error:
         raise EdgeembError(f"cannot write {path}: {error.strerror}") from error
 
@@ -65,10 +62,20 @@ def read_json(path: Path, max_bytes: int, error: type[EdgeembError]) -> Any:
     :param error: class of what is raised.
     :raises EdgeembError: of class ``error`` if it cannot be read or is not JSON.
     """
-    text = read_text(path, max_bytes, error)
+    return parse_json(read_text(path, max_bytes, error), path, error)
+
+
+def parse_json(text: str, path: Path, error: type[EdgeembError]) -> Any:
+    """The value of a JSON text.
+
+    :param text: the JSON.
+    :param path: what to call it in an error.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error`` if it is not JSON.
+    """
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise error(f"{path} is not valid JSON ({problem}): copy it again") from problem
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from edgeemb.errors import BundleError
-from edgeemb.files import checked, read_json
+from edgeemb.files import checked, parse_json, read_text
 
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
@@ -197,7 +197,17 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(f"{folder} is not a bundle: it holds no {MANIFEST}; make one with edgeemb export")
-    values = read_json(path, MAX_MANIFEST_BYTES, BundleError)
+    return parse_manifest(read_text(path, MAX_MANIFEST_BYTES, BundleError), path)
+
+
+def parse_manifest(text: str, path: Path) -> Manifest:
+    """Check the text of a manifest.
+
+    :param text: what it says.
+    :param path: what to call it in an error.
+    :raises BundleError: if it is damaged, or of a newer schema.
+    """
+    values = parse_json(text, path, BundleError)
     try:
         schema = checked(values, _Versioned).schema
     except ValueError:

@@ -1,22 +1,24 @@
-"""Reading a bundle from disk: checksums, zip files, and a checked view of both."""
+"""Reading a bundle from disk: checksums, and zip files."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import stat
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from edgeemb.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, FileEntry, Manifest, read_manifest
+from edgeemb.bundle.manifest import MANIFEST, MAX_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
 from edgeemb.errors import BundleError, first_line
 
 _CHUNK = 1 << 20
 _MAX_ZIP_BYTES = 16 * 2**30
+#: What says that nothing can be written here, or nothing more.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 #: Everything that reading a damaged or hostile archive raises.
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -82,17 +84,33 @@ def unpack(archive: Path, folder: Path) -> Manifest:
     :return: the manifest.
     :raises BundleError: if it is not a zip file, is damaged or too large, or lacks a file that its manifest lists.
     """
+    with _opened(archive) as file:
+        content = _manifest(file, archive)
+        manifest = parse_manifest(content, archive / MANIFEST)
+        if sum(entry.bytes for entry in manifest.files.values()) > _MAX_ZIP_BYTES:
+            raise BundleError(f"{archive} unpacks to more than {_MAX_ZIP_BYTES} bytes: is it a bundle?")
+        _store(folder / MANIFEST, [content.encode()])
+        for name, entry in manifest.files.items():
+            _store(folder / name, _pieces(file, name, entry.bytes))
+        return manifest
+
+
+def zipped_manifest(archive: Path) -> Manifest:
+    """The manifest of a zipped bundle; nothing else of it is read.
+
+    :param archive: what ``edgeemb export --zip`` wrote.
+    :raises BundleError: if it is not a zip file, or its manifest is missing or damaged.
+    """
+    with _opened(archive) as file:
+        return parse_manifest(_manifest(file, archive), archive / MANIFEST)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip file, whose every error is one line."""
     try:
         with zipfile.ZipFile(archive) as file:
-            if MANIFEST not in file.namelist():
-                raise BundleError(f"{archive} holds no {MANIFEST}: it is not a bundle")
-            _take(file, MANIFEST, MAX_MANIFEST_BYTES, folder)
-            manifest = read_manifest(folder)
-            if sum(entry.bytes for entry in manifest.files.values()) > _MAX_ZIP_BYTES:
-                raise BundleError(f"{archive} unpacks to more than {_MAX_ZIP_BYTES} bytes: is it a bundle?")
-            for name, entry in manifest.files.items():
-                _take(file, name, entry.bytes, folder)
-            return manifest
+            yield file
     except KeyError as error:
         raise BundleError(
             f"{archive} lacks a file that its manifest lists ({error.args[0]}): copy it again"
@@ -103,33 +121,44 @@ def unpack(archive: Path, folder: Path) -> Manifest:
         ) from None
 
 
-def _take(archive: zipfile.ZipFile, name: str, limit: int, folder: Path) -> None:
-    """Unpack one file, but never more than its limit, whatever its header says."""
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _manifest(archive: zipfile.ZipFile, path: Path) -> str:
+    if MANIFEST not in archive.namelist():
+        raise BundleError(f"{path} holds no {MANIFEST}: it is not a bundle")
+    return b"".join(_pieces(archive, MANIFEST, MAX_MANIFEST_BYTES)).decode("utf-8")
+
+
+def _pieces(archive: zipfile.ZipFile, name: str, limit: int) -> Iterator[bytes]:
+    """The bytes of one file, but never more than its limit, whatever its header says."""
     left = limit
-    with archive.open(name) as source, path.open("wb") as target:
-        while chunk := source.read(min(_CHUNK, left + 1)):
-            left -= len(chunk)
+    with archive.open(name) as source:
+        while piece := source.read(min(_CHUNK, left + 1)):
+            left -= len(piece)
             if left < 0:
                 raise BundleError(
                     f"'{name}' in {archive.filename} is larger than {limit} bytes: do not use this bundle"
                 )
-            target.write(chunk)
+            yield piece
 
 
-@contextmanager
-def checked(bundle: Path) -> Iterator[tuple[Path, Manifest]]:
-    """A bundle's folder and its manifest, every file checked; a zipped bundle is unpacked for as long as the block runs.
+def _store(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file of a bundle."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = path.open("wb", buffering=0)
+    except OSError as error:
+        raise _unwritten(path, error) from None
+    with target:
+        for piece in pieces:
+            try:
+                target.write(piece)
+            except OSError as error:
+                raise _unwritten(path, error) from None
 
-    :param bundle: the bundle's folder or zip file.
-    :raises BundleError: if it is not a bundle, or is damaged.
-    """
-    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
-        folder = bundle.resolve()
-        if bundle.is_file():
-            folder = Path(scratch)
-            unpack(bundle, folder)
-        manifest = read_manifest(folder)
-        verify(folder, manifest.files)
-        yield folder, manifest
+
+def _unwritten(path: Path, error: OSError) -> Exception:
+    """What to raise where a file cannot be written: for a name that no system takes the archive is at fault."""
+    if error.errno not in _NO_ROOM:
+        return error
+    return BundleError(
+        f"cannot unpack '{path.name}' to {path.parent} ({error.strerror}): free some space, or set TMPDIR to another folder"
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
-import tempfile
+import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +14,20 @@ from pathlib import Path
 from edgeemb.bundle.manifest import MANIFEST, FileEntry
 from edgeemb.bundle.reading import file_entry
 from edgeemb.errors import ExportError
+from edgeemb.scratch import Scratch, sweep
+
+#: What says that a disk, a quota or the size of a file is at its limit.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_SWAP = 2  # RENAME_EXCHANGE of Linux, RENAME_SWAP of macOS
+_HERE = -100  # AT_FDCWD of Linux
 
 
 @contextmanager
 def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = MANIFEST) -> Iterator[Path]:
-    """A temporary folder that replaces `out` if the block succeeds, and is deleted otherwise.
+    """A temporary folder that replaces `out` if the block succeeds, and is removed otherwise.
 
-    An existing `out` is untouched until then, and is kept if the block fails or is interrupted.
+    An existing `out` is untouched until then, and is kept if the block fails or is interrupted. What a killed process left beside `out` is
+    removed before the block begins.
 
     :param out: where the result goes.
     :param force: replace what is there.
@@ -26,23 +35,22 @@ def atomic_folder(out: Path, *, force: bool, as_zip: bool = False, mark: str = M
     :param mark: a file that every folder of the kind has; what lacks it is not replaced.
     :raises ExportError: if `out` exists and `force` is not set, or the disk is full.
     """
+    prefix = f".{out.name}.edgeemb-"
+    sweep(out.parent, prefix, lambda work: _rescue(work, out))
     if out.exists() and not force:
         raise ExportError(f"{out} exists: choose another output, or replace it with force=True")
     if out.exists() and out.is_dir() and not as_zip and not (out / mark).is_file() and any(out.iterdir()):
         raise ExportError(f"{out} is a folder that edgeemb did not write: choose another output")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=out.parent, prefix=f".{out.name}.", ignore_cleanup_errors=True
-        ) as scratch:
-            folder = Path(scratch, "new")
+        with Scratch(out.parent, prefix) as scratch:
+            folder = scratch / "new"
             folder.mkdir()
             yield folder
             _make_readable(folder)
-            result = _zipped(folder, Path(scratch, "new.zip")) if as_zip else folder
-            _replace(result, out, Path(scratch, "old"))
+            _replace(_zipped(folder, scratch / "new.zip") if as_zip else folder, out, scratch / _OLD)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in _FULL:
             raise ExportError(
                 f"no space left on the disk of {out.parent}: nothing was written; free some and export again"
             ) from None
@@ -57,17 +65,42 @@ def _make_readable(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
+#: What stood at the output, in a scratch folder.
+_OLD = "old"
+
+
 def _replace(new: Path, out: Path, old: Path) -> None:
-    """Move `new` to `out`; what was there goes to `old`, and back if the move fails."""
-    if not out.exists():
+    """Move `new` to `out`, at once where the system can. Elsewhere what was there goes to `old`, and back if the move fails."""
+    if new.is_file():
+        new.replace(out)
+    elif not out.exists():
         new.rename(out)
-        return
-    out.rename(old)
-    try:
-        new.rename(out)
-    except BaseException:
-        old.rename(out)
-        raise
+    elif not _swap(new, out):
+        out.rename(old)
+        try:
+            new.rename(out)
+        except BaseException:
+            old.rename(out)
+            raise
+
+
+def _swap(new: Path, out: Path) -> bool:
+    """Exchange two names in one step. False where the system or the file system cannot."""
+    if sys.platform not in ("linux", "darwin"):
+        return False
+    library = ctypes.CDLL(None)
+    names = os.fsencode(new), os.fsencode(out)
+    if sys.platform == "linux":
+        call = getattr(library, "renameat2", None)
+        return call is not None and call(_HERE, names[0], _HERE, names[1], ctypes.c_uint(_SWAP)) == 0
+    call = getattr(library, "renamex_np", None)
+    return call is not None and call(*names, ctypes.c_uint(_SWAP)) == 0
+
+
+def _rescue(work: Path, out: Path) -> None:
+    """Put back what a process was replacing when it was killed."""
+    if (work / _OLD).exists() and not out.exists():
+        (work / _OLD).rename(out)
 
 
 def _zipped(folder: Path, archive: Path) -> Path:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
-from edgeemb.bundle.reading import checked
 from edgeemb.devices import find_device, profile_on
 from edgeemb.devices.feeds import settled
 from edgeemb.devices.host.machine import version_of
@@ -29,6 +28,7 @@ from edgeemb.files import checked as checked_json
 from edgeemb.files import read_json, write_text
 from edgeemb.progress import Progress, silent
 from edgeemb.report.evaluation import evaluate
+from edgeemb.runtimes.opening import checked
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgeemb.bundle.manifest import MANIFEST, Manifest, read_manifest
-from edgeemb.bundle.reading import unpack, verify
+from edgeemb.bundle.reading import unpack, verify, zipped_manifest
 from edgeemb.errors import BundleError, SpecError
 from edgeemb.runtimes.engine import OPS, Engine, OpenOptions
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.session import Session
+from edgeemb.scratch import Scratch
 
 
 def open_bundle(
@@ -40,35 +42,36 @@ def open_bundle(
     :raises NativeError: if ops is ``custom`` and the native library is missing.
     """
     options = OpenOptions(ops, threads, ops_profile, allow_code)
-    folder = Path(path)
-    if folder.is_file():
-        unpacked = _unpacked(folder)
-        try:
-            session = _open(Path(unpacked.name), options, verify_files)
-        except BaseException:
-            unpacked.cleanup()
-            raise
-        session.keep = unpacked
-        return session
-    if not folder.is_dir():
-        raise BundleError(f"{folder} does not exist: make a bundle with edgeemb export")
-    return _open(folder, options, verify_files)
+    with ExitStack() as stack:
+        folder, manifest = stack.enter_context(checked(Path(path), verify_files=verify_files))
+        session = open_folder(folder, manifest, options)
+        session.keep = stack.pop_all()
+    return session
 
 
-def _open(folder: Path, options: OpenOptions, verify_files: bool) -> Session:
-    manifest = read_manifest(folder)
-    if verify_files:
-        check_files(folder, manifest)
-    return open_folder(folder, manifest, options)
+@contextmanager
+def checked(bundle: Path, *, verify_files: bool = True) -> Iterator[tuple[Path, Manifest]]:
+    """A bundle's folder and manifest, with every file checked. A zipped bundle is unpacked for as long as the block runs.
 
-
-def check_files(folder: Path, manifest: Manifest) -> None:
-    """Check the files of a bundle, and that its model reads no others.
-
-    :param folder: the bundle.
-    :param manifest: its manifest.
-    :raises BundleError: if a file is missing or altered, the model is not listed, or it reads files that are not of the bundle.
+    :param bundle: the bundle's folder or zip file.
+    :param verify_files: check that no file is missing or altered, and that the model reads no others.
+    :raises BundleError: if it is not a bundle, or is damaged.
     """
+    with ExitStack() as stack:
+        if bundle.is_file():
+            folder = stack.enter_context(Scratch())
+            manifest = unpack(bundle, folder)
+        elif bundle.is_dir():
+            folder = bundle.resolve()
+            manifest = read_manifest(folder)
+        else:
+            raise BundleError(f"{bundle} does not exist: make a bundle with edgeemb export")
+        if verify_files:
+            _check_files(folder, manifest)
+        yield folder, manifest
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
     verify(folder, manifest.files)
     runtime = RUNTIMES.get(manifest.runtime)
     if runtime is None:
@@ -154,10 +157,7 @@ def describe(path: Path) -> Manifest:
     :param path: a bundle's folder, or a zip of it.
     :raises BundleError: if it is not a bundle, or is damaged.
     """
-    if path.is_file():
-        with _unpacked(path) as folder:
-            return read_manifest(Path(folder))
-    return read_manifest(path)
+    return zipped_manifest(path) if path.is_file() else read_manifest(path)
 
 
 def is_bundle(path: Path) -> bool:
@@ -166,13 +166,3 @@ def is_bundle(path: Path) -> bool:
     :param path: any path.
     """
     return (path / MANIFEST).is_file() or (path.is_file() and zipfile.is_zipfile(path))
-
-
-def _unpacked(archive: Path) -> tempfile.TemporaryDirectory[str]:
-    folder = tempfile.TemporaryDirectory(prefix="edgeemb-")
-    try:
-        unpack(archive, Path(folder.name))
-    except BaseException:
-        folder.cleanup()
-        raise
-    return folder

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -45,7 +44,7 @@ class Session:
         self.runtime = runtime
         self.engine = engine
         #: What must live as long as the session: the folder of an unpacked bundle.
-        self.keep: TemporaryDirectory[str] | None = None
+        self.keep = ExitStack()
         self._text: TextInput | WordsInput | None = None
         self._lock = threading.RLock()
         self._closed = False
@@ -140,9 +139,7 @@ class Session:
                 return
             self._closed = True
             self.engine.close()
-            if self.keep is not None:
-                self.keep.cleanup()
-                self.keep = None
+            self.keep.close()
 
     def __enter__(self) -> Session:
         return self

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.bundle.reading import checked
 from edgeemb.devices.android.adb import Phone, clean, find_phone, workspace
 from edgeemb.devices.android.feeds import golden_feeds, write_feeds
 from edgeemb.devices.android.measure import (
@@ -30,8 +28,9 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.opening import check_code
+from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import RUNTIMES, find_runtime
+from edgeemb.scratch import Scratch
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
 GOLDEN_RUNS = 4
@@ -77,8 +76,7 @@ def profile(
     :raises DeviceError: if there is no phone, it is lost, or the bundle cannot run on it.
     :raises NativeError: if the runner cannot be built.
     """
-    with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
-        scratch = Path(name)
+    with checked(bundle) as (folder, manifest), Scratch() as scratch:
         _check_runtime(bundle.name, manifest, plan)
         plan = settled(plan, [manifest])
         check_code(bundle, manifest, allowed=plan.allow_code)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.runtime import Runtime
+from edgeemb.scratch import Scratch
 
 #: Processors that a runner is built for: by Android's name and Clang's.
 ABIS = {"arm64-v8a": "aarch64", "x86_64": "x86_64"}
@@ -145,8 +145,7 @@ def _build(engine: str, target: str, own: list[str], out: Path) -> Path:
 def _build_for_android(engine: str, processor: str, out: Path) -> Path:
     """Without Android's own headers and libraries: musl's headers, whose types are the kernel's and so bionic's, and stand-ins to link."""
     room, place = _room(), out / "runner"
-    with tempfile.TemporaryDirectory(prefix="edgeemb-") as name:
-        scratch = Path(name)
+    with Scratch() as scratch:
         compiler = [*_zig("cc"), "-target", f"{processor}-linux-musl", *FLAGS, *_FLAGS, *_ANDROID_FLAGS]
         stubs = []
         for stub in ("libc", "libdl"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from edgeemb.bundle.manifest import Manifest
@@ -22,6 +21,7 @@ from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.progress import Progress
 from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.scratch import Scratch
 
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2
@@ -51,8 +51,7 @@ def run_program(
     sizes = read_sizes(folder, manifest.name)
     made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
     inputs = [ids for ids in made for _ in range(COUNTED_RUNS)] + list(golden)
-    with TemporaryDirectory(prefix="edgeemb-") as scratch, machine(phone, None) as emulated:
-        place = Path(scratch)
+    with Scratch() as place, machine(phone, None) as emulated:
         program = _compile(folder, manifest.name, place)
         progress(1, 2)
         write_inputs(place, inputs)

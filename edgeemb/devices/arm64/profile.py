@@ -11,7 +11,6 @@ from statistics import median
 
 from edgeemb.bundle.golden import agreement, read_golden
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.bundle.reading import checked
 from edgeemb.devices.arm64.c import run_program
 from edgeemb.devices.arm64.findings import Findings
 from edgeemb.devices.arm64.memory import guest_memory
@@ -26,7 +25,7 @@ from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import SpecError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.opening import check_code
+from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
 
 #: Inferences that are counted at each length.

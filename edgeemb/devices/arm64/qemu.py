@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from edgeemb.devices.arm64.phone import Phone
 from edgeemb.devices.counter import counter
 from edgeemb.errors import DeviceError
+from edgeemb.scratch import Scratch
 
 PROGRAM = "qemu-aarch64"
 
@@ -92,14 +92,14 @@ def machine(phone: Phone, system: Path | None) -> Iterator[Machine]:
     :param phone: its CPU.
     :param system: what `edgeemb.devices.arm64.system.system` gave; None for programs that need none.
     """
-    with TemporaryDirectory(prefix="edgeemb-arm64-") as scratch:
-        root = Path(scratch, "root")
+    with Scratch() as scratch:
+        root = scratch / "root"
         (root / "proc").mkdir(parents=True)
         (root / "proc" / "cpuinfo").write_text(phone.cpuinfo, "utf-8")
         for entry in system.iterdir() if system is not None else ():
             if entry.name != "proc":
                 (root / entry.name).symlink_to(entry)
-        yield Machine(phone, root, Path(scratch, "counts.txt"))
+        yield Machine(phone, root, scratch / "counts.txt")
 
 
 def qemu_version() -> str:

@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from edgeemb.cache import digest_of, made_once
 from edgeemb.errors import DeviceError
+from edgeemb.scratch import Scratch
 
 #: Debian packages, with what they depend on: Python, and the libraries that wheels expect of a system.
 DEBIAN_PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6", "libgomp1")
@@ -95,8 +95,7 @@ def _fetch_debian(folder: Path) -> None:
                 f"{program} is not installed, and the system of the emulated phone is made of Debian packages: "
                 f"use Debian or Ubuntu, or apt-get install {package}"
             )
-    with tempfile.TemporaryDirectory(prefix="edgeemb-apt-") as scratch:
-        state = Path(scratch)
+    with Scratch() as state:
         for name in ("state/lists/partial", "cache/archives/partial"):
             (state / name).mkdir(parents=True)
         (state / "status").touch()
@@ -122,14 +121,14 @@ def _fetch_wheels(wanted: Sequence[str], release: str, folder: Path) -> None:
         raise DeviceError(
             "pip is not installed in this environment, but is needed to fetch the wheels for the emulated phone: python -m ensurepip"
         )
-    with tempfile.TemporaryDirectory(prefix="edgeemb-wheels-") as scratch:
+    with Scratch() as scratch:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
         command += ["--retries", "1", "--timeout", "20", "--no-deps", "--only-binary", ":all:"]
-        command += ["--python-version", release, "--dest", scratch]
+        command += ["--python-version", release, "--dest", str(scratch)]
         for platform in _PLATFORMS:
             command += ["--platform", platform]
         _run([*command, *wanted], "pip")
-        for path in sorted(Path(scratch).glob("*.whl")):
+        for path in sorted(scratch.glob("*.whl")):
             with zipfile.ZipFile(path) as wheel:
                 wheel.extractall(folder)
 

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeemb.bundle.golden import agreement, read_golden, read_golden_texts
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.bundle.reading import checked
 from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 from edgeemb.devices.cortex_m import unicorn as cortex_m_unicorn
 from edgeemb.devices.cortex_m.board import Board, find_board
@@ -28,8 +26,9 @@ from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
-from edgeemb.runtimes.opening import check_code
+from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.scratch import Scratch
 
 ENGINES = ("qemu", "unicorn")
 #: Golden sentences that are run to see whether the board gives the same bits as the host.
@@ -59,10 +58,10 @@ def profile(
     name, _, asked = device.partition(":")
     board = find_board(name)
     engine = choose_engine(board, asked)
-    with checked(bundle) as (folder, manifest), tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
+    with checked(bundle) as (folder, manifest), Scratch() as scratch:
         plan = settled(plan, [manifest])
         check_code(bundle, manifest, allowed=plan.allow_code)
-        return _profile(folder, bundle.name, manifest, board, engine, plan, Path(scratch), progress, limit)
+        return _profile(folder, bundle.name, manifest, board, engine, plan, scratch, progress, limit)
 
 
 def choose_engine(board: Board, asked: str = "") -> str:

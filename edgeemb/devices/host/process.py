@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from typing import IO, Any
 
 from edgeemb.errors import DeviceError
 from edgeemb.native.libraries import python_package
+from edgeemb.scratch import Scratch
 
 #: How long one question may take before the process counts as hung, in seconds.
 LIMIT_S = 600.0
@@ -78,14 +78,14 @@ class Worker:
         self._limit_s = limit_s
         self._hung = False
         # A separate empty folder: nothing in the user's folder can shadow a module.
-        self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-profile-")
-        self._errors = (Path(self._folder.name) / "stderr").open("w+b")
+        self._folder = Scratch()
+        self._errors = (self._folder.path / "stderr").open("w+b")
         self._process = subprocess.Popen(
             [*launcher.command, json.dumps(asdict(setting))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            cwd=self._folder.name,
+            cwd=self._folder.path,
             env=launcher.environment,
             encoding="utf-8",
         )
@@ -131,7 +131,7 @@ class Worker:
         # Closes the pipes as well; what is left unread does not matter.
         self._process.communicate()
         self._errors.close()
-        self._folder.cleanup()
+        self._folder.close()
 
     def _kill_hung(self) -> None:
         self._hung = True

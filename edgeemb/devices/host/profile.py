@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from edgeemb.bundle.manifest import Manifest, read_manifest
-from edgeemb.bundle.reading import unpack
+from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices.feeds import refusal, settled
 from edgeemb.devices.host.latency import Turns, measure_latency, ratio
 from edgeemb.devices.host.machine import cores, this_machine, version_of, versions_of
@@ -21,9 +19,10 @@ from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes.opening import check_code, check_files
+from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.runtime import Runtime
+from edgeemb.scratch import Scratch
 
 #: Fresh processes that the load time is the median of.
 LOADS = 3
@@ -130,9 +129,9 @@ def side_by_side(
     plan = plan or ProfilePlan()
     if not bundles:
         raise InputError("no bundle to profile: name at least one")
-    with ExitStack() as unpacked:
-        folders = [_folder(Path(bundle), unpacked) for bundle in bundles]
-        cases = [_case(folder, name, plan) for folder, name in zip(folders, names(bundles), strict=True)]
+    with ExitStack() as stack:
+        opened = [stack.enter_context(checked(Path(bundle))) for bundle in bundles]
+        cases = [_case(*found, name, plan) for found, name in zip(opened, names(bundles), strict=True)]
         ratios = _measure(cases, settled(plan, [case.manifest for case in cases]), progress)
         return tuple(_report(case) for case in cases), ratios
 
@@ -168,18 +167,7 @@ def names(bundles: Sequence[str | Path]) -> list[str]:
     ]
 
 
-def _folder(bundle: Path, unpacked: ExitStack) -> Path:
-    """A bundle's folder; a zipped one is unpacked for as long as the stack lives."""
-    if not bundle.is_file():
-        return bundle.resolve()
-    folder = Path(unpacked.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-")))
-    unpack(bundle, folder)
-    return folder
-
-
-def _case(folder: Path, name: str, plan: ProfilePlan) -> _Case:
-    manifest = read_manifest(folder)
-    check_files(folder, manifest)
+def _case(folder: Path, manifest: Manifest, name: str, plan: ProfilePlan) -> _Case:
     check_code(folder, manifest, allowed=plan.allow_code)
     return _Case(folder, name, manifest, plan.ops, plan.allow_code, {}, [])
 
@@ -280,8 +268,8 @@ def _operators(case: _Case, lengths: Sequence[int]) -> tuple[Operator, ...]:
         case.notes.append(f"No cost by operator: {case.runtime.title} does not report it.")
         return ()
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="edgeemb-operators-"))
-        worker = stack.enter_context(Worker(case.setting(ops_profile=str(Path(folder) / "ops"))))
+        folder = stack.enter_context(Scratch())
+        worker = stack.enter_context(Worker(case.setting(ops_profile=str(folder / "ops"))))
         worker.ask("open")
         worker.ask("run", length=taken[0], runs=2 * PROFILED_RUNS)
         answer = worker.ask("end_profile")

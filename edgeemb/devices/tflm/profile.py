@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.bundle.reading import checked
 from edgeemb.devices.feeds import make_feeds, settled
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
@@ -24,7 +23,7 @@ from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import BundleError, DeviceError
 from edgeemb.metrics import cosine
 from edgeemb.progress import Progress, silent
-from edgeemb.runtimes import open_folder
+from edgeemb.runtimes.opening import checked, open_folder
 from edgeemb.runtimes.session import Session
 from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
 from edgeemb.runtimes.tflm import RUNTIME as TFLM

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from edgeemb.errors import NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.runtime import Runtime
+from edgeemb.scratch import Scratch
 
 #: Clang's name of each ABI. 32-bit Arm is not among them: it divides 64-bit numbers by calling a compiler's library, which is not at hand.
 ABIS = {"arm64-v8a": "aarch64-linux-android", "x86_64": "x86_64-linux-android"}
@@ -95,9 +95,9 @@ def build_library(runtime: Runtime, abi: str, out: Path) -> Path:
     room = find_sources() / "runtimes"
     target = f"--target={ABIS[abi]}{tools.api}"
     place = out / f"lib{runtime.library}.so"
-    with tempfile.TemporaryDirectory(prefix="edgeemb-") as scratch:
-        stub, code = Path(scratch, "libc.o"), Path(scratch, "code.o")
-        libc = Path(scratch, "libc.so")
+    with Scratch() as scratch:
+        stub, code = scratch / "libc.o", scratch / "code.o"
+        libc = scratch / "libc.so"
         compiler = (*tools.compiler, target, *_FLAGS, *_ABI_FLAGS.get(abi, ()), *tools.flags)
         run_compiler([*compiler, "-fno-builtin", "-fvisibility=default", "-c", str(room / "android" / "libc.c"), "-o", str(stub)])  # fmt: skip
         run_compiler([*tools.linker, "-shared", "-soname", "libc.so", str(stub), "-o", str(libc)])

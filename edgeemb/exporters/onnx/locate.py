@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from edgeemb.exporters.agreement import agreement
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
+from edgeemb.scratch import Scratch
 from edgeemb.tables import Table
 
 _ERRORS_ONLY = 4
@@ -58,8 +58,8 @@ def _graph(model: LoadedModel) -> onnx.ModelProto:
         return copy
     from edgeemb.exporters.onnx.trace import trace
 
-    with tempfile.TemporaryDirectory() as scratch:
-        return trace(model.torch_model(), Path(scratch))
+    with Scratch() as scratch:
+        return trace(model.torch_model(), scratch)
 
 
 def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from edgeemb.errors import ExportError
 from edgeemb.models.tflite.flatbuffer import parse_tflite
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
+from edgeemb.scratch import Scratch
 
 #: Lengths that a text model gets unless others are asked for; longer than the model's limit means that limit.
 DEFAULT_LENGTHS = (16, 64, 128)
@@ -68,8 +67,8 @@ def convert(model: Model, lengths: Sequence[int], weights: Mapping[str, NDArray[
             chain: Any = litert_torch
             for length in lengths or (0,):
                 chain = chain.signature(_key(length), model.module, _examples(model, length))
-            with tempfile.TemporaryDirectory(prefix="edgeemb-tflite-") as folder:
-                path = Path(folder, "converted.tflite")
+            with Scratch() as folder:
+                path = folder / "converted.tflite"
                 chain.convert().export(str(path))
                 converted = parse_tflite(path.read_bytes(), "the converted model")
         except (

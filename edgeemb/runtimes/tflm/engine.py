@@ -9,7 +9,6 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +25,7 @@ from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 from edgeemb.runtimes.tflm import RUNTIME
 from edgeemb.runtimes.tflm.worker import pack, unpack
+from edgeemb.scratch import Scratch
 
 MODEL = "model.tflite"
 PACKAGE, VERSION = RUNTIME.package, RUNTIME.tested
@@ -66,8 +66,8 @@ class TflmEngine:
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         library = str(find_library("edgeemb_tflm")) if self.ops == "custom" else ""
-        self._folder = tempfile.TemporaryDirectory(prefix="edgeemb-tflm-")
-        self._log = (Path(self._folder.name) / "log").open("w+b")
+        self._folder = Scratch()
+        self._log = (self._folder.path / "log").open("w+b")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "edgeemb.runtimes.tflm.worker", str((folder / MODEL).resolve()), library],
             stdin=subprocess.PIPE,
@@ -138,7 +138,7 @@ class TflmEngine:
             self._process.kill()
         self._process.communicate()
         self._log.close()
-        self._folder.cleanup()
+        self._folder.close()
 
     def _invoke(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         question = {

@@ -1,13 +1,14 @@
 """Checkpoints of a training: tensors as safetensors, everything else as JSON; nothing that could run code.
 
-A checkpoint is a folder with ``checkpoint.json`` and a file of tensors named by the step's number. The tensors are written first and the JSON is
-renamed into place last, so that a training that dies while writing leaves the previous checkpoint.
+A checkpoint is a folder with ``checkpoint.json`` and the file of tensors that it names. The tensors are written first, under a name that no other
+checkpoint has, and the JSON is renamed into place last, so that a training that dies while writing leaves the previous checkpoint.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from edgeemb.errors import ModelError, TrainingError
 from edgeemb.files import read_config
 
 INDEX = "checkpoint.json"
-_SCHEMA = 1
+_SCHEMA = 2
+_NAME = re.compile(r"state-\d{8}-[0-9a-f]{16}\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -48,25 +50,28 @@ def write_checkpoint(folder: Path, state: State, identity: Mapping[str, str]) ->
     :param identity: what the training is of; a checkpoint is only taken up for the same.
     :raises TrainingError: if it cannot be written.
     """
-    name = _tensors_name(state.step)
+    name = f"state-{state.step:08d}-{secrets.token_hex(8)}.safetensors"
+    new = folder / f"{INDEX}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({key: value.contiguous() for key, value in state.tensors.items()}, folder / f"{name}.new")
-        os.replace(folder / f"{name}.new", folder / name)
+        save_file({key: value.contiguous() for key, value in state.tensors.items()}, folder / name)
         held = {
             "schema": _SCHEMA,
             "step": state.step,
+            "tensors": name,
             "best": state.best,
             "identity": dict(identity),
             "history": state.history,
         }
-        (folder / f"{INDEX}.new").write_text(json.dumps(held, indent=1) + "\n", "utf-8")
-        os.replace(folder / f"{INDEX}.new", folder / INDEX)
-        for old in folder.glob("state-*.safetensors*"):
-            if old.name != name:
-                old.unlink()
+        new.write_text(json.dumps(held, indent=1) + "\n", "utf-8")
+        new.replace(folder / INDEX)
     except (OSError, SafetensorError) as error:
+        new.unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         raise TrainingError(f"cannot write the checkpoint {folder} ({error}): free some space") from error
+    for old in folder.glob("state-*.safetensors*"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
@@ -85,18 +90,19 @@ def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
         raise TrainingError(str(error)) from None
     _check_identity(folder, held, identity)
     step, best, history = held.get("step"), held.get("best"), held.get("history")
-    if not (isinstance(step, int) and step >= 0 and isinstance(best, dict) and isinstance(history, list)):
+    name = held.get("tensors")
+    if not (
+        (isinstance(step, int) and step >= 0)
+        and (isinstance(name, str) and _NAME.fullmatch(name))
+        and (isinstance(best, dict) and isinstance(history, list))
+    ):
         raise TrainingError(f"{index} is damaged: delete the folder and train again")
-    path = folder / _tensors_name(step)
+    path = folder / name
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path} is missing or damaged ({error}): train again") from error
     return State(step, tensors, best, history)
-
-
-def _tensors_name(step: int) -> str:
-    return f"state-{step:08d}.safetensors"
 
 
 def _check_identity(folder: Path, held: Mapping[str, Any], identity: Mapping[str, str]) -> None:
