@@ -1,7 +1,9 @@
 /* The functions of runner.h over ExecuTorch's Module. */
 #include "runner.h"
 
+#include "call.h"
 #include "mapped_file.h"
+#include "threads.h"
 
 #include <executorch/devtools/etdump/etdump_flatcc.h>
 #include <executorch/extension/module/module.h>
@@ -12,15 +14,13 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
+using edgeemb::guarded;
 using executorch::aten::ScalarType;
 using executorch::aten::SizesType;
 using executorch::etdump::ETDumpGen;
@@ -28,18 +28,6 @@ using executorch::extension::Module;
 using executorch::runtime::Error;
 using executorch::runtime::EValue;
 using executorch::runtime::Program;
-
-/* The installed headers leave the pool's own out; these are the two functions of it that the runner needs. */
-namespace executorch::extension::threadpool
-{
-class ThreadPool final
-{
-  public:
-    size_t get_thread_count() const;
-    bool _unsafe_reset_threadpool(uint32_t count);
-};
-ThreadPool *get_threadpool();
-} // namespace executorch::extension::threadpool
 
 /* Gives back what calloc gave. */
 struct Freed {
@@ -49,7 +37,9 @@ struct Freed {
     }
 };
 
+/* Members are destroyed from the last to the first: outputs before the module that they came from, the threads' claim at the very end. */
 struct edgeemb_session {
+    edgeemb::Threads threads;
     /* Memory for activations, planned for the longest input: pages that a shorter one never touches are never made. */
     std::vector<std::unique_ptr<uint8_t, Freed>> arenas;
     std::vector<executorch::runtime::Span<uint8_t>> spans;
@@ -59,8 +49,6 @@ struct edgeemb_session {
     std::vector<edgeemb_tensor> inputs;
     size_t output_count = 0;
     int64_t planned_bytes = 0;
-    bool serial = false;
-    bool counted = false; /* among the users of the pool */
     bool profiled = false;
 };
 
@@ -68,129 +56,6 @@ namespace
 {
 
 constexpr const char *method = "forward";
-
-/* What the runtime logs while a call of this thread is at work: the first error says why, the later ones only where. */
-thread_local std::string *logged = nullptr;
-
-void keep_log(et_timestamp_t, et_pal_log_level_t level, const char *, const char *, size_t, const char *message, size_t length)
-{
-    if (level != kError && level != kFatal) {
-        return;
-    }
-    if (logged == nullptr || level == kFatal) {
-        std::fprintf(stderr, "executorch: %.*s\n", static_cast<int>(length), message);
-    } else if (logged->empty()) {
-        logged->assign(message, length);
-    }
-}
-
-/* Collects the log of one call, and words its failure. */
-class Call
-{
-  public:
-    Call(char *message, size_t size) : message_(message), size_(size)
-    {
-        logged = &text_;
-    }
-    ~Call()
-    {
-        logged = nullptr;
-    }
-    Call(const Call &) = delete;
-    Call &operator=(const Call &) = delete;
-    int32_t result(Error error)
-    {
-        if (error != Error::Ok && message_ != nullptr && size_ > 0) {
-            for (char &letter : text_) {
-                letter = letter == '\n' ? ' ' : letter;
-            }
-            std::snprintf(message_, size_, "%s", text_.empty() ? executorch::runtime::to_string(error) : text_.c_str());
-        }
-        return static_cast<int32_t>(error);
-    }
-
-  private:
-    std::string text_;
-    char *message_;
-    size_t size_;
-};
-
-/* What `work` gives, as an error code: nothing that it throws crosses the C interface. */
-template <typename Work> int32_t guarded(Work work)
-{
-    try {
-        return static_cast<int32_t>(work());
-    } catch (const std::bad_alloc &) {
-        return static_cast<int32_t>(Error::MemoryAllocationFailed);
-    } catch (...) {
-        return static_cast<int32_t>(Error::Internal);
-    }
-}
-
-/* The same with a line that says why. */
-template <typename Work> int32_t guarded(char *message, size_t size, Work work)
-{
-    return guarded([&] {
-        Call call(message, size);
-
-        try {
-            return call.result(work());
-        } catch (const std::bad_alloc &) {
-            return call.result(Error::MemoryAllocationFailed);
-        } catch (...) {
-            return call.result(Error::Internal);
-        }
-    });
-}
-
-/* Delegates keep the pool that they were made with: it may change only while no session uses it. */
-std::mutex pool_lock;
-int pool_users = 0;
-
-Error choose_threads(edgeemb_session &session, int32_t threads)
-{
-    const std::lock_guard<std::mutex> hold(pool_lock);
-    auto *pool = executorch::extension::threadpool::get_threadpool();
-
-    session.serial = threads == 1;
-    if (session.serial) {
-        return Error::Ok;
-    }
-    if (threads > 1 && pool->get_thread_count() != static_cast<size_t>(threads)) {
-        if (pool_users > 0) {
-            ET_LOG(Error, "another session uses the process's %zu threads: close it, or ask for as many", pool->get_thread_count());
-            return Error::InvalidState;
-        }
-        if (!pool->_unsafe_reset_threadpool(static_cast<uint32_t>(threads))) {
-            return Error::Internal;
-        }
-    }
-    ++pool_users;
-    session.counted = true;
-    return Error::Ok;
-}
-
-void release_threads(const edgeemb_session &session)
-{
-    const std::lock_guard<std::mutex> hold(pool_lock);
-
-    if (session.counted) {
-        --pool_users;
-    }
-}
-
-/* Closes a session, whose threads may then be changed. */
-struct Closed {
-    void operator()(edgeemb_session *session) const
-    {
-        if (session != nullptr) {
-            session->outputs.clear();
-            session->module.reset();
-            release_threads(*session);
-            delete session;
-        }
-    }
-};
 
 Error write_record(edgeemb_session &session, const char *path)
 {
@@ -297,7 +162,7 @@ Error run(edgeemb_session &session, const edgeemb_tensor *inputs, int32_t count)
         ET_LOG(Error, "%d inputs were given, the program takes %zu", static_cast<int>(count), session.inputs.size());
         return Error::InvalidArgument;
     }
-    if (session.serial) {
+    if (session.threads.serial()) {
         alone.emplace();
     }
     for (int32_t index = 0; index < count; ++index) {
@@ -335,17 +200,17 @@ int32_t edgeemb_executorch_open(
     return guarded(message, size, [&] {
         std::call_once(once, [] {
             executorch::runtime::runtime_init();
-            executorch::runtime::register_pal(executorch::runtime::PalImpl::create(keep_log, __FILE__));
+            executorch::runtime::register_pal(executorch::runtime::PalImpl::create(edgeemb::keep_log, __FILE__));
         });
-        std::unique_ptr<edgeemb_session, Closed> made(new edgeemb_session);
-        Error error = choose_threads(*made, threads);
+        auto made = std::make_unique<edgeemb_session>();
+        Error error = made->threads.claim(threads);
 
         if (error != Error::Ok) {
             return error;
         }
         {
             std::optional<executorch::extension::threadpool::NoThreadPoolGuard> alone;
-            if (made->serial) {
+            if (made->threads.serial()) {
                 alone.emplace();
             }
             error = load(*made, program, tables, profile != 0);
@@ -414,5 +279,5 @@ int32_t edgeemb_executorch_profile(edgeemb_session *session, const char *path)
 
 void edgeemb_executorch_close(edgeemb_session *session)
 {
-    Closed()(session);
+    delete session;
 }

@@ -1,4 +1,4 @@
-"""The C writer and its host engine: parity, refusals, status codes, the arena, and every codec's lookup."""
+"""The C writer and its host engine: parity, refusals, status codes, text."""
 
 from __future__ import annotations
 
@@ -19,27 +19,17 @@ from tokenizers import Tokenizer
 import edgeemb
 from edgeemb.cache import CACHE_VARIABLE
 from edgeemb.errors import ExportError, InputError, NativeError, SpecError
-from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
-from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.packing import quantize
-from edgeemb.exporters.c.pairs import interleave
+from edgeemb.exporters.c.arena import ALIGNMENT
 from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.c.writer import write
-from edgeemb.exporters.support import sample_tokens
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
-from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
-from edgeemb.native.libraries import find_sources
+from edgeemb.native.compilers import host_compiler, run_compiler
 from edgeemb.runtimes.c.engine import build_library, cached_library
 from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
-from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import Recommender, save_plain, save_sentence
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.tables import SPECS, table_of
-
-#: Rows from bytes in more sizes than the codec's samples.
-NGRAMS = ("ngram:n=3,lanes=2", "ngram:n=1,lanes=16", "mixed:10=int8,*=ngram:n=2,lanes=8,dim=32")
 
 
 @pytest.fixture(scope="module")
@@ -326,85 +316,6 @@ def test_needs_more_ram_only_in_proportion_to_the_length(tmp_path: Path) -> None
         arenas[length] = read_sizes(tmp_path / str(length), model.name)["arena_bytes"]
     per_token = [(arenas[b] - arenas[a]) / (b - a) for a, b in ((16, 64), (64, 128), (128, 256))]
     assert max(per_token) < 1.05 * min(per_token)
-
-
-@given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 6), st.integers(0, 6)), max_size=12))
-@settings(deadline=None)
-def test_never_lets_two_living_buffers_share_memory(parts: list[tuple[int, int, int]]) -> None:
-    buffers = [Buffer(str(at), size, min(a, b), max(a, b)) for at, (size, a, b) in enumerate(parts)]
-    plan = plan_arena(buffers)
-    for buffer in buffers:
-        low, high = plan.offsets[buffer.name], plan.offsets[buffer.name] + buffer.bytes
-        assert low % ALIGNMENT == 0
-        assert high <= plan.bytes
-        for other in buffers:
-            if other is not buffer and other.meets(buffer) and buffer.bytes and other.bytes:
-                start = plan.offsets[other.name]
-                assert start >= high or start + other.bytes <= low
-
-
-def test_shares_the_memory_of_buffers_that_never_meet() -> None:
-    assert plan_arena([Buffer("a", 100, 0, 1), Buffer("b", 100, 2, 3)]).bytes == 112
-
-
-def test_interleaves_two_outputs_block_by_block() -> None:
-    weight = np.zeros((3, 20), np.float32)
-    weight[0], weight[1], weight[2] = 1, -1, 0.5
-    codes, scale = quantize(weight)
-    blocks = interleave(codes).reshape(2, 2, 2, 16)
-    assert blocks[0, 0].tolist() == [[127] * 16, [-127] * 16]
-    assert blocks[0, 1, 0].tolist() == [127] * 4 + [0] * 12
-    assert not blocks[1, :, 1].any()
-    assert np.allclose(scale, [1 / 127, 1 / 127, 0.5 / 127])
-
-
-def test_writes_the_rows_of_every_codec_to_the_bit(tmp_path: Path) -> None:
-    weight = np.random.default_rng(3).standard_normal((40, 16)).astype(np.float32)
-    functions, tables = [], []
-    specs = {spec: table_of(spec) for spec in SPECS}
-    specs |= {spec: encode(weight, spec, tokens=sample_tokens(40)) for spec in NGRAMS}
-    for number, (spec, table) in enumerate(specs.items()):
-        names = {name: f"table_{number}_{at}" for at, name in enumerate(table.arrays)}
-        for name, symbol in names.items():
-            data = ", ".join(map(str, array_bytes(table, name)))
-            functions.append(f"static const uint8_t {symbol}[] = {{{data}}};")
-        lowering = Lowering(table, spec, names)
-        functions.append(lowering.function(f"inner_{number}"))
-        functions.append(
-            f"void row_{number}(int32_t id, float *row);\n"
-            f"void row_{number}(int32_t id, float *row) {{ float scratch[{lowering.scratch + 1}]; inner_{number}(id, row, scratch); }}"
-        )
-        tables.append(table)
-    source = tmp_path / "tables.c"
-    source.write_text('#include "micro/lookup.h"\n' + "\n".join(functions), "utf-8")
-    out = tmp_path / "tables.so"
-    include = f"-I{find_sources() / 'runtimes'}"
-    run_compiler(
-        [
-            *host_compiler(),
-            *FLAGS,
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            include,
-            "-shared",
-            "-fPIC",
-            str(source),
-            "-o",
-            str(out),
-        ]
-    )
-    rows = ctypes.CDLL(str(out))
-    for number, (spec, table) in enumerate(zip(specs, tables, strict=True)):
-        expected = table.rows(np.arange(table.shape[0]))
-        found = np.empty_like(expected)
-        for at in range(table.shape[0]):
-            getattr(rows, f"row_{number}")(ctypes.c_int32(at), ctypes.c_void_p(found[at].ctypes.data))
-        if table.exact:
-            assert np.array_equal(found, expected), spec
-        else:
-            # numpy sums a product of matrices in an order of its own.
-            assert np.allclose(found, expected, rtol=1e-5, atol=1e-6), spec
 
 
 def test_makes_a_c_identifier_of_any_name() -> None:
