@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.base import TensorInfo
+from edgeemb.models.bounds import Fed, bound_inputs
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 
 
@@ -46,17 +47,21 @@ def load_module(
     named = {label: _axes(label, tensor, axes.get(label)) for label, tensor in examples.items()}
     examples = _widened(examples, named)
     result, fed = _run_once(module, examples, name)
-    inputs = []
-    for label, tensor in examples.items():
-        table = next((table for table in tables if (label, table.name) in fed), None)
-        alias, rows = (table.alias, table.rows) if table else (None, None)
-        inputs.append(TensorInfo(label, _dtype_name(tensor), named[label], alias, rows))
+    inputs = bound_inputs(
+        [TensorInfo(label, _dtype_name(tensor), named[label]) for label, tensor in examples.items()],
+        [
+            Fed(label, table.rows, table.alias)
+            for table in tables
+            for label in examples
+            if (label, table.name) in fed
+        ],
+    )
     return Model(
         name=name,
         source=f"torch module {type(source).__name__}",
         module=module,
         kind="module",
-        inputs=tuple(inputs),
+        inputs=inputs,
         outputs=_module_outputs(result, inputs, examples, name),
         tables=tables,
         example_inputs=tuple(examples.values()),
@@ -79,7 +84,8 @@ def _named_examples(
             f"{name}.forward must name its inputs: *args, **kwargs and keyword-only are not exported"
         )
     try:
-        examples = {label: torch.as_tensor(value) for label, value in bound.arguments.items()}
+        # Copies: each input has memory of its own, by which it is known where the module looks up rows.
+        examples = {label: torch.as_tensor(value).clone() for label, value in bound.arguments.items()}
     except (TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"example_inputs of {name} must be tensors ({error})") from error
     if not examples or any(tensor.ndim == 0 for tensor in examples.values()):
@@ -88,7 +94,7 @@ def _named_examples(
 
 
 def _run_once(module: nn.Module, examples: dict[str, Tensor], name: str) -> tuple[Any, set[tuple[str, str]]]:
-    """Run a module and see which of its inputs go straight into which table.
+    """Run a module and see which of its inputs go into which table, unchanged but for their shape.
 
     :return: its result, and pairs of an input and the path of a table's weight.
     """
@@ -97,7 +103,7 @@ def _run_once(module: nn.Module, examples: dict[str, Tensor], name: str) -> tupl
 
     def watch(layer: nn.Module, args: tuple[Any, ...]) -> None:
         for label, tensor in examples.items():
-            if args and args[0] is tensor:
+            if args and _same_values(args[0], tensor):
                 fed.add((label, weights[id(layer.weight)]))
 
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Embedding)]
@@ -118,6 +124,16 @@ def _run_once(module: nn.Module, examples: dict[str, Tensor], name: str) -> tupl
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def _same_values(given: object, tensor: Tensor) -> bool:
+    """Whether a layer is given a tensor, or a view of all its elements."""
+    return (
+        isinstance(given, Tensor)
+        and given.dtype == tensor.dtype
+        and given.numel() == tensor.numel()
+        and given.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
+    )
 
 
 def _axes(label: str, tensor: Tensor, given: Sequence[str | int] | None) -> tuple[str | int, ...]:

@@ -93,3 +93,22 @@ def test_refuses_weights_that_are_not_numbers() -> None:
         module.user.weight[3, 1] = float("nan")
     with pytest.raises(ModelError, match=r"tensor user\.weight holds 1 NaN or infinite"):
         load(module, example_inputs=EXAMPLES)
+
+
+def test_ids_that_reach_tables_reshaped_are_bounded_by_the_smallest() -> None:
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.large = torch.nn.Embedding(50, 4)
+            self.small = torch.nn.Embedding(20, 4)
+
+        def forward(self, ids: torch.Tensor, first: torch.Tensor) -> torch.Tensor:
+            return (
+                self.large(ids.flatten())
+                + self.small(ids.unsqueeze(-1)).flatten(0, 2)
+                + self.small(first[:, 0]).sum()
+            )
+
+    ids = torch.ones((2, 3), dtype=torch.int64)
+    model = load(Flat(), example_inputs=[ids, ids])
+    assert [(info.table, info.rows) for info in model.inputs] == [("large", 20), (None, None)]

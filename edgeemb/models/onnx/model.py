@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
+from edgeemb.models.bounds import Fed, bound_inputs
 from edgeemb.models.onnx.examples import made_up
 from edgeemb.models.onnx.file import tensors
 from edgeemb.models.onnx.graph import Graph
@@ -250,27 +251,22 @@ def build(
 
 
 def _inputs(graph: Graph, found: Sequence[OnnxTable]) -> tuple[TensorInfo, ...]:
-    bounds: dict[str, int] = {}
-    picked = [(lookup.ids, lookup.rows) for table in found for lookup in table.lookups]
-    picked += [
-        (node.input[1], graph.constants[graph.root(node.input[0])].dims[0])
-        for node in graph.graph.node
-        if row_lookup(node)
-        and graph.root(node.input[0]) in graph.constants
-        and graph.constants[graph.root(node.input[0])].dims
-    ]
-    for ids, rows in picked:
-        origin = graph.unchanged(ids)
-        if origin is not None:
-            bounds[origin] = min(rows, bounds.get(origin, rows))
-    tables = {name: table.info.alias for table in reversed(found) for name in table.fed_by}
-    return ids_first(
-        [
-            tensor_info(info, "input", tables.get(info.name), bounds.get(info.name))
-            for info in graph.graph.input
-            if info.name in graph.inputs
-        ]
-    )
+    declared = [tensor_info(info, "input") for info in graph.graph.input if info.name in graph.inputs]
+    return ids_first(bound_inputs(declared, list(_fed(graph, found))))
+
+
+def _fed(graph: Graph, found: Sequence[OnnxTable]) -> Iterator[Fed]:
+    """The tables that inputs go to, and the constants of other lookups, such as positions."""
+    for table in found:
+        for lookup in table.lookups:
+            if origin := graph.unchanged(lookup.ids):
+                yield Fed(origin, lookup.rows, table.info.alias)
+    for node in graph.graph.node:
+        if row_lookup(node):
+            held = graph.constants.get(graph.root(node.input[0]))
+            origin = graph.unchanged(node.input[1])
+            if held is not None and held.dims and origin:
+                yield Fed(origin, held.dims[0], None)
 
 
 def _max_length(belongings: Belongings, inputs: Sequence[TensorInfo], tables: Sequence[TableInfo]) -> int:

@@ -24,15 +24,11 @@ _TOKENS = (
 )
 
 
-def tensor_info(
-    info: onnx.ValueInfoProto, what: str, table: str | None = None, rows: int | None = None
-) -> TensorInfo:
+def tensor_info(info: onnx.ValueInfoProto, what: str) -> TensorInfo:
     """An input or output of a graph.
 
     :param info: the value.
     :param what: what to call it in an error.
-    :param table: alias of the table that it goes straight into.
-    :param rows: ids must lie in [0, rows).
     :raises ModelError: if it has no shape, or is not a tensor of numbers.
     """
     kind = info.type.tensor_type
@@ -44,7 +40,7 @@ def tensor_info(
         axis.dim_param or (axis.dim_value if axis.dim_value > 0 else f"{info.name}_{place}")
         for place, axis in enumerate(kind.shape.dim)
     )
-    return TensorInfo(info.name, dtype_name(kind.elem_type, f"{what} {info.name}"), axes, table, rows)
+    return TensorInfo(info.name, dtype_name(kind.elem_type, f"{what} {info.name}"), axes)
 
 
 def ids_first(inputs: Sequence[TensorInfo]) -> tuple[TensorInfo, ...]:

@@ -44,13 +44,11 @@ class OnnxTable:
 
     :param info: its name (that of the constant that holds it), alias, role and shape.
     :param lookups: where the main graph looks up its rows.
-    :param fed_by: inputs of the graph whose values, unchanged, are its ids.
     :param copies: matrix products over a transposed copy of it.
     """
 
     info: TableInfo
     lookups: tuple[Lookup, ...]
-    fed_by: tuple[str, ...]
     copies: tuple[str, ...]
 
     def weight(self, graph: Graph) -> NDArray[np.float32]:
@@ -97,8 +95,7 @@ def _table(graph: Graph, alias: str, role: Role, lookups: tuple[Lookup, ...], di
         tied=bool(copies) or _serves_others(graph, lookups),
         stored=_stored_bytes(graph, first),
     )
-    fed_by = [graph.unchanged(lookup.ids) for lookup in lookups]
-    return OnnxTable(info, lookups, tuple(dict.fromkeys(name for name in fed_by if name is not None)), copies)
+    return OnnxTable(info, lookups, copies)
 
 
 def _stored_bytes(graph: Graph, lookup: Lookup) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
+from edgeemb.models.bounds import Fed, bound_inputs
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite
 from edgeemb.models.tflite.tables import FoundTable, find_tables, near_tables
 from edgeemb.native.interpreters import find_interpreter
@@ -30,12 +31,10 @@ _PASSED_ON = ("RESHAPE", "CAST", "SQUEEZE", "EXPAND_DIMS")
 class TfliteModel(LoadedModel):
     """A finished TFLite model. The other parameters are those of `LoadedModel`.
 
-    :param path: the file.
-    :param bounds: for each input of ids that goes to a table: the table's rows. Ids may be floats, which the graph casts.
+    :param path: the file. Ids may be floats there, which the graph casts.
     """
 
     path: Path
-    bounds: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -89,8 +88,8 @@ class TfliteModel(LoadedModel):
 
     def _example(self, info: TensorInfo, rng: np.random.Generator) -> NDArray[Any]:
         shape = [1 if isinstance(axis, str) else axis for axis in info.axes]
-        if info.name in self.bounds:
-            return rng.integers(0, self.bounds[info.name], shape).astype(info.dtype)
+        if info.rows is not None:
+            return rng.integers(0, info.rows, shape).astype(info.dtype)
         if np.issubdtype(np.dtype(info.dtype), np.floating):
             return rng.standard_normal(shape).astype(info.dtype)
         return rng.integers(0, 2, shape).astype(info.dtype)
@@ -126,17 +125,21 @@ def load_tflite(path: Path, *, name: str | None = None) -> TfliteModel:
         raise ModelError(f"{path} has no table to compress: {near or 'nothing looks up rows of a constant'}")
     graph = model.subgraphs[0]
     names = _names(model, graph)
-    bounds = _bounds(model, graph, found)
-    inputs = tuple(_info(graph, int(i), names[int(i)], bounds.get(int(i))) for i in graph.inputs)
+    tables = tuple(_tables(found))
+    inputs = [_info(graph, int(i), names[int(i)]) for i in graph.inputs]
+    fed = [
+        Fed(names[place], table.rows, table.alias)
+        for table, held in zip(tables, found, strict=True)
+        for place in _origins(model, graph, held)
+    ]
     return TfliteModel(
         name=name or path.stem,
         source=str(path),
         kind="module",
-        inputs=inputs,
-        outputs=tuple(_info(graph, int(i), names[int(i)], None) for i in graph.outputs),
-        tables=tuple(_tables(found)),
+        inputs=bound_inputs(inputs, fed),
+        outputs=tuple(_info(graph, int(i), names[int(i)]) for i in graph.outputs),
+        tables=tables,
         path=path,
-        bounds={names[place]: rows for place, rows in bounds.items()},
     )
 
 
@@ -156,7 +159,7 @@ def _names(model: Any, graph: Any) -> dict[int, str]:
     return names
 
 
-def _info(graph: Any, place: int, name: str, rows: int | None) -> TensorInfo:
+def _info(graph: Any, place: int, name: str) -> TensorInfo:
     tensor = graph.tensors[place]
     if tensor.type not in NUMPY_TYPES:
         raise ModelError(
@@ -166,24 +169,21 @@ def _info(graph: Any, place: int, name: str, rows: int | None) -> TensorInfo:
     shape = tensor.shape if signature is None or not len(signature) else signature
     named = ["batch" if axis == 0 else f"axis_{axis}" for axis in range(len(shape))]
     axes = tuple(int(size) if size >= 0 else label for size, label in zip(shape, named, strict=True))
-    return TensorInfo(name, NUMPY_TYPES[tensor.type], axes, rows=rows)
+    return TensorInfo(name, NUMPY_TYPES[tensor.type], axes)
 
 
-def _bounds(model: Any, graph: Any, found: list[FoundTable]) -> dict[int, int]:
-    """The smallest table that each input of the first graph goes to, unchanged but for its shape and type."""
+def _origins(model: Any, graph: Any, table: FoundTable) -> Iterator[int]:
+    """The inputs of the first graph that a table's ids are, unchanged but for their shape and type."""
     producers = {int(output): operator for operator in graph.operators for output in operator.outputs}
-    bounds: dict[int, int] = {}
-    for table in found:
-        for site in table.sites:
-            place = site.ids
-            while (
-                place in producers
-                and opcode_name(model.operatorCodes[producers[place].opcodeIndex]) in _PASSED_ON
-            ):
-                place = int(producers[place].inputs[0])
-            if site.subgraph == 0 and place in [int(i) for i in graph.inputs]:
-                bounds[place] = min(bounds.get(place, len(table.weight)), len(table.weight))
-    return bounds
+    for site in table.sites:
+        place = site.ids
+        while (
+            place in producers
+            and opcode_name(model.operatorCodes[producers[place].opcodeIndex]) in _PASSED_ON
+        ):
+            place = int(producers[place].inputs[0])
+        if site.subgraph == 0 and place in [int(i) for i in graph.inputs]:
+            yield place
 
 
 def _tables(found: list[FoundTable]) -> list[TableInfo]:
