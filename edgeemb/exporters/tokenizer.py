@@ -8,6 +8,20 @@ from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER
 from edgeemb.text.compiled import NotCompiled, compile_tokenizer
 
 
+def refusal(text: str | None) -> str:
+    """Why a tokenizer cannot be compiled; empty if it can.
+
+    :param text: of the tokenizer.json, or None.
+    """
+    if text is None:
+        return "the model takes no text"
+    try:
+        compile_tokenizer(text)
+    except NotCompiled as error:
+        return str(error)
+    return ""
+
+
 def write_tokenizer(text: str, folder: Path) -> tuple[str, ...]:
     """Write a tokenizer into a bundle.
 
@@ -16,8 +30,8 @@ def write_tokenizer(text: str, folder: Path) -> tuple[str, ...]:
     :return: remarks for the user.
     """
     (folder / TOKENIZER).write_text(text, "utf-8")
-    try:
-        (folder / COMPILED_TOKENIZER).write_bytes(compile_tokenizer(text))
-    except NotCompiled as error:
-        return (str(error),)
+    reason = refusal(text)
+    if reason:
+        return (reason,)
+    (folder / COMPILED_TOKENIZER).write_bytes(compile_tokenizer(text))
     return ()

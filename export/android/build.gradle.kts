@@ -31,7 +31,7 @@ android {
         if (project.name in (findProperty("edgeemb.modelOnly")?.toString()?.split(",") ?: emptyList())) {
             java.setSrcDirs(emptyList<File>())
         } else {
-            jniLibs.srcDir(bundle.resolve("lib"))
+            jniLibs.srcDirs(bundle.resolve("lib"), projectDir.resolve("jniLibs"))
         }
     }
 }

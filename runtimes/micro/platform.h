@@ -64,7 +64,10 @@ enum {
     EEM_ARENA_TOO_SMALL = 4,  /* see the ARENA_BYTES macro of the model */
     EEM_ARENA_MISALIGNED = 5, /* the arena must begin at a multiple of EEM_ALIGNMENT */
     EEM_NULL = 6,             /* a pointer is NULL */
-    EEM_BAD_TEXT = 7          /* the text is not UTF-8 */
+    EEM_BAD_TEXT = 7,         /* the text is not UTF-8 */
+    EEM_TEXT_NEEDS_MORE = 8,  /* the text needs a larger arena than it has */
+    EEM_UNKNOWN_TEXT = 9,     /* the vocabulary has no token for a part of the text, nor one for the unknown */
+    EEM_DAMAGED = 10          /* the compiled tokenizer contradicts itself: export the model again */
 };
 
 #endif

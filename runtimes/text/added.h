@@ -1,6 +1,7 @@
 /* Added tokens: found in the text as it comes, and in what normalisation makes of it, before anything else sees it.
  *
- * RECORD   EET_ADDED   raw, normalized, tokens, table, words
+ * RECORD   EET_ADDED   raw, normalized, tokens, table, words, breaks
+ *     breaks            whether a text may be read in stretches that end between a visible ASCII character and a space
  *     words             the first record of the program that does not normalise
  *     raw, normalized   tries of width 3, of tokens that are looked for before and after normalisation; or EET_NONE; their values are
  * places in tokens            section u32[n][2]: id, flags table             of code points, uint8: bit 0 white space, bit 1 what belongs
@@ -21,7 +22,7 @@ typedef struct eet_added {
     eet_trie raw, normalized;
     eet_table table;
     eet_view tokens;
-    uint32_t has_raw, has_normalized;
+    uint32_t has_raw, has_normalized, breaks;
 } eet_added;
 
 EEB_FUNCTION eet_status eet_added_open(eet_added *added, const eet_blob *blob, const uint32_t *arguments)
@@ -29,6 +30,7 @@ EEB_FUNCTION eet_status eet_added_open(eet_added *added, const eet_blob *blob, c
     added->has_raw = arguments[0] != EET_NONE;
     added->has_normalized = arguments[1] != EET_NONE;
     added->tokens = eet_section(blob, arguments[2]);
+    added->breaks = arguments[5];
     if ((added->has_raw && eet_trie_open(&added->raw, blob, arguments[0], 3) != EET_OK) ||
         (added->has_normalized && eet_trie_open(&added->normalized, blob, arguments[1], 3) != EET_OK)) {
         return EET_DAMAGED;

@@ -1,4 +1,4 @@
-/* libedgeemb_text: the tokenizer behind a flat interface, for Python (edgeemb/native/tokenizer.py) and JNI. */
+/* libedgeemb_text: the tokenizer behind a flat interface, for Python (edgeemb/native/tokenizer.py) and, in jni.h, for Java. */
 #include "text.h"
 
 #if defined(_WIN32)
@@ -6,6 +6,8 @@
 #else
 #define EET_EXPORT __attribute__((visibility("default")))
 #endif
+
+#include "jni.h"
 
 /* Version of this interface; raised with every change of it. */
 EET_EXPORT int32_t edgeemb_text_abi_version(void);

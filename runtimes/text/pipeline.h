@@ -12,20 +12,25 @@
 #include "normalize.h"
 #include "words.h"
 
+/* Whether this build has an operation; firmware for one tokenizer defines it so that the code of the others is left out. */
+#ifndef EET_HAS
+#define EET_HAS(operation) 1
+#endif
+
 /* One operation on the characters at hand. */
 EEB_FUNCTION eet_status eet_apply(eet_work *work, const uint32_t *record)
 {
     switch (record[0]) {
-    case EET_MAP: return eet_map(work, record + 1);
-    case EET_REPLACE: return eet_replace(work, record + 1);
-    case EET_PREPEND: return eet_prepend(work, record + 1);
-    case EET_STRIP: return eet_strip(work, record + 1);
-    case EET_BYTES: return eet_to_bytes(work);
-    case EET_FORM: return eet_normal_form(work, record + 1);
-    case EET_CHARSMAP: return eet_charsmap(work, record + 1);
-    case EET_SPLIT: return eet_split(work, record + 1);
-    case EET_PREFIX: return eet_prefix(work, record + 1);
-    case EET_FIXED: return eet_fixed(work, record + 1);
+    case EET_MAP: return EET_HAS(EET_MAP) ? eet_map(work, record + 1) : EET_DAMAGED;
+    case EET_REPLACE: return EET_HAS(EET_REPLACE) ? eet_replace(work, record + 1) : EET_DAMAGED;
+    case EET_PREPEND: return EET_HAS(EET_PREPEND) ? eet_prepend(work, record + 1) : EET_DAMAGED;
+    case EET_STRIP: return EET_HAS(EET_STRIP) ? eet_strip(work, record + 1) : EET_DAMAGED;
+    case EET_BYTES: return EET_HAS(EET_BYTES) ? eet_to_bytes(work) : EET_DAMAGED;
+    case EET_FORM: return EET_HAS(EET_FORM) ? eet_normal_form(work, record + 1) : EET_DAMAGED;
+    case EET_CHARSMAP: return EET_HAS(EET_CHARSMAP) ? eet_charsmap(work, record + 1) : EET_DAMAGED;
+    case EET_SPLIT: return EET_HAS(EET_SPLIT) ? eet_split(work, record + 1) : EET_DAMAGED;
+    case EET_PREFIX: return EET_HAS(EET_PREFIX) ? eet_prefix(work, record + 1) : EET_DAMAGED;
+    case EET_FIXED: return EET_HAS(EET_FIXED) ? eet_fixed(work, record + 1) : EET_DAMAGED;
     default: return EET_DAMAGED;
     }
 }
@@ -33,10 +38,10 @@ EEB_FUNCTION eet_status eet_apply(eet_work *work, const uint32_t *record)
 EEB_FUNCTION eet_status eet_word_tokens(eet_work *work, const uint32_t *record, uint32_t at, uint32_t end)
 {
     switch (record[0]) {
-    case EET_WORDPIECE: return eet_wordpiece(work, record + 1, at, end);
-    case EET_WORDLEVEL: return eet_wordlevel(work, record + 1, at, end);
-    case EET_UNIGRAM: return eet_unigram_word(work, record + 1, at, end);
-    case EET_BPE: return eet_bpe_word(work, record + 1, at, end);
+    case EET_WORDPIECE: return EET_HAS(EET_WORDPIECE) ? eet_wordpiece(work, record + 1, at, end) : EET_DAMAGED;
+    case EET_WORDLEVEL: return EET_HAS(EET_WORDLEVEL) ? eet_wordlevel(work, record + 1, at, end) : EET_DAMAGED;
+    case EET_UNIGRAM: return EET_HAS(EET_UNIGRAM) ? eet_unigram_word(work, record + 1, at, end) : EET_DAMAGED;
+    case EET_BPE: return EET_HAS(EET_BPE) ? eet_bpe_word(work, record + 1, at, end) : EET_DAMAGED;
     default: return EET_DAMAGED;
     }
 }
@@ -143,8 +148,8 @@ EEB_FUNCTION eet_status eet_words_tokens(eet_work *work, uint32_t first, uint32_
     return status;
 }
 
-/* Tokens of a part of the text, in which no token was added before normalisation. */
-EEB_FUNCTION eet_status eet_part_tokens(eet_work *work, const eet_added *added, uint32_t records, uint32_t from, uint32_t to)
+/* Tokens of a stretch of the text, in which no token was added before normalisation. */
+EEB_FUNCTION eet_status eet_stretch_tokens(eet_work *work, const eet_added *added, uint32_t records, uint32_t from, uint32_t to)
 {
     const uint32_t words = eet_after_normalisation(work, records);
     uint32_t at, record[EET_WORDS], bytes, code = 0;
@@ -201,6 +206,46 @@ EEB_FUNCTION eet_status eet_part_tokens(eet_work *work, const eet_added *added, 
         found.gap = found.end;
         eet_added_next(work, added, &added->normalized, &found);
     }
+}
+
+/* Whether a space of the text stands behind a visible ASCII character. */
+EEB_INLINE int eet_breaks(const eet_work *work, uint32_t at)
+{
+    return work->text[at] == ' ' && work->text[at - 1] - 0x21u < 0x5e;
+}
+
+/* The end of a stretch of [from, to) that can be read by itself: where the tokenizer allows it, before a space, so that memory for half as
+ * many characters as there is room for suffices. */
+EEB_FUNCTION uint32_t eet_stretch(const eet_work *work, const eet_added *added, uint32_t from, uint32_t to)
+{
+    const uint32_t most = work->room / 2;
+    uint32_t at;
+
+    if (!added->breaks || to - from <= most) {
+        return to;
+    }
+    for (at = from + most; at > from + 1 && !eet_breaks(work, at); --at) {
+    }
+    if (at > from + 1) {
+        return at;
+    }
+    for (at = from + most + 1; at < to && !eet_breaks(work, at); ++at) {
+    }
+    return at;
+}
+
+/* Tokens of a part of the text, in which no token was added before normalisation. */
+EEB_FUNCTION eet_status eet_part_tokens(eet_work *work, const eet_added *added, uint32_t records, uint32_t from, uint32_t to)
+{
+    eet_status status = EET_OK;
+
+    while (from < to && status == EET_OK && (work->stop == 0 || work->count < work->stop)) {
+        const uint32_t end = eet_stretch(work, added, from, to);
+
+        status = eet_stretch_tokens(work, added, records, from, end);
+        from = end;
+    }
+    return status;
 }
 
 /* Tokens of a text. */

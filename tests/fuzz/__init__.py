@@ -13,11 +13,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeemb.text.compiled import compile_tokenizer
 from tests.fixtures.tokenizers.small import tokenizer_json
 from tests.places import ROOT
 
 HERE = Path(__file__).parent
-TARGETS = ("kernels", "lookups", "wordpiece", "words")
+TARGETS = ("kernels", "lookups", "text", "words")
 COMPILER = "clang"
 _FLAGS = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")  # fmt: skip
 _MOST_BYTES = 512
@@ -40,8 +41,8 @@ def build(target: str, folder: Path) -> Path:
     :param folder: where to put the program.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if target == "wordpiece":
-        (folder / "wordpiece_tables.h").write_text(_tables())
+    if target == "text":
+        (folder / "tokenizers.h").write_text(_tokenizers())
     program = folder / target
     include = (f"-I{ROOT / 'runtimes'}", f"-I{ROOT / 'runtimes' / 'kernels'}", f"-I{HERE}", f"-I{folder}")
     subprocess.run([COMPILER, *_FLAGS, *include, str(HERE / f"{target}.c"), "-o", str(program)], check=True)
@@ -98,14 +99,15 @@ def keep(target: str, folder: Path, most: int = 15) -> None:
         shutil.copyfile(path, place / path.name)
 
 
-def _tables() -> str:
-    """The tables of a small tokenizer, as an export writes them."""
-    from edgeemb.exporters.c.wordpiece import read_wordpiece
-
-    tables = read_wordpiece(tokenizer_json("wordpiece"))
-    values = ", ".join(map(str, tables.blob))
-    return (
-        f"static const uint8_t fuzz_blob[] = {{{values}}};\n"
-        f"#define FUZZ_WORDPIECE {tables.initializer.replace('@blob@', 'fuzz_blob')}\n"
-        f"#define FUZZ_PIECES {tables.first.count + tables.later.count}\n"
+def _tokenizers() -> str:
+    """Compiled small tokenizers of some kinds, as arrays of C."""
+    blobs = [compile_tokenizer(tokenizer_json(kind)) for kind in ("wordpiece", "unigram", "bpe of bytes")]
+    lines = [
+        f"static const uint8_t fuzz_blob_{number}[] = {{{', '.join(map(str, blob))}}};"
+        for number, blob in enumerate(blobs)
+    ]
+    names = ", ".join(f"{{fuzz_blob_{number}, {len(blob)}}}" for number, blob in enumerate(blobs))
+    lines.append(
+        "static const struct { const uint8_t *data; uint32_t size; } fuzz_blobs[] = {" + names + "};"
     )
+    return "\n".join(lines) + "\n"

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeemb.text.compiled.reading import operations
+
 _ROWS = " * @UPPER@_ROWS         ids lie in [0, rows)"
 
 _TEXT_API = """
 /* UTF-8 text of `bytes` bytes to ids [@UPPER@_TOKENS], as the model's tokenizer makes them: special tokens added, the end cut off where the
- * text is too long. */
-int32_t @lower@_tokenize(const char *text, size_t bytes, int32_t *ids, size_t *count);
+ * text is too long. A text without a token of its own is EEM_EMPTY; EEM_TEXT_NEEDS_MORE asks for a larger arena. See micro/text.h. */
+int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, int32_t *ids, size_t *count);
 
-/* Text in, vector or logits out; a text without a token of its own is EEM_EMPTY. */
+/* Text in, vector or logits out. */
 int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
-_VOCABULARY = """\
-extern const uint8_t @prefix@_vocabulary[];
-static const eem_wordpiece wordpiece = @tables@;
+_INCLUDE = """\
+/* The operations of the model's tokenizer; the code of others is left out. */
+#define EET_HAS(operation) (@operations@)
+#include "micro/text.h"
 """
 
-_TOKENIZE = "eem_tokenize(&wordpiece, (const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_TOKENS, count)"
+_VOCABULARY = """\
+extern const uint8_t @prefix@_tokenizer[];
 
-_BLANK = "eem_is_blank(&wordpiece, text, bytes)"
+/* What the model expects in front of each text. */
+static const uint8_t prompt[] = {@prompt@};
+static const eem_tokenizer tokenizer = {@prefix@_tokenizer, @bytes@u, prompt, sizeof prompt - 1};
+"""
+
+_TOKENIZE = "eem_text_ids(&tokenizer, text, bytes, arena, arena_bytes, tokens, @UPPER@_TOKENS, count)"
+
+_IN_ARENA = (
+    "eem_text_in_arena(&tokenizer, text, bytes, base, arena_bytes, @at_ids@, tokens, @UPPER@_TOKENS, &count)"
+)
 
 _CHECKS = """\
     for (at = 0; at < count; ++at) {
@@ -47,8 +60,7 @@ class Input:
     :param include: lines that include the tokenizer.
     :param vocabulary: definition of the tokenizer's tables.
     :param tokenize: call that turns text into tokens; empty where no text is taken.
-    :param blank: C expression that is true where the text holds no token of its own.
-    :param mark: statements before a text becomes tokens.
+    :param in_arena: the same where the tokens lie in the arena.
     :param text_api: declarations of what takes text.
     """
 
@@ -62,28 +74,31 @@ class Input:
     include: str = ""
     vocabulary: str = ""
     tokenize: str = ""
-    blank: str = ""
-    mark: str = ""
+    in_arena: str = ""
     text_api: str = ""
 
 
-def ids_input(tables: str = "") -> Input:
+def ids_input(tokenizer: bytes | None = None) -> Input:
     """The input of a model with a vocabulary.
 
-    :param tables: initialiser of the tokenizer's tables, with ``@blob@`` for their address; empty for a model that takes only ids.
+    :param tokenizer: the compiled tokenizer; None for a model that takes only ids.
     """
-    vocabulary = _VOCABULARY.replace("@tables@", tables).replace("@blob@", "@prefix@_vocabulary")
+    include = vocabulary = ""
+    if tokenizer is not None:
+        used = " || ".join(f"(operation) == {number}" for number in operations(tokenizer))
+        include = _INCLUDE.replace("@operations@", used)
+        vocabulary = _VOCABULARY.replace("@bytes@", str(len(tokenizer)))
     return Input(
         type="int32_t",
         name="ids",
         what="Ids",
         macros=_ROWS,
         row="input[token], memory->rows + token * STRIDE, scratch",
-        declare="    size_t at;\n\n",
+        declare="    size_t at;\n",
         checks=_CHECKS,
-        include='#include "micro/wordpiece.h"\n' if tables else "",
-        vocabulary=vocabulary if tables else "",
-        tokenize=_TOKENIZE if tables else "",
-        blank=_BLANK if tables else "",
-        text_api=_TEXT_API if tables else "",
+        include=include,
+        vocabulary=vocabulary,
+        tokenize=_TOKENIZE if include else "",
+        in_arena=_IN_ARENA if include else "",
+        text_api=_TEXT_API if include else "",
     )

@@ -26,7 +26,7 @@ class Packing:
     :param project: C statement that takes ``scratch`` through a linear layer ``projection`` to ``row``.
     :param lanes: scales, biases and the like are padded with zeros to a multiple of this number.
     :param pack: int8[outputs, inputs] as the kernels read them, flat.
-    :param buffers: working memory for an encoder, its longest text in tokens, and floats of scratch memory for lookups.
+    :param buffers: working memory for an encoder, its longest text in tokens, floats of scratch memory for lookups, and bytes for the tokenizer.
     :param pieces: the parts of `model.c` that depend on the packing.
     """
 
@@ -36,7 +36,7 @@ class Packing:
     project: str
     lanes: int
     pack: Callable[[NDArray[np.int8]], NDArray[np.int8]]
-    buffers: Callable[[Encoder, int, int], list[Buffer]]
+    buffers: Callable[[Encoder, int, int, int], list[Buffer]]
     pieces: Callable[[Encoder], Mapping[str, str]]
 
 

@@ -41,19 +41,21 @@ def interleave(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1)
 
 
-def buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
+def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buffer]:
     """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 keys and values, 3 attention, 4 MLP, 5 pooling, 6 head.
 
     :param encoder: the model.
     :param tokens: of the longest text.
     :param scratch: floats that lookups take.
+    :param text: bytes that the tokenizer takes, in a step before all others.
     """
     dim, heads, capacity = encoder.dim, encoder.heads, padded(tokens)
     inputs = max(widest_input(encoder), capacity)
     words = isinstance(encoder.word, Words)
     token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
     return [
-        Buffer("ids", token_bytes * tokens, 0, 0),
+        Buffer("text", text, -1, -1),
+        Buffer("ids", token_bytes * tokens, -1, 0),
         Buffer("rows", 4 * tokens * dim, 0, 5),
         Buffer("scratch", 4 * scratch, 0, 1),
         Buffer("other", 4 * dim, 1, 1),
@@ -116,7 +118,7 @@ def _result(encoder: Encoder) -> str:
 
 PAIRS = Packing(
     name="pairs",
-    rooms=("micro", "kernels"),
+    rooms=("micro", "text", "kernels"),
     memory="eem_memory",
     project="eem_linear_run(&projection, scratch, NULL, row, NULL, memory->pair);",
     lanes=1,

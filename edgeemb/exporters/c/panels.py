@@ -52,12 +52,13 @@ def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.concatenate([part.reshape(len(part), -1, 4).transpose(1, 0, 2).reshape(-1) for part in parts])
 
 
-def buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
+def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buffer]:
     """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 attention, 3 MLP, 4 pooling, 5 head.
 
     :param encoder: the model.
     :param tokens: of the longest text.
     :param scratch: floats that lookups take.
+    :param text: bytes that the tokenizer takes, in a step before all others.
     """
     heads, capacity = encoder.heads, padded(tokens)
     stride, head = padded(encoder.dim), padded(encoder.dim // encoder.heads)
@@ -66,7 +67,8 @@ def buffers(encoder: Encoder, tokens: int, scratch: int) -> list[Buffer]:
     codes = max(ROW_BLOCK * padded(widest_input(encoder)), heads * ROWS * head)
     hidden = max(padded(widest_hidden(encoder)), padded(encoder.outputs))
     return [
-        Buffer("ids", token_bytes * tokens, 0, 0),
+        Buffer("text", text, -1, -1),
+        Buffer("ids", token_bytes * tokens, -1, 0),
         Buffer("rows", 4 * capacity * stride + _SLACK, 0, 4),
         Buffer("queries", 4 * capacity * stride + _SLACK, 2, 3),
         Buffer("wide", 4 * ROW_BLOCK * wide + _SLACK, 2, 3),
@@ -140,7 +142,7 @@ def _result(encoder: Encoder) -> str:
 
 PANELS = Packing(
     name="panels",
-    rooms=("panels", "micro", "kernels"),
+    rooms=("panels", "micro", "text", "kernels"),
     memory="eep_memory",
     project="eep_linear_run(eep_best(), &projection, memory, scratch, EEM_IDENTITY, row);",
     lanes=BLOCK,

@@ -108,16 +108,24 @@ static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, ui
     EEM_MARK();
 }
 
+static eem_status check_arena(const void *arena, size_t arena_bytes)
+{
+    return arena == NULL                                 ? EEM_NULL
+           : arena_bytes < @UPPER@_ARENA_BYTES             ? EEM_ARENA_TOO_SMALL
+           : (uintptr_t)arena % EEM_ALIGNMENT != 0       ? EEM_ARENA_MISALIGNED
+                                                         : EEM_OK;
+}
+
 static eem_status check(const void *arena, size_t arena_bytes, const @type@ *input, size_t count, const float *output)
 {
-@declare@    if (arena == NULL || input == NULL || output == NULL) {
+    eem_status status;
+@declare@
+    if (input == NULL || output == NULL) {
         return EEM_NULL;
     }
-    if (arena_bytes < @UPPER@_ARENA_BYTES) {
-        return EEM_ARENA_TOO_SMALL;
-    }
-    if ((uintptr_t)arena % EEM_ALIGNMENT != 0) {
-        return EEM_ARENA_MISALIGNED;
+    status = check_arena(arena, arena_bytes);
+    if (status != EEM_OK) {
+        return status;
     }
     if (count == 0) {
         return EEM_EMPTY;
@@ -180,36 +188,28 @@ int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, 
 @text@"""
 
 TEXT = """
-/* What the model expects in front of each text. */
-static const uint8_t prompt[] = {@prompt@};
-
-int32_t @prefix@_tokenize(const char *text, size_t bytes, @type@ *tokens, size_t *count)
+int32_t @prefix@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, @type@ *tokens, size_t *count)
 {
-    if (text == NULL || tokens == NULL || count == NULL) {
-        return EEM_NULL;
+    const eem_status status = check_arena(arena, arena_bytes);
+
+    if (status != EEM_OK || text == NULL || tokens == NULL || count == NULL) {
+        return status != EEM_OK ? status : (eem_status)EEM_NULL;
     }
     return @tokenize@;
 }
 
 int32_t @prefix@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output)
 {
-    @type@ *tokens = (@type@ *)(void *)((uint8_t *)arena + @at_ids@);
+    uint8_t *base = (uint8_t *)arena;
+    @type@ *tokens = (@type@ *)(void *)(base + @at_ids@);
     size_t count;
-    eem_status status;
+    eem_status status = check_arena(arena, arena_bytes);
 
-    if (arena == NULL) {
-        return EEM_NULL;
+    if (status != EEM_OK || text == NULL) {
+        return status != EEM_OK ? status : (eem_status)EEM_NULL;
     }
-    if (arena_bytes < @UPPER@_ARENA_BYTES) {
-        return EEM_ARENA_TOO_SMALL;
-    }
-    if ((uintptr_t)arena % EEM_ALIGNMENT != 0) {
-        return EEM_ARENA_MISALIGNED;
-    }
-@mark@    if (text != NULL && @blank@) {
-        return EEM_EMPTY; /* what stands around a text alone would mean nothing */
-    }
-    status = @prefix@_tokenize(text, bytes, tokens, &count);
+    EEM_MARK();
+    status = @in_arena@;
     return status != EEM_OK ? status : @prefix@_run(arena, arena_bytes, tokens, count, output);
 }
 """

@@ -33,14 +33,22 @@ _MACROS = """\
 
 _TEXT_API = """
 /* Text, any bytes of which the well-formed UTF-8 counts, to token_bytes [@UPPER@_TOKENS][@UPPER@_WIDTH]: special tokens added, the end cut off
- * where the text is too long. See micro/words.h. */
-int32_t @lower@_tokenize(const char *text, size_t bytes, uint8_t *token_bytes, size_t *count);
+ * where the text is too long. A text without a word is EEM_EMPTY. Nothing is kept in the arena. See micro/words.h. */
+int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, uint8_t *token_bytes, size_t *count);
 
-/* Text in, vector or logits out; a text without a word is EEM_EMPTY. */
+/* Text in, vector or logits out. */
 int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
-_TOKENIZE = "eem_words((const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_WIDTH, @UPPER@_TOKENS, count)"
+_VOCABULARY = """\
+/* What the model expects in front of each text. */
+static const uint8_t prompt[] = {@prompt@};
+"""
+
+_TOKENIZE = (
+    "eem_words_are_none(text, bytes) ? (eem_status)EEM_EMPTY : "
+    "eem_words((const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_WIDTH, @UPPER@_TOKENS, @count@)"
+)
 
 
 def words_input() -> Input:
@@ -52,9 +60,9 @@ def words_input() -> Input:
         macros=_MACROS,
         row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
         include='#include "kernels/ngram/serial.h"\n#include "micro/words.h"\n',
-        tokenize=_TOKENIZE,
-        blank="eem_words_are_none(text, bytes)",
-        mark="    EEM_MARK();\n",
+        vocabulary=_VOCABULARY,
+        tokenize=_TOKENIZE.replace("@count@", "count"),
+        in_arena=_TOKENIZE.replace("@count@", "&count"),
         text_api=_TEXT_API,
     )
 

@@ -19,13 +19,15 @@ from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.weights import write_weights
-from edgeemb.exporters.c.wordpiece import WordPiece, read_wordpiece, refusal
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
+from edgeemb.exporters.tokenizer import refusal
 from edgeemb.exporters.writers import Request, Written
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables import Table, encode
+from edgeemb.text.compiled import compile_tokenizer
+from edgeemb.text.compiled.reading import arena_bytes
 from edgeemb.text.words import MIN_TOKENS
 
 #: Version of the generated interface.
@@ -69,10 +71,11 @@ def write(request: Request, folder: Path) -> Written:
         raise ExportError(
             f"a layer with {widest_input(encoder)} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
         )
-    plan = plan_arena(packing.buffers(encoder, tokens, scratch))
-    given, pieces, why_not = _input(model, encoder)
+    given, tokenizer, why_not = _input(model, encoder)
+    reading = 0 if tokenizer is None else arena_bytes(tokenizer, tokens)
+    plan = plan_arena(packing.buffers(encoder, tokens, scratch, reading))
     text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
-    flash = write_weights(arrays, folder, {} if pieces is None else {"vocabulary": pieces.blob})
+    flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})
     _check_budget(request, arrays, plan, flash)
     sizes = {
         "tokens": tokens,
@@ -87,7 +90,7 @@ def write(request: Request, folder: Path) -> Written:
     (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given), "utf-8")
     _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
-    vocabulary = 0 if pieces is None else len(pieces.blob)
+    vocabulary = 0 if tokenizer is None else len(tokenizer)
     stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
@@ -114,13 +117,15 @@ def _tokens(request: Request) -> int:
     return asked
 
 
-def _input(model: Model, encoder: Encoder) -> tuple[Input, WordPiece | None, str]:
-    """The input, the tables of a tokenizer with a vocabulary, and the reason if no text can be taken."""
+def _input(model: Model, encoder: Encoder) -> tuple[Input, bytes | None, str]:
+    """The input, the compiled tokenizer if there is one, and the reason if no text can be taken."""
     if isinstance(encoder.word, Words):
         return words_input(), None, ""
     why_not = refusal(model.tokenizer_json)
-    pieces = None if why_not or model.tokenizer_json is None else read_wordpiece(model.tokenizer_json)
-    return ids_input("" if pieces is None else pieces.initializer), pieces, why_not
+    if why_not or model.tokenizer_json is None:
+        return ids_input(), None, why_not
+    tokenizer = compile_tokenizer(model.tokenizer_json)
+    return ids_input(tokenizer), tokenizer, ""
 
 
 def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table]:

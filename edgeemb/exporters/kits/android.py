@@ -6,14 +6,16 @@ import hashlib
 import shutil
 import struct
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle.manifest import TOKENIZER
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER
 from edgeemb.bundle.reading import file_entry
+from edgeemb.errors import NativeError
 from edgeemb.exporters.escape import comment, java, kotlin
 from edgeemb.exporters.kits import Kit, fill
-from edgeemb.exporters.kits.android_library import API
-from edgeemb.exporters.kits.tokenizer_file import FILE, tokenizer_bytes, why_not
+from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
+from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
 
@@ -23,6 +25,8 @@ COMPILE_SDK = 35
 TABLES_APART = "tables.ptd"
 GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"
+#: The tokenizer's libraries, a folder for each platform.
+LIBRARIES = "jniLibs"
 _GOLDEN_VERSION = 1
 _TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
 
@@ -40,7 +44,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     runtime = find_runtime(kit.manifest.runtime)
     if runtime.phone is None or not runtime.phone.dependency:
         return (f"no kit: {runtime.title} has no package for Android apps",)
-    reason = why_not(kit.tokenizer_json)
+    reason = refusal(kit.tokenizer_json) or _add_tokenizer(kit.folder / LIBRARIES)
     source = kit.source("android")
     shutil.copytree(source / "src", kit.folder / "src")
     code = kit.folder / "src" / "main" / "java" / "edgeemb"
@@ -48,8 +52,6 @@ def write(kit: Kit) -> tuple[str, ...]:
         shutil.copyfile(path, code / path.name)
     assets = kit.folder / "assets"
     assets.mkdir()
-    if not reason:
-        (assets / FILE).write_bytes(tokenizer_bytes(kit.tokenizer_json))
     (assets / GOLDEN_FILE).write_bytes(golden_bytes(kit.golden))
     files = sorted(path.name for path in kit.bundle.glob("model.*"))
     (assets / INFO_FILE).write_text(_info(kit, files, reason), "utf-8")
@@ -58,7 +60,7 @@ def write(kit: Kit) -> tuple[str, ...]:
         "java_name": java(kit.manifest.name),
         "kotlin_name": kotlin(kit.manifest.name),
         "identifier": symbol_prefix(kit.manifest.name),
-        "files": ", ".join(f'"{file}"' for file in files),
+        "files": ", ".join(f'"{file}"' for file in [*files, *([] if reason else [COMPILED_TOKENIZER])]),
         "compile_sdk": str(COMPILE_SDK),
         "min_sdk": str(API),
         "dependency": runtime.phone.dependency,
@@ -75,6 +77,18 @@ def write(kit: Kit) -> tuple[str, ...]:
         text = fill((source / name).read_text("utf-8"), values, name)
         (kit.folder / name).write_text(text, "utf-8")
     return (f"the Android kit has no tokenizer: {reason}",) if reason else ()
+
+
+def _add_tokenizer(folder: Path) -> str:
+    """The tokenizer's libraries in a folder; the reason if they cannot be built."""
+    try:
+        libraries = {abi: text_library(abi) for abi in TEXT_ABIS}
+    except NativeError as error:
+        return str(error)
+    for abi, library in libraries.items():
+        (folder / abi).mkdir(parents=True)
+        shutil.copyfile(library, folder / abi / library.name)
+    return ""
 
 
 def golden_bytes(golden: Any) -> bytes:

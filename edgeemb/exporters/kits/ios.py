@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import shutil
 
-from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.escape import comment, swift
 from edgeemb.exporters.kits import FOLDER, Kit, fill
 from edgeemb.exporters.kits.micro import golden_header
+from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
 
 PACKAGE = "Package.swift"
 #: The C module's header, whose name does not depend on the model.
 HEADER = "include/edgeemb_model.h"
-#: Files of a bundle that are not sources.
-_OTHERS = ("manifest.json", "golden.json", "tokenizer.json", "weights.bin", f"{FOLDER}/README.md")
+#: Files of a bundle that are not sources; the first are written after the kit.
+_LATER = ("manifest.json", f"{FOLDER}/README.md")
+_OTHERS = (*_LATER, "golden.json", "tokenizer.json", "tokenizer.bin", "weights.bin")
 
 _TEXT = """
     /// Vector or logits of a text; the end of one that is too long is cut off.
@@ -27,13 +28,15 @@ _TEXT = """
         return output
     }
 
-    /// Ids of a text, as the model takes them.
-    public func tokenize(_ text: String) throws -> [Int32] {
-        var ids = [Int32](repeating: 0, count: TextModel.tokens)
+    /// Tokens of a text, as the model takes them.
+    public func tokenize(_ text: String) throws -> [@element@] {
+        running.lock()
+        defer { running.unlock() }
+        var tokens = [@element@](repeating: 0, count: TextModel.tokens * @width@)
         var count = 0
         let bytes = Array(text.utf8CString)
-        try check(@prefix@_tokenize(bytes, bytes.count - 1, &ids, &count))
-        return Array(ids.prefix(count))
+        try check(@prefix@_tokenize(arena, arenaBytes, bytes, bytes.count - 1, &tokens, &count))
+        return Array(tokens.prefix(count * @width@))
     }
 """
 
@@ -46,16 +49,22 @@ def write(kit: Kit) -> tuple[str, ...]:
     """
     prefix = symbol_prefix(kit.manifest.name)
     sizes = read_sizes(kit.bundle, kit.manifest.name)
-    reason = refusal(kit.tokenizer_json)
+    reason = "" if kit.manifest.tokenizer else refusal(kit.tokenizer_json)
+    tokens = (
+        {"element": "UInt8", "width": str(sizes["width"]), "label": "tokenBytes"}
+        if kit.manifest.tokenizer
+        else {"element": "Int32", "width": "1", "label": "ids"}
+    )
     weights = sources(kit.bundle)[1].name
     values = {
-        "text": _TEXT.replace("@prefix@", prefix) if not reason else "",
+        "text": "" if reason else fill(_TEXT, {"prefix": prefix, **tokens}, "the Swift kit"),
         "prefix": prefix,
+        **tokens,
         "module": module_name(kit.manifest.name),
         "name": comment(kit.manifest.name),
         "weights": weights,
         "exclude": ", ".join(
-            f'"{name}"' for name in _OTHERS if name != "weights.bin" or weights == "weights.S"
+            f'"{name}"' for name in _OTHERS if name in _LATER or (kit.bundle / name).is_file()
         ),
         "statuses": "\n".join(f'        case {status}: return "{words}"' for status, words in STATUS.items()),
         "labels": ", ".join(f'"{swift(label)}"' for label in kit.manifest.labels),

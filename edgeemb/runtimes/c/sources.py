@@ -17,6 +17,9 @@ STATUS = {
     5: "the arena is misaligned",
     6: "a pointer is NULL",
     7: "the text is not UTF-8",
+    8: "the text needs a larger arena",
+    9: "the vocabulary has no token for a part of the text",
+    10: "the compiled tokenizer is damaged",
 }
 
 

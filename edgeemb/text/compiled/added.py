@@ -24,7 +24,7 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
 
     :param tokenizer: the tokenizer, as the library has read it.
     :param normal_bytes: whether normalisation makes bytes of characters.
-    :return: the arguments of the operation EET_ADDED but for its last.
+    :return: the arguments of the operation EET_ADDED but for its last two.
     :raises NotCompiled: if one cannot be found as the library finds it.
     """
     tokens: dict[int, AddedToken] = tokenizer.get_added_tokens_decoder()
@@ -52,6 +52,7 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
         encoded = Alphabet(normal_bytes).encode(content)
         if encoded:
             normalized[encoded] = place
+            blob.breaks.find(content, token.rstrip)
     kinds = np.zeros(0x110000, np.int64)
     kinds[probing.white_space()] |= _SPACE | _TRIMMED
     kinds[probing.word_characters()] |= _WORD

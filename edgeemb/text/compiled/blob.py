@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.text.compiled.breaks import Breaks
 from edgeemb.text.compiled.refusal import refuse
 
 MAGIC = 0x42544545
 VERSION = 1
 NONE = 0xFFFFFFFF
-_WORDS = 12
+#: Words of a record of the program.
+RECORD_WORDS = 12
 _RECORDS = 64
 _MAX_SECTIONS = 256
 _MAX_BYTES = 2**31
@@ -27,6 +29,8 @@ class Blob:
         self._sections: list[bytes] = [b""]
         self._known: dict[tuple[bytes, ...], int] = {}
         self._records: list[tuple[int, ...]] = []
+        #: Where a text may be read in stretches, after the operations so far.
+        self.breaks = Breaks()
 
     def add(self, *parts: bytes) -> int:
         """Sections that follow one another.
@@ -64,7 +68,7 @@ class Blob:
         """
         if len(self._records) > _RECORDS or len(self._sections) > _MAX_SECTIONS:
             raise refuse(f"it has {len(self._records)} steps, more than fit")
-        program = np.zeros((len(self._records), _WORDS), "<u4")
+        program = np.zeros((len(self._records), RECORD_WORDS), "<u4")
         for place, words in enumerate(self._records):
             program[place, : len(words)] = words
         sections = [program.tobytes(), *self._sections[1:]]

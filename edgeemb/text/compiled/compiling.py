@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -33,6 +34,7 @@ _KEYS = {
 }
 
 
+@lru_cache(maxsize=4)
 def compile_tokenizer(
     text: str, where: str = "the tokenizer", error: type[EdgeembError] = ModelError
 ) -> bytes:
@@ -58,6 +60,7 @@ def compile_tokenizer(
     add_normalizer(blob, values.get("normalizer"))
     normal_bytes = _makes_bytes(values.get("normalizer"), "normalizers")
     words = blob.records
+    added = added_arguments(blob, tokenizer, bool(normal_bytes))
     add_pre_tokenizer(blob, values.get("pre_tokenizer"))
     word_bytes = _makes_bytes(values.get("pre_tokenizer"), "pretokenizers")
     if normal_bytes + word_bytes > 1 or not _last(values.get("pre_tokenizer"), word_bytes):
@@ -65,7 +68,7 @@ def compile_tokenizer(
     add_model(blob, model, kind, Alphabet(bool(normal_bytes or word_bytes)))
     left = (values.get("truncation") or {}).get("direction") == "Left"
     add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes), left)
-    blob.replace(0, ADDED, *added_arguments(blob, tokenizer, bool(normal_bytes)), words)
+    blob.replace(0, ADDED, *added, words, int(blob.breaks.allowed and blob.breaks.begins))
     return blob.to_bytes(_ids(tokenizer))
 
 

@@ -58,11 +58,13 @@ def add_outputs(blob: Blob, outputs: dict[int, str]) -> None:
     if outputs:
         table, width, strings, least = add_map(blob, outputs)
         blob.record(_MAP, table, width, strings, least)
+        blob.breaks.map(outputs)
 
 
 def add_byte_level(blob: Blob) -> None:
     """Write the operation that makes bytes of characters."""
     blob.record(_BYTES)
+    blob.breaks.deny()
 
 
 def _sequence(blob: Blob, section: Section) -> None:
@@ -80,6 +82,7 @@ def _form(compatible: bool, composed: bool) -> Callable[[Blob, Section], None]:
         pairs = blob.add(words(np.array(found).reshape(-1))) if composed else NONE
         # Below the first mark, what canonical decomposition takes apart is put together again.
         first_mark = int(np.flatnonzero(properties)[0])
+        blob.breaks.form()
         blob.record(
             _FORM,
             table,
@@ -94,17 +97,20 @@ def _form(compatible: bool, composed: bool) -> Callable[[Blob, Section], None]:
 
 
 def _replace(blob: Blob, section: Section) -> None:
-    arguments = add_pattern(blob, pattern_of(section, "the normalizer Replace"))
+    arguments, states = add_pattern(blob, pattern_of(section, "the normalizer Replace"))
+    blob.breaks.replace(states, section["content"])
     blob.record(_REPLACE, *arguments, add_strings(blob, [section["content"]]))
 
 
 def _prepend(blob: Blob, section: Section) -> None:
     if section["prepend"]:
+        blob.breaks.deny()
         blob.record(_PREPEND, add_strings(blob, [section["prepend"]]))
 
 
 def _strip(blob: Blob, section: Section) -> None:
     table, _ = add_table(blob, probing.white_space().astype(np.int64))
+    blob.breaks.deny()
     blob.record(_STRIP, table, int(section["strip_left"]), int(section["strip_right"]))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.text.compiled.blob import Blob, halves
+from edgeemb.text.compiled.breaks import States
 from edgeemb.text.compiled.expression import Ahead, Chars, Choice, Node, Repeat, Sequence
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.tables import CODES, add_table
@@ -97,11 +98,11 @@ def _may_be_empty(node: Node) -> bool:
     return isinstance(node, Ahead) or node.least == 0 or _may_be_empty(node.part)
 
 
-def add_pattern(blob: Blob, tree: Node) -> tuple[int, int, int]:
+def add_pattern(blob: Blob, tree: Node) -> tuple[tuple[int, int, int], States]:
     """Write a pattern.
 
     :param tree: of the expression.
-    :return: the arguments of an operation: table, states, classes.
+    :return: the arguments of an operation (table, states, classes), and what the table says.
     :raises NotCompiled: if the expression may match nothing, or has too many states.
     """
     if _may_be_empty(tree):
@@ -121,9 +122,9 @@ def add_pattern(blob: Blob, tree: Node) -> tuple[int, int, int]:
     example = np.zeros(count - 1, np.int64)
     example[kind_of] = np.arange(CODES)
     holds = {id(chars): chars.members[example] for chars in distinct}
-    rows = _states(program, holds, count)
+    rows = np.array(_states(program, holds, count))
     table, _ = add_table(blob, kind_of)
-    return table, blob.add(halves(np.array(rows).reshape(-1))), count
+    return (table, blob.add(halves(rows.reshape(-1))), count), States(kind_of, rows)
 
 
 def _states(program: _Program, holds: dict[int, NDArray[np.bool_]], count: int) -> list[list[int]]:

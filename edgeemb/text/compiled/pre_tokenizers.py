@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.text.compiled import probing
+from edgeemb.text.compiled import breaks, probing
 from edgeemb.text.compiled.blob import Blob
 from edgeemb.text.compiled.expression import Choice, Node, Repeat, class_of, parse
 from edgeemb.text.compiled.normalizers import Section, add_byte_level, add_outputs, pattern_of
@@ -16,13 +16,12 @@ from edgeemb.text.compiled.pattern import add_pattern
 from edgeemb.text.compiled.refusal import check_keys, refuse
 
 _SPLIT, _PREFIX, _FIXED = 100, 101, 102
-_REMOVED, _ISOLATED, _PREVIOUS, _NEXT, _CONTIGUOUS = range(5)
 _BEHAVIORS = {
-    "Removed": _REMOVED,
-    "Isolated": _ISOLATED,
-    "MergedWithPrevious": _PREVIOUS,
-    "MergedWithNext": _NEXT,
-    "Contiguous": _CONTIGUOUS,
+    "Removed": breaks.REMOVED,
+    "Isolated": breaks.ISOLATED,
+    "MergedWithPrevious": breaks.PREVIOUS,
+    "MergedWithNext": breaks.NEXT,
+    "Contiguous": breaks.CONTIGUOUS,
 }
 
 #: GPT-2's pattern, which the pre-tokenizer ByteLevel has built in.
@@ -46,7 +45,9 @@ def add_pre_tokenizer(blob: Blob, section: Section | None) -> None:
 
 
 def _split(blob: Blob, tree: Node, behavior: int, invert: bool = False) -> None:
-    blob.record(_SPLIT, *add_pattern(blob, tree), behavior, int(invert))
+    arguments, states = add_pattern(blob, tree)
+    blob.record(_SPLIT, *arguments, behavior, int(invert))
+    blob.breaks.split(states, behavior, invert)
 
 
 def _at(members: NDArray[np.bool_], behavior: int) -> Callable[[Blob], None]:
@@ -59,8 +60,8 @@ def _sequence(blob: Blob, section: Section) -> None:
 
 
 def _bert(blob: Blob, section: Section) -> None:
-    _split(blob, class_of(probing.white_space()), _REMOVED)
-    _split(blob, class_of(probing.punctuation()), _ISOLATED)
+    _split(blob, class_of(probing.white_space()), breaks.REMOVED)
+    _split(blob, class_of(probing.punctuation()), breaks.ISOLATED)
 
 
 def _whitespace(blob: Blob, section: Section) -> None:
@@ -68,7 +69,7 @@ def _whitespace(blob: Blob, section: Section) -> None:
     # Neither a part of a word nor white space, as the regular expressions of the Rust library have it: that of its own code is the same.
     other = ~word & ~probing.white_space()
     runs = Choice((Repeat(class_of(word), 1, None, True), Repeat(class_of(other), 1, None, True)))
-    _split(blob, runs, _REMOVED, invert=True)
+    _split(blob, runs, breaks.REMOVED, invert=True)
 
 
 def _punctuation(blob: Blob, section: Section) -> None:
@@ -77,11 +78,11 @@ def _punctuation(blob: Blob, section: Section) -> None:
 
 def _digits(blob: Blob, section: Section) -> None:
     each = bool(section.get("individual_digits"))
-    _split(blob, class_of(probing.numerals()), _ISOLATED if each else _CONTIGUOUS)
+    _split(blob, class_of(probing.numerals()), breaks.ISOLATED if each else breaks.CONTIGUOUS)
 
 
 def _char(blob: Blob, section: Section) -> None:
-    _split(blob, class_of(_only(section["delimiter"])), _REMOVED)
+    _split(blob, class_of(_only(section["delimiter"])), breaks.REMOVED)
 
 
 def _metaspace(blob: Blob, section: Section) -> None:
@@ -95,15 +96,17 @@ def _metaspace(blob: Blob, section: Section) -> None:
         add_outputs(blob, {ord(" "): mark})
     if scheme != "never":
         blob.record(_PREFIX, ord(mark), int(scheme == "first"))
+        blob.breaks.prefix(mark)
     if section.get("split") is not False:
-        _split(blob, class_of(_only(mark)), _NEXT)
+        _split(blob, class_of(_only(mark)), breaks.NEXT)
 
 
 def _byte_level(blob: Blob, section: Section) -> None:
     if section["add_prefix_space"]:
         blob.record(_PREFIX, ord(" "), 0)
+        blob.breaks.prefix(" ")
     if section.get("use_regex", True):
-        _split(blob, parse(GPT2), _ISOLATED)
+        _split(blob, parse(GPT2), breaks.ISOLATED)
     add_byte_level(blob)
 
 
@@ -117,6 +120,7 @@ def _fixed(blob: Blob, section: Section) -> None:
     if not isinstance(length, int) or length < 1:
         raise refuse(f"the pre-tokenizer FixedLength has the length {length}")
     blob.record(_FIXED, length)
+    blob.breaks.deny()
 
 
 def _behavior(name: Any) -> int:
@@ -135,7 +139,7 @@ _WRITERS: dict[str, tuple[set[str], Callable[[Blob, Section], None]]] = {
     "Sequence": ({"pretokenizers"}, _sequence),
     "BertPreTokenizer": (set(), _bert),
     "Whitespace": (set(), _whitespace),
-    "WhitespaceSplit": (set(), lambda blob, section: _at(probing.white_space(), _REMOVED)(blob)),
+    "WhitespaceSplit": (set(), lambda blob, section: _at(probing.white_space(), breaks.REMOVED)(blob)),
     "Punctuation": ({"behavior"}, _punctuation),
     "Digits": ({"individual_digits"}, _digits),
     "CharDelimiterSplit": ({"delimiter"}, _char),

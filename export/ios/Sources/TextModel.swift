@@ -18,7 +18,7 @@ public struct ModelError: Error, CustomStringConvertible {
 public final class TextModel {
     /// Elements of a result.
     public static let outputs = Int(@prefix@_sizes.outputs)
-    /// Ids of the longest text.
+    /// Tokens of the longest text.
     public static let tokens = Int(@prefix@_sizes.tokens)
     /// Names of the classes; empty for vectors.
     public static let labels: [String] = [@labels@]
@@ -35,12 +35,12 @@ public final class TextModel {
         arena.deallocate()
     }
 
-    /// Vector or logits of a text that is given by its ids, those around it included.
-    public func encode(ids: [Int32]) throws -> [Float] {
+    /// Vector or logits of a text that is given by its tokens, those around it included.
+    public func encode(@label@: [@element@]) throws -> [Float] {
         running.lock()
         defer { running.unlock() }
         var output = [Float](repeating: 0, count: TextModel.outputs)
-        try check(@prefix@_run(arena, arenaBytes, ids, ids.count, &output))
+        try check(@prefix@_run(arena, arenaBytes, @label@, @label@.count / @width@, &output))
         return output
     }
 @text@

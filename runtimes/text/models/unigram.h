@@ -50,7 +50,7 @@ EEB_INLINE double eet_score(const eet_unigram *model, uint32_t rank)
     double wide;
     float narrow;
 
-    if (rank >= model->scores.size / model->size) {
+    if (rank >= model->scores.size >> (model->size == 8 ? 3 : 2)) {
         rank = 0;
     }
     if (model->size == 8) {

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,6 @@ import edgeemb
 from edgeemb.cache import CACHE_VARIABLE
 from edgeemb.errors import ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.c.arena import ALIGNMENT
-from edgeemb.exporters.c.wordpiece import refusal
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
@@ -197,16 +198,23 @@ def test_answers_every_misuse_with_its_status_code(library: ctypes.CDLL, classif
 
 
 STRANGE = (
-    "", "   ", "Thé CÁT!", "the\u00a0cat\tsat", "猫sat", "a" * 101, "ran\u0301 away", "ﬁ İ ẞ Σ", "한국 cat", "\u200bcat\ufffd", "a\U000e0001b",
-    "the,cat.sat", "cat " * 40, "\U0010ffffcat \U00050000", "sat-on_the(mat)",
+    "Thé CÁT!", "the\u00a0cat\tsat", "猫sat", "a" * 101, "ran\u0301 away", "ﬁ İ ẞ Σ", "한국 cat", "\u200bcat\ufffd", "a\U000e0001b",
+    "the,cat.sat", "cat " * 40, "\U0010ffffcat \U00050000", "sat-on_the(mat)", "the [SEP] cat [MASK]",
+    "the cat sat on the mat. " * 300, "[CLS]", "x" * 400 + " cat",
 )  # fmt: skip
 
 
-def tokenize(library: ctypes.CDLL, text: bytes) -> tuple[int, list[int]]:
-    """Status and ids of `tiny_tokenize`."""
+def tokenize(library: ctypes.CDLL, text: bytes, room: int = 1 << 17) -> tuple[int, list[int]]:
+    """Status and ids of `tiny_tokenize` in an arena of some bytes."""
     ids, count = np.zeros(20, np.int32), ctypes.c_size_t()
+    memory = np.zeros(1 << 18, np.uint8)
     status = library.tiny_tokenize(
-        text, ctypes.c_size_t(len(text)), ctypes.c_void_p(ids.ctypes.data), ctypes.byref(count)
+        ctypes.c_void_p(memory.ctypes.data + -memory.ctypes.data % ALIGNMENT),
+        ctypes.c_size_t(room),
+        text,
+        ctypes.c_size_t(len(text)),
+        ctypes.c_void_p(ids.ctypes.data),
+        ctypes.byref(count),
     )
     return int(status), ids[: count.value].tolist()
 
@@ -219,14 +227,15 @@ def test_reads_text_as_the_models_tokenizer_does(library: ctypes.CDLL, classifie
         assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids), text
 
 
-# Special tokens that a text spells out are read as text: runtimes/micro/wordpiece.h.
-@given(st.text(st.characters(exclude_characters="[", exclude_categories=["Cs"]), max_size=40))
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 @settings(deadline=None)
 def test_reads_any_text_as_the_models_tokenizer_does(library: Any, classifier: Path, text: str) -> None:
     tokenizer = Tokenizer.from_file(str(classifier / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(20)
-    assert tokenize(library, text.encode()) == (0, tokenizer.encode(text).ids)
+    expected = tokenizer.encode(text).ids
+    status = 0 if tokenizer.encode(text, add_special_tokens=False).ids else 3
+    assert tokenize(library, text.encode()) == (status, expected if status == 0 else [])
 
 
 @pytest.mark.parametrize(
@@ -270,13 +279,41 @@ def test_takes_text_in_and_gives_what_its_ids_give(library: ctypes.CDLL, classif
     assert run_text(b"cat", bytes_=size - 1) == 4
 
 
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
+def test_reads_text_with_every_kind_of_tokenizer(family: str, tmp_path: Path) -> None:
+    save_plain(tmp_path / "model", family)
+    model = edgeemb.load(str(tmp_path / "model"))
+    (tmp_path / "out").mkdir()
+    written = write(Request(model, {}, "int8", "builtin", (20,), find_target("cortex-m7")), tmp_path / "out")
+    assert not any("text" in note for note in written.notes)
+    library = ctypes.CDLL(str(build_library(tmp_path / "out", tmp_path / "model.so", ("-Wall", "-Werror"))))
+    library.tiny_tokenize = getattr(library, f"{symbol_prefix(model.name)}_tokenize")
+    assert model.tokenizer_json is not None
+    tokenizer = Tokenizer.from_str(model.tokenizer_json)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(20)
+    room = read_sizes(tmp_path / "out", model.name)["arena_bytes"]
+    for text in (*sentences(), *STRANGE[:12], "the cat sat on the mat. " * 300):
+        assert tokenize(library, text.encode(), room) == (0, tokenizer.encode(text).ids), text
+
+
+def test_a_text_that_needs_more_memory_is_told_so(library: ctypes.CDLL, classifier: Path) -> None:
+    room = read_sizes(classifier, "tiny")["arena_bytes"]
+    text = ("\u732b" * 400).encode()
+    assert tokenize(library, text, room)[0] == 8
+    assert tokenize(library, text, 1 << 17)[0] == 0
+
+
 def test_says_which_tokenizers_it_cannot_write(tmp_path: Path) -> None:
     save_plain(tmp_path / "model", "roberta")
     model = edgeemb.load(str(tmp_path / "model"))
-    assert refusal(model.tokenizer_json) == "the C tokenizer reads WordPiece, this one is BPE"
+    assert model.tokenizer_json is not None
+    values = json.loads(model.tokenizer_json)
+    values["model"]["dropout"] = 0.1
+    model = replace(model, tokenizer_json=json.dumps(values))
     (tmp_path / "out").mkdir()
     written = write(Request(model, {}, "int8", "builtin", (16,), find_target("cortex-m7")), tmp_path / "out")
-    assert "takes only ids, not text: the C tokenizer reads WordPiece, this one is BPE" in written.notes
+    assert any("only ids, not text: " in note and "(dropout)" in note for note in written.notes)
     assert "run_text" not in (tmp_path / "out" / "model.h").read_text("utf-8")
 
 

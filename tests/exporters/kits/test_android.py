@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import struct
@@ -13,23 +14,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import SpecError
 from edgeemb.exporters.kits import FOLDER, Kit
 from edgeemb.exporters.kits import android as android_kit
-from edgeemb.exporters.kits.tokenizer_file import tokenizer_bytes, why_not
+from edgeemb.exporters.kits.android_library import TEXT_LIBRARY
 from edgeemb.models.torch_model import Model
+from edgeemb.native.libraries import find_library
 from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
+from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.sentences import sentences
-from tests.fixtures.models import tiny_tokenizer
 from tests.fixtures.requirements import requires_program
-from tests.fixtures.tokenizers.small import tokenizer_json
+from tests.fixtures.tokenizers.small import KINDS, tokenizer_json
 from tests.places import ROOT, TESTS
 
 JAVA = ROOT / "export" / "android"
@@ -65,10 +65,16 @@ TEXTS = [
 ]
 
 
+def driver(classes: Path) -> list[str]:
+    """The command that drives the kit's classes, over the tokenizer's library of this machine."""
+    native = f"-Djava.library.path={find_library(TEXT_LIBRARY).parent}"
+    flags = ("-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xcheck:jni")
+    return ["java", *flags, native, "-cp", str(classes), "edgeemb.Driver"]
+
+
 def java(classes: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    command = ["java", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", str(classes), "edgeemb.Driver"]
     return subprocess.run(
-        [*command, *map(str, arguments)], input=data, capture_output=True, timeout=120, check=False
+        [*driver(classes), *map(str, arguments)], input=data, capture_output=True, timeout=120, check=False
     )
 
 
@@ -97,20 +103,6 @@ def classes(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def ids_in_java(classes: Path, assets: Path, texts: Sequence[str], limit: int = LIMIT) -> list[list[int]]:
-    encoded = [text.encode("utf-8") for text in texts]
-    data = b"".join(struct.pack(">i", len(text)) + text for text in encoded) + struct.pack(">i", -1)
-    done = java(classes, "tokenize", assets, limit, data=data)
-    assert done.returncode == 0, done.stderr
-    numbers = np.frombuffer(done.stdout, ">i4").tolist()
-    found = []
-    while numbers:
-        count = numbers[0]
-        found.append(numbers[1 : 1 + count])
-        numbers = numbers[1 + count :]
-    return found
-
-
 def ids_in_python(text: str, texts: Sequence[str], limit: int = LIMIT) -> list[list[int]]:
     tokenizer = Tokenizer.from_str(text)
     tokenizer.no_padding()
@@ -118,83 +110,69 @@ def ids_in_python(text: str, texts: Sequence[str], limit: int = LIMIT) -> list[l
     return [list(encoding.ids) for encoding in tokenizer.encode_batch(list(texts))]
 
 
-def cased() -> str:
-    """A tokenizer that keeps case and accents, leaves Chinese as it stands, and begins with nothing."""
-    pieces = [
-        "[UNK]",
-        "[END]",
-        "É",
-        "é",
-        "A",
-        "a",
-        "##é",
-        "##a",
-        "日",
-        "##本",
-        "日本",
-        "ﬁ",
-        "!",
-        "각",
-        "##각",
+def in_python(tokenizer: Tokenizer, text: str, pair: str | None = None) -> list[list[int]]:
+    """Ids, types, and where the parts begin and end, in units of UTF-16."""
+    found = tokenizer.encode(text) if pair is None else tokenizer.encode(text, pair)
+    before = [
+        np.concatenate([[0], np.cumsum([1 + (char > "\uffff") for char in part])]).tolist()
+        for part in (text, pair or "")
     ]
-    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.add_special_tokens(["[END]"])
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A [END]", pair="$A $B [END]", special_tokens=[("[END]", 1)]
-    )
-    return str(tokenizer.to_str())
+    parts = [
+        (0, 0) if number is None else (before[number][start], before[number][end])
+        for number, (start, end) in zip(found.sequence_ids, found.offsets, strict=True)
+    ]
+    return [list(found.ids), list(found.type_ids), [start for start, _ in parts], [end for _, end in parts]]
 
 
-@pytest.fixture(scope="module")
-def tokenizers_by_name(minilm_folder: Path) -> dict[str, str]:
-    return {
-        "minilm": (minilm_folder / "tokenizer.json").read_text("utf-8"),
-        "cased": cased(),
-        "trained": tokenizer_json("wordpiece"),
-        "mpnet": str(tiny_tokenizer("mpnet").to_str()),
-    }
-
-
-@pytest.mark.parametrize("name", ["minilm", "cased", "trained", "mpnet"])
-def test_the_tokenizer_gives_the_ids_of_pythons(
-    name: str, classes: Path, tokenizers_by_name: dict[str, str], tmp_path: Path
-) -> None:
-    text = tokenizers_by_name[name]
-    assert not why_not(text)
-    (tmp_path / "tokenizer.bin").write_bytes(tokenizer_bytes(text))
+def test_tokens_are_those_of_the_library(classes: Path, minilm_folder: Path, tmp_path: Path) -> None:
+    tokenizers = {kind: tokenizer_json(kind) for kind in KINDS}
+    tokenizers["minilm"] = (minilm_folder / "tokenizer.json").read_text("utf-8")
     rng = np.random.default_rng(0)
-    anywhere = [code for code in rng.integers(1, 0x110000, 20000).tolist() if not 0xD800 <= code < 0xE000]
-    letters = rng.choice([*range(32, 0x250), *range(0x300, 0x370), *range(0x1E00, 0x2000)], 20000).tolist()
-    random = [
-        "".join(map(chr, codes[at : at + 40])) for codes in (anywhere, letters) for at in range(0, 16000, 40)
-    ]
-    texts = [*TEXTS, *sentences()[:200], *random]
-    for limit in (LIMIT, 5):
-        assert ids_in_java(classes, tmp_path, texts, limit) == ids_in_python(text, texts, limit)
-
-
-@settings(max_examples=5, deadline=None)
-@given(
-    texts=st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=60), min_size=40, max_size=200)
-)
-def test_the_tokenizer_agrees_on_any_text(classes: Path, bundle: Path, texts: list[str]) -> None:
-    text = own(bundle)
-    assert ids_in_java(classes, bundle / FOLDER / "assets", texts) == ids_in_python(text, texts)
+    anywhere = [code for code in rng.integers(1, 0x110000, 4000).tolist() if not 0xD800 <= code < 0xE000]
+    random = ["".join(map(chr, anywhere[at : at + 40])) for at in range(0, 3200, 40)]
+    texts = [*TEXTS, *sentences()[:40], *random, "word, " * 3000]
+    files = [tmp_path / f"{number}.bin" for number in range(len(tokenizers))]
+    for file, text in zip(files, tokenizers.values(), strict=True):
+        file.write_bytes(compile_tokenizer(text))
+    encoded = [text.encode("utf-8") for text in texts]
+    data = b"".join(struct.pack(">i", len(text)) + text for text in encoded) + struct.pack(">i", -1)
+    done = java(classes, "tokenize", tmp_path, LIMIT, *files, data=data)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    numbers = np.frombuffer(done.stdout, ">i4").tolist()
+    at = 0
+    for kind, text in tokenizers.items():
+        reference = Tokenizer.from_str(text)
+        reference.no_padding()
+        reference.enable_truncation(LIMIT)
+        for pair in [(one,) for one in texts] + list(itertools.pairwise(texts)):
+            count = numbers[at]
+            rows = np.reshape(numbers[at + 2 : at + 2 + 5 * count], (5, count)).tolist()
+            assert [*rows[:2], *rows[3:]] == in_python(reference, *pair), (kind, pair)
+            at += 2 + 5 * count
+    assert at == len(numbers)
 
 
 def test_a_damaged_tokenizer_is_refused_in_one_line(classes: Path, bundle: Path, tmp_path: Path) -> None:
-    content = (bundle / FOLDER / "assets" / "tokenizer.bin").read_bytes()
+    content = (bundle / "tokenizer.bin").read_bytes()
     newer = content[:4] + struct.pack("<I", 2) + content[8:]
-    for damaged, words in ((newer, b"newer than this kit"), (content[:-3], b"cut off")):
+    for damaged, words in ((newer, b"of another version"), (content[:-3], b"is damaged")):
         (tmp_path / "tokenizer.bin").write_bytes(damaged)
-        done = java(classes, "tokenize", tmp_path, LIMIT)
+        done = java(
+            classes, "tokenize", tmp_path, LIMIT, tmp_path / "tokenizer.bin", data=struct.pack(">i", -1)
+        )
         assert done.returncode == 1
         assert words in done.stderr
         assert done.stderr.count(b"\n") == 1
+
+
+def test_a_process_without_the_library_is_told_what_to_do(classes: Path, bundle: Path) -> None:
+    command = ["java", "-Djava.library.path=/nowhere", "-cp", str(classes), "edgeemb.Driver"]
+    done = subprocess.run(
+        [*command, "encode", str(bundle / FOLDER / "assets"), "text"], capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"has no tokenizer for this process" in done.stderr and b"call encodeIds" in done.stderr
+    assert done.stderr.count(b"\n") == 1
 
 
 class Remote:
@@ -232,7 +210,7 @@ class Remote:
 def test_a_model_gives_its_golden_vectors(classes: Path, bundle: Path) -> None:
     with edgeemb.open(bundle) as session:
         remote = Remote(session)
-        command = ["java", "-cp", str(classes), "edgeemb.Driver", "check", str(bundle / FOLDER / "assets")]
+        command = [*driver(classes), "check", str(bundle / FOLDER / "assets")]
         rest, errors, status = remote.serve(command)
     assert status == 0, errors
     assert remote.runs == len(json.loads((bundle / "golden.json").read_text())["sentences"])
@@ -240,12 +218,13 @@ def test_a_model_gives_its_golden_vectors(classes: Path, bundle: Path) -> None:
 
 
 def test_a_phone_that_tokenizes_otherwise_is_told(classes: Path, bundle: Path, tmp_path: Path) -> None:
-    assets = shutil.copytree(bundle / FOLDER / "assets", tmp_path / "assets")
+    assets = shutil.copytree(bundle / FOLDER / "assets", tmp_path / FOLDER / "assets")
+    shutil.copyfile(bundle / "tokenizer.bin", tmp_path / "tokenizer.bin")
     golden = json.loads((bundle / "golden.json").read_text())
     golden["ids"][2][1] += 1
     (assets / "golden.bin").write_bytes(android_kit.golden_bytes(golden))
     with edgeemb.open(bundle) as session:
-        command = ["java", "-cp", str(classes), "edgeemb.Driver", "check", str(assets)]
+        command = [*driver(classes), "check", str(assets)]
         _, errors, status = Remote(session).serve(command)
     assert status == 1
     assert errors.decode().startswith("the tokenizer gives other ids than the export for: ")
@@ -294,8 +273,8 @@ def test_the_kit_of_every_runtime_compiles(runtime: str, bundle: Path, tmp_path:
 
 def test_the_module_names_the_files_that_are_there(bundle: Path) -> None:
     build = (bundle / FOLDER / "build.gradle.kts").read_text()
-    assert 'include("model.data", "model.onnx")' in build
-    assert all((bundle / name).is_file() for name in ("model.data", "model.onnx"))
+    assert 'include("model.data", "model.onnx", "tokenizer.bin")' in build
+    assert all((bundle / name).is_file() for name in ("model.data", "model.onnx", "tokenizer.bin"))
     assert "@" not in build
     assert 'Edgeemb.open(context, "tiny")' in (bundle / FOLDER / "README.md").read_text()
 
@@ -307,21 +286,28 @@ def test_the_manifest_counts_the_kit_and_lists_its_files(bundle: Path) -> None:
     assert {path.relative_to(bundle).as_posix() for path in files} <= set(manifest.files)
 
 
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [("unigram", "reads WordPiece, this one is Unigram"), ("bpe of bytes", "this one is BPE")],
-)
-def test_a_tokenizer_that_java_has_not_is_named(
-    kind: str, words: str, classes: Path, bundle: Path, tmp_path: Path
-) -> None:
-    notes = kit_for(tokenizer_json(kind), describe(bundle), bundle, tmp_path / "bundle")
+def test_a_tokenizer_that_cannot_be_compiled_is_named(classes: Path, bundle: Path, tmp_path: Path) -> None:
+    values = json.loads(tokenizer_json("bpe of bytes"))
+    values["model"]["dropout"] = 0.1
+    notes = kit_for(json.dumps(values), describe(bundle), bundle, tmp_path / "bundle")
     kit = tmp_path / "bundle" / FOLDER
+    words = "drops merges at random (dropout)"
     assert len(notes) == 1 and words in notes[0]
-    assert not (kit / "assets" / "tokenizer.bin").exists()
+    assert not (kit / "jniLibs").exists()
     assert words in (kit / "README.md").read_text()
+    assert "tokenizer.bin" not in (kit / "build.gradle.kts").read_text()
     done = java(classes, "encode", kit / "assets", "some text")
     assert done.returncode == 1
     assert words.encode() in done.stderr and b"make the ids yourself and call encodeIds" in done.stderr
+
+
+def test_without_a_compiler_the_kit_says_what_to_install(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANDROID_NDK_HOME", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    (note,) = kit_for(own(bundle), describe(bundle), bundle, tmp_path / "bundle")
+    assert "pip install 'edgeemb[android]'" in note
 
 
 def test_what_the_properties_hold_comes_through(classes: Path, bundle: Path, tmp_path: Path) -> None:
@@ -329,7 +315,7 @@ def test_what_the_properties_hold_comes_through(classes: Path, bundle: Path, tmp
     kit_for(own(bundle), manifest, bundle, tmp_path / "bundle")
     assets = tmp_path / "bundle" / FOLDER / "assets"
     want = ids_in_python(own(bundle), [f"{manifest.prompt}the cat"], 40)[0]
-    command = ["java", "-cp", str(classes), "edgeemb.Driver", "encode", str(assets), "the cat"]
+    command = [*driver(classes), "encode", str(assets), "the cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
         count, length = struct.unpack(">ii", process.stdout.read(8))

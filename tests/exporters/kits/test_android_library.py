@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgeemb.errors import NativeError
-from edgeemb.exporters.kits.android_library import ABIS, NDK, build_library
+from edgeemb.exporters.kits.android_library import ABIS, NDK, TEXT_ABIS, build_library, text_library
 from edgeemb.exporters.targets import find_target
 from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.runtimes.registry import RUNTIMES
@@ -31,7 +31,7 @@ CASES = [
     if runtime.phone is not None and runtime.phone.lookups
     for abi in ABIS
 ]
-MACHINES = {"arm64-v8a": "EM_AARCH64", "x86_64": "EM_X86_64"}
+MACHINES = {"arm64-v8a": "EM_AARCH64", "x86_64": "EM_X86_64", "armeabi-v7a": "EM_ARM"}
 EXPORTED = {
     "onnx": {"RegisterCustomOps"},
     "tflite": {
@@ -117,6 +117,20 @@ def test_needs_libc_alone_and_is_aligned_and_stripped(
     libraries: dict[tuple[str, str], Path], runtime: str, abi: str
 ) -> None:
     hold(libraries[runtime, abi], runtime, abi)
+
+
+@pytest.mark.parametrize("abi", TEXT_ABIS)
+def test_the_tokenizer_is_there_for_every_platform_and_needs_libc_alone(abi: str) -> None:
+    path = text_library(abi)
+    said = facts(path)
+    assert said["machine"] == MACHINES[abi]
+    assert said["needed"] == ["libc.so"] and said["soname"] == [path.name]
+    assert said["alignments"] == {find_target("android").page_bytes}
+    assert said["stack"] == [6] and "DT_TEXTREL" not in said["tags"]
+    assert all("mem" in name or "__stack_chk" in name for name in said["wanted"] - {""}), said["wanted"]
+    natives = {name for name in said["exported"] if name.startswith("Java_")}
+    assert natives == {f"Java_edgeemb_Tokenizer_native{name}" for name in ("Open", "Arena", "Encode")}
+    assert text_library(abi) == path
 
 
 @pytest.mark.parametrize(("runtime", "said"), [("onnx", "computed 6 rows"), ("tflite", "made a delegate")])

@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from edgeemb.exporters.c.wordpiece import MOST_AROUND, refusal
 from edgeemb.runtimes.c.sources import sources
 from tests.fixtures.requirements import requires_program
 
@@ -107,25 +105,3 @@ def test_the_arena_is_aligned_on_arm_whatever_lies_before_it(
                 for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols()
             }
         assert symbols["arena"] % 16 == 0 and symbols["arena"] > 0
-
-
-def tokenizer_with(before: int, after: int) -> str:
-    """A WordPiece tokenizer with so many tokens around every text."""
-    marks = [f"[M{number}]" for number in range(before + after)]
-    pieces = ["[UNK]", *marks, "a", "b"]
-    tokenizer = Tokenizer(models.WordPiece({piece: at for at, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=" ".join([*marks[:before], "$A", *marks[before:]]),
-        special_tokens=[(mark, at + 1) for at, mark in enumerate(marks)],
-    )
-    return str(tokenizer.to_str())
-
-
-@pytest.mark.parametrize(("before", "after"), [(0, 0), (1, 3), (3, 1), (8, 8)])
-def test_any_number_of_tokens_around_a_text_is_right_or_refused(before: int, after: int) -> None:
-    assert refusal(tokenizer_with(before, after)) == ""
-    assert refusal(tokenizer_with(MOST_AROUND + 1, after)) == (
-        f"the C tokenizer puts at most 8 tokens before and after a text, this one 9 and {after}"
-    )

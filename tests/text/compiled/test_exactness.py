@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -227,3 +229,51 @@ def _with(normalizer: Any) -> str:
     tokenizer = _letters()
     tokenizer.normalizer = normalizer
     return str(tokenizer.to_str())
+
+
+@cache
+def _long_texts() -> list[str]:
+    """Texts that are read in stretches where a tokenizer allows it."""
+    rng = random.Random(7)
+    parts = [*AWKWARD, *FOREIGN, "a", "e", "th", "(x)", "it's", "don't", "t5", "<mask>", "Word", "the"]
+    between = [" ", " ", " ", "  ", " \u0301", "\n", "", " \u200b", "\u3000", "  \t "]
+    return [
+        "".join(part for _ in range(400) for part in (rng.choice(parts), rng.choice(between)))
+        for _ in range(3)
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_texts_have_the_tokens_of_the_library(kind: str) -> None:
+    reference, ours = load(tokenizer_json(kind)), compiled(tokenizer_json(kind))
+    for text in _long_texts():
+        assert_same(reference, ours, text)
+
+
+@pytest.mark.parametrize("name", [*NORMALIZERS, *PRE_TOKENIZERS])
+def test_stretches_of_a_long_text_are_normalized_and_split_as_the_whole_is(name: str) -> None:
+    reference = _letters()
+    if name in NORMALIZERS:
+        reference.normalizer = NORMALIZERS[name]()
+        reference.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    else:
+        reference.pre_tokenizer = PRE_TOKENIZERS[name]()
+    for text in _long_texts()[:1]:
+        assert_same(reference, compiled(reference.to_str()), text)
+
+
+@settings(max_examples=15, deadline=None)
+@given(places=st.lists(st.integers(0, 400), max_size=12), seed=st.integers(0, 1000))
+def test_added_tokens_are_found_in_every_stretch(places: list[int], seed: int) -> None:
+    reference = load(tokenizer_json("wordpiece"))
+    reference.add_tokens(
+        [
+            AddedToken("Word", single_word=True, normalized=False),
+            AddedToken("the", single_word=True, lstrip=True, normalized=True),
+        ]
+    )
+    rng = random.Random(seed)
+    words = [rng.choice(["word", "a.", "(b)", "7", "it's", "中文", "e\u0301"]) for _ in range(400)]
+    for place in places:
+        words.insert(place, rng.choice(["the", "Word", "[SEP]"]))
+    assert_same(reference, compiled(reference.to_str()), " ".join(words))

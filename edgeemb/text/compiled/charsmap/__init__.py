@@ -28,6 +28,7 @@ def add_charsmap(blob: Blob, encoded: str) -> tuple[int, int, int, int]:
     except binascii.Error as error:
         raise refuse(f"its precompiled_charsmap is damaged ({error})") from error
     keys = {key: text for key, text in found.items() if len(key) <= _GRAPHEME}
+    blob.breaks.graphemes(keys)
     strings = sorted(set(keys.values()))
     places = {text: place for place, text in enumerate(strings)}
     table, _ = add_table(blob, classes())

@@ -2,6 +2,8 @@ package edgeemb;
 
 import android.content.Context;
 import android.content.res.AssetManager;
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.File;
@@ -11,13 +13,17 @@ import java.io.InputStream;
 import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 
 /** Drives the part of the kit that is not Android's own; the tests talk to it over its standard input and output. */
 public final class Driver {
-    private static final DataInputStream IN = new DataInputStream(System.in);
-    private static final DataOutputStream OUT = new DataOutputStream(System.out);
+    private static final DataInputStream IN = new DataInputStream(new BufferedInputStream(System.in));
+    private static final DataOutputStream OUT = new DataOutputStream(new BufferedOutputStream(System.out));
 
     /** {@code tokenize}, {@code vectors}, {@code check}, {@code install} or {@code abi}, the kit's folder of assets, and what the command needs. */
     public static void main(String[] arguments) throws IOException {
@@ -25,7 +31,7 @@ public final class Driver {
         try {
             switch (arguments[0]) {
                 case "tokenize":
-                    tokenize(Tokenizer.open(read(assets, "tokenizer.bin")), Integer.parseInt(arguments[2]));
+                    tokenize(Integer.parseInt(arguments[2]), Arrays.copyOfRange(arguments, 3, arguments.length));
                     break;
                 case "vectors":
                     vectors(Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
@@ -80,21 +86,51 @@ public final class Driver {
         return ByteBuffer.wrap(Files.readAllBytes(new File(assets, name).toPath()));
     }
 
+    private static ByteBuffer map(File file) throws IOException {
+        try (FileChannel channel = FileChannel.open(file.toPath())) {
+            return channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size());
+        }
+    }
+
+    /** The module puts the bundle's tokenizer among the app's assets. */
+    private static Tokenizer tokenizer(File assets) throws IOException {
+        return Tokenizer.open(map(new File(assets.getParentFile().getParentFile(), "tokenizer.bin")));
+    }
+
     private static ModelInfo info(File assets) throws IOException {
         try (Reader text = Files.newBufferedReader(new File(assets, "model.properties").toPath(), StandardCharsets.UTF_8)) {
             return new ModelInfo(text);
         }
     }
 
-    /** Texts come as a length in bytes and UTF-8; -1 ends them. Ids go as a count and the ids. */
-    private static void tokenize(Tokenizer tokenizer, int limit) throws IOException {
+    /**
+     * Texts come as a length in bytes and UTF-8; -1 ends them. For each tokenizer, the tokens of each text go, then those of each text with the
+     * next: a count, whether they were cut, and their arrays.
+     */
+    private static void tokenize(int limit, String[] files) throws IOException {
+        List<String> texts = new ArrayList<>();
         for (int size = IN.readInt(); size >= 0; size = IN.readInt()) {
             byte[] text = new byte[size];
             IN.readFully(text);
-            int[] ids = tokenizer.encode(new String(text, StandardCharsets.UTF_8), limit);
-            OUT.writeInt(ids.length);
-            for (int id : ids) {
-                OUT.writeInt(id);
+            texts.add(new String(text, StandardCharsets.UTF_8));
+        }
+        for (String file : files) {
+            Tokenizer tokenizer = Tokenizer.open(map(new File(file)));
+            for (String text : texts) {
+                write(tokenizer.encode(text, limit));
+            }
+            for (int number = 1; number < texts.size(); ++number) {
+                write(tokenizer.encode(texts.get(number - 1), texts.get(number), limit, Cut.LONGEST_FIRST));
+            }
+        }
+    }
+
+    private static void write(Tokens tokens) throws IOException {
+        OUT.writeInt(tokens.ids.length);
+        OUT.writeInt(tokens.cut ? 1 : 0);
+        for (int[] array : new int[][] {tokens.ids, tokens.types, tokens.texts, tokens.starts, tokens.ends}) {
+            for (int value : array) {
+                OUT.writeInt(value);
             }
         }
     }
@@ -120,7 +156,7 @@ public final class Driver {
 
     private static TextModel open(File assets) throws IOException {
         ModelInfo info = info(assets);
-        return new TextModel(info, info.noTokenizer.isEmpty() ? Tokenizer.open(read(assets, "tokenizer.bin")) : null, new Remote(info));
+        return new TextModel(info, info.noTokenizer.isEmpty() ? tokenizer(assets) : null, new Remote(info));
     }
 
     /** The golden texts through the model, which the test runs; last goes the least cosine. */

@@ -50,7 +50,7 @@ public final class TextModel implements AutoCloseable {
             throw new IllegalArgumentException("the text is empty: its vector would mean nothing");
         }
         int longest = info.lengths.length > 0 ? Math.min(info.maxLength, info.lengths[info.lengths.length - 1]) : info.maxLength;
-        return tokenizer.encode(info.prompt + text, longest);
+        return tokenizer.encode(info.prompt + text, longest).ids;
     }
 
     /**

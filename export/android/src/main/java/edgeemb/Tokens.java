@@ -1,0 +1,36 @@
+package edgeemb;
+
+/** Tokens of a text or of a pair of texts. */
+public final class Tokens {
+    /** Their ids. */
+    public final int[] ids;
+    /** 0, or 1 for tokens of the second text where the model tells them apart. */
+    public final int[] types;
+    /** 1 for tokens of the text, 2 for those of the second of a pair, 0 for those that the model wants around them. */
+    public final int[] texts;
+    /** Where the part of its text begins that a token stands for, in chars; 0 for tokens around a text. */
+    public final int[] starts;
+    /** Where that part ends. */
+    public final int[] ends;
+    /** Whether tokens were left out because there were too many. */
+    public final boolean cut;
+
+    Tokens(int[] ids, int[] types, int[] texts, int[] starts, int[] ends, boolean cut) {
+        this.ids = ids;
+        this.types = types;
+        this.texts = texts;
+        this.starts = starts;
+        this.ends = ends;
+        this.cut = cut;
+    }
+
+    /** Whether a text has a token of its own. */
+    boolean isEmpty() {
+        for (int text : texts) {
+            if (text != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+}

@@ -1,0 +1,101 @@
+/* Text to ids in an exported model: runtimes/text over the compiled tokenizer in flash, in the model's own arena.
+ *
+ * MEMORY   the arena but for the ids: what the model keeps there while it runs is not alive yet. An arena of MODEL_ARENA_BYTES has room for
+ *          ordinary text of any length; EEM_TEXT_NEEDS_MORE asks for a larger one, which may be given to any call.
+ *
+ * TEXT     well-formed UTF-8, as the model's tokenizer reads it; the end (or, if the tokenizer says so, the beginning) is cut off where
+ *          there are more ids than the model takes. */
+#ifndef EEM_TEXT_H
+#define EEM_TEXT_H
+
+#include "../text/text.h"
+#include "platform.h"
+
+/* A compiled tokenizer, and what the model expects in front of each text. */
+typedef struct eem_tokenizer {
+    const uint8_t *blob;
+    uint32_t bytes;
+    const uint8_t *prompt;
+    uint32_t prompt_bytes;
+} eem_tokenizer;
+
+EEM_FUNCTION eem_status eem_text_status(eet_status status)
+{
+    switch (status) {
+    case EET_OK: return EEM_OK;
+    case EET_NULL: return EEM_NULL;
+    case EET_BAD_TEXT: return EEM_BAD_TEXT;
+    case EET_ARENA: return EEM_TEXT_NEEDS_MORE;
+    case EET_TOO_LONG: return EEM_TOO_LONG;
+    case EET_UNKNOWN: return EEM_UNKNOWN_TEXT;
+    default: return EEM_DAMAGED;
+    }
+}
+
+/* Tokens of a text of its own, those around it left out, but no more than one; or a status, negated. */
+EEM_FUNCTION int32_t eem_text_begins(const eet_tokenizer *tokenizer, const char *text, size_t size, void *memory, size_t bytes)
+{
+    const eet_options options = {1, EET_LONGEST, EET_RIGHT, 1};
+    uint32_t id;
+    eet_output output = {&id, NULL, NULL, NULL, 1, 0};
+    const eet_status status = eet_encode(tokenizer, text, size, NULL, 0, &options, memory, bytes, &output, NULL);
+
+    return status == EET_OK ? (int32_t)output.count : -eem_text_status(status);
+}
+
+/* Ids of a text into ids [limit], which lies in none of the memory; EEM_EMPTY where the text has no token of its own. */
+EEM_FUNCTION eem_status eem_text_ids(
+    const eem_tokenizer *model, const char *text, size_t size, void *memory, size_t bytes, int32_t *ids, uint32_t limit, size_t *count)
+{
+    const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
+    eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
+    eet_tokenizer tokenizer;
+    eet_status status = eet_open(&tokenizer, model->blob, model->bytes);
+    int32_t own;
+
+    if (status != EET_OK) {
+        return EEM_DAMAGED;
+    }
+    if (text == NULL) {
+        return EEM_NULL;
+    }
+    if (limit == 0) {
+        return EEM_TOO_LONG;
+    }
+    own = eem_text_begins(&tokenizer, text, size, memory, bytes);
+    if (own < 1) {
+        return own == 0 ? (eem_status)EEM_EMPTY : -own;
+    }
+    if (model->prompt_bytes != 0) {
+        uint8_t *whole = (uint8_t *)memory;
+        size_t length;
+
+        if (size > bytes || model->prompt_bytes > bytes - size) {
+            return EEM_TEXT_NEEDS_MORE;
+        }
+        memcpy(whole, model->prompt, model->prompt_bytes);
+        memcpy(whole + model->prompt_bytes, text, size);
+        length = model->prompt_bytes + size;
+        text = (const char *)whole;
+        memory = whole + length;
+        bytes -= length;
+        size = length;
+    }
+    output.ids = (uint32_t *)(void *)ids;
+    status = eet_encode(&tokenizer, text, size, NULL, 0, &options, memory, bytes, &output, NULL);
+    *count = output.count;
+    return eem_text_status(status);
+}
+
+/* The same in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
+EEM_FUNCTION eem_status eem_text_in_arena(
+    const eem_tokenizer *model, const char *text, size_t size, uint8_t *arena, size_t arena_bytes, size_t at, int32_t *ids, uint32_t limit,
+    size_t *count)
+{
+    const size_t behind = at + sizeof(int32_t) * (size_t)limit;
+
+    return at > arena_bytes - behind ? eem_text_ids(model, text, size, arena, at, ids, limit, count)
+                                     : eem_text_ids(model, text, size, arena + behind, arena_bytes - behind, ids, limit, count);
+}
+
+#endif

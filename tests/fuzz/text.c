@@ -1,0 +1,47 @@
+/* Text to ids as an exported model reads it: any bytes, prompts, limits and arenas, with small compiled tokenizers (tokenizers.h, made by
+ * tests/fuzz/__init__.py). */
+#include "micro/text.h"
+#include "reader.h"
+#include "tokenizers.h"
+
+#define FUZZ_LIMIT 40u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    reader input = {data, size};
+    const uint32_t which = take(&input, 1) % (sizeof fuzz_blobs / sizeof fuzz_blobs[0]), limit = take(&input, 1) % FUZZ_LIMIT;
+    const uint32_t arena = take(&input, 2), at = take(&input, 1) * 16u, prompt = take(&input, 1) % 8;
+    const uint32_t prompt_bytes = prompt < input.left ? prompt : 0;
+    const size_t text_bytes = input.left - prompt_bytes, large = (size_t)1 << 18;
+    eem_tokenizer model;
+    char *text = (char *)malloc(text_bytes != 0 ? text_bytes : 1);
+    uint8_t *lead = (uint8_t *)malloc(prompt_bytes != 0 ? prompt_bytes : 1);
+    uint8_t *small = (uint8_t *)malloc(arena != 0 ? arena : 1), *wide = (uint8_t *)malloc(large);
+    int32_t ids[FUZZ_LIMIT], more[FUZZ_LIMIT + 8];
+    size_t count = 0, longer = 0, number;
+    eem_status status, again;
+
+    memcpy(lead, input.data, prompt_bytes);
+    memcpy(text, input.data + prompt_bytes, text_bytes);
+    model.blob = fuzz_blobs[which].data;
+    model.bytes = fuzz_blobs[which].size;
+    model.prompt = lead;
+    model.prompt_bytes = prompt_bytes;
+    again = eem_text_ids(&model, text, text_bytes, wide, large, more, FUZZ_LIMIT + 8, &longer);
+    status = eem_text_ids(&model, text, text_bytes, small, arena, ids, limit, &count);
+    require(again == EEM_OK || again == EEM_BAD_TEXT || again == EEM_EMPTY || again == EEM_UNKNOWN_TEXT, "a text is read, or is none");
+    require(status != EEM_DAMAGED && status != EEM_NULL, "what is whole is not called damaged");
+    require(status != EEM_OK || (again == EEM_OK && count <= limit && count <= longer), "a small arena gives what a large one gives");
+    for (number = 0; status == EEM_OK && number < count && number + 2 < limit; ++number) {
+        require(ids[number] == more[number], "the end alone is cut off");
+    }
+    if (arena > at + sizeof(int32_t) * limit) {
+        status = eem_text_in_arena(&model, text, text_bytes, small, arena, at, (int32_t *)(void *)(small + at), limit, &longer);
+        require(status != EEM_OK || longer <= limit, "ids in the arena are as many as may be");
+    }
+    free(text);
+    free(lead);
+    free(small);
+    free(wide);
+    return 0;
+}
