@@ -3,6 +3,7 @@
 # make lint   formatters and type checks
 # make format rewrite the sources in the project's style
 # make fuzz   hostile bytes into the C sources for FUZZ_SECONDS, by libFuzzer; needs clang
+# make wheels a wheel for each platform in build/wheels, audited
 # make bench  the figures of the README; STS=dev.tsv and CORPUS=texts/ add those that need data
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ SOURCES := $(shell find runtimes devices export tests/fuzz -name '*.[ch]' -o -na
 JOBS ?= 2
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test fuzz lint format bench clean
+.PHONY: all demo test fuzz lint format wheels bench clean
 
 all: $(VENV)/installed
 
@@ -59,6 +60,9 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(SOURCES)
+
+wheels: $(VENV)/installed
+	$(BIN)/python .ci/wheels $(BUILD)/wheels
 
 # The recipes train for 10 to 50 minutes each, and so only where a corpus is named.
 bench: $(VENV)/installed

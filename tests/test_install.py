@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.models import save_sentence
 from tests.places import ROOT
 
 
@@ -65,3 +67,29 @@ def test_a_bundle_runs_on_the_base_install_outside_the_checkout(
     assert refused.stderr.startswith("error: ")
     assert "pip install 'edgeemb[export]'" in refused.stderr
     assert len(refused.stderr.strip().splitlines()) == 1
+
+
+def test_without_a_c_compiler_models_run_their_portable_lookups(tmp_path: Path) -> None:
+    model = save_sentence(tmp_path / "tiny")
+    build = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
+    build += ["--config-settings", f"build-dir={tmp_path / 'build'}", "--target", tmp_path / "site", ROOT]
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for tool in ("cmake", "ninja"):
+        (programs / tool).symlink_to(Path(sys.executable).parent / tool)
+    alone = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX")}
+    subprocess.run(build, check=True, cwd=tmp_path, env={**alone, "PATH": str(programs)})
+    assert not list((tmp_path / "site").glob("edgeemb/native/lib/*"))
+    # Without the checkout's own finder, which site-packages would start.
+    places = [str(tmp_path / "site"), *(place for place in sys.path if place.endswith("-packages"))]
+    program = f"""
+import sys
+sys.path[:0] = {places!r}
+import edgeemb
+bundle = edgeemb.export(sys.argv[1], sys.argv[2])
+with edgeemb.open(bundle) as session:
+    print(session.manifest.ops, session.encode(["the cat sat"]).shape, session.manifest.notes[0])
+"""
+    command = [sys.executable, "-S", "-c", program, model, tmp_path / "out"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.startswith("builtin (1, 16) edgeemb was installed without a C compiler")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 from edgeemb.body.precision import BODIES, KEEP, PRECISIONS
 from edgeemb.errors import SpecError
-from edgeemb.exporters.targets import Target, find_target
+from edgeemb.exporters.targets import Target, find_target, host_abi
 from edgeemb.models.base import LoadedModel
+from edgeemb.native.libraries import has_library
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.runtime import Runtime
 
@@ -20,12 +21,14 @@ class Choice:
     :param runtime: what runs it there.
     :param body: precision of everything but the tables.
     :param ops: lowering of the lookups, ``builtin`` or ``custom``.
+    :param notes: what the user should know of the choice.
     """
 
     target: Target
     runtime: Runtime
     body: str
     ops: str
+    notes: tuple[str, ...] = ()
 
 
 def choose(target: str | None, runtime: str | None, body: str | None, ops: str | None) -> Choice:
@@ -54,7 +57,19 @@ def choose(target: str | None, runtime: str | None, body: str | None, ops: str |
         raise SpecError(
             f'target {aim.name}: the package of {chosen.runtime.title} for it takes no further ops; use ops="builtin"'
         )
+    if ops is None and chosen.ops == "custom" and _lookups_missing(chosen):
+        return replace(chosen, ops="builtin", notes=(_NO_LIBRARIES,))
     return chosen
+
+
+def _lookups_missing(choice: Choice) -> bool:
+    """Whether a bundle for this machine would carry native lookups that this installation has not."""
+    library = choice.runtime.library
+    carried = library and not choice.runtime.compiles_lookups and host_abi() in choice.target.abis
+    return bool(carried) and not has_library(library)
+
+
+_NO_LIBRARIES = "edgeemb was installed without a C compiler and has no native lookups: the bundle uses the runtime's own ops"
 
 
 def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_asked: bool) -> Choice:

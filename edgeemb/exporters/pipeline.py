@@ -104,7 +104,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             model, tables, choice.body, choice.ops, options.lengths, choice.target, options.tables_apart
         )
         written = write(request, folder)
-        written = replace(written, notes=(*chosen.notes, *written.notes))
+        written = replace(written, notes=(*choice.notes, *chosen.notes, *written.notes))
         if model.tokenizer_json is not None:
             notes = write_tokenizer(model.tokenizer_json, folder)
             written = replace(written, notes=(*written.notes, *notes))

@@ -24,14 +24,25 @@ def find_library(name: str) -> Path:
     :param name: ``edgeemb_kernels`` or ``edgeemb_onnxruntime``.
     :raises NativeError: if this installation has no such library.
     """
-    file = f"{_PREFIX}{name}{_SUFFIX}"
-    for folder in _package_folders():
-        path = folder / "native" / "lib" / file
-        if path.is_file():
-            return path
+    if path := _library(name):
+        return path
     raise NativeError(
-        f"the native library {file} is not installed: install edgeemb with pip, which needs a C compiler"
+        f"the native library {name} is not installed: install a wheel of edgeemb, or a C compiler and then edgeemb again"
     )
+
+
+def has_library(name: str) -> bool:
+    """Whether this installation has a native library; one that was installed without a C compiler has none.
+
+    :param name: as for `find_library`.
+    """
+    return _library(name) is not None
+
+
+def _library(name: str) -> Path | None:
+    file = f"{_PREFIX}{name}{_SUFFIX}"
+    paths = (folder / "native" / "lib" / file for folder in _package_folders())
+    return next((path for path in paths if path.is_file()), None)
 
 
 def find_sources() -> Path:

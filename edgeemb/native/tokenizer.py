@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.native.libraries import find_library
 
+#: Name of the native library.
+LIBRARY = "edgeemb_text"
+
 _ABI_VERSION = 1
 _ARENA, _TOO_LONG, _ROOM, _UNKNOWN, _NEWER = 3, 4, 5, 6, 8
 _SIDES = (None, "right", "left")
@@ -177,7 +180,7 @@ def _characters_before(text: bytes) -> NDArray[np.int64]:
 
 @cache
 def _library() -> ctypes.CDLL:
-    path = find_library("edgeemb_text")
+    path = find_library(LIBRARY)
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

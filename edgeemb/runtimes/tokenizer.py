@@ -8,7 +8,8 @@ from typing import Protocol
 
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
 from edgeemb.errors import BundleError
-from edgeemb.native.tokenizer import CompiledTokenizer
+from edgeemb.native.libraries import has_library
+from edgeemb.native.tokenizer import LIBRARY, CompiledTokenizer
 from edgeemb.text.tokenizer import parse_tokenizer, truncate
 
 
@@ -26,9 +27,11 @@ def open_tokenizer(folder: Path, manifest: Manifest) -> IdTokenizer:
     :param folder: the bundle.
     :param manifest: its manifest: a compiled tokenizer that it does not list is not opened.
     :raises BundleError: if a file of it is damaged.
-    :raises NativeError: if it is compiled, and the native library is missing.
+    :raises NativeError: if it is there in compiled form only, and the native library is missing.
     """
-    if COMPILED_TOKENIZER in manifest.files:
+    # An installation without native libraries reads the form that both have the same ids for.
+    readable = has_library(LIBRARY) or TOKENIZER not in manifest.files
+    if COMPILED_TOKENIZER in manifest.files and readable:
         return _Compiled(folder / COMPILED_TOKENIZER, manifest.max_length)
     return _Reference(folder / TOKENIZER, manifest.max_length)
 
