@@ -39,7 +39,7 @@ def export(
     :param out: the bundle's folder (or zip file); by default ``<model>-<target>`` in the current folder.
     :param target: what to export for, a name that 'edgeemb targets' lists or a .toml file of your own; by default this machine.
     :param table: how to store a table: a spec such as ``int4:block=32`` for the word table, ``name=spec`` for another, ``auto:budget=2MB`` or
-        ``auto:cosine=.99`` to let the planner choose. A sequence for several, or a mapping from table to spec.
+        ``auto:cosine=.99`` to let the planner choose, ``keep`` to leave it as it is. A sequence for several, or a mapping from table to spec.
     :param body: precision of everything else; by default the target's. ``keep`` leaves a finished model as it is.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.

@@ -101,10 +101,21 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         )
         progress("write", 0, 0)
         request = Request(
-            model, tables, choice.body, choice.ops, options.lengths, choice.target, options.tables_apart
+            model,
+            tables,
+            choice.body,
+            choice.ops,
+            options.lengths,
+            choice.target,
+            options.tables_apart,
+            named=chosen.named if planned is None else chosen.named | {planned.table},
+            meant=chosen.meant,
+            kept=chosen.kept,
         )
         written = write(request, folder)
-        written = replace(written, notes=(*choice.notes, *chosen.notes, *written.notes))
+        tables = {alias: table for alias, table in tables.items() if alias not in written.left}
+        said = (note for alias, note in chosen.notes.items() if alias not in written.left)
+        written = replace(written, notes=(*choice.notes, *said, *written.notes))
         if model.tokenizer_json is not None:
             notes = write_tokenizer(model.tokenizer_json, folder)
             written = replace(written, notes=(*written.notes, *notes))

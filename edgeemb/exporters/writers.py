@@ -31,6 +31,9 @@ class Request:
     :param lengths: sequence lengths for runtimes with fixed shapes; empty for the writer's default.
     :param target: what the export aims at.
     :param tables_apart: put the tables into a separate file, if the format supports it.
+    :param named: tables that a spec was asked for by name: they are compressed, or the export fails.
+    :param meant: tables that a spec without a name was asked for: one of them is compressed, or the export fails.
+    :param kept: tables that were asked to stay as they are, whatever the body becomes.
     """
 
     loaded: LoadedModel
@@ -40,6 +43,9 @@ class Request:
     lengths: tuple[int, ...]
     target: Target
     tables_apart: bool = False
+    named: frozenset[str] = frozenset()
+    meant: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
     @property
     def model(self) -> Model:
@@ -60,6 +66,7 @@ class Written:
     :param max_length: tokens of the longest text, where the format takes fewer than the model; 0 for as many.
     :param sizes: bytes by part that replace what the sizes of the files say, where those are sources.
     :param inputs: names of the inputs that the format takes, where it takes fewer than the model; empty for all.
+    :param left: tables of the request that stay as they are, because the format cannot replace them: see `left_alone`.
     :param stored: bytes of a table in the files, by alias, where the format keeps it otherwise than the codec does; 0 where only rows that
         were computed from it are left, as part of the body.
     """
@@ -70,10 +77,29 @@ class Written:
     max_length: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     stored: Mapping[str, int] = field(default_factory=dict)
 
 
 Writer = Callable[[Request, Path], Written]
+
+
+def left_alone(request: Request, reasons: Mapping[str, str]) -> list[str]:
+    """Remarks on tables that a format cannot replace: they stay as they are, unless that goes against what was asked for.
+
+    :param request: what is to be written.
+    :param reasons: why each of them cannot be replaced, by alias.
+    :raises ExportError: if a spec was asked for such a table by name, or one without a name would reach no table.
+    """
+    refused = [alias for alias in reasons if alias in request.named]
+    if request.meant and request.meant <= reasons.keys():
+        refused += request.meant
+    if refused:
+        alias = min(refused)
+        raise ExportError(
+            f"table {alias} cannot be compressed here: {reasons[alias]}; keep it (`table` {alias}=keep), or choose another `runtime`"
+        )
+    return [f"table {alias} stays as it is: {reason}" for alias, reason in reasons.items()]
 
 
 def writer_for(runtime: Runtime) -> Writer:

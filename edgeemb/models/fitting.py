@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeemb.errors import SpecError
@@ -14,7 +14,7 @@ from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.registry import suited
 from edgeemb.tables.request import TableRequest
-from edgeemb.tables.spec import Spec, parse_spec
+from edgeemb.tables.spec import KEEP, Spec, parse_spec
 
 #: Spec of position and type tables that nothing else is said about.
 SMALL_TABLE = "int8"
@@ -25,11 +25,17 @@ class Chosen:
     """The specs of a model's tables.
 
     :param specs: specs by alias, in the order of the model's tables; a table that is missing here stays as it is.
-    :param notes: where a default was changed to suit a table, and why: sentences for people.
+    :param notes: by alias, where a default was changed to suit a table, and why, or that it stays as it is: sentences for people.
+    :param named: tables that a spec was asked for by name.
+    :param meant: tables that the spec without a name is for; empty where there is none.
+    :param kept: tables that were asked to stay as they are.
     """
 
     specs: dict[str, Spec]
-    notes: tuple[str, ...] = ()
+    notes: Mapping[str, str] = field(default_factory=dict)
+    named: frozenset[str] = frozenset()
+    meant: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
 
 
 def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chosen:
@@ -38,7 +44,8 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
     A bare spec is for the word table, or for every table if none is recognised as the word table; ``name=spec`` is for one table. Position and
     type tables that are not named get `SMALL_TABLE`; tables that are neither, such as relative attention biases, stay as they are. A table that
     was trained inside the model keeps its spec until another is asked for. The default is changed where its options do not suit the width of a
-    table; a spec that was asked for is taken as it is.
+    table; a spec that was asked for is taken as it is. ``keep`` leaves a table as it is; without a name, every table that nothing else is said
+    about.
 
     :param model: a loaded model.
     :param wanted: what was asked for. The table of a goal gets the default until the planner has chosen.
@@ -46,7 +53,7 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
     :raises SpecError: if a spec is given for words whose rows are computed.
     :raises ModelError: if a table is named that the model does not have.
     """
-    bare = wanted.bare
+    bare, keep_all = (None, True) if wanted.bare == KEEP else (wanted.bare, False)
     for alias in (*wanted.named, *([wanted.planned] if wanted.planned else [])):
         model.table(alias)
     planned = None if wanted.goal is None else wanted.planned or model.word_table.alias
@@ -55,7 +62,13 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
         for alias, table in model.fitted.items()
         if bare is None or model.table(alias).role in ("position", "type")
     }
-    named = {**trained, **wanted.named}
+    asked = {alias: KEEP for alias in _aliases(model) if keep_all and alias != planned} | dict(wanted.named)
+    # A table that was trained is kept as it was trained.
+    kept = {alias for alias, spec in asked.items() if spec == KEEP and alias not in model.fitted}
+    trained |= {
+        alias: model.fitted[alias].spec for alias, spec in asked.items() if spec == KEEP and alias not in kept
+    }
+    named = {**trained, **{alias: spec for alias, spec in asked.items() if spec != KEEP}}
     if bare is not None and model.words is not None:
         raise SpecError(
             f"{model.name} computes the rows of its words, so there is no table for '{bare}': leave `table` out, or name a table of "
@@ -67,20 +80,25 @@ def choose_specs(model: LoadedModel, wanted: TableRequest, default: str) -> Chos
     if not any(table.role == "word" for table in model.tables):
         by_role["other"] = word
     specs: dict[str, Spec] = {}
-    notes = []
+    notes = {alias: f"table {alias} stays as it is" for alias in _aliases(model) if alias in kept}
     for table in model.tables:
         spec = named.get(table.alias, by_role.get(table.role))
-        if spec is None:
+        if spec is None or table.alias in kept:
             continue
         if table.alias not in named and spec is not bare:
             fitting = suited(spec, table.dim)
             if fitting != spec and table.alias != planned:
-                notes.append(
+                notes[table.alias] = (
                     f"table {table.alias} is stored as {fitting}: the default {spec} does not suit its {table.dim} columns"
                 )
             spec = fitting
         specs[table.alias] = spec
-    return Chosen(specs, tuple(notes))
+    meant = {alias for alias, spec in specs.items() if spec is bare and alias not in named}
+    return Chosen(specs, notes, frozenset(wanted.named) - kept, frozenset(meant), frozenset(kept))
+
+
+def _aliases(model: LoadedModel) -> list[str]:
+    return [table.alias for table in model.tables]
 
 
 def fit_tables(

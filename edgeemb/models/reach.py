@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.tables.spec import Spec
+from edgeemb.tables.spec import KEEP, Spec
 
 
 def check_reached(model: LoadedModel, bare: Spec | None, named: Mapping[str, Spec]) -> None:
@@ -19,7 +19,9 @@ def check_reached(model: LoadedModel, bare: Spec | None, named: Mapping[str, Spe
     """
     roles = {table.role for table in model.tables}
     meant = "word" if "word" in roles else "other"
-    if bare is None or any(table.role == meant and table.alias not in named for table in model.tables):
+    if bare in (None, KEEP) or any(
+        table.role == meant and table.alias not in named for table in model.tables
+    ):
         return
     held = ", ".join(f"{table.alias} ({table.rows} x {table.dim})" for table in model.tables)
     near = "; ".join(

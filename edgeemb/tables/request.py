@@ -10,7 +10,7 @@ from typing import TypeAlias, Union
 from edgeemb.errors import SpecError
 from edgeemb.tables.goal import Goal, parse_goal
 from edgeemb.tables.registry import coder_of
-from edgeemb.tables.spec import Spec, parse_spec
+from edgeemb.tables.spec import KEEP, Spec, parse_spec
 
 #: What callers may give: one spec, a list of ``spec`` and ``name=spec``, or a mapping from a table's name to its spec.
 Tables: TypeAlias = Union[str, Sequence[str], Mapping[str, str]]
@@ -46,7 +46,7 @@ def read_tables(wanted: Tables) -> TableRequest:
     """Parse what a caller wrote, and refuse what no table could have, before a model is loaded.
 
     :param wanted: specs and goals.
-    :return: the request; every spec in it has a known codec with options in their range.
+    :return: the request; every spec in it is `KEEP`, or has a known codec with options in their range.
     :raises SpecError: if a spec or a goal does not parse, its codec or an option is unknown, or two are for one table.
     """
     named: dict[str, Spec] = {}
@@ -58,7 +58,8 @@ def read_tables(wanted: Tables) -> TableRequest:
             goals.append((name, goal))
             continue
         spec = parse_spec(text)
-        coder_of(spec)
+        if spec != KEEP:
+            coder_of(spec)
         if name is None:
             bare.append(spec)
         elif name in named:

@@ -45,6 +45,10 @@ class Spec:
         return text if self.then is None else f"{text}+{self.then}"
 
 
+#: Leaves a table as it is in the model that came: no codec, and only for a whole table.
+KEEP = Spec("keep")
+
+
 def parse_spec(text: str) -> Spec:
     """Read one table spec; codec names and option names are checked by `edgeemb.tables`, which knows them.
 

@@ -6,6 +6,7 @@ own, such as a scaled embedding; hooks) stays, and its lookups are served with t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -81,6 +82,71 @@ class _Answered(TorchFunctionMode):
             f"an embedding layer passes its whole weight to {name}, where only lookups of its rows can be compressed: "
             "look the rows up with nn.functional.embedding"
         )
+
+
+def other_uses(
+    module: nn.Module, weights: Mapping[str, nn.Parameter], examples: Sequence[Tensor]
+) -> dict[str, str]:
+    """Which embedding weights `put_rows` cannot serve: the module takes more of them than its embedding layers look up, or nothing.
+
+    A layer of another kind that shares a weight does not count: it keeps its own.
+
+    :param module: the module; it is copied, and the copy run once.
+    :param weights: weights of its embedding layers by any key.
+    :param examples: inputs.
+    :return: the reasons by key, for those that cannot be served.
+    """
+    copied = copy.deepcopy(module)
+    watched = _Watched()
+    for key, weight in weights.items():
+        own = nn.Parameter(weight.detach(), requires_grad=False)
+        watched.keys[id(own)] = key
+        for layer, original in zip(copied.modules(), module.modules(), strict=True):
+            if isinstance(original, nn.Embedding) and original.weight is weight:
+                layer.weight = own
+                layer.register_forward_pre_hook(watched.enter)
+                layer.register_forward_hook(watched.leave)
+    with torch.no_grad(), watched:
+        copied(*examples)
+    unread = {key: "the model looks up none of its rows" for key in weights if key not in watched.read}
+    return watched.whole | unread
+
+
+class _Watched(TorchFunctionMode):
+    """Notes how weights are used while a module runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: dict[int, str] = {}
+        self.read: set[str] = set()
+        self.whole: dict[str, str] = {}
+        self._depth = 0
+
+    def enter(self, layer: nn.Module, args: object) -> None:
+        """An embedding layer begins."""
+        self._depth += 1
+
+    def leave(self, layer: nn.Module, args: object, result: object) -> None:
+        """It has ended."""
+        self._depth -= 1
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        options = dict(kwargs or {})
+        for value in (*args, *options.values()):
+            key = self.keys.get(id(value))
+            if key is None or func in (*_SHAPES, *_FREE):
+                continue
+            self.read.add(key)
+            if not self._depth or func not in (nn.functional.embedding, torch.embedding):
+                name = getattr(func, "__name__", str(func))
+                self.whole[key] = f"the model passes the whole table to {name}, not only ids to a layer"
+        return func(*args, **options)
 
 
 def put_rows(module: nn.Module, weight: nn.Parameter, rows: nn.Module) -> nn.Module:

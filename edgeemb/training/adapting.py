@@ -18,6 +18,7 @@ from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
+from edgeemb.tables.spec import KEEP
 from edgeemb.training.body import free_body, quantize_body, settle_body
 from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as
 from edgeemb.training.encode import States, find_device, in_half
@@ -72,6 +73,8 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     specs = dict(plan.table.named)
     if plan.table.bare is not None:
         specs[student.word_table.alias] = plan.table.bare
+    # What is kept is trained as it is, with the body.
+    specs = {alias: spec for alias, spec in specs.items() if spec != KEEP}
     check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
     free_body(student.module, plan.learn)
     quantize_body(student.module, plan.body)

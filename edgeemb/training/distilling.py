@@ -18,7 +18,7 @@ from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.words import WordsModel, save_words_model
 from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
-from edgeemb.tables.spec import Spec
+from edgeemb.tables.spec import KEEP, Spec
 from edgeemb.text import words
 from edgeemb.text.pairs import LabelledTexts, read_labelled
 from edgeemb.torch_tables.trainable import TrainableTable
@@ -122,7 +122,7 @@ def run_distill(source: Any, plan: StudentPlan, steps: Steps, watch: Watch = unw
 def _table_spec(plan: StudentPlan) -> Spec | None:
     if plan.table.named or plan.table.goal is not None:
         raise SpecError("a student's other tables stay as they are: give one spec without a name")
-    return plan.table.bare
+    return None if plan.table.bare == KEEP else plan.table.bare
 
 
 def _texts(plan: StudentPlan, labelled: LabelledTexts | None) -> list[str]:

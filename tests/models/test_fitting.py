@@ -40,7 +40,7 @@ def test_changes_a_default_that_the_columns_do_not_suit_and_says_so(dim: int, sp
         f"table embedding is stored as {spec}: the default {DEFAULT} does not suit its {dim} columns"
         for _ in range(spec != DEFAULT)
     ]
-    assert list(found.notes) == said
+    assert list(found.notes.values()) == said
 
 
 def test_takes_what_was_asked_for_as_it_is(tiny: Model, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_an_export_with_the_defaults_of_a_target_suits_any_width(tiny: Model, tm
 
 
 def test_says_nothing_of_the_default_of_a_table_that_is_planned(tiny: Model) -> None:
-    assert choose_specs(tiny, read_tables("auto:cosine=.9"), DEFAULT).notes == ()
+    assert choose_specs(tiny, read_tables("auto:cosine=.9"), DEFAULT).notes == {}
 
 
 def test_names_a_table_that_the_model_has_not(tiny: Model) -> None:

@@ -14,11 +14,13 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 import edgeemb
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.devices import profile_on
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, ExportError, InputError, ModelError
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, read_tflite, write_tflite
+from edgeemb.models.tflite.tables import find_tables
 from tests.fixtures.models.tflite_files import lookup_model
 from tests.fixtures.requirements import needs_tflm_wheel
 
@@ -213,17 +215,85 @@ def test_a_free_batch_axis_is_fixed_for_tflm(tmp_path: Path, spec: str) -> None:
         assert session.manifest.parity["cosine_min"] > 0.98
 
 
-def test_a_table_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
-    model = lookup_model(_weight(), (1, 6))
-    graph = model.subgraphs[0]
-    table = next(
-        tensor
-        for tensor in graph.tensors
-        if tensor.buffer and len(tensor.shape) == 2 and tensor.shape[0] == ROWS
-    )
-    table.type = schema.TensorType.INT8
-    model.buffers[table.buffer].data = np.ones(ROWS * DIM, np.uint8)
+def _quantise(model: Any, place: int, bits: int = 8, scales: int = ROWS) -> NDArray[np.float32]:
+    """Store a float table as codes with a scale for each row; the rows that they stand for."""
+    table, weight = model.subgraphs[0].tensors[place], _weight()
+    most = 2 ** (bits - 1) - 1
+    steps = np.abs(weight).max(axis=1, keepdims=True) / most
+    codes = np.round(weight / steps).astype(np.int8)
+    stored = codes.reshape(-1).view(np.uint8)
+    if bits == 4:
+        stored = (stored[::2] & 15) | (stored[1::2] << 4)
+    model.buffers[table.buffer].data = stored
+    table.type = schema.TensorType.INT8 if bits == 8 else schema.TensorType.INT4
     table.quantization = schema.QuantizationParametersT()
-    table.quantization.scale = np.ones(ROWS, np.float32)
-    with pytest.raises(ModelError, match="looks like one, but it is int8 with a scale for each row"):
+    table.quantization.scale = steps.reshape(-1)[:scales].astype(np.float32)
+    table.quantization.zeroPoint = np.zeros(scales, np.int64)
+    rows: NDArray[np.float32] = codes * steps.astype(np.float32)
+    return rows
+
+
+def _embedding_lookup(bits: int) -> tuple[Any, NDArray[np.float32]]:
+    """What ai-edge-quantizer makes of a lookup: codes with a scale for each row, rows of floats."""
+    model = lookup_model(_weight(), op="EMBEDDING_LOOKUP")
+    rows = _quantise(model, int(model.subgraphs[0].operators[0].inputs[1]), bits)
+    return model, rows
+
+
+def _behind_dequantize(half: bool) -> tuple[Any, NDArray[np.float32]]:
+    """A GATHER over a table that a DEQUANTIZE makes of codes with a scale for each row, or of float16."""
+    model = lookup_model(_weight())
+    subgraph = model.subgraphs[0]
+    graph = Graph(Constants(model), subgraph, "first")
+    stored = _weight().astype(np.float16) if half else _weight()
+    place = graph.constant(stored)
+    rows = stored.astype(np.float32) if half else _quantise(model, place)
+    floats = graph.op("DEQUANTIZE", [place], (ROWS, DIM), version=3 if half else 2)
+    subgraph.operators[0].inputs = [floats, subgraph.operators[0].inputs[1]]
+    subgraph.operators = [*graph.operators, *subgraph.operators]
+    return model, rows
+
+
+FORMS = {
+    "int8 rows": lambda: _embedding_lookup(8),
+    "int4 rows": lambda: _embedding_lookup(4),
+    "int8 rows first": lambda: _behind_dequantize(half=False),
+    "float16 first": lambda: _behind_dequantize(half=True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_in_any_form_is_decoded_as_the_runtime_does_and_fitted_anew(
+    form: str, tmp_path: Path
+) -> None:
+    made, rows = FORMS[form]()
+    path = _save(made, tmp_path / "m.tflite")
+    model = edgeemb.load(path)
+    ids = np.array([1, 199, 0, 4, 4, 77], np.int32)
+    np.testing.assert_allclose(model.reference({"ids": ids})[0], rows[ids], atol=1e-6)
+    (info,) = model.tables
+    np.testing.assert_allclose(model.table_weight(info.alias), rows, atol=1e-6)
+    assert info.bytes < rows.nbytes * 0.6
+    bundle = edgeemb.export(model, tmp_path / "out", table="int8", ops="builtin", runtime="tflite")
+    with edgeemb.open(bundle) as session:
+        np.testing.assert_allclose(session.run({"ids": ids}), rows[ids], atol=0.05)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_table_that_is_kept_stays_in_its_own_form(form: str, tmp_path: Path) -> None:
+    made, _ = FORMS[form]()
+    path = _save(made, tmp_path / "m.tflite")
+    bundle = edgeemb.export(path, tmp_path / "out", table="keep", ops="builtin", runtime="tflite")
+    manifest = read_manifest(bundle)
+    assert (manifest.tables, manifest.parity["cosine_min"]) == ({}, 1.0)
+    assert any("stays as it is" in note for note in manifest.notes)
+    (before,), (after,) = (find_tables(read_tflite(file)[0]) for file in (path, bundle / "model.tflite"))
+    np.testing.assert_array_equal(before.weight, after.weight)
+    assert before.stored == after.stored
+
+
+def test_a_table_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> None:
+    model = lookup_model(_weight(), op="EMBEDDING_LOOKUP")
+    _quantise(model, int(model.subgraphs[0].operators[0].inputs[1]), scales=ROWS // 2)
+    with pytest.raises(ModelError, match="looks like one, but it is int8 with scales other than one"):
         edgeemb.load(_save(model, tmp_path / "m.tflite"))

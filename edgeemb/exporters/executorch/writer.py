@@ -14,10 +14,11 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError, first_line
-from edgeemb.exporters.writers import Request, Written
+from edgeemb.exporters.writers import Request, Written, left_alone
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, python_package, runtime_sources
 from edgeemb.quiet import quiet
+from edgeemb.torch_tables.placing import other_uses
 
 with quiet():
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import (
@@ -70,7 +71,15 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model cannot be traced or lowered.
     """
     model = request.model
-    module, notes = with_tables(model, request.tables, request.ops, sealed=request.tables_apart)
+    left = other_uses(
+        model.module,
+        {alias: model.module.get_parameter(model.table(alias).name) for alias in request.tables},
+        model.example_inputs,
+    )
+    tables = {alias: table for alias, table in request.tables.items() if alias not in left}
+    notes = left_alone(request, left)
+    module, remarks = with_tables(model, tables, request.ops, sealed=request.tables_apart)
+    notes += remarks
     notes += quantize_body(module, request.body)
     examples, shapes = _inputs(model, request.lengths)
     with quiet():
@@ -92,7 +101,7 @@ def write(request: Request, folder: Path) -> Written:
     if request.ops == "custom":
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
-    return Written(opset=SCHEMA, notes=tuple(notes))
+    return Written(opset=SCHEMA, notes=tuple(notes), left=tuple(left))
 
 
 def _place(node: fx.Node) -> str | None:

@@ -7,7 +7,7 @@ that of the lookups' function bodies (onnx's own version converter raises it); t
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,7 @@ MIN_IR = 8
 
 
 def with_tables(
-    model: OnnxModel, tables: Mapping[str, Table], body: str, folder: Path
+    model: OnnxModel, tables: Mapping[str, Table], body: str, folder: Path, kept: Collection[str] = ()
 ) -> tuple[onnx.ModelProto, list[str], dict[str, int]]:
     """A copy of a finished model that looks its rows up in compressed tables.
 
@@ -38,6 +38,7 @@ def with_tables(
     :param tables: tables by alias.
     :param body: ``keep``, or a precision that the other weights are converted to.
     :param folder: an existing folder for intermediate files.
+    :param kept: tables by alias that stay as they are, whatever the body becomes.
     :return: the graph, remarks for the user, and bytes of the tables in it by alias.
     :raises ModelError: if the op set cannot be raised.
     :raises ExportError: if the body cannot be converted.
@@ -55,7 +56,8 @@ def with_tables(
     }
     if body != KEEP:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            proto = convert_body(proto, body, set(names.values()), Path(scratch))
+            untouched = {table.info.name for table in model.found if table.info.alias in kept}
+            proto = convert_body(proto, body, {*names.values(), *untouched}, Path(scratch))
     for alias, table in found.items():
         prefix = free_prefix(proto.graph, alias)
         stored[alias] = replace_table(

@@ -21,8 +21,8 @@ from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.functions import match_opset
 from edgeemb.exporters.onnx.locate import first_difference
-from edgeemb.exporters.onnx.lowering import add_functions, replace_table
-from edgeemb.exporters.writers import Request, Written
+from edgeemb.exporters.onnx.lowering import add_functions, gathers_of, replace_table
+from edgeemb.exporters.writers import Request, Written, left_alone
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.tables import Table
@@ -50,27 +50,35 @@ def write(request: Request, folder: Path) -> Written:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         graph = trace(model, Path(scratch))
         names = {alias: model.table(alias).name for alias in request.tables}
-        graph = convert_body(graph, request.body, set(names.values()), Path(scratch))
+        unread = {
+            alias: "no Gather of the graph looks up its rows"
+            for alias, name in names.items()
+            if not gathers_of(graph.graph, name)
+        }
+        notes = left_alone(request, unread)
+        untouched = {*names.values(), *(model.table(alias).name for alias in request.kept)}
+        graph = convert_body(graph, request.body, untouched, Path(scratch))
     # With the shapes that the exporter notes, ONNX Runtime 1.31 fuses sums into SkipLayerNormalization, which takes three times as long on a CPU.
     del graph.graph.value_info[:]
-    notes, stored = [], {}
+    stored = {}
     ids_types = {
         info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
     }
-    for alias, table in request.tables.items():
+    tables = {alias: table for alias, table in request.tables.items() if alias not in unread}
+    for alias, table in tables.items():
         stored[alias] = replace_table(
             graph, names[alias], table, alias, ids_types, int8=PRECISIONS[request.body].integer
         )
         if any(names[alias] == item.name for item in graph.graph.initializer):
             notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
-    add_functions(graph, request.tables.values())
+    add_functions(graph, tables.values())
     save(graph, folder)
-    return Written(opset=OPSET, notes=tuple(notes), stored=stored)
+    return Written(opset=OPSET, notes=tuple(notes), left=tuple(unread), stored=stored)
 
 
 def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:
     """Replace the tables of a finished model; everything else stays."""
-    graph, notes, stored = with_tables(model, request.tables, request.body, folder)
+    graph, notes, stored = with_tables(model, request.tables, request.body, folder, request.kept)
     opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
     save(graph, folder)
     length = model.inputs[0].axes[1:2] if model.max_length else ()

@@ -10,10 +10,26 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.exporters.tflite.lowering import Lowering
-from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.exporters.tflite.policy import MAX_ROWS, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, TENSOR_TYPES, opcode_name
 from edgeemb.models.tflite.tables import _INTEGERS, FoundTable, Site, _shape
 from edgeemb.tables import Table
+
+
+def unfit(model: Any, found: FoundTable, table: Table) -> str:
+    """Why a found table cannot be replaced in this format; empty if it can.
+
+    :param model: a ``ModelT``.
+    :param found: what `find_tables` gave.
+    :param table: what would take its place.
+    """
+    if table.shape[0] > MAX_ROWS:
+        return f"it has {table.shape[0]} rows, and TFLite lookups take at most {MAX_ROWS}"
+    for site in found.sites:
+        output = _shape(model.subgraphs[site.subgraph].tensors[site.output])
+        if len(output) > 2 and output.count(-1) > 1:
+            return "its ids have several axes of unknown size"
+    return ""
 
 
 def replace_table(
@@ -79,15 +95,20 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     out_shape = _shape(output)
     quantised = NUMPY_TYPES[output.type] in _INTEGERS
     if len(shape) != 1:
-        if out_shape.count(-1) > 1:
-            raise ExportError(
-                f"{graph.prefix}: the ids have several axes of unknown size; export the model with fixed shapes"
-            )
         rows = graph.op(
             "RESHAPE", [rows, graph.constant(np.array(out_shape, np.int32))], out_shape, newShape=out_shape
         )
     if quantised:
         rows = graph.op("QUANTIZE", [rows], out_shape)
+    elif NUMPY_TYPES[output.type] == "float16":
+        rows = graph.op(
+            "CAST",
+            [rows],
+            out_shape,
+            "float16",
+            inDataType=TENSOR_TYPES["float32"],
+            outDataType=TENSOR_TYPES["float16"],
+        )
     graph.operators[-1].outputs = [site.output]
 
 

@@ -13,8 +13,8 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
-from edgeemb.exporters.tflite.tables import replace_table, tidy
-from edgeemb.exporters.writers import Request, Written
+from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
+from edgeemb.exporters.writers import Request, Written, left_alone
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables
@@ -61,6 +61,7 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     notes = []
     stored: dict[str, int] = {}
     found = find_tables(converted)
+    left: dict[str, str] = {}
     for alias, table in request.tables.items():
         expected = weights[alias] if alias in weights else model.table_weight(alias)
         own = [
@@ -68,6 +69,10 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             for entry in found
             if entry.weight.shape == expected.shape and np.array_equal(entry.weight, expected)
         ]
+        reason = next(filter(None, (unfit(converted, entry, table) for entry in own)), "")
+        if reason or not (own or alias in small):
+            left[alias] = reason or "the converted model has no lookup of it"
+            continue
         before = constants.nbytes
         for entry in own:
             replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
@@ -78,17 +83,14 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             notes.append(
                 f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32, and count as body"
             )
-        elif not own:
-            raise ExportError(
-                f"table {alias}: the converted model has no lookup of it; leave it as it is or use runtime='onnx'"
-            )
+    notes += left_alone(request, left)
     expand_ops(converted, constants, runtime)
     tidy(converted)
     _shorten_names(converted)
     check_ops(converted, runtime)
     write_tflite(converted, folder / MODEL)
     longest = lengths[-1] if lengths and model.max_length else 0
-    return Written(SCHEMA_VERSION, lengths, tuple(notes), longest, stored=stored)
+    return Written(SCHEMA_VERSION, lengths, tuple(notes), longest, left=tuple(left), stored=stored)
 
 
 def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
@@ -106,20 +108,26 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
         _refuse_miscomputed(finished, model.path)
     constants = Constants(finished)
     stored: dict[str, int] = {}
+    left: dict[str, str] = {}
     for info, found in zip(model.tables, find_tables(finished), strict=True):
         if info.alias in request.tables:
             table = request.tables[info.alias]
+            reason = unfit(finished, found, table)
+            if reason:
+                left[info.alias] = reason
+                continue
             before = constants.nbytes
             replace_table(
                 finished, constants, found, table, info.alias, runtime, custom=request.ops == "custom"
             )
             stored[info.alias] = constants.nbytes - before
+    notes = left_alone(request, left)
     expand_ops(finished, constants, runtime)
     add_signature(finished)
     tidy(finished)
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)
-    return Written(SCHEMA_VERSION, stored=stored)
+    return Written(SCHEMA_VERSION, notes=tuple(notes), left=tuple(left), stored=stored)
 
 
 def _fix_shapes(model: Any) -> None:

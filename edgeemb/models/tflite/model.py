@@ -195,5 +195,5 @@ def _tables(found: list[FoundTable]) -> list[TableInfo]:
             name for name in [stem, *(f"{stem}_{n}" for n in range(2, len(found) + 2))] if name not in taken
         )
         rows, dim = table.weight.shape
-        tables.append(TableInfo(table.name, alias, "other", rows, dim, tied=False))
+        tables.append(TableInfo(table.name, alias, "other", rows, dim, tied=False, stored=table.stored))
     return tables

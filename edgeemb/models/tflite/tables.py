@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
 
 _FLOATS = ("float32", "float16")
-
-
+_FLOAT_TYPES = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
 _INTEGERS = ("int8", "uint8")
+#: Two codes share a byte, the first in its low half: https://ai.google.dev/edge/litert/models/quantization_spec
+_INT4 = schema.TensorType.INT4
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,20 @@ class FoundTable:
     :param buffer: index of the buffer that holds it.
     :param weight: its rows as float32[V, D].
     :param sites: where its rows are looked up.
+    :param stored: bytes that it takes in the file, scales included.
     """
 
     name: str
     buffer: int
     weight: NDArray[np.float32]
     sites: tuple[Site, ...]
+    stored: int
 
 
 def find_tables(model: Any) -> list[FoundTable]:
     """The tables of a model that can be replaced, largest first.
 
-    Tables are constants of two axes, in float32, float16 behind a DEQUANTIZE, or quantised with one scale.
+    Tables are constants of two axes, in float32 or float16, or in int8, uint8 or int4 with one scale, or one for each row or column.
 
     :param model: a ``ModelT``.
     """
@@ -56,15 +60,21 @@ def find_tables(model: Any) -> list[FoundTable]:
             int(output): operator for operator in graph.operators or [] for output in operator.outputs
         }
         for operator in graph.operators or []:
-            found = _lookup(model, graph, operator, producers)
-            if found is not None:
+            found = _looked_up(model, graph, operator, producers)
+            if found is not None and not _why_not(model, graph, operator, *found):
                 table, ids = found
                 sites.setdefault(table.buffer, []).append(
                     Site(number, operator, ids, int(operator.outputs[0]))
                 )
                 tensors[table.buffer] = table
     made = [
-        FoundTable(_name(tensors[buffer]), buffer, _weight(model, tensors[buffer]), tuple(found))
+        FoundTable(
+            _name(tensors[buffer]),
+            buffer,
+            _weight(model, tensors[buffer]),
+            tuple(found),
+            _stored_bytes(model, tensors[buffer]),
+        )
         for buffer, found in sites.items()
     ]
     return sorted(made, key=lambda table: -table.weight.size)
@@ -83,19 +93,14 @@ def near_tables(model: Any) -> dict[str, str]:
         for operator in graph.operators or []:
             looked_up = _looked_up(model, graph, operator, producers)
             if looked_up is not None and looked_up[0].buffer:
-                reason = _why_not(model, graph, *looked_up)
+                reason = _why_not(model, graph, operator, *looked_up)
                 if reason:
                     found[_name(looked_up[0])] = reason
     return found
 
 
-def _lookup(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
-    """The table's tensor and the place of the ids, if an operator looks up rows of a constant that can be replaced."""
-    found = _looked_up(model, graph, operator, producers)
-    return None if found is None or _why_not(model, graph, *found) else found
-
-
 def _looked_up(model: Any, graph: Any, operator: Any, producers: dict[int, Any]) -> tuple[Any, int] | None:
+    """The table's tensor and the place of the ids, if an operator looks up rows."""
     name = opcode_name(model.operatorCodes[operator.opcodeIndex])
     if name == "GATHER" and not (
         operator.builtinOptions and (operator.builtinOptions.axis or operator.builtinOptions.batchDims)
@@ -112,29 +117,51 @@ def _looked_up(model: Any, graph: Any, operator: Any, producers: dict[int, Any])
     return table, ids
 
 
-def _why_not(model: Any, graph: Any, table: Any, ids: int) -> str:
+def _why_not(model: Any, graph: Any, operator: Any, table: Any, ids: int) -> str:
     """The reason why a tensor is not a table that can be replaced; empty if it is one."""
     data = model.buffers[table.buffer].data
     shape = [int(size) for size in table.shape] if table.shape is not None else []
-    kind = NUMPY_TYPES.get(table.type, "")
+    kind = NUMPY_TYPES.get(table.type, "int4" if table.type == _INT4 else "")
+    output = NUMPY_TYPES.get(graph.tensors[int(operator.outputs[0])].type)
     if table.buffer == 0 or data is None:
         return "is no constant"
     if len(shape) != 2:
         return f"has {len(shape)} axes, not two"
-    if kind not in _FLOATS + _INTEGERS:
+    if kind not in (*_FLOATS, *_INTEGERS, "int4"):
         return f"is of the type {kind or f'number {table.type}'}, of which rows are not read"
     if NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64"):
         return "is looked up by ids that are not int32 or int64"
-    if len(data) != shape[0] * shape[1] * np.dtype(kind).itemsize:
+    count = shape[0] * shape[1]
+    if len(data) != (-(-count // 2) if kind == "int4" else count * np.dtype(kind).itemsize):
         return "has another number of bytes than its shape says"
-    if kind in _INTEGERS and not _scaled_once(table):
-        return f"is {kind} with a scale for each row or none, where one for the whole table is read"
+    if kind not in _FLOATS and _steps(table) is None:
+        return f"is {kind} with scales other than one for the whole table, or for each row or column"
+    if output not in ("float32", "float16", *_INTEGERS):
+        return f"gives rows of the type {output or 'that is not read'}"
+    if output in _INTEGERS and len(table.quantization.scale) > 1:
+        return f"gives rows of {output} that have a scale each"
     return ""
 
 
-def _scaled_once(tensor: Any) -> bool:
-    scale = tensor.quantization.scale if tensor.quantization is not None else None
-    return scale is not None and len(scale) == 1
+def _stored_bytes(model: Any, tensor: Any) -> int:
+    steps = None if tensor.type in _FLOAT_TYPES else _steps(tensor)
+    return len(model.buffers[tensor.buffer].data) + (0 if steps is None else steps[0].nbytes)
+
+
+def _steps(tensor: Any) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Scales and zero points of a quantised tensor of two axes, each as float32[1 or V, 1 or D]; None if it has them otherwise."""
+    held = tensor.quantization
+    if held is None or held.scale is None or held.details is not None:
+        return None
+    axis = int(held.quantizedDimension)
+    scale = np.asarray(held.scale, np.float32)
+    zero = np.zeros(1, np.float32) if held.zeroPoint is None else np.asarray(held.zeroPoint, np.float32)
+    if len(scale) != 1 and (axis not in (0, 1) or len(scale) != int(tensor.shape[axis])):
+        return None
+    if len(zero) not in (0, 1, len(scale)):
+        return None
+    shaped = (-1, 1) if axis == 0 else (1, -1)
+    return scale.reshape(shaped), (zero if len(zero) else np.zeros(1, np.float32)).reshape(shaped)
 
 
 def _name(tensor: Any) -> str:
@@ -142,14 +169,19 @@ def _name(tensor: Any) -> str:
 
 
 def _weight(model: Any, tensor: Any) -> NDArray[np.float32]:
-    kind = NUMPY_TYPES[tensor.type]
-    stored = np.frombuffer(np.ascontiguousarray(model.buffers[tensor.buffer].data).tobytes(), kind)
-    weight = stored.reshape([int(size) for size in tensor.shape]).astype(np.float32)
-    if kind in _INTEGERS:
-        zero = tensor.quantization.zeroPoint
-        weight = (weight - np.float32(0 if zero is None or not len(zero) else zero[0])) * np.float32(
-            tensor.quantization.scale[0]
-        )
+    shape = [int(size) for size in tensor.shape]
+    data = np.ascontiguousarray(model.buffers[tensor.buffer].data).tobytes()
+    if tensor.type == _INT4:
+        packed = np.frombuffer(data, np.uint8)
+        codes = np.stack([packed & 15, packed >> 4], axis=1).reshape(-1)[: shape[0] * shape[1]]
+        stored = (codes ^ 8).astype(np.int16) - 8
+    else:
+        stored = np.frombuffer(data, NUMPY_TYPES[tensor.type])
+    weight = stored.reshape(shape).astype(np.float32)
+    steps = None if tensor.type in _FLOAT_TYPES else _steps(tensor)
+    if steps is not None:
+        scale, zero = steps
+        weight = (weight - zero) * scale
     return np.ascontiguousarray(weight, np.float32)
 
 
