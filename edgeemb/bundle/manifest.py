@@ -56,6 +56,14 @@ DTYPES = (
 
 
 @dataclass(frozen=True)
+class ArrayEntry:
+    """An array of a stored table: its numpy dtype and its shape."""
+
+    dtype: Name
+    shape: Annotated[list[Count], Meta(max_length=8)]
+
+
+@dataclass(frozen=True)
 class TableEntry:
     """A table of a bundle.
 
@@ -63,14 +71,14 @@ class TableEntry:
     :param rows: V.
     :param dim: D.
     :param bytes: stored bytes, scales and codebooks included.
-    :param arrays: per stored array its dtype and shape.
+    :param arrays: the stored arrays by name.
     """
 
     spec: Name
     rows: Count
     dim: Count
     bytes: Count
-    arrays: dict[Name, dict[Name, Any]]
+    arrays: dict[Name, ArrayEntry]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import edgeemb
-from edgeemb.cli.generated import PATH, option, options, taken
+from edgeemb.cli.generated import PATH, Known, option, options, taken
 from edgeemb.cli.options import command_line, json_option, print_result
 from edgeemb.cli.show import printing as show
 from edgeemb.exporters.options import ExportOptions
@@ -22,7 +22,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @option(edgeemb.export, "target", metavar="TARGET")
 @option(edgeemb.export, "table", metavar="[NAME=]SPEC", multiple=True)
 @options(edgeemb.export, "body")
-@option(edgeemb.export, "runtime", type=click.Choice(list(RUNTIMES)))
+@option(edgeemb.export, "runtime", type=Known("runtime", RUNTIMES))
 @options(edgeemb.export, "ops")
 @option(edgeemb.export, "vocab", metavar="SELECTION")
 @options(edgeemb.export, "corpus", "lengths")

@@ -6,17 +6,55 @@ import dataclasses
 import inspect
 import re
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import click
+from click.shell_completion import CompletionItem
+
+from edgeemb.errors import unknown
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _PARAMETER = re.compile(r"^\s*:(?:param (\w+)|\w+(?: \w+)?):", re.MULTILINE)
 
 PATH = click.Path(path_type=Path)
+
+
+if TYPE_CHECKING:
+    _NameType = click.ParamType[str]
+else:
+    _NameType = click.ParamType
+
+
+class Known(_NameType):
+    """A name in a registry as it is when a command line is parsed: what was registered after the import counts.
+
+    :param what: what the names name, for example ``runtime``.
+    :param registry: values by name.
+    """
+
+    def __init__(self, what: str, registry: Mapping[str, object]) -> None:
+        self.name = what
+        self._registry = registry
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """The names, as the help page shows them."""
+        return f"[{'|'.join(self._registry)}]"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name itself.
+
+        :raises BadParameter: if it is unknown, with all names and the nearest.
+        """
+        return value if value in self._registry else self.fail(unknown(self.name, value, self._registry))
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """The names that begin so."""
+        return [CompletionItem(name) for name in self._registry if name.startswith(incomplete)]
 
 
 def numbers(value: str | tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeemb.body.precision import PRECISIONS
-from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, TOKENIZER, Manifest, TableEntry, TensorEntry
+from edgeemb.bundle.manifest import (
+    COMPILED_TOKENIZER,
+    GOLDEN,
+    TOKENIZER,
+    ArrayEntry,
+    Manifest,
+    TableEntry,
+    TensorEntry,
+)
 from edgeemb.bundle.writing import file_entries
 from edgeemb.exporters.choice import Choice
 from edgeemb.exporters.writers import Written
@@ -133,8 +141,8 @@ def _computed_rows(model: LoadedModel) -> dict[str, TableEntry]:
     return {"word": TableEntry(model.words.spec, 0, model.words.dim, stored, _array_entries(arrays))}
 
 
-def _array_entries(arrays: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
-    return {name: {"dtype": str(array.dtype), "shape": list(array.shape)} for name, array in arrays.items()}
+def _array_entries(arrays: Mapping[str, NDArray[Any]]) -> dict[str, ArrayEntry]:
+    return {name: ArrayEntry(str(array.dtype), list(array.shape)) for name, array in arrays.items()}
 
 
 def _versions() -> dict[str, str]:

@@ -67,8 +67,18 @@ def test_help_fits_80_columns_and_is_never_cut_off(command: str, monkeypatch: py
 
 def test_the_types_of_python_name_what_the_registries_have() -> None:
     assert set(get_args(Body)) == set(PRECISIONS)
-    runtime = options_of("export")["runtime"].type
-    assert isinstance(runtime, click.Choice) and list(runtime.choices) == list(RUNTIMES)
+
+
+def test_a_runtime_that_is_registered_later_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["export", "no-such-model", "--runtime"]
+    unknown = CliRunner().invoke(main, [*arguments, "onyx"])
+    assert unknown.exit_code == 2
+    assert "runtime 'onyx' is not known: did you mean onnx? use onnx, tflite" in unknown.output
+    monkeypatch.setitem(RUNTIMES, "onyx", RUNTIMES["onnx"])
+    assert "|onyx]" in "".join(
+        CliRunner().invoke(main, ["export", "--help"], terminal_width=200).output.split()
+    )
+    assert "onyx" not in CliRunner().invoke(main, [*arguments, "onyx"]).output
 
 
 def test_the_help_of_export_names_what_it_takes() -> None:
