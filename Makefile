@@ -1,9 +1,10 @@
 # make demo   the main job on the packaged all-MiniLM-L6-v2
 # make test   the whole suite
-# make lint   formatters and type checks
+# make lint   formatters, type checks, and the documentation's links
 # make format rewrite the sources in the project's style
 # make fuzz   hostile bytes into the C sources for FUZZ_SECONDS, by libFuzzer; needs clang
 # make wheels a wheel for each platform in build/wheels, audited
+# make docs   the site in build/site
 # make bench  the figures of the README; STS=dev.tsv and CORPUS=texts/ add those that need data
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ SOURCES := $(shell find runtimes devices export tests/fuzz -name '*.[ch]' -o -na
 JOBS ?= 2
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test fuzz lint format wheels bench clean
+.PHONY: all demo test fuzz lint format wheels docs bench clean
 
 all: $(VENV)/installed
 
@@ -55,6 +56,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/clang-format --dry-run --Werror $(SOURCES)
+	$(MAKE) --no-print-directory docs
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
@@ -63,6 +65,9 @@ format: $(VENV)/installed
 
 wheels: $(VENV)/installed
 	$(BIN)/python .ci/wheels $(BUILD)/wheels
+
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # The recipes train for 10 to 50 minutes each, and so only where a corpus is named.
 bench: $(VENV)/installed
