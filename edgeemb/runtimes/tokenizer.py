@@ -26,21 +26,28 @@ def open_tokenizer(folder: Path, manifest: Manifest) -> IdTokenizer:
 
     :param folder: the bundle.
     :param manifest: its manifest: a compiled tokenizer that it does not list is not opened.
-    :raises BundleError: if a file of it is damaged.
+    :raises BundleError: if a file of it is damaged, or it gives ids that the model has no rows for.
     :raises NativeError: if it is there in compiled form only, and the native library is missing.
     """
     # An installation without native libraries reads the form that both have the same ids for.
     readable = has_library(LIBRARY) or TOKENIZER not in manifest.files
     if COMPILED_TOKENIZER in manifest.files and readable:
-        return _Compiled(folder / COMPILED_TOKENIZER, manifest.max_length)
+        tokenizer = CompiledTokenizer(folder / COMPILED_TOKENIZER)
+        rows = manifest.inputs[0].rows
+        if rows is not None and tokenizer.size > rows:
+            raise BundleError(
+                f"{folder / COMPILED_TOKENIZER} gives ids up to {tokenizer.size - 1}, the model has {rows} rows: they do not belong together, "
+                "export the bundle again"
+            )
+        return _Compiled(tokenizer, manifest.max_length)
     return _Reference(folder / TOKENIZER, manifest.max_length)
 
 
 class _Compiled:
     """The C of runtimes/text."""
 
-    def __init__(self, path: Path, max_length: int) -> None:
-        self._tokenizer = CompiledTokenizer(path)
+    def __init__(self, tokenizer: CompiledTokenizer, max_length: int) -> None:
+        self._tokenizer = tokenizer
         self._max_length = max_length
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:

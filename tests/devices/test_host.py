@@ -26,6 +26,7 @@ from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.devices.host.profile import names, profile
 from edgeemb.devices.measurement import Report, dump, report_from_json
 from edgeemb.devices.plan import ProfilePlan
+from edgeemb.devices.texts import text_of
 from edgeemb.errors import BundleError, DeviceError, InputError
 from edgeemb.report.comparison import compare
 from tests.fixtures.models import POSITIONS, save_sentence
@@ -77,6 +78,9 @@ def test_a_profile_has_load_latency_and_memory_of_a_fresh_process(report: Report
         ("first_inference_ms", 4, 1),
         ("p50_ms", 4, 1),
         ("p90_ms", 4, 1),
+        ("first_text_ms", None, 1),
+        ("tokens_p50_ms", 4, 1),
+        ("text_p50_ms", 4, 1),
     ):
         found = report.find(name, length, threads)
         assert found is not None and found.value is not None and found.value > 0, name
@@ -85,6 +89,22 @@ def test_a_profile_has_load_latency_and_memory_of_a_fresh_process(report: Report
     assert (report.device, report.kind) == ("host", "host")
     assert report.machine == this_machine()
     assert report_from_json(json.loads(dump(report))) == report
+
+
+def test_a_profile_says_what_a_text_costs_beside_the_inference(report: Report) -> None:
+    tokens, whole = report.find("tokens_p50_ms", 4, 1), report.find("text_p50_ms", 4, 1)
+    assert tokens is not None and tokens.value is not None
+    assert whole is not None and whole.value is not None and 0 < tokens.value < whole.value
+    added = report.find("first_text_anonymous_bytes")
+    assert added is not None and added.value is not None and added.value < 20e6
+    assert any("text in to vector out" in note for note in report.notes)
+
+
+def test_a_text_of_a_length_has_as_many_tokens_as_fit() -> None:
+    for length in (4, 5, 17, 300):
+        text = text_of(length, lambda text: ["first", *text.split(), "last"][:256])
+        assert len(text.split()) + 2 == min(length, 256)
+    assert len(text_of(2, lambda text: ["a", *text.split(), "b"]).split()) == 1
 
 
 def test_a_profile_leaves_out_what_cannot_be_measured_and_says_why(report: Report) -> None:

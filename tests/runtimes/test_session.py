@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import BundleError, InputError, SpecError
 from edgeemb.models.torch_model import Model
+from edgeemb.runtimes.tokenizer import open_tokenizer
 
 Cached = Callable[[str, Callable[[Path], object]], Path]
 #: What the tiny encoder is exported as, once for all of these tests.
@@ -147,3 +150,12 @@ def test_code_in_a_bundle_runs_only_where_it_is_allowed(bundle: Path) -> None:
             edgeemb.profile(bundle, "mps2-an386")
     else:
         edgeemb.open(bundle).close()
+
+
+def test_a_tokenizer_with_ids_that_the_model_lacks_is_refused(tiny_bundle: Path) -> None:
+    manifest = read_manifest(tiny_bundle)
+    assert manifest.inputs[0].rows is not None
+    open_tokenizer(tiny_bundle, manifest)
+    inputs = [replace(manifest.inputs[0], rows=3), *manifest.inputs[1:]]
+    with pytest.raises(BundleError, match=r"gives ids up to \d+, the model has 3 rows"):
+        open_tokenizer(tiny_bundle, replace(manifest, inputs=inputs))

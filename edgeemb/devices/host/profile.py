@@ -15,6 +15,7 @@ from edgeemb.devices.host.machine import cores, this_machine, version_of, versio
 from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.operators import read_operators
 from edgeemb.devices.host.process import Setting, Worker
+from edgeemb.devices.host.texts import NOTE, measure_texts
 from edgeemb.devices.measurement import Measurement, Operator, Report, Subject
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
@@ -36,7 +37,7 @@ PROFILED_RUNS = 20
 NOTES = (
     "Every measurement ran in a fresh process.",
     "Load time is the time in which the runtime opens the model, with its files in the page cache, without checksums and tokenizer.",
-    "Latency is that of one sequence of made-up ids without padding; it excludes tokenization.",
+    "Latency is that of one sequence of made-up ids without padding; it excludes the tokenizer.",
     "Memory is what a bundle adds to a process with its runtime imported; mapped files include runtime code.",
 )
 
@@ -141,7 +142,7 @@ def _measure(cases: Sequence[_Case], plan: ProfilePlan, progress: Progress) -> t
         len(cases) * (1 + LOADS + len(plan.lengths) * len(plan.threads) + plan.ops_profile), progress
     )
     for case in cases:
-        case.measurements += _memory(case, plan.lengths)
+        case.measurements += _memory(case, plan)
         steps.done()
     _loads(cases, plan.lengths, steps)
     ratios = [
@@ -176,15 +177,20 @@ def _taken(case: _Case, lengths: Sequence[int]) -> list[int]:
     return [length for length in lengths if not refusal(case.manifest, length)]
 
 
-def _memory(case: _Case, lengths: Sequence[int]) -> list[Measurement]:
+def _memory(case: _Case, plan: ProfilePlan) -> list[Measurement]:
+    """What the bundle adds to a process, and last, so that it does not count as the model's, what texts take."""
+    lengths, texts = _taken(case, plan.lengths), []
     with Worker(case.setting()) as worker:
         reset = worker.ask("runtime")["peak_is_reset"]
         baseline = Reading(**worker.ask("memory"))
         worker.ask("open")
         loaded = Reading(**worker.ask("memory"))
-        for length in _taken(case, lengths):
+        for length in lengths:
             worker.ask("run", length=length, runs=STEADY_RUNS)
         steady = Reading(**worker.ask("memory"))
+        if case.manifest.max_length:
+            texts = measure_texts(worker, lengths, plan)
+            case.notes.append(NOTE)
         # Last, because it may load the library of kernels once more.
         case.used = worker.ask("used")
     silent_system = "this system does not report a process's resident pages by kind"
@@ -200,7 +206,7 @@ def _memory(case: _Case, lengths: Sequence[int]) -> list[Measurement]:
             "peak_rss_bytes", steady.peak_bytes, floor, "this system does not report a process's peak"
         )
     )
-    return found
+    return found + texts
 
 
 def _difference(name: str, after: int | None, before: int | None, reason: str) -> Measurement:

@@ -4,6 +4,7 @@ It is given a `edgeemb.devices.host.process.Setting` as JSON, answers one JSON l
 standard input, and ends when that closes. What libraries print goes to the standard error stream.
 
 The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences,
+``first_text`` times the tokens of the first text, ``text`` those of further ones and the way to their vectors,
 ``memory`` reads the memory, ``used`` reports the ops and the kernel in use, ``end_profile`` ends the
 runtime's own profile.
 """
@@ -25,6 +26,7 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.devices.feeds import make_feeds
 from edgeemb.devices.host.memory import read_memory, reset_peak
 from edgeemb.devices.host.process import Setting
+from edgeemb.devices.texts import first_text, text_of
 from edgeemb.errors import DeviceError, EdgeembError
 from edgeemb.native.kernels import variants
 from edgeemb.runtimes import Session, open_bundle
@@ -41,6 +43,7 @@ class Bench:
         self._setting = setting
         self._session: Session | None = None
         self._feeds: dict[int, dict[str, NDArray[Any]]] = {}
+        self._texts: dict[int, str] = {}
 
     def answer(self, ask: str, **arguments: Any) -> dict[str, Any]:
         """Answer one question.
@@ -55,6 +58,10 @@ class Bench:
                 return self._open()
             case "run":
                 return self._run(int(arguments["length"]), int(arguments["runs"]))
+            case "first_text":
+                return self._first_text()
+            case "text":
+                return self._text(int(arguments["length"]), int(arguments["runs"]))
             case "memory":
                 return asdict(read_memory())
             case "used":
@@ -124,6 +131,29 @@ class Bench:
             times.append((time.perf_counter_ns() - begin) / 1e6)
         gc.enable()
         return {"ms": times}
+
+    def _first_text(self) -> dict[str, Any]:
+        """The tokens of a text, before which the tokenizer was not open."""
+        text = first_text()
+        begin = time.perf_counter()
+        self.session.tokens([text])
+        return {"ms": 1000 * (time.perf_counter() - begin)}
+
+    def _text(self, length: int, runs: int) -> dict[str, Any]:
+        session = self.session
+        if length not in self._texts:
+            self._texts[length] = text_of(length, lambda text: session.tokens([text])[0])
+        text, to_tokens, whole = [self._texts[length]], [], []
+        gc.disable()
+        for _ in range(runs):
+            begin = time.perf_counter_ns()
+            tokens = session.tokens(text)
+            middle = time.perf_counter_ns()
+            session.run(session.feeds(tokens))
+            whole.append((time.perf_counter_ns() - begin) / 1e6)
+            to_tokens.append((middle - begin) / 1e6)
+        gc.enable()
+        return {"tokens_ms": to_tokens, "ms": whole}
 
 
 def serve(bench: Bench, questions: IO[str], answers: IO[str]) -> None:
