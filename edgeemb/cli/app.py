@@ -9,6 +9,7 @@ import click
 import edgeemb
 from edgeemb.cli import codecs, exporting, measuring, training, using
 from edgeemb.cli.group import Commands
+from edgeemb.quiet import disable_telemetry
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,6 +17,7 @@ from edgeemb.cli.group import Commands
 @click.option("-v", "--verbose", is_flag=True, help="Say more, for example when a text is cut.")
 def main(verbose: bool) -> None:
     """Compress the embedding tables of text models and take the models to the device."""
+    disable_telemetry()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     logging.getLogger("edgeemb").setLevel(logging.INFO if verbose else logging.WARNING)
 

@@ -15,6 +15,7 @@ from edgeemb.devices.arm64.system import python, site, system
 from edgeemb.devices.host.process import Launcher
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.libraries import python_package
+from edgeemb.quiet import NO_TELEMETRY
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.runtime import Runtime
 
@@ -71,8 +72,8 @@ def guest(phone: Phone, runtime: Runtime, module: str, *, ops: str = "auto") -> 
         # Compiled modules are kept: in an emulator it takes a while to compile them.
         "PYTHONPYCACHEPREFIX": str(cache_folder() / "arm64" / "compiled"),
         "PYTHONHASHSEED": "0",
-        # Its uploads run on threads of their own, and what they allocate changes the counts (Privacy.md of ONNX Runtime).
-        "ORT_DISABLE_TELEMETRY": "1",
+        # Uploads run on threads of their own, and what they allocate changes the counts.
+        **NO_TELEMETRY,
         "PYTHONIOENCODING": "utf-8",
         "PYTHONNOUSERSITE": "1",
         "PYTHONSAFEPATH": "1",
