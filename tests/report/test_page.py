@@ -18,7 +18,7 @@ from edgeemb.devices.measurement import (
 from edgeemb.errors import EdgeembError
 from edgeemb.report import render_page, write_page
 from edgeemb.report.comparison import Comparison
-from edgeemb.report.plots import Point, Segment, bar, scatter, ticks
+from edgeemb.report.page.plots import Segment, bar, scatter, ticks
 from tests.fixtures.reports import COMPARISON, SUBJECT, Elements, board, emulated, host
 from tests.fixtures.requirements import requires_program
 
@@ -27,6 +27,7 @@ def test_the_page_is_whole_shows_every_value_and_asks_for_nothing() -> None:
     page = Elements(render_page(COMPARISON, "A & B"))
     assert page.open == []
     assert page.tags.count("title") == 1 and "A & B" in page.text
+    assert page.tags.count("circle") == 2 and page.tags.count("rect") > 20
     for expected in (
         "1.04 ms",
         "18.3 MB",
@@ -103,13 +104,16 @@ def test_ticks_are_few_rise_and_span_the_values(low: float, span: float) -> None
 
 
 @given(st.lists(st.floats(0, 1e12), max_size=5), st.floats(0, 1e12))
-def test_a_bar_is_well_formed_for_any_values(values: list[float], whole: float) -> None:
-    text = bar([Segment(value, "part0") for value in values], whole, marks=values, says="a <b>")
-    assert Elements(text).tags.count("rect") == len(values)
-    assert "nan" not in text and "inf" not in text
+def test_a_bar_stays_within_its_width_for_any_values(values: list[float], whole: float) -> None:
+    drawn = bar([Segment(value, "part0") for value in values], whole, marks=values)
+    ends = [piece.start + piece.width for piece in drawn.pieces]
+    assert len(ends) == len(values) and all(0 <= end <= 100 + 1e-6 for end in [*ends, *drawn.marks])
+    assert [piece.start for piece in drawn.pieces] == [0.0, *ends][: len(ends)]
 
 
-def test_a_scatter_plot_numbers_its_points() -> None:
-    page = Elements(scatter([Point(90.8, 86.7), Point(18.1, 86.6)], "size, MB", "STS Spearman"))
-    assert page.tags.count("circle") == 2
-    assert page.open == []
+def test_a_scatter_plot_has_its_points_between_its_axes() -> None:
+    plot = scatter([(90.8, 86.7), (18.1, 86.6)], "size, MB", "STS Spearman", ["large", "small"])
+    (x_large, y_large), (x_small, y_small) = plot.places
+    assert plot.left < x_small < x_large <= plot.right
+    assert plot.top <= y_large < y_small <= plot.bottom
+    assert plot.x_ticks[0].label == "0" and plot.says == "large; small"
