@@ -10,8 +10,9 @@ from typing import Any
 from edgeemb.body.precision import PRECISIONS
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.exporters.choice import Choice
-from edgeemb.exporters.parity import agreements_of, run_both, worst_of
+from edgeemb.exporters.parity import run_both
 from edgeemb.exporters.writers import locator_for
+from edgeemb.models.agreement import agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session
 from edgeemb.tables import Table
@@ -51,12 +52,12 @@ def check_floor(
     # A runtime of fixed lengths may cut texts earlier.
     same = replace(same, max_length=min(model.max_length, session.manifest.max_length))
     runs = run_both(same, session)
-    worst = worst_of(agreements_of(same, runs))
+    worst = worst_of(agreements_of(same, runs.feeds[0], runs.wanted, runs.found))
     if worst.mean >= floor:
         if parity["cosine_mean"] >= _LITTLE:
             return ()
         return (
-            f"the tables keep little of the model (mean cosine {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
+            f"the tables keep little of the model (mean agreement {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
         )
     locate = locator_for(choice.runtime)
     place = None if locate is None else locate(same, tables, runs.feeds[0], floor, folder)

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.errors import SpecError
-from edgeemb.exporters.agreement import Agreement, agreement
+from edgeemb.models.agreement import Agreement, agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
@@ -24,7 +23,6 @@ from edgeemb.text.tokenizer import truncate
 GOLDEN_SENTENCES = 8
 #: Values of a module's output that go into it.
 _GOLDEN_VALUES = 1 << 14
-_SEED = 11
 
 
 def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
@@ -39,7 +37,7 @@ def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dic
         `Agreement`); of several outputs also those of each, as ``<output>.<measure>_mean`` and so on. And the content of ``golden.json``.
     """
     runs = run_both(model, session)
-    agreements = agreements_of(model, runs)
+    agreements = agreements_of(model, runs.feeds[0], runs.wanted, runs.found)
     unit = "sentences" if model.takes_text else "examples"
     return {unit: len(runs.found), **_figures(agreements)}, runs.golden
 
@@ -67,57 +65,6 @@ def run_both(model: LoadedModel, session: Session) -> Runs:
     :param session: the export.
     """
     return _text_runs(model, session) if model.takes_text else _example_runs(model, session)
-
-
-def worst_of(agreements: Sequence[Agreement]) -> Agreement:
-    """The output that differs most from the original's, among those that count.
-
-    :param agreements: at least one.
-    """
-    return min([found for found in agreements if found.counts] or agreements, key=lambda found: found.mean)
-
-
-def agreements_of(model: LoadedModel, runs: Runs) -> list[Agreement]:
-    """How near each output comes to the original.
-
-    :param model: the original.
-    :param runs: what both gave.
-    """
-    counting = depends_on_tables(model, runs.feeds[0], runs.wanted[0])
-    agreements = []
-    for place, info in enumerate(model.outputs):
-        wanted = [outputs[place] for outputs in runs.wanted]
-        found = [outputs[place] for outputs in runs.found]
-        agreements.append(agreement(info.name, wanted, found, counts=counting[place]))
-    return agreements
-
-
-def depends_on_tables(
-    model: LoadedModel, feeds: dict[str, NDArray[Any]], outputs: Sequence[NDArray[Any]]
-) -> list[bool]:
-    """Which outputs change with the rows of the tables; all if there is only one, or if that is not known.
-
-    :param model: the original.
-    :param feeds: inputs.
-    :param outputs: what it gives for them.
-    """
-    every = [True] * len(outputs)
-    if len(outputs) < 2 or not model.tables:
-        return every
-    random = np.random.default_rng(_SEED)
-    other = model
-    try:
-        for table in model.tables:
-            rows = model.table_weight(table.alias)
-            noise = random.standard_normal(rows.shape, np.float32) * (rows.std() or 1)
-            other = other.with_rows(table.alias, rows + noise)
-    except SpecError:  # a finished model whose tables cannot be replaced for a trial
-        return every
-    changed = [
-        not np.array_equal(before, after, equal_nan=np.issubdtype(before.dtype, np.floating))
-        for before, after in zip(outputs, other.reference(feeds), strict=True)
-    ]
-    return changed if any(changed) else every
 
 
 def _text_runs(model: LoadedModel, session: Session) -> Runs:
@@ -198,4 +145,6 @@ def _figures(agreements: Sequence[Agreement]) -> dict[str, float]:
         for found in agreements:
             figures[f"{found.output}.{found.measure}_mean"] = round(found.mean, 6)
             figures[f"{found.output}.{found.measure}_min"] = round(found.least, 6)
+            if found.same_class is not None:
+                figures[f"{found.output}.same_class"] = round(found.same_class, 6)
     return figures

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.metrics import cosine
+from edgeemb.models.agreement import agreements_of, depends_on_tables, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.tables import Table
 from edgeemb.text.corpus import read_lines
@@ -43,7 +43,6 @@ class Sample:
         rows = len(self._weight)
         if model.tokenizer_json is None:
             self._feeds = model.examples()
-            self._texts = False
             self._count = len(self._feeds)
             self.ids: NDArray[np.int64] = np.arange(rows)
             self.counts: NDArray[np.float64] = np.ones(rows)
@@ -51,32 +50,31 @@ class Sample:
             texts = sentences() if corpus is None else _some(read_lines(corpus), CORPUS_LINES, seed)
             tokens = _tokens(model, model.tokenizer_json, texts)
             self._feeds = [_feeds(model, group) for group in _by_length(tokens)]
-            self._texts = True
             self._count = len(tokens)
             found = np.bincount(np.concatenate([np.array(ids, np.int64) for ids in tokens]), minlength=rows)
             self.ids = np.flatnonzero(found)
             self.counts = found[self.ids].astype(np.float64)
         self._outputs = self._run(model)
+        self._counting = depends_on_tables(model, self._feeds[0], self._outputs[0])
 
     def __len__(self) -> int:
         return self._count
 
-    def cosine(self, table: Table) -> float:
-        """Mean cosine between the model's outputs with a replaced table and those with its own.
+    def agreement(self, table: Table) -> float:
+        """How near the model's outputs with a replaced table come to those with its own: the mean of the worst output, by the measure that
+        suits it (see `edgeemb.models.agreement`), a cosine for vectors.
 
         :param table: a fitted table.
         """
         rows = self._weight.copy()
         rows[self.ids] = table.rows(self.ids)
         outputs = self._run(self._model.with_rows(self._alias, rows))
-        return float(cosine(self._outputs, outputs).mean())
+        found = agreements_of(self._model, self._feeds[0], self._outputs, outputs, self._counting)
+        return worst_of(found).mean
 
-    def _run(self, model: LoadedModel) -> NDArray[np.float32]:
-        """An output per sentence as a vector, float32[n, D]."""
-        outputs = [model.reference(feeds)[0] for feeds in self._feeds]
-        if self._texts:
-            return np.concatenate([output.reshape(len(output), -1) for output in outputs])
-        return np.stack([output.reshape(-1) for output in outputs])
+    def _run(self, model: LoadedModel) -> list[list[NDArray[Any]]]:
+        """All outputs of each batch of sentences, or of each example."""
+        return [model.reference(feeds) for feeds in self._feeds]
 
 
 def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:

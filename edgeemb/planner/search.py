@@ -52,7 +52,8 @@ class Candidate:
 
     :param spec: how it is stored.
     :param bytes: what it takes.
-    :param cosine: mean cosine of the model's outputs to the original's, over the sample; cut to six digits.
+    :param cosine: mean cosine of the model's outputs to the original's, over the sample, of the output that suffers most (scores by their
+        relative difference); cut to six digits.
     """
 
     spec: Spec
@@ -260,7 +261,7 @@ class Search:
     def _fit(self, spec: Spec) -> None:
         table = encode(self._weight, spec, frequency=self._frequency, seed=self._seed)
         # Six digits, cut off: what is rounded up would seem to reach a goal that it misses.
-        cosine = math.floor((self._sample.cosine(table) + _ROUNDING) * 1e6) / 1e6
+        cosine = math.floor((self._sample.agreement(table) + _ROUNDING) * 1e6) / 1e6
         self.measured[spec] = Candidate(spec, table.nbytes, cosine)
 
     def _enough(self) -> list[Candidate]:

@@ -16,7 +16,7 @@ import edgeemb
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError
-from edgeemb.exporters.agreement import agreement
+from edgeemb.models.agreement import agreement
 
 ROWS, DIM = 200, 32
 
@@ -89,7 +89,8 @@ def test_a_single_score_is_held_by_its_difference(tmp_path: Path) -> None:
     feeds = model.examples()[0]
     with edgeemb.open(bundle) as session:
         wanted, found = model.reference(feeds)[0], session.run_all(feeds)[0]
-    off = np.abs(wanted - found).reshape(-1) / np.abs(wanted).max()
+    unit = max(np.abs(wanted - wanted.mean()).max(), np.abs(wanted).max() / 10)
+    off = np.abs(wanted - found).reshape(-1) / unit
     assert parity["output_0.difference_mean"] == pytest.approx(1 - off.mean(), abs=1e-5)
     assert parity["output_0.difference_min"] == pytest.approx(1 - off.max(), abs=1e-5)
     assert 0.9 < parity["output_1.cosine_min"] < 1
@@ -100,19 +101,33 @@ def test_a_single_score_is_held_by_its_difference(tmp_path: Path) -> None:
     ("wanted", "found", "measure", "mean"),
     [
         ([[1, 2]], [[1, 3]], "equal", 0.5),
-        ([[3.0, 4.0], [0.0, 0.0]], [[6.0, 8.0], [0.0, 0.0]], "cosine", 1.0),
-        ([[3.0, 4.0], [0.0, 0.0]], [[3.0, 4.0], [1.0, 0.0]], "cosine", 0.5),
-        ([[1.0, 0.0]], [[np.nan, 0.0]], "cosine", 0.0),
-        ([[2.0], [-4.0]], [[1.0], [-4.0]], "difference", 0.875),
+        ([[3.0, 4.0, *[0.0] * 6], [0.0] * 8], [[6.0, 8.0, *[0.0] * 6], [0.0] * 8], "cosine", 1.0),
+        ([[3.0, 4.0, *[0.0] * 6], [0.0] * 8], [[3.0, 4.0, *[0.0] * 6], [1.0] * 8], "cosine", 0.5),
+        ([[1.0] * 8], [[np.nan] * 8], "cosine", 0.0),
+        ([[2.0], [-4.0]], [[1.0], [-4.0]], "difference", 5 / 6),
+        ([[100.0], [101.0]], [[101.0], [101.0]], "difference", 1 - 1 / 10.1 / 2),
+        ([[5.0, -5.0], [-5.0, 5.0]], [[1.0, -1.0], [-5.0, 5.0]], "difference", 0.6),
         ([[2.0]], [[-2.0]], "difference", -1.0),
         ([0.5, 0.25], [0.5, 0.25], "difference", 1.0),
-        ([[[1.0, 1.0]]], [[[1.0, 1.0], [9.0, -9.0]]], "cosine", 1.0),
+        ([[[1.0] * 8]], [[[1.0] * 8, [-9.0] * 8]], "cosine", 1.0),
     ],
 )
 def test_each_kind_of_output_has_its_measure(wanted: Any, found: Any, measure: str, mean: float) -> None:
     pair: list[NDArray[Any]] = [np.asarray(value) for value in (wanted, found)]
     result = agreement("out", [pair[0]], [pair[1]])
     assert (result.measure, result.mean) == (measure, pytest.approx(mean, abs=1e-6))
+
+
+def test_scores_of_classes_are_held_by_their_difference_and_by_the_class(tmp_path: Path) -> None:
+    wanted = np.array([[4.0, 1.0], [0.0, 3.0], [2.0, 2.5]])
+    found = np.array([[8.0, 2.0], [0.0, 3.0], [2.5, 2.0]])
+    as_vectors = agreement("embedding", [np.tile(wanted, 4)], [np.tile(found, 4)])
+    as_scores = agreement("logits", [wanted], [found], scores=True)
+    assert (
+        as_vectors.mean > 0.98
+    )  # a direction hides that the first is twice as large and the last another class
+    assert (as_scores.measure, as_scores.mean) == ("difference", pytest.approx(1 - (2 + 0.25) / 3, abs=1e-6))
+    assert as_scores.same_class == pytest.approx(2 / 3)
 
 
 class TooLarge(torch.nn.Module):

@@ -69,7 +69,7 @@ def test_it_reaches_a_cosine_with_fewer_bytes_than_int8(tiny: Model) -> None:
     sample = Sample(tiny, "word", None, 0)
     table = encode(tiny.table_weight("word"), found.choice.spec)
     assert found.choice.bytes == table.nbytes < encode(tiny.table_weight("word"), "int8").nbytes
-    assert sample.cosine(table) == pytest.approx(found.choice.cosine, abs=2e-6)
+    assert sample.agreement(table) == pytest.approx(found.choice.cosine, abs=2e-6)
     assert found.choice.cosine >= 0.95
 
 

@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgeemb.exporters.agreement import agreement
+from edgeemb.models.agreement import agreement
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.scratch import Scratch
