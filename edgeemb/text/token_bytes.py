@@ -9,8 +9,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from edgeemb.tables.ngrams import BEGINS, CONTINUES
-from edgeemb.vocabulary.bytelevel import BYTE_OF, is_byte_piece
-from edgeemb.vocabulary.kind import is_byte_level
+from edgeemb.text.byte_level import BYTE_OF, is_byte_level, is_byte_piece
 
 # What SentencePiece writes for a space, and what byte-level tokenizers (GPT-2) do.
 _METASPACE = "▁"

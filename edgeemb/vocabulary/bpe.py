@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from edgeemb.vocabulary.bytelevel import BYTE_OF, decode, is_byte_piece
+from edgeemb.text.byte_level import BYTE_OF, decode, is_byte_piece
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any, Protocol
 
 from edgeemb.errors import InputError
+from edgeemb.text.byte_level import is_byte_level
 from edgeemb.vocabulary import bpe, unigram, wordpiece
 
 
@@ -91,16 +92,3 @@ def _guess(model: dict[str, Any]) -> str:
     if isinstance(model.get("vocab"), list):
         return "Unigram"
     return "WordPiece" if "max_input_chars_per_word" in model else "WordLevel"
-
-
-def is_byte_level(section: object) -> bool:
-    """Whether a tokenizer's characters stand for bytes.
-
-    :param section: a parsed tokenizer.json, or a part of it.
-    """
-    if isinstance(section, list):
-        return any(map(is_byte_level, section))
-    if not isinstance(section, dict):
-        return False
-    inner = ("normalizer", "pre_tokenizer", "decoder", "normalizers", "pretokenizers", "decoders")
-    return section.get("type") == "ByteLevel" or any(is_byte_level(section.get(key)) for key in inner)

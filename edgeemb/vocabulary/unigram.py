@@ -13,7 +13,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from edgeemb.vocabulary.bytelevel import is_byte_piece
+from edgeemb.text.byte_level import is_byte_piece
 
 
 @dataclass(frozen=True)

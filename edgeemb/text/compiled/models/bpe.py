@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.text.byte_level import BYTE_OF
 from edgeemb.text.compiled.blob import NONE, Blob, triples, words
-from edgeemb.text.compiled.models.pieces import Alphabet, byte_of_character, piece_ids
+from edgeemb.text.compiled.models.pieces import Alphabet, piece_ids
 from edgeemb.text.compiled.refusal import refuse
 from edgeemb.text.compiled.trie import add_trie
 
@@ -47,7 +48,7 @@ def add_bpe(blob: Blob, section: dict[str, Any], alphabet: Alphabet, fallback: S
     symbols, of_bytes = NONE, fallback
     if alphabet.byte_level and not prefix and not suffix:
         of_bytes = [NONE] * 256
-        for char, byte in byte_of_character().items():
+        for char, byte in BYTE_OF.items():
             of_bytes[byte] = vocab.get(char, NONE)
     else:
         symbols = add_trie(blob, _symbols(vocab, alphabet, prefix, suffix), 3)

@@ -4,25 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
-from tokenizers import pre_tokenizers
-
-
-@cache
-def byte_of_character() -> dict[str, int]:
-    """The byte that each character of ByteLevel's alphabet stands for."""
-    level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    # Between them, these characters have every byte that well-formed UTF-8 has.
-    text = "".join(map(chr, [*range(0x800), *range(0x800, 0xD800, 64), *range(0xE000, 0x110000, 64)]))
-    found = {
-        char: byte
-        for (mapped, _) in level.pre_tokenize_str(text)
-        for char, byte in zip(mapped, text.encode(), strict=True)
-    }
-    # The bytes that it has not, in the order in which the alphabet goes on.
-    spare = sorted(set(pre_tokenizers.ByteLevel.alphabet()) - found.keys())
-    return found | dict(zip(spare, sorted(set(range(256)) - set(found.values())), strict=True))
+from edgeemb.text.byte_level import BYTE_OF
 
 
 @dataclass(frozen=True)
@@ -35,8 +18,7 @@ class Alphabet:
         """The bytes of a piece; None if it has a character that no text has."""
         if not self.byte_level:
             return text.encode()
-        known = byte_of_character()
-        return bytes(known[char] for char in text) if all(char in known for char in text) else None
+        return bytes(BYTE_OF[char] for char in text) if all(char in BYTE_OF for char in text) else None
 
 
 def piece_ids(vocab: Mapping[str, int], alphabet: Alphabet) -> dict[bytes, int]:

@@ -39,3 +39,16 @@ def decode(token: str) -> str | None:
         return bytes(BYTE_OF[character] for character in token).decode("utf-8")
     except UnicodeDecodeError:
         return None
+
+
+def is_byte_level(section: object) -> bool:
+    """Whether a tokenizer's characters stand for bytes.
+
+    :param section: a parsed tokenizer.json, or a part of it.
+    """
+    if isinstance(section, list):
+        return any(map(is_byte_level, section))
+    if not isinstance(section, dict):
+        return False
+    inner = ("normalizer", "pre_tokenizer", "decoder", "normalizers", "pretokenizers", "decoders")
+    return section.get("type") == "ByteLevel" or any(is_byte_level(section.get(key)) for key in inner)
