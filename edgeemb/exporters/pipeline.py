@@ -116,9 +116,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         tables = {alias: table for alias, table in tables.items() if alias not in written.left}
         said = (note for alias, note in chosen.notes.items() if alias not in written.left)
         written = replace(written, notes=(*choice.notes, *said, *written.notes))
-        if model.tokenizer_json is not None:
-            notes = write_tokenizer(model.tokenizer_json, folder)
-            written = replace(written, notes=(*written.notes, *notes))
+        notes = write_tokenizer(model, folder)
+        written = replace(written, notes=(*written.notes, *notes))
         if choice.ops == "custom" and not runtime.compiles_lookups:
             add_libraries(choice, folder)
         progress("check", 0, 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER
-from edgeemb.text.compiled import NotCompiled, compile_tokenizer
+from edgeemb.models.base import LoadedModel
+from edgeemb.text.compiled import NotCompiled, compile_tokenizer, compile_words
 
 
 def refusal(text: str | None) -> str:
@@ -22,13 +23,18 @@ def refusal(text: str | None) -> str:
     return ""
 
 
-def write_tokenizer(text: str, folder: Path) -> tuple[str, ...]:
-    """Write a tokenizer into a bundle.
+def write_tokenizer(model: LoadedModel, folder: Path) -> tuple[str, ...]:
+    """Write a model's tokenizer into a bundle; nothing where it takes no text.
 
-    :param text: of the tokenizer.json.
+    :param model: the model.
     :param folder: the bundle.
     :return: remarks for the user.
     """
+    text = model.tokenizer_json
+    if text is None:
+        if model.words is not None:
+            (folder / COMPILED_TOKENIZER).write_bytes(compile_words(model.words.width))
+        return ()
     (folder / TOKENIZER).write_text(text, "utf-8")
     reason = refusal(text)
     if reason:

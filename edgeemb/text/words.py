@@ -1,4 +1,4 @@
-"""The tokenizer `words`: text to the bytes of its words, without a vocabulary. docs/words.md specifies it, and `runtimes/micro/words.h` is the same in C.
+"""The tokenizer `words`: text to the bytes of its words, without a vocabulary. docs/words.md specifies it, and `runtimes/text/vocabulary_free/words.h` is the same in C.
 
 A word becomes a token as `edgeemb.tables.ngrams` takes it: the marker `BEGINS` and the word's UTF-8 bytes, cut to a width. Whatever the bytes of a
 text are, it has tokens.

@@ -1,4 +1,4 @@
-"""Written by runtimes/micro/words_table.py from Unicode 14.0.0: what the tokenizer `words` does with code points."""
+"""Written by runtimes/text/vocabulary_free/words_table.py from Unicode 14.0.0: what the tokenizer `words` does with code points."""
 
 DROP, SPACE, ISOLATE, LOWER, LOWER_EVERY_OTHER = range(1, 6)
 

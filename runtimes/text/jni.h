@@ -39,7 +39,10 @@ EET_EXPORT int32_t Java_edgeemb_Tokenizer_nativeEncode(
     eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, void *pair, int32_t pair_bytes, int32_t limit, int32_t strategy,
     void *arena, void *result);
 
-/* The highest id that a blob gives, plus 1; or a status, negated. */
+EET_EXPORT int32_t
+Java_edgeemb_Tokenizer_nativeWords(eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, int32_t limit, void *result);
+
+/* The highest id that a blob gives, plus 1, and from bit 32 on the bytes of a token without a vocabulary; or a status, negated. */
 int64_t Java_edgeemb_Tokenizer_nativeOpen(eet_java *java, void *type, void *blob)
 {
     const eet_java_buffer file = eet_java_direct(java, blob);
@@ -47,7 +50,7 @@ int64_t Java_edgeemb_Tokenizer_nativeOpen(eet_java *java, void *type, void *blob
     eet_status status = file.data == NULL ? (eet_status)EET_NULL : eet_open(&tokenizer, file.data, file.size);
 
     (void)type;
-    return status == EET_OK ? (int64_t)tokenizer.blob.ids : -(int64_t)status;
+    return status == EET_OK ? (int64_t)tokenizer.blob.ids | (int64_t)tokenizer.width << 32 : -(int64_t)status;
 }
 
 int64_t Java_edgeemb_Tokenizer_nativeArena(eet_java *java, void *type, int32_t bytes)
@@ -96,6 +99,29 @@ int32_t Java_edgeemb_Tokenizer_nativeEncode(
         &options, memory.data, memory.size, &output, words + 1);
     words[0] = output.count;
     return status;
+}
+
+/* result: the tokens' bytes. Their number, or a status, negated. */
+int32_t Java_edgeemb_Tokenizer_nativeWords(
+    eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, int32_t limit, void *result)
+{
+    const eet_java_buffer file = eet_java_direct(java, blob), from = eet_java_direct(java, text), out = eet_java_direct(java, result);
+    eet_tokenizer tokenizer;
+    size_t count = 0;
+    eet_status status;
+
+    (void)type;
+    if (file.data == NULL || from.data == NULL || out.data == NULL || text_bytes < 0 || (size_t)text_bytes > from.size || limit < 0) {
+        return -(int32_t)EET_NULL;
+    }
+    status = eet_open(&tokenizer, file.data, file.size);
+    if (status == EET_OK && out.size / EET_MOST_WIDTH < (size_t)limit) {
+        status = EET_ROOM;
+    }
+    if (status == EET_OK) {
+        status = eet_words(&tokenizer, (const char *)from.data, (size_t)text_bytes, out.data, (size_t)limit, &count);
+    }
+    return status == EET_OK ? (int32_t)count : -(int32_t)status;
 }
 
 #endif

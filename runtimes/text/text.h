@@ -5,6 +5,7 @@
  *     eet_check    compares its checksum
  *     eet_arena    bytes of memory for a text of some length
  *     eet_encode   ids, types and offsets of a text or of a pair
+ *     eet_words    the bytes of a text's words, where the tokenizer has no vocabulary (vocabulary_free/words.h)
  *
  * TEXT       well-formed UTF-8; EET_BAD_TEXT for any other. A byte 0 is a character like others.
  *
@@ -23,15 +24,23 @@
 
 #include "around.h"
 #include "pipeline.h"
+#include "vocabulary_free/words.h"
 
 typedef struct eet_tokenizer {
     eet_blob blob;
     uint32_t records; /* of the program */
+    uint32_t width;   /* bytes of a token without a vocabulary; 0 where there is one */
 } eet_tokenizer;
+
+/* RECORD   EET_VOCABULARY_FREE   width: the only one of its program */
+enum { EET_VOCABULARY_FREE = 500 };
+#define EET_LEAST_WIDTH 8u
+#define EET_MOST_WIDTH 32u
 
 /* Opens a blob of at most `size` bytes. */
 EEB_FUNCTION eet_status eet_open(eet_tokenizer *tokenizer, const void *data, size_t size)
 {
+    uint32_t record[EET_WORDS];
     eet_status status;
 
     if (tokenizer == NULL) {
@@ -42,6 +51,12 @@ EEB_FUNCTION eet_status eet_open(eet_tokenizer *tokenizer, const void *data, siz
         return status;
     }
     tokenizer->records = eet_section(&tokenizer->blob, 0).size / (4 * EET_WORDS);
+    tokenizer->width = 0;
+    if (tokenizer->records == 1) {
+        eet_record(&tokenizer->blob, 0, record);
+        tokenizer->width = record[1];
+        return record[0] != EET_VOCABULARY_FREE || record[1] < EET_LEAST_WIDTH || record[1] > EET_MOST_WIDTH ? EET_DAMAGED : EET_OK;
+    }
     return eet_check_program(&tokenizer->blob, tokenizer->records);
 }
 
@@ -59,6 +74,17 @@ EEB_FUNCTION size_t eet_arena(size_t bytes)
     return EET_ARENA_LEAST + EET_CHAR_BYTES * (bytes + bytes / 4);
 }
 
+/* The bytes of a text's words: tokens [limit][width], of which *count are written; what is no well-formed UTF-8 is left out. EET_DAMAGED
+ * where the tokenizer has a vocabulary. */
+EEB_FUNCTION eet_status
+eet_words(const eet_tokenizer *tokenizer, const char *text, size_t size, uint8_t *tokens, size_t limit, size_t *count)
+{
+    if (tokenizer == NULL) {
+        return EET_NULL;
+    }
+    return tokenizer->width == 0 ? (eet_status)EET_DAMAGED : eev_words("", 0, text, size, tokens, tokenizer->width, limit, count);
+}
+
 /* Tokens of a text; of a pair where `pair` is not NULL. */
 EEB_FUNCTION eet_status eet_encode(
     const eet_tokenizer *tokenizer, const char *text, size_t size, const char *pair, size_t pair_size, const eet_options *options,
@@ -72,6 +98,9 @@ EEB_FUNCTION eet_status eet_encode(
 
     if (tokenizer == NULL || text == NULL || options == NULL || output == NULL || output->ids == NULL) {
         return EET_NULL;
+    }
+    if (tokenizer->width != 0) {
+        return EET_DAMAGED;
     }
     if (size > 0x7fffffffu || (pair != NULL && pair_size > 0x7fffffffu)) {
         return EET_TOO_LONG;

@@ -1,5 +1,5 @@
 /* The tokenizer `words` over any bytes, widths and limits. */
-#include "micro/words.h"
+#include "text/vocabulary_free/words.h"
 #include "reader.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -19,10 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text = (char *)malloc(text_size != 0 ? text_size : 1);
     memcpy(text, input.data, text_size);
     tokens = (uint8_t *)realloc(tokens, (size_t)width * limit != 0 ? (size_t)width * limit : 1);
-    status = eem_words(prompt, prompt_size, text, text_size, tokens, width, limit, &count);
-    require(status == EEM_OK || width < 5 || limit < 2, "bounds that hold are taken");
-    require(status != EEM_OK || (count >= 2 && count <= limit), "there are as many tokens as may be");
-    for (at = 0; status == EEM_OK && at < count; ++at) {
+    status = eev_words(prompt, prompt_size, text, text_size, tokens, width, limit, &count);
+    require(status == EET_OK || width < 5 || limit < 2, "bounds that hold are taken");
+    require(status != EET_OK || (count >= 2 && count <= limit), "there are as many tokens as may be");
+    for (at = 0; status == EET_OK && at < count; ++at) {
         require(tokens[at * width] != 0, "no token is empty");
     }
     free(prompt);

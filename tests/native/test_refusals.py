@@ -13,7 +13,13 @@ from tests.fixtures.hostile.isolated import SANITIZE
 from tests.places import TESTS
 
 RUNTIMES = find_sources() / "runtimes"
-HEADERS = ("kernels/quantized.h", "kernels/codebook.h", "kernels/ngram.h", "micro/encoder.h", "micro/words.h")
+HEADERS = (
+    "kernels/quantized.h",
+    "kernels/codebook.h",
+    "kernels/ngram.h",
+    "micro/encoder.h",
+    "text/vocabulary_free/words.h",
+)
 ZIG = (sys.executable, "-m", "ziglang", "cc", "-c")
 
 

@@ -33,7 +33,7 @@ _MACROS = """\
 
 _TEXT_API = """
 /* Text, any bytes of which the well-formed UTF-8 counts, to token_bytes [@UPPER@_TOKENS][@UPPER@_WIDTH]: special tokens added, the end cut off
- * where the text is too long. A text without a word is EEM_EMPTY. Nothing is kept in the arena. See micro/words.h. */
+ * where the text is too long. A text without a word is EEM_EMPTY. Nothing is kept in the arena. See text/vocabulary_free/words.h. */
 int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, uint8_t *token_bytes, size_t *count);
 
 /* Text in, vector or logits out. */
@@ -46,8 +46,8 @@ static const uint8_t prompt[] = {@prompt@};
 """
 
 _TOKENIZE = (
-    "eem_words_are_none(text, bytes) ? (eem_status)EEM_EMPTY : "
-    "eem_words((const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_WIDTH, @UPPER@_TOKENS, @count@)"
+    "eev_words_are_none(text, bytes) ? (eem_status)EEM_EMPTY : "
+    "eem_text_status(eev_words((const char *)prompt, sizeof prompt - 1, text, bytes, tokens, @UPPER@_WIDTH, @UPPER@_TOKENS, @count@))"
 )
 
 
@@ -59,7 +59,7 @@ def words_input() -> Input:
         what="Token bytes [count][width]",
         macros=_MACROS,
         row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
-        include='#include "kernels/ngram/serial.h"\n#include "micro/words.h"\n',
+        include='#include "kernels/ngram/serial.h"\n#include "micro/text.h"\n#include "text/vocabulary_free/words.h"\n',
         vocabulary=_VOCABULARY,
         tokenize=_TOKENIZE.replace("@count@", "count"),
         in_arena=_TOKENIZE.replace("@count@", "&count"),

@@ -64,10 +64,6 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: notes for the user.
     """
-    if kit.manifest.tokenizer and name == "android":
-        return (
-            f"no kit: the code for {name} needs a vocabulary, and {kit.manifest.name} has none; docs/words.md says how its tokens are made",
-        )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
 

@@ -37,14 +37,15 @@ def write(kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: a note where the kit lacks something.
     """
-    if kit.tokenizer_json is None:
-        return (f"no kit: the Android kit is for models with a tokenizer.json, {kit.manifest.name} has none",)
+    if not (kit.tokenizer_json or kit.manifest.tokenizer):
+        return (f"no kit: the Android kit is for models that take text, {kit.manifest.name} takes none",)
     if (kit.bundle / TABLES_APART).exists():
         return (f"no kit: ExecuTorch's class for Android loads only a program, not {TABLES_APART}",)
     runtime = find_runtime(kit.manifest.runtime)
     if runtime.phone is None or not runtime.phone.dependency:
         return (f"no kit: {runtime.title} has no package for Android apps",)
-    reason = refusal(kit.tokenizer_json) or _add_tokenizer(kit.folder / LIBRARIES)
+    reason = "" if kit.manifest.tokenizer else refusal(kit.tokenizer_json)
+    reason = reason or _add_tokenizer(kit.folder / LIBRARIES)
     source = kit.source("android")
     shutil.copytree(source / "src", kit.folder / "src")
     code = kit.folder / "src" / "main" / "java" / "edgeemb"
@@ -97,8 +98,12 @@ def golden_bytes(golden: Any) -> bytes:
     :param golden: content of ``golden.json`` of a text model.
     """
     outputs: Sequence[Sequence[float]] = golden["output"]
+    # Without a vocabulary, the bytes of the tokens are in the place of the ids.
+    words = (
+        ([list(bytes.fromhex("".join(tokens))) for tokens in golden["tokens"]]) if "tokens" in golden else []
+    )
     parts = [b"EEBG", struct.pack("<3I", _GOLDEN_VERSION, len(outputs), len(outputs[0]))]
-    for sentence, ids, output in zip(golden["sentences"], golden["ids"], outputs, strict=True):
+    for sentence, ids, output in zip(golden["sentences"], words or golden["ids"], outputs, strict=True):
         text = sentence.encode("utf-8")
         parts += [struct.pack("<I", len(text)), text, struct.pack(f"<{1 + len(ids)}I", len(ids), *ids)]
         parts.append(struct.pack(f"<{len(output)}f", *output))
@@ -108,7 +113,8 @@ def golden_bytes(golden: Any) -> bytes:
 def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
     """The text of ``model.properties``, which the class ``ModelInfo`` reads."""
     manifest = kit.manifest
-    digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, TOKENIZER])
+    texts = [name for name in (TOKENIZER, COMPILED_TOKENIZER) if (kit.bundle / name).is_file()]
+    digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, *texts])
     values = {
         "name": manifest.name,
         "version": hashlib.sha256(digests.encode()).hexdigest()[:16],

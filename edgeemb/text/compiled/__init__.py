@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeemb.text.compiled.compiling import compile_tokenizer
+from edgeemb.text.compiled.compiling import compile_tokenizer, compile_words
 from edgeemb.text.compiled.refusal import NotCompiled
 
-__all__ = ["NotCompiled", "compile_tokenizer"]
+__all__ = ["NotCompiled", "compile_tokenizer", "compile_words"]

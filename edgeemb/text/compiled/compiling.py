@@ -19,6 +19,8 @@ from edgeemb.text.compiled.pre_tokenizers import add_pre_tokenizer
 from edgeemb.text.compiled.refusal import check_keys, refuse
 from edgeemb.text.tokenizer import parse_tokenizer
 
+#: EET_VOCABULARY_FREE of runtimes/text/text.h.
+_VOCABULARY_FREE = 500
 _KEYS = {
     *(
         "version",
@@ -70,6 +72,16 @@ def compile_tokenizer(
     add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes), left)
     blob.replace(0, ADDED, *added, words, int(blob.breaks.allowed and blob.breaks.begins))
     return blob.to_bytes(_ids(tokenizer))
+
+
+def compile_words(width: int) -> bytes:
+    """A blob for the tokenizer without a vocabulary.
+
+    :param width: bytes of a token, its marker included.
+    """
+    blob = Blob()
+    blob.record(_VOCABULARY_FREE, width)
+    return blob.to_bytes(0)
 
 
 def _ids(tokenizer: Tokenizer) -> int:

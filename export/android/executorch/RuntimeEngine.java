@@ -9,15 +9,17 @@ import org.pytorch.executorch.Tensor;
 /** ExecuTorch. It opens the program as a file and maps it. */
 final class RuntimeEngine implements Engine {
     private final Module module;
+    private final ModelInfo info;
 
-    private RuntimeEngine(Module module) {
+    private RuntimeEngine(Module module, ModelInfo info) {
         this.module = module;
+        this.info = info;
     }
 
     static Engine open(Assets assets, ModelInfo info) throws IOException {
         File program = new File(assets.install(info), "model.pte");
         try {
-            return new RuntimeEngine(Module.load(program.getPath(), Module.LOAD_MODE_MMAP));
+            return new RuntimeEngine(Module.load(program.getPath(), Module.LOAD_MODE_MMAP), info);
         } catch (RuntimeException error) {
             throw new IOException("ExecuTorch cannot load " + info.name + " (" + error.getMessage() + ")", error);
         }
@@ -27,9 +29,20 @@ final class RuntimeEngine implements Engine {
     public float[] run(long[][] inputs) {
         EValue[] feeds = new EValue[inputs.length];
         for (int number = 0; number < inputs.length; ++number) {
-            feeds[number] = EValue.from(Tensor.fromBlob(inputs[number], new long[] {1, inputs[number].length}));
+            feeds[number] = EValue.from(tensor(inputs[number], info.types[number], inputs[1].length));
         }
         return module.forward(feeds)[0].toTensor().getDataAsFloatArray();
+    }
+
+    private static Tensor tensor(long[] values, String type, int tokens) {
+        if (!type.equals("uint8")) {
+            return Tensor.fromBlob(values, new long[] {1, values.length});
+        }
+        byte[] bytes = new byte[values.length];
+        for (int place = 0; place < bytes.length; ++place) {
+            bytes[place] = (byte) values[place];
+        }
+        return Tensor.fromBlobUnsigned(bytes, new long[] {1, tokens, bytes.length / tokens});
     }
 
     @Override

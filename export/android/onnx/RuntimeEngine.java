@@ -1,11 +1,14 @@
 package edgeemb;
 
+import ai.onnxruntime.OnnxJavaType;
 import ai.onnxruntime.OnnxTensor;
 import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import java.io.File;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
@@ -40,7 +43,7 @@ final class RuntimeEngine implements Engine {
         Map<String, OnnxTensor> feeds = new LinkedHashMap<>();
         try {
             for (int number = 0; number < inputs.length; ++number) {
-                feeds.put(info.inputs[number], tensor(inputs[number], info.types[number]));
+                feeds.put(info.inputs[number], tensor(inputs[number], info.types[number], inputs[1].length));
             }
             try (OrtSession.Result result = session.run(feeds)) {
                 FloatBuffer values = ((OnnxTensor) result.get(0)).getFloatBuffer();
@@ -57,7 +60,16 @@ final class RuntimeEngine implements Engine {
         }
     }
 
-    private static OnnxTensor tensor(long[] values, String type) throws OrtException {
+    private static OnnxTensor tensor(long[] values, String type, int tokens) throws OrtException {
+        if (type.equals("uint8")) {
+            ByteBuffer bytes = ByteBuffer.allocateDirect(values.length).order(ByteOrder.nativeOrder());
+            for (long value : values) {
+                bytes.put((byte) value);
+            }
+            bytes.rewind();
+            long[] box = {1, tokens, values.length / tokens};
+            return OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), bytes, box, OnnxJavaType.UINT8);
+        }
         long[] shape = {1, values.length};
         if (type.equals("int64")) {
             return OnnxTensor.createTensor(OrtEnvironment.getEnvironment(), LongBuffer.wrap(values), shape);

@@ -10,7 +10,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.sentences import sentences
+from tests.fixtures.models.words import save_words
 from tests.fixtures.requirements import requires_program
 from tests.fixtures.tokenizers.small import KINDS, tokenizer_json
 from tests.places import ROOT, TESTS
@@ -195,11 +197,8 @@ class Remote:
         ) as process:
             assert process.stdin is not None and process.stdout is not None and process.stderr is not None
             while (head := process.stdout.read(4)) and (count := struct.unpack(">i", head)[0]) > 0:
-                (length,) = struct.unpack(">i", process.stdout.read(4))
-                values = np.frombuffer(process.stdout.read(8 * count * length), ">i8").reshape(
-                    count, 1, length
-                )
-                output = self.session.run(dict(zip(names, values.astype(np.int64), strict=True)))
+                values = [self._input(process.stdout, number) for number in range(count)]
+                output = self.session.run(dict(zip(names, values, strict=True)))
                 process.stdin.write(output.astype(">f4").tobytes())
                 process.stdin.flush()
                 self.runs += 1
@@ -207,6 +206,12 @@ class Remote:
             errors = process.stderr.read()
             process.wait(timeout=60)
         return rest, errors, process.returncode
+
+    def _input(self, stream: IO[bytes], number: int) -> Any:
+        info = self.session.manifest.inputs[number]
+        (length,) = struct.unpack(">i", stream.read(4))
+        values = np.frombuffer(stream.read(8 * length), ">i8").astype(info.dtype)
+        return values.reshape([1, -1, *info.axes[2:]])
 
 
 def test_a_model_gives_its_golden_vectors(classes: Path, bundle: Path) -> None:
@@ -219,6 +224,36 @@ def test_a_model_gives_its_golden_vectors(classes: Path, bundle: Path) -> None:
     assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)
 
 
+def test_a_model_without_a_vocabulary_gives_its_golden_vectors(classes: Path, tmp_path: Path) -> None:
+    save_words(tmp_path / "talk")
+    bundle = edgeemb.export(str(tmp_path / "talk"), tmp_path / "bundle", target="android")
+    with edgeemb.open(bundle) as session:
+        remote = Remote(session)
+        rest, errors, status = remote.serve([*driver(classes), "check", str(bundle / FOLDER / "assets")])
+    assert status == 0, errors
+    assert remote.runs == len(json.loads((bundle / "golden.json").read_text())["sentences"])
+    assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_a_pair_has_the_types_of_its_texts(classes: Path, bundle: Path) -> None:
+    given: list[dict[str, Any]] = []
+    with edgeemb.open(bundle) as session:
+        remote = Remote(session)
+        run = session.run
+        remote.session = SimpleNamespace(
+            manifest=session.manifest, run=lambda feeds: given.append(feeds) or run(feeds)
+        )
+        command = [*driver(classes), "encode", str(bundle / FOLDER / "assets"), "the cat", "a mat"]
+        _, errors, status = remote.serve(command)
+    assert status == 0, errors
+    tokenizer = Tokenizer.from_str(own(bundle))
+    expected = tokenizer.encode("the cat", "a mat")
+    (feeds,) = given
+    assert feeds["input_ids"].tolist() == [expected.ids]
+    if "token_type_ids" in feeds:
+        assert feeds["token_type_ids"].tolist() == [expected.type_ids]
+
+
 def test_a_phone_that_tokenizes_otherwise_is_told(classes: Path, bundle: Path, tmp_path: Path) -> None:
     assets = shutil.copytree(bundle / FOLDER / "assets", tmp_path / FOLDER / "assets")
     shutil.copyfile(bundle / "tokenizer.bin", tmp_path / "tokenizer.bin")
@@ -229,7 +264,7 @@ def test_a_phone_that_tokenizes_otherwise_is_told(classes: Path, bundle: Path, t
         command = [*driver(classes), "check", str(assets)]
         _, errors, status = Remote(session).serve(command)
     assert status == 1
-    assert errors.decode().startswith("the tokenizer gives other ids than the export for: ")
+    assert errors.decode().startswith("the tokenizer gives other tokens than the export for: ")
 
 
 @pytest.mark.parametrize("text", ["", " \u3000\t\n"])
@@ -320,10 +355,12 @@ def test_what_the_properties_hold_comes_through(classes: Path, bundle: Path, tmp
     command = [*driver(classes), "encode", str(assets), "the cat"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        count, length = struct.unpack(">ii", process.stdout.read(8))
-        ids, mask = (
-            np.frombuffer(process.stdout.read(8 * count * length), ">i8").reshape(count, length).tolist()
-        )
+        (count,) = struct.unpack(">i", process.stdout.read(4))
+        rows = []
+        for _ in range(count):
+            (length,) = struct.unpack(">i", process.stdout.read(4))
+            rows.append(np.frombuffer(process.stdout.read(8 * length), ">i8").tolist())
+        ids, mask = rows
         process.stdin.write(bytes(4 * 16))
         process.stdin.flush()
     assert length == 40 if len(want) > 16 else 16

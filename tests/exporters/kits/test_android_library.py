@@ -129,7 +129,9 @@ def test_the_tokenizer_is_there_for_every_platform_and_needs_libc_alone(abi: str
     assert said["stack"] == [6] and "DT_TEXTREL" not in said["tags"]
     assert all("mem" in name or "__stack_chk" in name for name in said["wanted"] - {""}), said["wanted"]
     natives = {name for name in said["exported"] if name.startswith("Java_")}
-    assert natives == {f"Java_edgeemb_Tokenizer_native{name}" for name in ("Open", "Arena", "Encode")}
+    assert natives == {
+        f"Java_edgeemb_Tokenizer_native{name}" for name in ("Open", "Arena", "Encode", "Words")
+    }
     assert text_library(abi) == path
 
 

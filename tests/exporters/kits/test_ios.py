@@ -19,6 +19,7 @@ from edgeemb.exporters.kits.ios import PACKAGE, module_name
 from edgeemb.models.torch_model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
+from tests.fixtures.models.words import save_words
 
 STRICT = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
 MACOS = (sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-macos")
@@ -118,6 +119,22 @@ def test_swift_calls_the_functions_that_the_header_declares(bundle: Path) -> Non
     assert all(f"{name}(" in declared for name in called)
     assert swift.count("{") == swift.count("}")
     assert "import CTiny" in swift
+
+
+def test_a_model_without_a_vocabulary_takes_text_too(tmp_path: Path) -> None:
+    save_words(tmp_path / "talk")
+    bundle = edgeemb.export(str(tmp_path / "talk"), tmp_path / "bundle", target="ios")
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    assert "func encode(_ text: String)" in swift and "func encode(tokenBytes: [UInt8])" in swift
+    assert "TextModel.tokens * 12" in swift and "@" not in swift
+    (tmp_path / "main.c").write_text(_MAIN.replace("TINY", "TALK").replace("tiny", "talk"))
+    sources = [str(bundle / name) for name in package_sources(bundle)]
+    command = [*host_compiler(), *STRICT, f"-I{bundle}", str(tmp_path / "main.c"), *sources]
+    subprocess.run([*command, "-o", str(tmp_path / "main")], check=True)
+    assert subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout == "0\n"
+    excluded = re.search(r"exclude: \[(.*)\]", (bundle / PACKAGE).read_text())
+    assert excluded is not None
+    assert all((bundle / name).is_file() for name in re.findall(r'"([^"]+)"', excluded.group(1)))
 
 
 @pytest.mark.parametrize(

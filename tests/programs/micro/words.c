@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "micro/words.h"
+#include "text/vocabulary_free/words.h"
 
 static uint8_t *take(size_t size)
 {
@@ -22,7 +22,7 @@ int main(void)
     while (fread(head, sizeof head, 1, stdin) == 1) {
         uint8_t *prompt = take(head[2]), *text = take(head[3]), *tokens = (uint8_t *)malloc((size_t)head[0] * head[1]);
         size_t count = 0;
-        const int32_t status = eem_words((const char *)prompt, head[2], (const char *)text, head[3], tokens, head[0], head[1], &count);
+        const int32_t status = eev_words((const char *)prompt, head[2], (const char *)text, head[3], tokens, head[0], head[1], &count);
         const uint32_t written = (uint32_t)count;
 
         fwrite(&status, sizeof status, 1, stdout);

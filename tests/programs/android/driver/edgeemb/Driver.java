@@ -43,7 +43,7 @@ public final class Driver {
                     System.out.println(new Assets(new Folder(assets, new File(arguments[2])), arguments[3]).install(info(assets)));
                     break;
                 case "encode":
-                    encode(assets, arguments[2]);
+                    encode(assets, Arrays.copyOfRange(arguments, 2, arguments.length));
                     break;
                 default:
                     info(assets).requireAbi(arguments[2].split(","));
@@ -168,14 +168,18 @@ public final class Driver {
         }
     }
 
-    private static void encode(File assets, String text) throws IOException {
+    private static void encode(File assets, String[] texts) throws IOException {
         try (TextModel model = open(assets)) {
-            model.encode(text);
+            if (texts.length == 1) {
+                model.encode(texts[0]);
+            } else {
+                model.encode(texts[0], texts[1]);
+            }
             OUT.writeInt(-1);
         }
     }
 
-    /** The runtime is on the other side: inputs go as their number, length and values; the output comes. */
+    /** The runtime is on the other side: inputs go as their number, and each as its length and values; the output comes. */
     private static final class Remote implements Engine {
         private final ModelInfo info;
 
@@ -187,8 +191,8 @@ public final class Driver {
         public float[] run(long[][] inputs) {
             try {
                 OUT.writeInt(inputs.length);
-                OUT.writeInt(inputs[0].length);
                 for (long[] input : inputs) {
+                    OUT.writeInt(input.length);
                     for (long value : input) {
                         OUT.writeLong(value);
                     }

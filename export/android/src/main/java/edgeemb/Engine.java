@@ -5,7 +5,8 @@ public interface Engine extends AutoCloseable {
     /**
      * Runs the model on one text.
      *
-     * @param inputs an array for each input of the model, in the order of {@link ModelInfo#inputs}; all of one length.
+     * @param inputs an array for each input of the model, in the order of {@link ModelInfo#inputs}; all of one length, but without a vocabulary
+     *     the first, which has some bytes for each token.
      * @return the first output, row by row.
      */
     float[] run(long[][] inputs);

@@ -11,7 +11,7 @@ public final class Golden {
 
     /** The texts. */
     public final String[] texts;
-    /** Ids of each text. */
+    /** Ids of each text; without a vocabulary the bytes of its tokens. */
     public final int[][] ids;
     /** Vector or logits of each text. */
     public final float[][] outputs;

@@ -33,7 +33,24 @@ public final class TextModel implements AutoCloseable {
      * @return float[{@link ModelInfo#dim}].
      */
     public float[] encode(String text) {
-        return encodeIds(tokenize(text));
+        if (requireTokenizer().width > 0) {
+            return encodeWords(words(text));
+        }
+        return run(inputs(tokens(text, null)));
+    }
+
+    /**
+     * Vector or logits of a pair of texts.
+     *
+     * @param text the first text.
+     * @param pair the second; a token at a time is cut off the longer one where both are too long together.
+     * @return float[{@link ModelInfo#dim}].
+     */
+    public float[] encode(String text, String pair) {
+        if (requireTokenizer().width > 0) {
+            throw new IllegalArgumentException("a model without a vocabulary takes single texts, not pairs");
+        }
+        return run(inputs(tokens(text, pair)));
     }
 
     /**
@@ -43,14 +60,7 @@ public final class TextModel implements AutoCloseable {
      * @return the ids.
      */
     public int[] tokenize(String text) {
-        if (tokenizer == null) {
-            throw new UnsupportedOperationException(info.noTokenizer + ": make the ids yourself and call encodeIds");
-        }
-        if (isBlank(text)) {
-            throw new IllegalArgumentException("the text is empty: its vector would mean nothing");
-        }
-        int longest = info.lengths.length > 0 ? Math.min(info.maxLength, info.lengths[info.lengths.length - 1]) : info.maxLength;
-        return tokenizer.encode(info.prompt + text, longest).ids;
+        return tokens(text, null).ids;
     }
 
     /**
@@ -60,15 +70,51 @@ public final class TextModel implements AutoCloseable {
      * @return float[{@link ModelInfo#dim}].
      */
     public float[] encodeIds(int[] ids) {
-        if (ids.length == 0) {
-            throw new IllegalArgumentException("there are no ids: the vocabulary has none for the text");
+        return run(inputs(ids, null));
+    }
+
+    /** Vector or logits of the bytes of words. */
+    float[] encodeWords(byte[] words) {
+        return run(inputs(words));
+    }
+
+    /** The bytes of a text's words, for a model without a vocabulary. */
+    byte[] words(String text) {
+        check(text);
+        return requireTokenizer().words(info.prompt + text, longest());
+    }
+
+    private Tokens tokens(String text, String pair) {
+        check(text);
+        if (pair != null) {
+            check(pair);
         }
+        Tokenizer open = requireTokenizer();
+        if (open.width > 0) {
+            throw new IllegalArgumentException("the model has no vocabulary, and so no ids: call encode");
+        }
+        // What goes in front of a text is for single texts, as in Python.
+        return pair == null ? open.encode(info.prompt + text, longest()) : open.encode(text, pair, longest(), Cut.LONGEST_FIRST);
+    }
+
+    private Tokenizer requireTokenizer() {
+        if (tokenizer == null) {
+            throw new UnsupportedOperationException(info.noTokenizer + ": make the ids yourself and call encodeIds");
+        }
+        return tokenizer;
+    }
+
+    private int longest() {
+        return info.lengths.length > 0 ? Math.min(info.maxLength, info.lengths[info.lengths.length - 1]) : info.maxLength;
+    }
+
+    private float[] run(long[][] inputs) {
         float[] output;
         synchronized (running) {
             if (closed) {
                 throw new IllegalStateException("the model is closed: open it again");
             }
-            output = engine.run(inputs(ids));
+            output = engine.run(inputs);
         }
         if (output.length != info.dim) {
             throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + info.dim + ": copy it again");
@@ -76,18 +122,44 @@ public final class TextModel implements AutoCloseable {
         return output;
     }
 
-    /** What the model gets for some ids: the ids, filled up with the padding id, their mask, and zeros or positions for other inputs. */
-    long[][] inputs(int[] ids) {
-        int length = info.lengthFor(ids.length);
-        long[][] inputs = new long[info.inputs.length][length];
-        Arrays.fill(inputs[0], info.padId);
-        for (int place = 0; place < ids.length; ++place) {
-            inputs[0][place] = ids[place];
-            inputs[1][place] = 1;
+    private long[][] inputs(Tokens tokens) {
+        return inputs(tokens.ids, tokens.types);
+    }
+
+    /** What the model gets for some ids, filled up with the padding id; types are zeros where they are null. */
+    long[][] inputs(int[] ids, int[] types) {
+        if (ids.length == 0) {
+            throw new IllegalArgumentException("there are no ids: the vocabulary has none for the text");
         }
+        int length = info.lengthFor(ids.length);
+        long[] values = new long[length];
+        Arrays.fill(values, info.padId);
+        for (int place = 0; place < ids.length; ++place) {
+            values[place] = ids[place];
+        }
+        return inputs(values, ids.length, length, types);
+    }
+
+    /** What the model gets for the bytes of words, filled up with zeros. */
+    private long[][] inputs(byte[] words) {
+        int count = words.length / tokenizer.width;
+        int length = info.lengthFor(count);
+        long[] values = new long[length * tokenizer.width];
+        for (int place = 0; place < words.length; ++place) {
+            values[place] = words[place] & 0xff;
+        }
+        return inputs(values, count, length, null);
+    }
+
+    /** The first input, the mask, and types or positions for other inputs. */
+    private long[][] inputs(long[] values, int count, int length, int[] types) {
+        long[][] inputs = new long[info.inputs.length][length];
+        inputs[0] = values;
+        Arrays.fill(inputs[1], 0, count, 1);
         for (int number = 2; number < inputs.length; ++number) {
-            for (int place = 0; place < length && info.inputs[number].equals(POSITIONS); ++place) {
-                inputs[number][place] = place;
+            boolean positions = info.inputs[number].equals(POSITIONS);
+            for (int place = 0; place < (positions ? length : count); ++place) {
+                inputs[number][place] = positions ? place : types == null ? 0 : types[place];
             }
         }
         return inputs;
@@ -102,10 +174,13 @@ public final class TextModel implements AutoCloseable {
     public float check(Golden golden) {
         float least = 1;
         for (int number = 0; number < golden.texts.length; ++number) {
-            if (tokenizer != null && !Arrays.equals(tokenize(golden.texts[number]), golden.ids[number])) {
-                throw new IllegalStateException("the tokenizer gives other ids than the export for: " + golden.texts[number]);
+            byte[] words = tokenizer != null && tokenizer.width > 0 ? words(golden.texts[number]) : null;
+            int[] found = words != null ? widened(words) : tokenizer == null ? golden.ids[number] : tokenize(golden.texts[number]);
+            if (!Arrays.equals(found, golden.ids[number])) {
+                throw new IllegalStateException("the tokenizer gives other tokens than the export for: " + golden.texts[number]);
             }
-            least = Math.min(least, Vectors.cosine(encodeIds(golden.ids[number]), golden.outputs[number]));
+            float[] output = words != null ? encodeWords(words) : encodeIds(found);
+            least = Math.min(least, Vectors.cosine(output, golden.outputs[number]));
         }
         return least;
     }
@@ -118,6 +193,20 @@ public final class TextModel implements AutoCloseable {
                 closed = true;
                 engine.close();
             }
+        }
+    }
+
+    private static int[] widened(byte[] values) {
+        int[] wide = new int[values.length];
+        for (int place = 0; place < wide.length; ++place) {
+            wide[place] = values[place] & 0xff;
+        }
+        return wide;
+    }
+
+    private static void check(String text) {
+        if (isBlank(text)) {
+            throw new IllegalArgumentException("the text is empty: its vector would mean nothing");
         }
     }
 

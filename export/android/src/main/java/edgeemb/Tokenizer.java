@@ -23,14 +23,20 @@ public final class Tokenizer {
     private static final int KEPT_BYTES = 1 << 15;
     private static final int MOST_BYTES = 1 << 23;
 
+    /** The most bytes of a token without a vocabulary. */
+    private static final int MOST_WIDTH = 32;
+
+    /** Bytes of a token where there is no vocabulary: {@link #words} then has the tokens. 0 where they have ids. */
+    public final int width;
     private final ByteBuffer blob;
     private int bytes;
     private ByteBuffer arena;
     private IntBuffer result;
     private ByteBuffer resultBytes;
 
-    private Tokenizer(ByteBuffer blob) {
+    private Tokenizer(ByteBuffer blob, int width) {
         this.blob = blob;
+        this.width = width;
         grow(FIRST_BYTES);
     }
 
@@ -60,7 +66,7 @@ public final class Tokenizer {
                             ? "tokenizer.bin is of another version than this kit: take both from the same export"
                             : "tokenizer.bin is damaged: take it and the kit from the same export");
         }
-        return new Tokenizer(blob);
+        return new Tokenizer(blob, (int) (found >> 32));
     }
 
     /**
@@ -99,6 +105,25 @@ public final class Tokenizer {
             throw refusal(status);
         }
         return tokens;
+    }
+
+    /**
+     * Tokens of a text without a vocabulary: the bytes of its words.
+     *
+     * @param text the text.
+     * @param limit most tokens; words after them are left out.
+     * @return the tokens, {@link #width} bytes each.
+     */
+    public synchronized byte[] words(String text, int limit) {
+        ByteBuffer encoded = utf8(text);
+        ByteBuffer tokens = ByteBuffer.allocateDirect(MOST_WIDTH * limit);
+        int count = nativeWords(blob, encoded, encoded.limit(), limit, tokens);
+        if (count < 0) {
+            throw refusal(-count);
+        }
+        byte[] found = new byte[count * width];
+        tokens.get(found);
+        return found;
     }
 
     private static RuntimeException refusal(int status) {
@@ -176,6 +201,8 @@ public final class Tokenizer {
     private static native long nativeOpen(ByteBuffer blob);
 
     private static native long nativeArena(int bytes);
+
+    private static native int nativeWords(ByteBuffer blob, ByteBuffer text, int textBytes, int limit, ByteBuffer tokens);
 
     private static native int nativeEncode(
             ByteBuffer blob, ByteBuffer text, int textBytes, ByteBuffer pair, int pairBytes, int limit, int cut, ByteBuffer arena, ByteBuffer result);

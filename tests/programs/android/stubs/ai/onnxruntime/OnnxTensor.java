@@ -1,5 +1,6 @@
 package ai.onnxruntime;
 
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
@@ -10,6 +11,10 @@ public class OnnxTensor extends OnnxTensorLike {
     }
 
     public static OnnxTensor createTensor(OrtEnvironment environment, IntBuffer data, long[] shape) throws OrtException {
+        throw new UnsupportedOperationException();
+    }
+
+    public static OnnxTensor createTensor(OrtEnvironment environment, ByteBuffer data, long[] shape, OnnxJavaType type) throws OrtException {
         throw new UnsupportedOperationException();
     }
 

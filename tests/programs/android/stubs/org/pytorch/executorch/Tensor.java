@@ -5,6 +5,10 @@ public abstract class Tensor {
         throw new UnsupportedOperationException();
     }
 
+    public static Tensor fromBlobUnsigned(byte[] data, long[] shape) {
+        throw new UnsupportedOperationException();
+    }
+
     public float[] getDataAsFloatArray() {
         throw new UnsupportedOperationException();
     }

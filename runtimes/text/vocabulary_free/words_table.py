@@ -1,6 +1,6 @@
 """Writes the table of the `words` tokenizer, in C and in Python, from the Unicode data of the Python that runs it.
 
-    python runtimes/micro/words_table.py
+    python runtimes/text/vocabulary_free/words_table.py
 
 docs/words.md says what the actions mean and which Unicode version is pinned: another version is another tokenizer, so it is refused.
 """
@@ -16,8 +16,8 @@ UNICODE = "14.0.0"
 
 DROP, SPACE, ISOLATE, LOWER, LOWER_EVERY_OTHER = range(1, 6)
 
-ROOT = Path(__file__).resolve().parents[2]
-HEADER = ROOT / "runtimes" / "micro" / "words_table.h"
+ROOT = Path(__file__).resolve().parents[3]
+HEADER = ROOT / "runtimes" / "text" / "vocabulary_free" / "words_table.h"
 MODULE = ROOT / "edgeemb" / "text" / "words_table.py"
 
 #: Ideographs, which stand for words without spaces between them: the blocks of CJK, and the two planes kept for more of them.
@@ -90,23 +90,23 @@ def main() -> None:
     )
     HEADER.write_text(
         f"""\
-/* Written by runtimes/micro/words_table.py from Unicode {UNICODE}: what the tokenizer `words` does with code points.
+/* Written by runtimes/text/vocabulary_free/words_table.py from Unicode {UNICODE}: what the tokenizer `words` does with code points.
  * A code point that stands in no range is kept as it is. */
-#ifndef EEM_WORDS_TABLE_H
-#define EEM_WORDS_TABLE_H
+#ifndef EEV_WORDS_TABLE_H
+#define EEV_WORDS_TABLE_H
 
 #include <stdint.h>
 
 /* first: code point | action << 21. span: code points after the first. added: to the lower 16 bits, modulo 2**16. */
-typedef struct eem_word_range {{
+typedef struct eev_word_range {{
     uint32_t first;
     uint16_t span, added;
-}} eem_word_range;
+}} eev_word_range;
 
-#define EEM_WORD_RANGES {len(entries)}u
+#define EEV_WORD_RANGES {len(entries)}u
 
 /* clang-format off */
-static const eem_word_range eem_word_ranges[EEM_WORD_RANGES] = {{
+static const eev_word_range eev_word_ranges[EEV_WORD_RANGES] = {{
 {rows}
 }};
 /* clang-format on */
@@ -118,7 +118,7 @@ static const eem_word_range eem_word_ranges[EEM_WORD_RANGES] = {{
     rows = "\n".join(f"    ({first}, {action}, {span}, {added})," for first, action, span, added in entries)
     MODULE.write_text(
         f'''\
-"""Written by runtimes/micro/words_table.py from Unicode {UNICODE}: what the tokenizer `words` does with code points."""
+"""Written by runtimes/text/vocabulary_free/words_table.py from Unicode {UNICODE}: what the tokenizer `words` does with code points."""
 
 DROP, SPACE, ISOLATE, LOWER, LOWER_EVERY_OTHER = range(1, 6)
 

@@ -1,20 +1,20 @@
-/* Written by runtimes/micro/words_table.py from Unicode 14.0.0: what the tokenizer `words` does with code points.
+/* Written by runtimes/text/vocabulary_free/words_table.py from Unicode 14.0.0: what the tokenizer `words` does with code points.
  * A code point that stands in no range is kept as it is. */
-#ifndef EEM_WORDS_TABLE_H
-#define EEM_WORDS_TABLE_H
+#ifndef EEV_WORDS_TABLE_H
+#define EEV_WORDS_TABLE_H
 
 #include <stdint.h>
 
 /* first: code point | action << 21. span: code points after the first. added: to the lower 16 bits, modulo 2**16. */
-typedef struct eem_word_range {
+typedef struct eev_word_range {
     uint32_t first;
     uint16_t span, added;
-} eem_word_range;
+} eev_word_range;
 
-#define EEM_WORD_RANGES 409u
+#define EEV_WORD_RANGES 409u
 
 /* clang-format off */
-static const eem_word_range eem_word_ranges[EEM_WORD_RANGES] = {
+static const eev_word_range eev_word_ranges[EEV_WORD_RANGES] = {
     {0x200000u, 8, 0},
     {0x400009u, 4, 0},
     {0x20000eu, 17, 0},
