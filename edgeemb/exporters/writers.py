@@ -117,6 +117,39 @@ def writer_for(runtime: Runtime) -> Writer:
     return write
 
 
+def twins(model: LoadedModel, tables: Mapping[str, Table]) -> dict[str, str]:
+    """Tables that hold the same rows as one before them: converters make one constant of such tables.
+
+    :param model: the model that is written.
+    :param tables: its compressed tables by alias.
+    :return: by alias the table before it.
+    :raises ExportError: if the two are to be stored in different ways.
+    """
+    first: dict[tuple[int, int, int], str] = {}
+    found = {}
+    for alias, table in tables.items():
+        weight = model.table_weight(alias)
+        key = (*weight.shape, hash(weight.tobytes()))
+        other = first.setdefault(key, alias)
+        if other == alias:
+            continue
+        if tables[other].spec != table.spec:
+            raise ExportError(
+                f"tables {other} and {alias} hold the same rows, and the converter stores them once: give both the same spec"
+            )
+        found[alias] = other
+    return found
+
+
+def twin_note(alias: str, other: str) -> str:
+    """What is said of a table that another serves.
+
+    :param alias: the table.
+    :param other: what `twins` gives for it.
+    """
+    return f"table {alias} holds the same rows as table {other}, so they are stored once"
+
+
 #: Finds the first table or layer where an export in a folder and the model with the same tables part, from feeds and a floor.
 Locator = Callable[
     ["LoadedModel", Mapping[str, Table], Mapping[str, "NDArray[Any]"], float, Path], "str | None"

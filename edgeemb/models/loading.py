@@ -86,13 +86,14 @@ def load(
             _refuse(finished)
             _refuse(chosen, "folders of transformers")
             return _load_module(source, example_inputs, axes or {}, name)
-        file = path if path.is_file() else _finished_in(path, allow_pickle)
+        label = name or (path.stem if path.is_file() else path.resolve().name)
+        place = path if path.exists() else _found(str(source), revision, allow_pickle)
+        file = place if place.is_file() else _finished_in(place, allow_pickle)
         if file is not None:
             _refuse(chosen, "folders of transformers")
-            label = name or (path.resolve().name if path.is_dir() else path.stem)
             return _load_file(file, label, max_length, example_inputs, finished)
         _refuse({**finished, "example_inputs": example_inputs})
-        return _load_folder(path, str(source), name, max_length, revision, allow_pickle, chosen)
+        return _load_folder(place, str(source), label, max_length, allow_pickle, chosen)
     except ModuleNotFoundError as error:
         raise ModelError(
             f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
@@ -104,6 +105,15 @@ def _refuse(options: Mapping[str, Any], what: str = "finished .onnx files") -> N
     for name, value in options.items():
         if value is not None and value is not False:
             raise ModelError(f"`{name}` is for {what} only: leave it out")
+
+
+def _found(source: str, revision: str | None, allow_pickle: bool) -> Path:
+    """The folder of a source that is no path: downloaded, or part of a package."""
+    if Path(source).suffix in (".onnx", ".tflite"):
+        raise ModelError(f"{source} does not exist: check the path")
+    from edgeemb.models.huggingface.hub import find_folder
+
+    return find_folder(source, revision=revision, allow_pickle=allow_pickle)
 
 
 def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:
@@ -154,15 +164,13 @@ def _load_file(
 def _load_folder(
     path: Path,
     source: str,
-    name: str | None,
+    name: str,
     max_length: int | None,
-    revision: str | None,
     allow_pickle: bool,
     chosen: Mapping[str, str | None],
 ) -> LoadedModel:
     from edgeemb.models.static.model import is_static, load_static
 
-    name = name or path.resolve().name
     if is_static(path):
         _refuse(chosen, "folders of transformers")
         return load_static(path, source=source, name=name, max_length=max_length)
@@ -173,12 +181,8 @@ def _load_folder(
             _refuse(chosen, "folders of transformers")
             return load_words_folder(path, source=source, name=name, max_length=max_length)
     # transformers takes seconds to import and the others do not need it.
-    from edgeemb.models.huggingface.folder import find_folder, load_folder
+    from edgeemb.models.huggingface.folder import load_folder
 
-    folder = find_folder(source, revision=revision, allow_pickle=allow_pickle)
-    if is_static(folder):
-        _refuse(chosen, "folders of transformers")
-        return load_static(folder, source=source, name=name, max_length=max_length)
     return load_folder(
-        folder, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length, **chosen
+        path, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length, **chosen
     )

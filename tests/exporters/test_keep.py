@@ -32,6 +32,18 @@ class Relative(nn.Module):
         return self.word(ids).sum(1) @ self.relative.weight.t()
 
 
+class Equal(nn.Module):
+    """Two tables that happen to hold the same rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Embedding(60, 16), nn.Embedding(60, 16)
+        self.second.weight.data = self.first.weight.data.clone()
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.first(ids).mean(1) + self.second(ids.flip(1)).amax(1)
+
+
 def relative() -> LoadedModel:
     torch.manual_seed(0)
     return edgeemb.load(Relative(), example_inputs={"ids": torch.tensor([[3, 5, 59], [1, 0, 7]])})
@@ -88,3 +100,16 @@ def test_a_table_that_a_format_cannot_replace_stays_with_a_note(runtime: str, tm
         model, tmp_path / "d", runtime=runtime, table={"relative": "keep"}, body="fp32", ops="builtin"
     )
     assert read_manifest(bundle).notes[0] == "table relative stays as it is"
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "tflite"])
+def test_tables_with_the_same_rows_are_stored_once(runtime: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = edgeemb.load(Equal(), example_inputs={"ids": torch.tensor([[3, 5, 59], [1, 0, 7]])})
+    how = {"runtime": runtime, "body": "fp32", "ops": "builtin"}
+    manifest = read_manifest(edgeemb.export(model, tmp_path / "b", table="int8", **how))
+    assert manifest.tables["second"].bytes == 0 < manifest.tables["first"].bytes
+    assert "table second holds the same rows as table first, so they are stored once" in manifest.notes
+    assert manifest.parity["cosine_min"] > 0.999
+    with pytest.raises(ExportError, match="first and second hold the same rows"):
+        edgeemb.export(model, tmp_path / "c", table={"first": "int8", "second": "int4"}, **how)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import edgeemb
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import load
+from edgeemb.models.torch_model import Model, load
 from tests.fixtures.models import (
     TEXTS,
     change_config,
@@ -24,6 +26,7 @@ from tests.fixtures.models import (
     tiny_model,
     tiny_tokenizer,
 )
+from tests.fixtures.models.onnx_files import encoder, save
 
 
 def one_line(error: pytest.ExceptionInfo[ModelError]) -> str:
@@ -233,6 +236,64 @@ def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tm
     ) as error:
         load("org/model")
     one_line(error)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the hub, which tests cannot reach: a folder of repositories, from which a download takes the files of its patterns."""
+    repositories, fetched = tmp_path / "repositories", tmp_path / "fetched"
+
+    def names(repository: str, revision: str | None = None) -> list[str]:
+        root = repositories / repository
+        return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
+
+    def download(repository: str, revision: str | None, **patterns: Any) -> str:
+        for name in huggingface_hub.utils.filter_repo_objects(names(repository), **patterns):
+            place = fetched / repository / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(repositories / repository / name, place)
+        return str(fetched / repository)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", names)
+    return repositories
+
+
+def test_a_repository_with_finished_models_only_gives_the_most_exact_one(hub: Path, tmp_path: Path) -> None:
+    folder = hub / "org" / "model"
+    (folder / "onnx").mkdir(parents=True)
+    for name in ("model_quantized", "model_q4", "decoder"):
+        save(encoder(), folder / "onnx" / f"{name}.onnx", tokenizer=name == "decoder")
+    (folder / "onnx" / "tokenizer.json").rename(folder / "tokenizer.json")
+    model = edgeemb.load("org/model")
+    assert (model.name, model.takes_text) == ("model", True)
+    fetched = {path.name for path in (tmp_path / "fetched").rglob("*.onnx")}
+    assert fetched == {"model_quantized.onnx"}
+
+
+def test_a_repository_with_weights_gives_these_and_no_finished_model(hub: Path, tmp_path: Path) -> None:
+    folder = save_plain(hub / "org" / "model")
+    (folder / "onnx").mkdir()
+    save(encoder(), folder / "onnx" / "model.onnx")
+    assert isinstance(edgeemb.load("org/model"), Model)
+    assert not list((tmp_path / "fetched").rglob("*.onnx"))
+
+
+def test_a_repository_whose_finished_models_have_unusual_names_lists_them(hub: Path) -> None:
+    for name in ("encoder", "decoder"):
+        (hub / "org" / "model" / "onnx").mkdir(parents=True, exist_ok=True)
+        save(encoder(), hub / "org" / "model" / "onnx" / f"{name}.onnx")
+    with pytest.raises(
+        ModelError, match=r"org/model holds 2 finished models \(onnx/decoder\.onnx, onnx/encoder"
+    ) as error:
+        edgeemb.load("org/model")
+    one_line(error)
+
+
+@pytest.mark.parametrize("name", ["missing.onnx", "missing.tflite"])
+def test_a_file_that_is_not_there_is_no_name_on_the_hub(name: str) -> None:
+    with pytest.raises(ModelError, match=f"{name} does not exist: check the path"):
+        edgeemb.load(name)
 
 
 def _routed(folder: Path, default: str | None) -> Path:

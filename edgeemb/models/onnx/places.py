@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config, read_text
@@ -18,6 +19,8 @@ from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 
 _CHECKPOINTS = ("model.safetensors", "model.safetensors.index.json")
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+#: Where a finished model lies in the folder of its model.
+FOLDERS = (".", "onnx")
 #: Names of variants without their ending, the most exact first.
 _VARIANTS = (
     *("model", "model_optimized", "model_fp16", "model_quantized", "model_int8", "model_uint8"),
@@ -35,16 +38,27 @@ def find_finished(folder: Path, *, allow_pickle: bool) -> Path | None:
     weights = (*_CHECKPOINTS, *(_PICKLES if allow_pickle else ()))
     if any((folder / name).is_file() for name in weights):
         return None
-    found = sorted(path for place in (folder, folder / "onnx") for path in place.glob("*.onnx"))
-    by_name = {path.stem: path for path in reversed(found)}
-    known = [by_name[name] for name in _VARIANTS if name in by_name]
-    if known or len(found) == 1:
-        return (known or found)[0]
-    if found:
+    found = sorted(path for place in FOLDERS for path in (folder / place).glob("*.onnx"))
+    chosen = choose_variant([path.relative_to(folder).as_posix() for path in found], str(folder))
+    return None if chosen is None else folder / chosen
+
+
+def choose_variant(names: Sequence[str], where: str) -> str | None:
+    """The finished model that is meant among several: the most exact of those with a usual name, or the only one.
+
+    :param names: paths, relative to the folder of the model.
+    :param where: what to call that folder in an error.
+    :return: one of them; None where none is an ``.onnx`` file.
+    :raises ModelError: if there are several and their names do not say which is meant.
+    """
+    found = sorted(name for name in names if name.endswith(".onnx"))
+    by_stem = {PurePosixPath(name).stem: name for name in reversed(found)}
+    known = [by_stem[stem] for stem in _VARIANTS if stem in by_stem]
+    if not known and len(found) > 1:
         raise ModelError(
-            f"{folder} holds {len(found)} finished models ({', '.join(path.name for path in found[:4])}): give the file that you mean"
+            f"{where} holds {len(found)} finished models ({', '.join(found[:4])}): give the file that you mean"
         )
-    return None
+    return next(iter(known or found), None)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,8 @@ from edgeemb.tables.spec import Spec
 Floats = NDArray[np.float32]
 _Rounding = Callable[[Floats], Floats]
 _CHUNK_ELEMENTS = 1 << 21
+#: Below this, float16 keeps less than four bits of a scale.
+_LEAST_SCALE = 2.0**-20
 _ROUNDS = 4
 #: Starting points of the search, as fractions of the scale that just reaches the largest weight.
 _CLIPS = {8: (1.0, 0.9, 0.8), 4: (1.1, 1.0, 0.9, 0.8, 0.7, 0.6), 2: (1.0, 0.8, 0.65, 0.5, 0.4), 1: (1.0,)}
@@ -63,7 +65,7 @@ class Quantized:
         """Search codes and scales for the least squared error, each row on its own.
 
         :param fit: the table and how to fit it; `frequency` and `seed` change nothing, as rows share no parameter.
-        :raises SpecError: if the block does not divide D, or a scale does not fit float16.
+        :raises SpecError: if the block does not divide D, or a scale does not fit float16, or none does for being too small.
         """
         rows, dim = fit.weight.shape
         block = self._block(dim)
@@ -71,6 +73,9 @@ class Quantized:
         scales = np.empty(
             (rows, self.planes, dim // block), np.float32 if self.scale == "fp32" else np.float16
         )
+        largest = max(float(fit.weight.max(initial=0)), -float(fit.weight.min(initial=0)))
+        if self.scale != "fp32" and 0 < largest / ZERO_POINT[self.bits] < _LEAST_SCALE:
+            raise SpecError("all scales are too small for float16: add scale=fp32 to the spec")
         step = max(1, _CHUNK_ELEMENTS // dim)
         for low in range(0, rows, step):
             part = fit.weight[low : low + step]
@@ -148,7 +153,8 @@ def _fit_single(blocks: Floats, bits: int, rounded: _Rounding) -> tuple[NDArray[
         scale = rounded(scale)
         residual = (_nearest(blocks, scale, bits) - zero) * scale[:, None] - blocks
         error = np.einsum("nb,nb->n", residual, residual)
-        better = error < best_error
+        # Of a huge row, every error may be infinite.
+        better = (error < best_error) | (best_scale == 0)
         best_error[better] = error[better]
         best_scale[better] = scale[better]
     return _nearest(blocks, best_scale, bits).astype(np.uint8), best_scale
