@@ -98,7 +98,7 @@ class Manifest:
     :param schema: version of this layout.
     :param name: short name of the model.
     :param source: where the model came from.
-    :param kind: ``embedding``, ``classification`` or ``module``.
+    :param kind: name of its task (see `edgeemb.tasks.registry`); ``module`` where nothing is known of its outputs.
     :param runtime: format of the model: ``onnx``, ``tflite``, ``executorch`` or ``c``.
     :param ops: ``custom`` where native op libraries are in ``lib/``, else ``builtin``.
     :param target: name of the target.
@@ -116,7 +116,10 @@ class Manifest:
     :param pooling: how token vectors become one, or None.
     :param normalize: whether vectors have length 1.
     :param labels: names of the classes.
+    :param activation: what makes probabilities or scores of a classifier's logits: ``softmax``, ``sigmoid``, or nothing.
     :param prompt: what is put in front of each text.
+    :param prompts: prompts by name, of which one can be chosen instead.
+    :param mask_id: id of the token that stands for a masked place; None where there is none.
     :param sizes: bytes by part: ``tables``, ``body``, ``tokenizer``, ``libraries``, ``kit``, ``total``.
     :param parity: ``sentences`` or ``examples`` compared with the original, ``cosine_mean`` and ``cosine_min`` of the worst output; of several outputs
         also ``<output>.<measure>_mean`` and ``_min`` (docs/bundle.md says by which measures).
@@ -151,7 +154,10 @@ class Manifest:
     bounds: dict[Name, Length] = field(default_factory=dict)
     pad_id: Count = 0
     labels: list[Name] = field(default_factory=list)
+    activation: Name = ""
     prompt: Text = ""
+    prompts: dict[Name, Text] = field(default_factory=dict)
+    mask_id: Count | None = None
     tokenizer: Name = ""
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None

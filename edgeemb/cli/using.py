@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import click
 
 import edgeemb
 from edgeemb.cli.generated import PATH, options
 from edgeemb.cli.options import json_option, print_result
+from edgeemb.cli.show import answers
 from edgeemb.cli.show import printing as show
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import InputError
 from edgeemb.exporters.options import ExportOptions
+from edgeemb.tasks.registry import EMBEDDING
 
 
 @click.command()
 @click.argument("bundle", type=PATH)
 @click.argument("texts", nargs=-1)
 @click.option("--file", "path", type=PATH, help="Read texts from this file, one per line.")
+@click.option(
+    "--query", help="What the texts are ranked for (cross-encoders), or the question that they answer."
+)
+@click.option("--pair", help="Classify each text together with this one, as the second of a pair.")
+@click.option("--prompt", metavar="NAME", help="Put this prompt of the model in front of each text.")
+@click.option("--top", type=click.IntRange(min=1), help="Answers per text.")
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
@@ -37,8 +47,9 @@ def run(
     ops: str,
     allow_code: bool,
     as_json: bool,
+    **asked: Any,
 ) -> None:
-    """Run a bundle on texts and print the result for each."""
+    """Run a bundle on texts and print the answer to each."""
     if path is not None:
         from edgeemb.text.corpus import read_lines
 
@@ -46,12 +57,12 @@ def run(
     if not texts:
         raise InputError("no text was given: write it after the bundle, or use --file")
     with edgeemb.open(bundle, ops=ops, threads=threads, allow_code=allow_code) as session:
-        rows = session.encode(texts)
-        labels = session.manifest.labels
+        task = session.task or EMBEDDING
+        shown: list[answers.Shown] = resolve_name(task.shows)(session, texts, answers.Asked(**asked))
     print_result(
         as_json,
-        lambda: [{"text": text, "output": row.tolist()} for text, row in zip(texts, rows, strict=True)],
-        lambda console: show.print_rows(console, texts, rows, labels),
+        lambda: [{"text": one.text, "output": one.output} for one in shown],
+        lambda console: show.print_answers(console, shown),
     )
 
 

@@ -73,7 +73,10 @@ def describe(
         bounds=_bounds(model, written),
         pad_id=model.pad_id,
         labels=list(model.labels),
+        activation=model.activation,
         prompt=model.prompt,
+        prompts=dict(model.prompts),
+        mask_id=model.mask_id,
         tokenizer=words.NAME if model.words is not None else "",
         notes=[*filter(None, [PRECISIONS[choice.body].warning]), *written.notes],
     )

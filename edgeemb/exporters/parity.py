@@ -15,6 +15,7 @@ from edgeemb.models.agreement import Agreement, agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
+from edgeemb.tasks.registry import TASKS
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import truncate
@@ -72,11 +73,7 @@ def _text_runs(model: LoadedModel, session: Session) -> Runs:
     tokens = [session.tokens([text])[0] for text in texts]
     found = [session.run_all(session.feeds([row])) for row in tokens]
     feeds = list(_original_feeds(model, texts))
-    golden = {
-        "sentences": texts[:GOLDEN_SENTENCES],
-        **_golden_tokens(model, tokens[:GOLDEN_SENTENCES]),
-        "output": [[float(value) for value in outputs[0][0]] for outputs in found[:GOLDEN_SENTENCES]],
-    }
+    golden = {"sentences": texts[:GOLDEN_SENTENCES], **_golden_texts(model, tokens, found)}
     return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
 
 
@@ -89,6 +86,21 @@ def _example_runs(model: LoadedModel, session: Session) -> Runs:
         **_golden_output(np.asarray(found[0][0])),
     }
     return Runs(examples, [model.reference(feeds) for feeds in examples], found, golden)
+
+
+def _golden_texts(
+    model: LoadedModel, tokens: Sequence[Tokens], found: Sequence[list[NDArray[Any]]]
+) -> dict[str, Any]:
+    """Tokens and outputs of the first sentences; neither where they are far too long for a text file."""
+    outputs = []
+    for row, output in zip(tokens[:GOLDEN_SENTENCES], found, strict=False):
+        value = np.asarray(output[0][0])
+        # The outputs of padding mean nothing.
+        per_token = TASKS[model.kind].per_token if model.kind in TASKS else False
+        outputs.append((value[: len(row)] if per_token else value).reshape(-1).astype(float).tolist())
+    if max(map(len, outputs)) > _GOLDEN_VALUES:
+        return {}
+    return {**_golden_tokens(model, tokens[:GOLDEN_SENTENCES]), "output": outputs}
 
 
 def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any]:
@@ -112,14 +124,15 @@ def _original_tokens(
     model: LoadedModel, texts: list[str]
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
     if model.words is not None:
-        reader = WordsInput(model.words.width, model.max_length, model.prompt)
-        for tokens in reader.tokenize(texts):
+        reader = WordsInput(model.words.width, model.max_length)
+        for tokens in reader.tokenize(texts, model.prompt):
             yield pad_words([tokens], model.words.width)
         return
     tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
     truncate(tokenizer, model.max_length)
+    length = model.inputs[0].axes[1]
     for encoding in tokenizer.encode_batch([model.prompt + text for text in texts]):
-        yield pad([encoding.ids])
+        yield pad([encoding.ids], model.pad_id, length if isinstance(length, int) else None)
 
 
 def _golden_output(output: NDArray[Any]) -> dict[str, Any]:

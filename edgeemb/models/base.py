@@ -87,7 +87,10 @@ class LoadedModel(ABC):
     :param pooling: the pooling modes joined by ``+``; None where nothing is pooled.
     :param normalize: whether the vectors have length 1.
     :param labels: names of the classes, in the order of the logits.
+    :param activation: what makes probabilities or scores of logits: ``softmax``, ``sigmoid``, or nothing.
     :param prompt: what the model expects in front of each text, often empty.
+    :param prompts: prompts by name, of which one can be chosen instead.
+    :param mask_id: id of the token that stands for a masked place; None where there is none.
     :param fitted: tables by alias that were trained inside the model: an export takes them as they are.
     """
 
@@ -105,7 +108,10 @@ class LoadedModel(ABC):
     pooling: str | None = None
     normalize: bool = False
     labels: tuple[str, ...] = ()
+    activation: str = ""
     prompt: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    mask_id: int | None = None
     fitted: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     @property

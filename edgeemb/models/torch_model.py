@@ -18,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemb.errors import ModelError
+from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
+from edgeemb.tasks.registry import TASKS
 
 if TYPE_CHECKING:
     from edgeemb.vocabulary.prune import Pruned
@@ -89,7 +90,12 @@ class Model(LoadedModel):
 
         :param pruned: the tokens and their tokenizer.
         :raises InputError: if the padding token is not among them.
+        :raises SpecError: if an output has a column for each token, of which none can go.
         """
+        if self.kind in TASKS and TASKS[self.kind].per_vocabulary:
+            raise SpecError(
+                f"{self.name} is for {TASKS[self.kind].title}, whose outputs cover the whole vocabulary: leave `vocab` out"
+            )
         word = self.word_table
         module = copy.deepcopy(self.module)
         old = module.get_parameter(word.name)

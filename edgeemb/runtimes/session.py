@@ -14,16 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError
+from edgeemb.native.tokenizer import Encoding
+from edgeemb.runtimes import answers
 from edgeemb.runtimes.engine import Engine
 from edgeemb.runtimes.inputs import check_feeds
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.text import TextInput, WordsInput
 from edgeemb.runtimes.tokenizer import open_tokenizer
+from edgeemb.tasks.answers import Class, Filling, Ranked, Span, Word
+from edgeemb.tasks.registry import TASKS
+from edgeemb.tasks.task import Task
 from edgeemb.text import words
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 
 #: Tokens of a text: ids, or without a vocabulary the bytes of words.
 Tokens = Sequence[int] | Sequence[bytes]
+#: A text, or a pair of texts.
+Text = str | tuple[str, str]
 
 
 class Session:
@@ -49,31 +56,158 @@ class Session:
         self._lock = threading.RLock()
         self._closed = False
 
-    def encode(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
+    @property
+    def task(self) -> Task | None:
+        """What the model is for; None where nothing is known of its outputs."""
+        return TASKS.get(self.manifest.kind)
+
+    def encode(
+        self, texts: Sequence[Text], batch_size: int = 32, *, prompt: str | None = None
+    ) -> NDArray[np.float32]:
         """One row per text: its embedding, or the logits of a classifier.
 
         Texts are batched by length, to keep padding small; rows are returned in the order of the texts.
 
-        :param texts: the texts; one longer than the model's limit is cut there (logged at level INFO).
+        :param texts: the texts, or for a classifier pairs of texts; one longer than the model's limit is cut there (logged at level INFO).
         :param batch_size: texts per run of the model.
+        :param prompt: name of one of the manifest's `prompts`, to be put in front of each text; None for the default.
         :return: float32[len(texts), D].
-        :raises InputError: if a text is empty, or the bundle takes no text.
+        :raises InputError: if a text is empty, the bundle takes no text or no pairs, has no such prompt, or gives no one row per text.
         """
-        tokens = self.tokens(texts)
-        order = sorted(range(len(tokens)), key=lambda number: len(tokens[number]))
-        rows = np.empty((len(tokens), int(self.manifest.outputs[0].axes[-1])), np.float32)
+        if self.task is not None and self.task.per_token:
+            raise InputError(
+                f"{self.path} is for {self.task.title}, which has no one row per text: use session.{self.task.method}"
+            )
+        rows, types = self._tokenized(texts, prompt)
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+        found = np.empty((len(rows), int(self.manifest.outputs[0].axes[-1])), np.float32)
         for low in range(0, len(order), batch_size):
             batch = order[low : low + batch_size]
-            rows[batch] = self.run(self.feeds([tokens[number] for number in batch]))
-        return rows
+            given = self.feeds(
+                [rows[number] for number in batch], types and [types[number] for number in batch]
+            )
+            found[batch] = self.run(given)
+        return found
 
-    def tokens(self, texts: Sequence[str]) -> list[Tokens]:
+    def encode_tokens(self, texts: Sequence[str], *, prompt: str | None = None) -> list[NDArray[np.float32]]:
+        """A vector per token of each text, for a multi-vector model.
+
+        :param texts: the texts.
+        :param prompt: as in `encode`.
+        :return: per text float32[tokens, D], special tokens included.
+        :raises InputError: if the bundle is not one, or a text is empty.
+        """
+        return answers.encode_tokens(self, texts, prompt)
+
+    def weigh_tokens(
+        self, texts: Sequence[str], top: int | None = None, *, prompt: str | None = None
+    ) -> list[dict[str, float]]:
+        """The weights of vocabulary tokens for each text, for a sparse model (SPLADE).
+
+        :param texts: the texts.
+        :param top: at most so many tokens a text; None for all with a weight above 0.
+        :param prompt: as in `encode`.
+        :return: per text the weights by token, the largest first.
+        :raises InputError: if the bundle is not one, or a text is empty.
+        """
+        return answers.weigh_tokens(self, texts, top, prompt)
+
+    def classify(self, texts: Sequence[Text]) -> list[list[Class]]:
+        """The classes of each text, the most probable first, for a classifier.
+
+        :param texts: the texts, or pairs of texts.
+        :raises InputError: if the bundle is not one, or a text is empty.
+        """
+        return answers.classify(self, texts)
+
+    def rank(self, query: str, texts: Sequence[str]) -> list[Ranked]:
+        """Texts in the order in which they answer a query, the best first, for a cross-encoder.
+
+        :param query: the query.
+        :param texts: the texts.
+        :raises InputError: if the bundle is not one, or a text is empty.
+        """
+        return answers.rank(self, query, texts)
+
+    def label_words(self, texts: Sequence[str]) -> list[list[Word]]:
+        """The words of each text with their labels, for token classification; `edgeemb.tasks.answers.parts` joins words of one entity.
+
+        :param texts: the texts.
+        :raises InputError: if the bundle is not for that, or a text is empty.
+        """
+        return answers.label_words(self, texts)
+
+    def answer(self, question: str, text: str, top: int = 1) -> list[Span]:
+        """The parts of a text that answer a question, the best first, for question answering.
+
+        :param question: the question.
+        :param text: where the answer is; what exceeds the model's limit is cut off.
+        :param top: answers, which do not overlap.
+        :raises InputError: if the bundle is not for that, or a text is empty.
+        """
+        return answers.answer(self, question, text, top)
+
+    def fill(self, texts: Sequence[str], top: int = 5) -> list[list[list[Filling]]]:
+        """What masked places may hold, for a masked language model.
+
+        :param texts: the texts, each with one mask token or more.
+        :param top: tokens for each place.
+        :return: per text and masked place the most probable tokens.
+        :raises InputError: if the bundle is not one, a text is empty, or has no masked place.
+        """
+        return answers.fill(self, texts, top)
+
+    def tokens(self, texts: Sequence[str], *, prompt: str | None = None) -> list[Tokens]:
         """Tokens of some texts, special tokens included: ids, or without a vocabulary the bytes of words.
 
         :param texts: the texts.
+        :param prompt: as in `encode`.
         :raises InputError: if a text is empty, or the bundle takes no text.
         """
-        return list(self._text_input().tokenize(texts))
+        return list(self._text_input().tokenize(texts, self.prefix(prompt)))
+
+    def prefix(self, prompt: str | None) -> str:
+        """What is put in front of each text.
+
+        :param prompt: name of one of the manifest's `prompts`; None for the default.
+        :raises InputError: if there is no such prompt.
+        """
+        if prompt is None:
+            return self.manifest.prompt
+        if prompt not in self.manifest.prompts:
+            known = ", ".join(self.manifest.prompts) or "none"
+            raise InputError(f"{self.path} has no prompt {prompt!r}: its prompts are {known}")
+        return self.manifest.prompts[prompt]
+
+    def encodings(self, texts: Sequence[Text], *, cut: str = "longest_first") -> list[Encoding]:
+        """Tokens of texts or pairs, with their types and the characters that they stand for.
+
+        :param texts: the texts, or pairs of texts.
+        :param cut: which text of a pair is cut where both are too long: ``longest_first``, ``only_first`` or ``only_second``.
+        :raises InputError: if a text is empty, or the bundle takes no text, or none of these.
+        """
+        reader = self._text_input()
+        pairs = [pair for pair in texts if not isinstance(pair, str)]
+        if pairs and (self.task is None or not self.task.pairs or isinstance(reader, WordsInput)):
+            raise InputError(f"{self.path} takes single texts, not pairs: give each text by itself")
+        if isinstance(reader, WordsInput):
+            raise InputError(f"{self.path} has no vocabulary, whose tokens this needs: use session.tokens")
+        if any(len(pair) != 2 for pair in pairs):
+            raise InputError("a pair is two texts: give (first, second)")
+        return [
+            reader.encode(text, cut=cut) if isinstance(text, str) else reader.encode(*text, cut=cut)
+            for text in texts
+        ]
+
+    def _tokenized(
+        self, texts: Sequence[Text], prompt: str | None
+    ) -> tuple[list[Tokens], list[list[int]] | None]:
+        """Tokens, and for pairs their types."""
+        single = [text for text in texts if isinstance(text, str)]
+        if len(single) == len(texts):
+            return self.tokens(texts if isinstance(texts, str) else single, prompt=prompt), None
+        found = self.encodings(texts)
+        return [each.ids.tolist() for each in found], [each.types.tolist() for each in found]
 
     def tokenize(self, texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Ids (or the bytes of words) and mask of some texts as the model takes them.
@@ -84,21 +218,26 @@ class Session:
         """
         return self._pad(self.tokens(texts))
 
-    def feeds(self, tokens: Sequence[Tokens]) -> dict[str, NDArray[Any]]:
+    def feeds(
+        self, tokens: Sequence[Tokens], types: Sequence[Sequence[int]] | None = None
+    ) -> dict[str, NDArray[Any]]:
         """Inputs of the model for the tokens of some texts, padded to a length that the engine takes.
 
         :param tokens: of each text, as `tokens` gives them.
+        :param types: of each token, which text of a pair it belongs to: 0 or 1; None for single texts.
         :raises InputError: if a text is longer than the engine's longest sequence.
         """
         longest = max((len(row) for row in tokens), default=0)
-        fitting = [length for length in self.engine.lengths if length >= longest]
-        if self.engine.lengths and not fitting:
-            limit = self.engine.lengths[-1]
+        fixed = self.manifest.inputs[0].axes[1:2]
+        lengths = [axis for axis in fixed if isinstance(axis, int)] or self.engine.lengths
+        fitting = [length for length in lengths if length >= longest]
+        if lengths and not fitting:
             raise InputError(
-                f"a text has {longest} tokens, the bundle takes {limit}: export it with a longer `lengths`"
+                f"a text has {longest} tokens, the bundle takes {lengths[-1]}: export it with a longer `lengths`"
             )
         filled, mask = self._pad(tokens, fitting[0] if fitting else None)
-        return text_feeds([info.name for info in self.manifest.inputs], filled, mask)
+        kinds = None if types is None else pad(types, 0, filled.shape[1])[0]
+        return text_feeds([info.name for info in self.manifest.inputs], filled, mask, kinds)
 
     def _pad(
         self, tokens: Sequence[Any], length: int | None = None
@@ -159,11 +298,11 @@ class Session:
             names = ", ".join(info.name for info in self.manifest.inputs)
             raise InputError(f"{self.path} takes no text, only the inputs {names}: use session.run")
         if self._text is None:
-            limit, prompt = self.manifest.max_length, self.manifest.prompt
+            limit = self.manifest.max_length
             self._text = (
-                WordsInput(_width(self.manifest), limit, prompt)
+                WordsInput(_width(self.manifest), limit)
                 if self.manifest.tokenizer == words.NAME
-                else TextInput(open_tokenizer(self.path, self.manifest), limit, prompt)
+                else TextInput(open_tokenizer(self.path, self.manifest), limit)
             )
         return self._text
 

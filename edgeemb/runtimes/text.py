@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 
 from edgeemb.errors import InputError
+from edgeemb.native.tokenizer import Encoding
 from edgeemb.runtimes.tokenizer import IdTokenizer
 from edgeemb.text import words
 
@@ -17,27 +18,41 @@ class TextInput:
 
     :param tokenizer: the bundle's tokenizer, which cuts long texts.
     :param max_length: tokens of the longest text.
-    :param prompt: what is put in front of each text.
     """
 
-    def __init__(self, tokenizer: IdTokenizer, max_length: int, prompt: str = "") -> None:
+    def __init__(self, tokenizer: IdTokenizer, max_length: int) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.prompt = prompt
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str], prompt: str = "") -> list[list[int]]:
         """Ids of each text, special tokens included.
 
         :param texts: the texts.
+        :param prompt: what is put in front of each.
         :raises InputError: if one is empty, or gives no token at all.
         """
         _check_texts(texts)
-        ids, cut = self.tokenizer.ids([self.prompt + text for text in texts])
+        ids, cut = self.tokenizer.ids([prompt + text for text in texts])
         _log_cut(cut, len(ids), self.max_length)
         for number, tokens in enumerate(ids, 1):
             if not tokens:
                 raise InputError(f"text {number} gives no token: the vocabulary has none for it")
         return ids
+
+    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+        """Tokens of a text or of a pair, with their types and the characters that they stand for.
+
+        :param text: the text.
+        :param pair: the second text of a pair.
+        :param cut: which text of a pair is cut where both are too long: ``longest_first``, ``only_first`` or ``only_second``.
+        :raises InputError: if a text is empty, or gives no token at all.
+        """
+        _check_texts([text] if pair is None else [text, pair])
+        found = self.tokenizer.encode(text, pair, cut=cut)
+        _log_cut(int(found.cut), 1, self.max_length)
+        if not len(found.ids):
+            raise InputError("the text gives no token: the vocabulary has none for it")
+        return found
 
 
 class WordsInput:
@@ -45,23 +60,22 @@ class WordsInput:
 
     :param width: bytes of a token.
     :param max_length: tokens of the longest text; further words are dropped.
-    :param prompt: what is put in front of each text.
     """
 
-    def __init__(self, width: int, max_length: int, prompt: str = "") -> None:
+    def __init__(self, width: int, max_length: int) -> None:
         self.width = width
         self.max_length = max_length
-        self.prompt = prompt
 
-    def tokenize(self, texts: Sequence[str]) -> list[list[bytes]]:
+    def tokenize(self, texts: Sequence[str], prompt: str = "") -> list[list[bytes]]:
         """Tokens of each text, special tokens included.
 
         :param texts: the texts.
+        :param prompt: what is put in front of each.
         :raises InputError: if one is empty.
         """
         _check_texts(texts)
         # One token more shows whether the text is cut.
-        found = [words.tokenize(self.prompt + text, self.width, self.max_length + 1) for text in texts]
+        found = [words.tokenize(prompt + text, self.width, self.max_length + 1) for text in texts]
         long = [tokens for tokens in found if len(tokens) > self.max_length]
         for tokens in long:
             del tokens[-2]

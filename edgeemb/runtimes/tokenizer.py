@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
 from edgeemb.errors import BundleError
 from edgeemb.native.libraries import has_library
-from edgeemb.native.tokenizer import LIBRARY, CompiledTokenizer
+from edgeemb.native.tokenizer import LIBRARY, CompiledTokenizer, Encoding
 from edgeemb.text.tokenizer import parse_tokenizer, truncate
 
 
@@ -18,6 +21,10 @@ class IdTokenizer(Protocol):
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
         """Ids of each text, special tokens included, and how many texts were cut."""
+        ...
+
+    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+        """Tokens of a text or of a pair with types and offsets; `cut` says which text of a pair is cut where both are too long."""
         ...
 
 
@@ -54,6 +61,9 @@ class _Compiled:
         found = [self._tokenizer.encode(text, max_length=self._max_length) for text in texts]
         return [encoding.ids.tolist() for encoding in found], sum(encoding.cut for encoding in found)
 
+    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+        return self._tokenizer.encode(text, pair, max_length=self._max_length, strategy=cut, offsets=True)
+
 
 class _Reference:
     """The tokenizers library."""
@@ -61,6 +71,9 @@ class _Reference:
     def __init__(self, path: Path, max_length: int) -> None:
         self._tokenizer = parse_tokenizer(path.read_text("utf-8"), str(path), BundleError)
         self._tokenizer.no_padding()
+        self._max_length = max_length
+        # Truncation is a setting of the tokenizer, which threads share.
+        self._lock = threading.Lock()
         if max_length:
             truncate(self._tokenizer, max_length)
 
@@ -68,4 +81,24 @@ class _Reference:
         found = self._tokenizer.encode_batch(list(texts))
         return [list(encoding.ids) for encoding in found], sum(
             bool(encoding.overflowing) for encoding in found
+        )
+
+    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+        with self._lock:
+            if self._max_length:
+                truncate(self._tokenizer, self._max_length, cut)
+            try:
+                found = self._tokenizer.encode(text, pair)
+            finally:
+                if self._max_length:
+                    truncate(self._tokenizer, self._max_length)
+        texts = [0 if place is None else place + 1 for place in found.sequence_ids]
+        offsets = np.array(found.offsets, np.int64).reshape(-1, 2)
+        offsets[np.array(texts, np.int64) == 0] = 0
+        return Encoding(
+            np.array(found.ids, np.uint32),
+            np.array(found.type_ids, np.uint32),
+            np.array(texts, np.uint32),
+            offsets,
+            bool(found.overflowing),
         )

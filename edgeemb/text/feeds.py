@@ -52,18 +52,24 @@ def pad_words(
     return filled, mask
 
 
-def text_feeds(names: Sequence[str], ids: NDArray[Any], mask: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def text_feeds(
+    names: Sequence[str],
+    ids: NDArray[Any],
+    mask: NDArray[np.int64],
+    types: NDArray[np.int64] | None = None,
+) -> dict[str, NDArray[Any]]:
     """Inputs of a text model.
 
-    :param names: its inputs: that of the ids, that of the mask, then any of `POSITIONS` and of token types, which are all zero for
-        single texts.
+    :param names: its inputs: that of the ids, that of the mask, then any of `POSITIONS` and of token types.
     :param ids: int64[B, S], or token bytes uint8[B, S, width].
     :param mask: int64[B, S].
+    :param types: int64[B, S], which text of a pair each token belongs to; None for single texts, whose types are all zero.
     :return: an array per input.
     """
     feeds: dict[str, NDArray[Any]] = {names[0]: ids, names[1]: mask}
     for name in names[2:]:
-        feeds[name] = (
-            np.zeros_like(mask) + np.arange(mask.shape[1]) if name in POSITIONS else np.zeros_like(mask)
-        )
+        if name in POSITIONS:
+            feeds[name] = np.zeros_like(mask) + np.arange(mask.shape[1])
+        else:
+            feeds[name] = np.zeros_like(mask) if types is None else types
     return feeds

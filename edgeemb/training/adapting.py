@@ -13,14 +13,14 @@ import torch
 
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, SpecError
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.torch_model import Model
 from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import KEEP
 from edgeemb.training.body import free_body, quantize_body, settle_body
-from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as
+from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as, read_teacher
 from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
@@ -64,7 +64,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     selections = [parse_vocab(text) for text in plan.vocab]
     texts = read_texts(plan.corpus)
     steps("load", 0, 0)
-    teacher = source if isinstance(source, Model) else load(source)
+    teacher = read_teacher(source)
     encoder_of(teacher)
     student = copied(teacher)
     if selections:

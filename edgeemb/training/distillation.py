@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from edgeemb.errors import SpecError
 from edgeemb.metrics import spearman
 from edgeemb.models.huggingface.modules import SentenceEncoder
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch_model import Model, load
+from edgeemb.tasks.registry import EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
 from edgeemb.training.losses import cosine_loss, ranking_loss, similarities, similarity_loss, token_loss
 from edgeemb.training.settings import Losses
@@ -208,6 +209,17 @@ def _sizes(encoder: SentenceEncoder) -> dict[str, int]:
     widths = [layer.out_features for layer in encoder.head if isinstance(layer, nn.Linear)]
     vector = widths[-1] if widths else hidden * len(encoder.pooling.modes)
     return {"vector": vector, "hidden": hidden, "layers": int(config.num_hidden_layers)}
+
+
+def read_teacher(source: Model | Any) -> Model:
+    """The model to learn from; of a masked language model its encoder.
+
+    :param source: the model, or what `edgeemb.load` takes.
+    """
+    if isinstance(source, Model):
+        return source
+    model = load(source)
+    return load(source, task=EMBEDDING.name) if model.kind == MASKED_LM.name else model
 
 
 def encoder_of(model: Model) -> SentenceEncoder:

@@ -13,7 +13,7 @@ from torch import nn
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import SpecError
 from edgeemb.models.huggingface.modules import SentenceEncoder
-from edgeemb.models.torch_model import Model, find_tables, load
+from edgeemb.models.torch_model import Model, find_tables
 from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.words import WordsModel, save_words_model
 from edgeemb.progress import Steps
@@ -31,7 +31,14 @@ from edgeemb.training.adapting import (
 )
 from edgeemb.training.body import quantize_body, settle_body
 from edgeemb.training.classes import Classification, Labels, Logits, check_known, number_labels
-from edgeemb.training.distillation import Distillation, Reading, check_losses, encoder_of, read_as
+from edgeemb.training.distillation import (
+    Distillation,
+    Reading,
+    check_losses,
+    encoder_of,
+    read_as,
+    read_teacher,
+)
 from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
@@ -95,7 +102,7 @@ def run_distill(source: Any, plan: StudentPlan, steps: Steps, watch: Watch = unw
         check_known(test, labels.names, head.test)
     texts = _texts(plan, labelled)
     steps("load", 0, 0)
-    teacher = source if isinstance(source, Model) else load(source)
+    teacher = read_teacher(source)
     shape = fit_shape(plan.shape, teacher)
     learnt, held_out = split_held_out(texts, plan.settings.seed)
     maker: _Words | _Tokens

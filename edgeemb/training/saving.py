@@ -89,8 +89,11 @@ def _save_stages(model: Model, encoder: SentenceEncoder, folder: Path) -> None:
         ],
     )
     _write(folder / "sentence_bert_config.json", {"max_seq_length": model.max_length, "do_lower_case": False})
-    if model.prompt:
-        prompts = {"prompts": {"default": model.prompt}, "default_prompt_name": "default"}
+    if model.prompt or model.prompts:
+        named = next((name for name, text in model.prompts.items() if text == model.prompt), None)
+        name = named or ("default" if model.prompt else None)
+        held = {**model.prompts, **({name: model.prompt} if name else {})}
+        prompts = {"prompts": held, "default_prompt_name": name if model.prompt else None}
         _write(folder / "config_sentence_transformers.json", prompts)
 
 

@@ -130,7 +130,7 @@ def test_concatenates_several_poolings_and_applies_dense_layers(tmp_path: Path) 
 
 
 def test_averages_a_plain_folder_without_normalising(tmp_path: Path) -> None:
-    model = load(save_plain(tmp_path / "m", "bert", head="ForMaskedLM"))
+    model = load(save_plain(tmp_path / "m", "bert", head="ForMaskedLM"), task="embedding")
     assert (model.kind, model.pooling, model.normalize) == ("embedding", "mean", False)
 
 

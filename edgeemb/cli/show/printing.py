@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -26,13 +24,12 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.runtimes.registry import find_runtime
 
 if TYPE_CHECKING:
+    from edgeemb.cli.show.answers import Shown
     from edgeemb.devices.device import Device
     from edgeemb.exporters.targets import Target
     from edgeemb.models.summary import ModelSummary
     from edgeemb.report.evaluation import Quality
 
-#: Values of a vector that are printed.
-_SHOWN_VALUES = 6
 #: What the steps of long work are called.
 STEPS = {
     "load": "Loading the model",
@@ -180,24 +177,14 @@ def print_model(console: Console, summary: ModelSummary) -> None:
     console.print(table)
 
 
-def print_rows(
-    console: Console, texts: Sequence[str], rows: NDArray[np.float32], labels: Sequence[str]
-) -> None:
-    """Print model outputs: the winning class if there are labels, otherwise the start of the vector.
+def print_answers(console: Console, shown: Sequence[Shown]) -> None:
+    """Print what a bundle answers to each text.
 
     :param console: where to.
-    :param texts: the texts.
-    :param rows: float32[len(texts), D].
-    :param labels: names of the classes, or none.
+    :param shown: the answers.
     """
-    for text, row in zip(texts, rows, strict=True):
-        if labels:
-            best = int(row.argmax())
-            says = f"{labels[best]} ({row[best]:.3f})"
-        else:
-            values = " ".join(f"{value:+.4f}" for value in row[:_SHOWN_VALUES])
-            says = f"[{values}{' ...' if len(row) > _SHOWN_VALUES else ''}] ({len(row)} values)"
-        console.print(Text.assemble((text, "bold"), "\n  ", says))
+    for one in shown:
+        console.print(Text.assemble((one.text, "bold"), "\n  ", one.says))
 
 
 def print_quality(console: Console, quality: Quality) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
+from edgeemb.tasks.registry import TASKS
 
 FOLDER = "kit"
 
@@ -49,6 +50,8 @@ class Kit:
 #: Writes a kit, and gives notes for the user.
 Writer = Callable[[Kit], tuple[str, ...]]
 
+#: Kits whose code returns a vector per text.
+_OF_VECTORS = ("android", "ios")
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
     "android": "edgeemb.exporters.kits.android",
@@ -64,6 +67,12 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: notes for the user.
     """
+    task = TASKS.get(kit.manifest.kind)
+    if task is not None and task.per_token and name in _OF_VECTORS:
+        return (
+            f"no kit: the code for {name} gives one vector per text, and {kit.manifest.name} is for {task.title}: run the model's file with its runtime, "
+            "as docs/bundle.md describes it",
+        )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
 

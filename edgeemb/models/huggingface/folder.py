@@ -15,15 +15,40 @@ from edgeemb.files import read_config
 from edgeemb.models.base import TableInfo, TensorInfo
 from edgeemb.models.huggingface.adapters import merged, refuse_bare_adapter
 from edgeemb.models.huggingface.families import Family, family_of
-from edgeemb.models.huggingface.modules import Pooling, SentenceEncoder, SequenceClassifier, TextTower
-from edgeemb.models.huggingface.sentence_files import read_prompt, read_settings, read_stages
-from edgeemb.models.huggingface.sentence_folder import build_head
+from edgeemb.models.huggingface.modules import (
+    Pooling,
+    SentenceEncoder,
+    SequenceClassifier,
+    SparseEncoder,
+    TextTower,
+    TokenEncoder,
+    TokenModel,
+)
+from edgeemb.models.huggingface.sentence_files import (
+    MASKING,
+    POOLING,
+    SPLADE,
+    read_prompts,
+    read_settings,
+    read_splade,
+    read_stages,
+)
+from edgeemb.models.huggingface.sentence_folder import build_head, build_parts
 from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.huggingface.transformer import has_types, load_transformer
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 from edgeemb.models.trained import read_fitted
 from edgeemb.quiet import quiet
-from edgeemb.tasks.registry import CLASSIFICATION, EMBEDDING, TASKS
+from edgeemb.tasks.registry import (
+    CLASSIFICATION,
+    CROSS_ENCODER,
+    EMBEDDING,
+    MASKED_LM,
+    MULTI_VECTOR,
+    SPARSE,
+    TASKS,
+    TOKEN_CLASSIFICATION,
+)
 from edgeemb.tasks.task import Task
 
 #: Name of the input that says which text of a pair a token belongs to.
@@ -31,6 +56,13 @@ TYPES = "token_type_ids"
 
 #: Tokens of the longest text where neither the model nor its files limit it.
 DEFAULT_LENGTH = 512
+
+#: Tasks by the stage of sentence-transformers that computes them.
+_STAGED = {POOLING: EMBEDDING, SPLADE: SPARSE}
+#: Tasks whose classes have names.
+_LABELLED = (CLASSIFICATION.name, CROSS_ENCODER.name, TOKEN_CLASSIFICATION.name)
+#: Endings of the names of classes that generate text.
+_GENERATES = ("LMHeadModel", "DoubleHeadsModel", "ForCausalLM", "ForConditionalGeneration")
 
 
 @quiet()
@@ -76,23 +108,26 @@ def load_folder(
     settings = read_settings(root) if stages else {}
     tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
     body = merged(load_transformer(root, config, family, chosen, allow_pickle=allow_pickle), root)
+    labels = _labels(body, root) if chosen.name in _LABELLED else ()
+    if chosen is CLASSIFICATION and len(labels) == 1:
+        chosen = CROSS_ENCODER
+    elif chosen is CROSS_ENCODER and len(labels) != 1:
+        raise ModelError(f"{root} has {len(labels)} classes, a cross-encoder has one: leave `task` out")
     word = body.get_input_embeddings().weight
     tables = find_tables(body, known=True, word=word)
     positions = _positions(body, tables)
     longest = _max_length(settings, tokenizer.max_length, positions, max_length)
-    length = longest if family.fixed_length else "length"
-    # A classifier may be one of pairs, whose second text has another type; single texts are of type 0 throughout.
+    # The second text of a pair has another type; single texts are of type 0 throughout.
     types = 0
-    if chosen is CLASSIFICATION:
+    if chosen.pairs:
         types = next((table.rows for table in tables if table.role == "type" and table.rows > 1), 0)
     examples = _example_inputs(len(word), longest, types, fixed=family.fixed_length)
     module, pooling = _module(body, family, chosen, stages[1:], examples, root, allow_pickle=allow_pickle)
     module = module.eval()
     check_finite(module, source)
-    tables = find_tables(module, known=True, word=word)
     tokenizer = tokenizer.within(len(word), str(root))
-    labels = _labels(body) if chosen is CLASSIFICATION else ()
-    axes = ("batch", length)
+    prompt, prompts = read_prompts(folder, stages)
+    axes = ("batch", longest if family.fixed_length else "length")
     model = Model(
         name=name,
         source=source,
@@ -103,8 +138,8 @@ def load_folder(
             TensorInfo("attention_mask", "int64", axes),
             *([TensorInfo(TYPES, "int64", axes, table="type", rows=types)] if types else []),
         ),
-        outputs=_outputs(module, examples, chosen, root),
-        tables=tables,
+        outputs=_outputs(module, examples, chosen, axes, root),
+        tables=_looked_up(find_tables(module, known=True, word=word), family),
         example_inputs=examples,
         tokenizer_json=tokenizer.tokenizer.to_str(),
         max_length=longest,
@@ -112,25 +147,37 @@ def load_folder(
         pad_id=int(body.config.pad_token_id or 0),
         pooling="+".join(pooling.modes) if pooling else None,
         normalize=bool(stages) and stages[-1][0] == "Normalize",
-        labels=labels,
-        prompt=read_prompt(folder, stages),
+        labels=() if chosen is CROSS_ENCODER else labels,
+        activation=_activation(config, chosen),
+        prompt=prompt,
+        prompts=prompts,
+        mask_id=tokenizer.mask if chosen is MASKED_LM else None,
     )
     return replace(model, fitted=read_fitted(folder, model))
 
 
 def _task(config: dict[str, Any], root: Path, stages: Sequence[tuple[str, Path]], asked: str | None) -> Task:
     """What a model is for: what was asked, or what its stages or the name of its class say."""
+    if asked is not None and asked not in TASKS:
+        raise ModelError(f"task {asked!r} is not known: use {', '.join(TASKS)}")
+    staged = next((task for kind, task in _STAGED.items() if kind in [stage for stage, _ in stages]), None)
+    if staged is None and stages[1:]:
+        staged = MULTI_VECTOR
     if asked is not None:
-        if asked not in TASKS:
-            raise ModelError(f"task {asked!r} is not known: use {', '.join(TASKS)}")
-        return TASKS[asked]
-    if stages[1:]:
-        return EMBEDDING
+        chosen = TASKS[asked]
+        if chosen is not staged and (staged is not None or chosen in (SPARSE, MULTI_VECTOR)):
+            raise ModelError(
+                f"{root}: the stages of this folder are not for {chosen.title}: leave `task` out, or give the folder of the transformer alone"
+            )
+        return chosen
+    if staged is not None:
+        return staged
     names = config.get("architectures") or ["Model"]
     name = str(names[0]) if isinstance(names, list) else ""
-    for task in TASKS.values():
-        if name.endswith(task.heads):
-            return task
+    if not name.endswith(_GENERATES):
+        for task in TASKS.values():
+            if task.heads and name.endswith(task.heads):
+                return task
     raise ModelError(
         f"{root / 'config.json'}: architecture {name!r} is not supported: with task='embedding' its token vectors become one vector per text"
     )
@@ -147,15 +194,22 @@ def _module(
     allow_pickle: bool,
 ) -> tuple[nn.Module, Pooling | None]:
     """The whole model around a transformer, and its pooling if it has one."""
-    types = has_types(body)
-    if task is CLASSIFICATION:
-        return SequenceClassifier(body, types, family.added_mask), None
+    types, added = has_types(body), family.added_mask
+    if task in (CLASSIFICATION, CROSS_ENCODER):
+        return SequenceClassifier(body, types, added), None
+    if task is SPARSE:
+        return SparseEncoder(body, *read_splade(stages[0][1]), types, added), None
+    if task not in (EMBEDDING, MULTI_VECTOR):
+        return TokenModel(body, task.outputs, types, added), None
     if family.vector and not stages:
         return TextTower(body, family.vector, nn.Sequential(), family.fixed_length), None
-    plain = SentenceEncoder(body, Pooling(["mean"]), nn.Sequential(), types, family.added_mask)
-    width = _run(plain, examples, root)[0].shape[1]
-    pooling, head, _ = build_head(stages, width, allow_pickle=allow_pickle)
-    return SentenceEncoder(body, pooling, head, types, family.added_mask), pooling
+    plain = TokenEncoder(body, nn.Sequential(), types, added)
+    width = _run(plain, examples, root)[0].shape[2]
+    if task is MULTI_VECTOR:
+        kept = [stage for stage in stages if stage[0] != MASKING]
+        return TokenEncoder(body, build_parts(kept, width, allow_pickle=allow_pickle), types, added), None
+    pooling, head = build_head(stages, width, allow_pickle=allow_pickle)
+    return SentenceEncoder(body, pooling, head, types, added), pooling
 
 
 def _run(module: nn.Module, examples: tuple[Tensor, ...], root: Path) -> list[Tensor]:
@@ -172,13 +226,20 @@ def _run(module: nn.Module, examples: tuple[Tensor, ...], root: Path) -> list[Te
 
 
 def _outputs(
-    module: nn.Module, examples: tuple[Tensor, ...], task: Task, root: Path
+    module: nn.Module, examples: tuple[Tensor, ...], task: Task, axes: tuple[str | int, ...], root: Path
 ) -> tuple[TensorInfo, ...]:
-    found = _run(module, examples, root)
+    known = len(axes) if task.per_token else 1
     return tuple(
-        TensorInfo(name, "float32", ("batch", *value.shape[1:]))
-        for name, value in zip(task.outputs, found, strict=True)
+        TensorInfo(name, "float32", (*axes[:known], *value.shape[known:]))
+        for name, value in zip(task.outputs, _run(module, examples, root), strict=True)
     )
+
+
+def _looked_up(tables: tuple[TableInfo, ...], family: Family) -> tuple[TableInfo, ...]:
+    """The tables; where every text has the same length, its positions are always the same rows, which are no lookup."""
+    if not family.fixed_length:
+        return tables
+    return tuple(replace(table, role="other") if table.role == "position" else table for table in tables)
 
 
 def _positions(body: Any, tables: Sequence[TableInfo]) -> int:
@@ -204,9 +265,25 @@ def _max_length(settings: dict[str, Any], noted: int | None, positions: int, ask
     return min(length, positions) if positions else length
 
 
-def _labels(body: Any) -> tuple[str, ...]:
+def _labels(body: Any, root: Path) -> tuple[str, ...]:
     names = body.config.id2label or {}
+    if sorted(int(number) for number in names) != list(range(len(names))) or not names:
+        raise ModelError(
+            f"{root / 'config.json'}: id2label does not name the classes 0 to {max(len(names) - 1, 0)} one by one: complete it"
+        )
     return tuple(str(name) for _, name in sorted(names.items(), key=lambda item: int(item[0])))
+
+
+def _activation(config: dict[str, Any], task: Task) -> str:
+    """What makes probabilities of a classifier's logits, or scores of a cross-encoder's."""
+    if task is CROSS_ENCODER:
+        said = config.get("sentence_transformers")
+        named = said.get("activation_fn") if isinstance(said, dict) else None
+        named = named or config.get("sbert_ce_default_activation_function") or "Sigmoid"
+        return "sigmoid" if str(named).endswith("Sigmoid") else ""
+    if task is CLASSIFICATION:
+        return "sigmoid" if config.get("problem_type") == "multi_label_classification" else "softmax"
+    return ""
 
 
 def _example_inputs(rows: int, longest: int, types: int, *, fixed: bool) -> tuple[Tensor, ...]:

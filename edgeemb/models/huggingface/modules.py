@@ -75,8 +75,8 @@ class Normalize(nn.Module):
     """Scales each row to length 1 (L2)."""
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """:param vectors: float32[batch, dim]. :return: float32[batch, dim], zero rows unchanged."""
-        return nn.functional.normalize(vectors, p=2.0, dim=1)
+        """:param vectors: float32[..., dim]. :return: float32[..., dim], zero rows unchanged."""
+        return nn.functional.normalize(vectors, p=2.0, dim=-1)
 
 
 class SentenceEncoder(nn.Module):
@@ -177,6 +177,108 @@ class SequenceClassifier(nn.Module):
         inputs = body_inputs(input_ids, mask, self.takes_types, token_type_ids, added_mask=self.added_mask)
         logits: Tensor = self.body(**inputs).logits
         return logits
+
+
+class TokenModel(nn.Module):
+    """A transformer whose outputs have a row per token: labels of tokens, the ends of an answer, the words of masked places.
+
+    :param body: a transformers model.
+    :param outputs: names of its outputs.
+    :param takes_types: whether the body has a table of token types.
+    :param added_mask: see `body_inputs`.
+    """
+
+    def __init__(self, body: nn.Module, outputs: Sequence[str], takes_types: bool, added_mask: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.outputs = tuple(outputs)
+        self.takes_types = takes_types
+        self.added_mask = added_mask
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """Run a batch of texts, or of pairs of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :param token_type_ids: int64[batch, length], the type of each token; None for single texts.
+        :return: one float32[batch, length, ...] per output.
+        """
+        mask = attention_mask.to(torch.float32)
+        inputs = body_inputs(input_ids, mask, self.takes_types, token_type_ids, added_mask=self.added_mask)
+        found = self.body(**inputs)
+        return tuple(getattr(found, name) for name in self.outputs)
+
+
+class SparseEncoder(nn.Module):
+    """A masked language model whose logits become one weight per token of the vocabulary: SPLADE (https://arxiv.org/abs/2109.10086).
+
+    :param body: a transformers model whose output has ``logits``.
+    :param pooling: ``max`` or ``sum`` over the tokens of a text.
+    :param logarithms: how often log(1 + x) is taken of the positive logits: once, or twice (https://arxiv.org/abs/2504.14839).
+    :param takes_types: whether the body has a table of token types.
+    :param added_mask: see `body_inputs`.
+    """
+
+    def __init__(
+        self, body: nn.Module, pooling: str, logarithms: int, takes_types: bool, added_mask: bool
+    ) -> None:
+        super().__init__()
+        self.body = body
+        self.pooling = pooling
+        self.logarithms = logarithms
+        self.takes_types = takes_types
+        self.added_mask = added_mask
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Weigh the vocabulary for a batch of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, vocabulary], nowhere negative.
+        """
+        mask = attention_mask.to(torch.float32)
+        inputs = body_inputs(input_ids, mask, self.takes_types, added_mask=self.added_mask)
+        weights: Tensor = torch.relu(self.body(**inputs).logits * mask[:, :, None])
+        if self.pooling == "max":
+            # The logarithm grows with its argument: the largest logit has the largest weight.
+            return self._logarithm(weights.amax(dim=1))
+        return self._logarithm(weights).sum(dim=1)
+
+    def _logarithm(self, weights: Tensor) -> Tensor:
+        for _ in range(self.logarithms):
+            weights = torch.log1p(weights)
+        return weights
+
+
+class TokenEncoder(nn.Module):
+    """A vector per token, for models that compare texts token by token (ColBERT).
+
+    :param body: a transformers encoder; its output has ``last_hidden_state``.
+    :param head: dense layers and normalisation of each token's vector.
+    :param takes_types: whether the body has a table of token types.
+    :param added_mask: see `body_inputs`.
+    """
+
+    def __init__(self, body: nn.Module, head: nn.Sequential, takes_types: bool, added_mask: bool) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+        self.takes_types = takes_types
+        self.added_mask = added_mask
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embed the tokens of a batch of texts.
+
+        :param input_ids: int64[batch, length].
+        :param attention_mask: int64[batch, length], 1 for a token and 0 for padding.
+        :return: float32[batch, length, dim].
+        """
+        mask = attention_mask.to(torch.float32)
+        output = self.body(**body_inputs(input_ids, mask, self.takes_types, added_mask=self.added_mask))
+        vectors: Tensor = self.head(output.last_hidden_state)
+        return vectors
 
 
 def body_inputs(

@@ -19,7 +19,9 @@ _SENTENCE_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xl
 
 #: Stages of which one of several chains is taken.
 ROUTERS = ("Router", "Asym")
-#: Stages that may follow the pooling, in any order.
+#: One vector of the vectors of tokens; one weight per token of the vocabulary; which tokens are compared.
+POOLING, SPLADE, MASKING = "Pooling", "SpladePooling", "MultiVectorMask"
+#: Stages that may follow the pooling, or without one change each token's vector, in any order.
 HEADS = frozenset({"Dense", "LayerNorm", "Normalize"})
 _ROUTER_CONFIGS = ("router_config.json", "config.json")
 
@@ -60,11 +62,22 @@ def read_stages(folder: Path, route: str | None = None) -> list[tuple[str, Path]
         if one[0] != "Dropout"
     ]
     kinds = [kind for kind, _ in stages]
-    if kinds[:1] != ["Transformer"] or (kinds[1:] and (kinds[1] != "Pooling" or set(kinds[2:]) - HEADS)):
+    if kinds[:1] not in (["Transformer"], ["MLMTransformer"]) or not _follow(kinds[1:]):
+        heads = ", ".join(sorted(HEADS))
         raise ModelError(
-            f"{index} chains {' + '.join(kinds)}; supported is Transformer + Pooling (+ {', '.join(sorted(HEADS))})"
+            f"{index} chains {' + '.join(kinds)}; supported is Transformer + Pooling (+ {heads}), Transformer + SpladePooling, and Transformer + "
+            f"{heads} (+ MultiVectorMask) for a vector per token"
         )
     return stages
+
+
+def _follow(kinds: Sequence[str]) -> bool:
+    """Whether stages may follow a transformer."""
+    if kinds[:1] == [SPLADE]:
+        return len(kinds) == 1
+    if kinds[:1] == [POOLING]:
+        return not set(kinds[1:]) - HEADS
+    return not set(kinds) - HEADS - {MASKING} and MASKING not in kinds[:-1]
 
 
 def _class_name(said: Any) -> str:
@@ -131,23 +144,43 @@ def read_settings(root: Path) -> dict[str, Any]:
     return next((read_config(path) for path in paths if path.is_file()), {})
 
 
-def read_prompt(folder: Path, stages: Sequence[tuple[str, Path]]) -> str:
-    """The text that the model expects in front of each text by default, empty for most models.
+def read_splade(folder: Path) -> tuple[str, int]:
+    """How the logits of a masked language model become weights.
+
+    :param folder: folder of the stage.
+    :return: ``max`` or ``sum``, and how often the logarithm is taken.
+    :raises ModelError: if the file is damaged or names something else.
+    """
+    path = folder / "config.json"
+    config = read_config(path)
+    pooling = config.get("pooling_strategy", "max")
+    activation = config.get("activation_function", "relu")
+    times = {"relu": 1, "log1p_relu": 2}.get(activation)
+    if pooling not in ("max", "sum") or times is None:
+        raise ModelError(
+            f"{path}: pooling {pooling!r} with activation {activation!r} is not known: use max or sum, and relu or log1p_relu"
+        )
+    return pooling, times
+
+
+def read_prompts(folder: Path, stages: Sequence[tuple[str, Path]]) -> tuple[str, dict[str, str]]:
+    """The texts that the model expects in front of each text: that of the default, empty for most models, and all of them by name.
 
     :param folder: the model's folder.
     :param stages: its stages.
-    :raises ModelError: if the prompt takes part in the encoding but not in the pooling: the graph cannot tell
-        it apart.
+    :raises ModelError: if prompts take part in the encoding but not in the pooling: the graph cannot tell
+        them apart.
     """
     path = folder / "config_sentence_transformers.json"
     config = read_config(path) if path.is_file() else {}
-    prompts = config.get("prompts")
-    prompt = prompts.get(config.get("default_prompt_name"), "") if isinstance(prompts, dict) else ""
-    pooled = [place for kind, place in stages if kind == "Pooling"]
-    if prompt and any(
-        read_config(place / "config.json").get("include_prompt", True) is not True for place in pooled
-    ):
-        raise ModelError(
-            f"{path}: a default prompt that is not pooled is not supported: set default_prompt_name to null"
-        )
-    return str(prompt or "")
+    said = config.get("prompts")
+    prompts = {str(name): str(text or "") for name, text in said.items()} if isinstance(said, dict) else {}
+    default = prompts.get(str(config.get("default_prompt_name")), "")
+    pooled = [place for kind, place in stages if kind == POOLING]
+    if any(read_config(place / "config.json").get("include_prompt", True) is not True for place in pooled):
+        if default:
+            raise ModelError(
+                f"{path}: a default prompt that is not pooled is not supported: set default_prompt_name to null"
+            )
+        prompts = {name: text for name, text in prompts.items() if not text}
+    return default, prompts

@@ -23,24 +23,34 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 def build_head(
     stages: list[tuple[str, Path]], width: int, *, allow_pickle: bool
-) -> tuple[Pooling, nn.Sequential, int]:
+) -> tuple[Pooling, nn.Sequential]:
     """The modules of the stages after the body.
 
     :param stages: as ``read_stages`` gives them, without the body; none means average the token vectors.
     :param width: elements of a token vector.
     :param allow_pickle: read a dense layer's pickled checkpoint where there is no safetensors file.
-    :return: the pooling, what follows it, and the elements of the resulting vector.
+    :return: the pooling, and what follows it.
     :raises ModelError: if a stage's files are missing, damaged or of an unknown kind, or sizes do not fit.
     """
     if not stages:
-        return Pooling(["mean"]), nn.Sequential(), width
+        return Pooling(["mean"]), nn.Sequential()
     pooling = Pooling(read_pooling(stages[0][1], width))
-    width *= len(pooling.modes)
+    return pooling, build_parts(stages[1:], width * len(pooling.modes), allow_pickle=allow_pickle)
+
+
+def build_parts(stages: list[tuple[str, Path]], width: int, *, allow_pickle: bool) -> nn.Sequential:
+    """The modules of stages that change vectors.
+
+    :param stages: each of `edgeemb.models.huggingface.sentence_files.HEADS`.
+    :param width: elements of a vector.
+    :param allow_pickle: read a pickled checkpoint where there is no safetensors file.
+    :raises ModelError: as `build_head`.
+    """
     head = nn.Sequential()
-    for kind, folder in stages[1:]:
+    for kind, folder in stages:
         parts, width = _PARTS[kind](folder, width, allow_pickle)
         head.extend(parts)
-    return pooling, head, width
+    return head
 
 
 def _normalize(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.Module], int]:

@@ -23,6 +23,8 @@ FILE = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
 # What a slow tokenizer can be converted from.
 _SLOW_FILES = ("vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+# How the token for a masked place is written where no settings name it.
+_MASKS = ("[MASK]", "<mask>")
 # transformers' model_max_length from here on means that there is none.
 _NO_LIMIT = 10**6
 
@@ -34,12 +36,14 @@ class FolderTokenizer:
     :param tokenizer: without padding, which a session sets; its truncation only says which end of a long text is cut.
     :param max_length: tokens of the longest text by the settings; None where nothing is said.
     :param written_length: where ``tokenizer.json`` itself cuts, which transformers passes over; None where it does not.
+    :param mask: id of the token that stands for a masked place; None where there is none.
     :param beyond: tokens that transformers adds after those of ``tokenizer.json``.
     """
 
     tokenizer: Tokenizer
     max_length: int | None = None
     written_length: int | None = None
+    mask: int | None = None
     beyond: frozenset[str] = frozenset()
 
     def within(self, rows: int, where: str, cure: str = "mend either") -> FolderTokenizer:
@@ -66,7 +70,8 @@ class FolderTokenizer:
             raise ModelError(
                 f"{where}: the tokenizer gives ids up to {largest}, the table has {rows} rows: {cure}"
             )
-        return replace(self, tokenizer=tokenizer, beyond=frozenset())
+        mask = self.mask if self.mask is not None and self.mask < rows else None
+        return replace(self, tokenizer=tokenizer, mask=mask, beyond=frozenset())
 
 
 def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
@@ -82,7 +87,8 @@ def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
     written = own.truncation["max_length"] if own is not None and own.truncation else None
     if own is not None and not _has_settings(folder):
         cut_from(own, "right")
-        made = FolderTokenizer(own)
+        masks = (own.token_to_id(token) for token in _MASKS)
+        made = FolderTokenizer(own, mask=next((mask for mask in masks if mask is not None), None))
     else:
         made = _built(folder, own)
     made = replace(made, written_length=written)
@@ -134,6 +140,7 @@ def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
             made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         text = made.backend_tokenizer.to_str()
         limit, side = made.model_max_length, str(made.truncation_side)
+        mask = None if made.mask_token is None else made.mask_token_id
     # The classes raise whatever they stumble over, tokenizers the bare Exception.
     except Exception as error:
         raise ModelError(
@@ -145,5 +152,6 @@ def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
     return FolderTokenizer(
         tokenizer,
         int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else None,
+        mask=mask,
         beyond=frozenset(names - set(own.get_vocab(with_added_tokens=True)) if own is not None else ()),
     )

@@ -17,7 +17,7 @@ from edgeemb.errors import ModelError, first_line
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.families import Family
 from edgeemb.quiet import quiet
-from edgeemb.tasks.registry import EMBEDDING
+from edgeemb.tasks.registry import EMBEDDING, MULTI_VECTOR
 from edgeemb.tasks.task import Task
 
 # What transformers raises for a configuration or tensors that do not make a model; these have no common base class.
@@ -33,6 +33,8 @@ _FAILURES = (
     ZeroDivisionError,
     StrictDataclassError,
 )
+#: Tasks that take the vectors of tokens as they come.
+_STATES = (EMBEDDING, MULTI_VECTOR)
 #: Weights of a layer that makes one vector of the first token's, which is not used where token vectors are pooled.
 _POOLER = "pooler."
 #: Names that an error lists at most.
@@ -56,7 +58,7 @@ def load_transformer(
     weights = read_weights(root, allow_pickle=allow_pickle)
     settings = _own_settings(kind, settings)
     options = {}
-    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters and task is EMBEDDING:
+    if "add_pooling_layer" in inspect.signature(kind.__init__).parameters and task in _STATES:
         options["add_pooling_layer"] = False
     if getattr(settings, "use_cache", False):
         settings.use_cache = False
@@ -109,7 +111,7 @@ def _settings(root: Path, config: dict[str, Any]) -> Any:
 
 def _class_for(root: Path, settings: Any, family: Family, task: Task) -> Any:
     """transformers' class for a family and a task."""
-    if task is EMBEDDING and family.encoder:
+    if task in _STATES and family.encoder:
         return getattr(transformers, family.encoder)
     for auto in task.autos:
         mapping = getattr(transformers, auto)._model_mapping
@@ -156,7 +158,7 @@ def _check_report(root: Path, report: dict[str, Any], family: Family, task: Task
         raise ModelError(
             f"{root}: {len(wrong)} tensors of the checkpoint do not fit config.json ({listed}): copy both again"
         )
-    needless = task is EMBEDDING and not family.vector
+    needless = task in _STATES and not family.vector
     missing = sorted(name for name in report["missing_keys"] if not (needless and name.startswith(_POOLER)))
     if missing:
         raise ModelError(

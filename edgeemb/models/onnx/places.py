@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config, read_text
 from edgeemb.models.huggingface.sentence_files import (
+    POOLING,
     read_pooling,
-    read_prompt,
+    read_prompts,
     read_settings,
     read_stages,
 )
@@ -69,6 +70,7 @@ class Belongings:
     :param pooling: how token vectors are pooled; empty where nothing is said.
     :param normalize: whether vectors get length 1.
     :param prompt: what the model expects in front of each text.
+    :param prompts: prompts by name, of which one can be chosen instead.
     :param labels: names of its classes.
     :param max_length: tokens of the longest text; None where nothing is said.
     """
@@ -77,6 +79,7 @@ class Belongings:
     pooling: tuple[str, ...] = ()
     normalize: bool = False
     prompt: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     max_length: int | None = None
 
@@ -106,12 +109,14 @@ def read_belongings(path: Path, tokenizer: Path | None) -> Belongings:
     settings = read_settings(home) if stages else {}
     read = read_tokenizer(home, lowercase=settings.get("do_lower_case") is True)
     limit = settings.get("max_seq_length")
-    pooling = stages[1][1] if len(stages) > 1 else None
+    pooling = next((place for kind, place in stages if kind == POOLING), None)
+    prompt, prompts = read_prompts(home, stages)
     return Belongings(
         read,
         pooling=read_pooling(pooling) if pooling is not None and (pooling / "config.json").is_file() else (),
         normalize=bool(stages) and stages[-1][0] == "Normalize",
-        prompt=read_prompt(home, stages),
+        prompt=prompt,
+        prompts=prompts,
         labels=_labels(home / "config.json"),
         max_length=limit if isinstance(limit, int) and limit > 0 else read.max_length,
     )

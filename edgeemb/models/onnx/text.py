@@ -129,6 +129,7 @@ class TextForm:
                 "pooling": self.pooling,
                 "normalize": self.normalize,
                 "prompt": self.belongings.prompt,
+                "prompts": self.belongings.prompts,
                 "labels": labels if fitting else (),
             }
         if free and token_output(self.outputs) is not None:

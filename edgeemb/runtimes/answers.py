@@ -1,0 +1,158 @@
+"""The answers of a session for each task: texts in, and what `edgeemb.tasks.answers` makes of the outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.bundle.manifest import TOKENIZER
+from edgeemb.errors import BundleError, InputError
+from edgeemb.files import read_text
+from edgeemb.native.tokenizer import Encoding
+from edgeemb.tasks.answers import (
+    Class,
+    Filling,
+    Ranked,
+    Span,
+    Word,
+    classes,
+    probabilities,
+    spans,
+    words,
+)
+from edgeemb.tasks.registry import (
+    CLASSIFICATION,
+    CROSS_ENCODER,
+    MASKED_LM,
+    MULTI_VECTOR,
+    QUESTION_ANSWERING,
+    SPARSE,
+    TASKS,
+    TOKEN_CLASSIFICATION,
+)
+from edgeemb.tasks.task import Task
+from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
+
+if TYPE_CHECKING:
+    from edgeemb.runtimes.session import Session, Text
+
+
+def classify(session: Session, texts: Sequence[Text]) -> list[list[Class]]:
+    """See `Session.classify`."""
+    _check(session, CLASSIFICATION)
+    scores = probabilities(session.encode(texts), session.manifest.activation or "softmax")
+    return [classes(row, _labels(session, len(row))) for row in scores]
+
+
+def rank(session: Session, query: str, texts: Sequence[str]) -> list[Ranked]:
+    """See `Session.rank`."""
+    _check(session, CROSS_ENCODER)
+    logits = session.encode([(query, text) for text in texts])[:, 0]
+    scores = probabilities(logits, session.manifest.activation)
+    order = np.argsort(-logits, kind="stable")
+    return [Ranked(int(place), texts[place], float(scores[place])) for place in order]
+
+
+def label_words(session: Session, texts: Sequence[str]) -> list[list[Word]]:
+    """See `Session.label_words`."""
+    _check(session, TOKEN_CLASSIFICATION)
+    found = []
+    for text, (encoding, (logits,)) in zip(texts, _per_token(session, texts), strict=True):
+        scores = probabilities(logits, "softmax")
+        found.append(words(text, _offsets(encoding), scores, _labels(session, scores.shape[1])))
+    return found
+
+
+def answer(session: Session, question: str, text: str, top: int) -> list[Span]:
+    """See `Session.answer`."""
+    _check(session, QUESTION_ANSWERING)
+    if top < 1:
+        raise InputError(f"top={top} is out of range: use 1 or more")
+    encoding, (start, end) = next(_per_token(session, [(question, text)], cut="only_second"))
+    return spans(text, _offsets(encoding), encoding.texts == 2, start, end, top=top)
+
+
+def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
+    """See `Session.fill`."""
+    _check(session, MASKED_LM)
+    mask = session.manifest.mask_id
+    if mask is None:
+        raise InputError(f"{session.path} has no mask token: its tokenizer names none")
+    tokenizer = _reference_tokenizer(session)
+    found = []
+    for number, (encoding, (logits,)) in enumerate(_per_token(session, texts), 1):
+        places = np.flatnonzero(encoding.ids == mask)
+        if not len(places):
+            token = tokenizer.id_to_token(mask)
+            raise InputError(f"text {number} has no masked place: write {token} where a word is to be found")
+        scores = probabilities(logits[places], "softmax")
+        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        found.append(
+            [
+                [Filling(tokenizer.decode([int(token)]), float(row[token])) for token in order]
+                for row, order in zip(scores, best, strict=True)
+            ]
+        )
+    return found
+
+
+def weigh_tokens(
+    session: Session, texts: Sequence[str], top: int | None, prompt: str | None
+) -> list[dict[str, float]]:
+    """See `Session.weigh_tokens`."""
+    _check(session, SPARSE)
+    tokenizer = _reference_tokenizer(session)
+    found = []
+    for row in session.encode(texts, prompt=prompt):
+        order = np.argsort(-row, kind="stable")[: top if top is not None else len(row)]
+        found.append(
+            {str(tokenizer.id_to_token(int(token))): float(row[token]) for token in order if row[token] > 0}
+        )
+    return found
+
+
+def encode_tokens(session: Session, texts: Sequence[str], prompt: str | None) -> list[NDArray[np.float32]]:
+    """See `Session.encode_tokens`."""
+    _check(session, MULTI_VECTOR)
+    prefix = session.prefix(prompt)
+    return [vectors for _, (vectors,) in _per_token(session, [prefix + text for text in texts])]
+
+
+def _per_token(
+    session: Session, texts: Sequence[Text], *, cut: str = "longest_first"
+) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
+    """Tokens and outputs of each text; outputs end where the text does."""
+    for encoding in session.encodings(texts, cut=cut):
+        feeds = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
+        yield encoding, [np.asarray(output)[0, : len(encoding.ids)] for output in session.run_all(feeds)]
+
+
+def _check(session: Session, task: Task) -> None:
+    kind = TASKS.get(session.manifest.kind)
+    if kind is not task:
+        has = (
+            "gives raw outputs: use session.run"
+            if kind is None
+            else f"is for {kind.title}: use session.{kind.method}"
+        )
+        raise InputError(f"{session.path} {has}")
+
+
+def _labels(session: Session, count: int) -> list[str]:
+    """Names of the classes; numbers where the model has none."""
+    labels = session.manifest.labels
+    return labels if len(labels) == count else [str(number) for number in range(count)]
+
+
+def _offsets(encoding: Encoding) -> NDArray[np.int64]:
+    assert encoding.offsets is not None
+    return encoding.offsets
+
+
+def _reference_tokenizer(session: Session) -> Any:
+    """The bundle's tokenizer in the form that knows the tokens of ids."""
+    path = session.path / TOKENIZER
+    return parse_tokenizer(read_text(path, MAX_BYTES, BundleError), str(path), BundleError)

@@ -1,0 +1,271 @@
+"""Each task from a folder to the answers of a session and what the command line shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+import edgeemb
+from edgeemb.cli.app import main
+from edgeemb.cli.show.answers import Asked, Shown
+from edgeemb.errors import InputError, ModelError, SpecError
+from edgeemb.models.torch_model import load
+from edgeemb.runtimes.session import Session
+from tests.fixtures.families import reference_model, save_family
+from tests.fixtures.models import HIDDEN, change_config, save_sentence
+from tests.fixtures.torch_session import torch_session
+
+TEXT = "the cat sat on the mat"
+LABELS = {0: "O", 1: "B-PET", 2: "I-PET"}
+
+
+def opened(folder: Path) -> Session:
+    """A session of a folder's model."""
+    return torch_session(load(folder), folder)
+
+
+def tokens_of(session: Session, *texts: str) -> tuple[torch.Tensor, torch.Tensor, Any]:
+    """Ids and types as the tokenizers library gives them, and the encoding."""
+    encoding = Tokenizer.from_file(str(session.path / "tokenizer.json")).encode(*texts)
+    return torch.tensor([encoding.ids]), torch.tensor([encoding.type_ids]), encoding
+
+
+def shown(session: Session, *texts: str, **asked: Any) -> list[Any]:
+    """What `edgeemb run --json` gives for some texts."""
+    assert session.task is not None
+    found: list[Shown] = resolve_name(session.task.shows)(session, texts, Asked(**asked))
+    assert all(one.says for one in found)
+    return [one.output for one in found]
+
+
+def test_gives_the_classes_of_texts_and_of_pairs(tmp_path: Path) -> None:
+    names = {0: "bad", 1: "fair", 2: "good"}
+    folder = save_family(tmp_path / "m", "BERT", "ForSequenceClassification", id2label=names)
+    reference = reference_model("BERT", "ForSequenceClassification", id2label=names)
+    with opened(folder) as session:
+        ids, types, _ = tokens_of(session, TEXT, "a cat")
+        with torch.no_grad():
+            logits = reference(input_ids=ids, token_type_ids=types).logits[0]
+        wanted = dict(zip(names.values(), torch.softmax(logits, 0).tolist(), strict=True))
+        (found,) = session.classify([(TEXT, "a cat")])
+        assert {one.label: one.score for one in found} == pytest.approx(wanted, abs=1e-3)
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+        assert session.classify([TEXT])[0] != found
+        assert shown(session, TEXT, pair="a cat", top=1)[0] == [vars(found[0])]
+        with pytest.raises(InputError, match=r"is for sequence classification: use session\.classify"):
+            session.answer("who", TEXT)
+        with pytest.raises(InputError, match="a pair is two texts"):
+            session.classify([("a", "b", "c")])  # type: ignore[list-item]
+
+
+def test_ranks_texts_for_a_query(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "RoBERTa", "ForSequenceClassification", num_labels=1)
+    reference = reference_model("RoBERTa", "ForSequenceClassification", num_labels=1)
+    texts = ["the mat", "a cat ran away", TEXT]
+    assert edgeemb.load(folder).kind == "cross-encoder"
+    with opened(folder) as session:
+        logits = []
+        for text in texts:
+            ids, _, _ = tokens_of(session, "the cat", text)
+            with torch.no_grad():
+                logits.append(float(reference(input_ids=ids).logits))
+        found = session.rank("the cat", texts)
+        assert [one.index for one in found] == np.argsort(-np.array(logits)).tolist()
+        wanted = sorted((1 / (1 + np.exp(-np.array(logits)))).tolist(), reverse=True)
+        assert [one.score for one in found] == pytest.approx(wanted, abs=1e-3)
+        assert shown(session, *texts, query="the cat", top=1) == [vars(found[0])]
+        with pytest.raises(InputError, match=r"needs the query .* give it with `query`"):
+            shown(session, TEXT)
+
+
+def test_labels_words_of_several_pieces(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForTokenClassification", id2label=LABELS)
+    reference = reference_model("BERT", "ForTokenClassification", id2label=LABELS)
+    text = "the catted, mats"
+    with opened(folder) as session:
+        ids, _, encoding = tokens_of(session, text)
+        with torch.no_grad():
+            scores = torch.softmax(reference(input_ids=ids).logits[0], 1).numpy()
+        (found,) = session.label_words([text])
+        assert [text[one.start : one.end] for one in found] == ["the", "catted", ",", "mats"]
+        starts = [[low for low, _ in encoding.offsets].index(one.start, 1) for one in found]
+        assert [one.label for one in found] == [LABELS[int(scores[place].argmax())] for place in starts]
+        assert [one.score for one in found] == pytest.approx(scores[starts].max(1).tolist(), abs=1e-3)
+        with pytest.raises(InputError, match=r"no one row per text: use session\.label_words"):
+            session.encode([text])
+        with pytest.raises(InputError, match="takes single texts, not pairs"):
+            session.encodings([(text, text)])
+
+
+def test_answers_a_question_with_a_span_of_the_text(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForQuestionAnswering")
+    reference = reference_model("BERT", "ForQuestionAnswering")
+    with opened(folder) as session:
+        ids, types, encoding = tokens_of(session, "who sat", TEXT)
+        with torch.no_grad():
+            output = reference(input_ids=ids, token_type_ids=types)
+        inside = [place for place, number in enumerate(encoding.sequence_ids) if number == 1]
+        start, end = (
+            torch.softmax(logits[0][inside], 0).numpy() for logits in (output.start_logits, output.end_logits)
+        )
+        best = np.triu(np.outer(start, end))
+        low, high = divmod(int(best.argmax()), len(inside))
+        (found,) = session.answer("who sat", TEXT)
+        assert (found.start, found.end) == (
+            encoding.offsets[inside[low]][0],
+            encoding.offsets[inside[high]][1],
+        )
+        assert found.text == TEXT[found.start : found.end]
+        assert found.score == pytest.approx(float(best.max()), abs=1e-3)
+        assert shown(session, TEXT, query="who sat")[0] == [vars(found)]
+
+
+def test_fills_masked_places(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForMaskedLM")
+    reference = reference_model("BERT", "ForMaskedLM")
+    text = "the [MASK] sat on the [MASK]"
+    with opened(folder) as session:
+        ids, _, encoding = tokens_of(session, text)
+        with torch.no_grad():
+            scores = torch.softmax(reference(input_ids=ids).logits[0], 1)
+        (found,) = session.fill([text], top=3)
+        places = [place for place, token in enumerate(encoding.tokens) if token == "[MASK]"]
+        wanted = [torch.topk(scores[place], 3).values.tolist() for place in places]
+        for place, values in zip(found, wanted, strict=True):
+            assert [one.score for one in place] == pytest.approx(values, abs=1e-3)
+        assert shown(session, text, top=2)[0] == [[vars(one) for one in place[:2]] for place in found]
+        with pytest.raises(InputError, match=r"text 1 has no masked place: write \[MASK\]"):
+            session.fill(["the cat"])
+    assert edgeemb.load(folder, task="embedding").pooling == "mean"
+    with pytest.raises(SpecError, match="cover the whole vocabulary"):
+        edgeemb.export(folder, tmp_path / "small", vocab=["script:Latin"])
+
+
+@pytest.mark.parametrize("pooling", ["max", "sum"])
+def test_weighs_the_vocabulary(pooling: str, tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForMaskedLM")
+    (folder / "1_SpladePooling").mkdir()
+    splade = {"pooling_strategy": pooling, "activation_function": "relu", "word_embedding_dimension": 67}
+    (folder / "1_SpladePooling" / "config.json").write_text(json.dumps(splade))
+    stages = [
+        {"path": "", "type": "x.MLMTransformer"},
+        {"path": "1_SpladePooling", "type": "x.SpladePooling"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(stages))
+    reference = reference_model("BERT", "ForMaskedLM")
+    if pooling == "sum":
+        model = load(folder)
+        ids = torch.tensor([Tokenizer.from_str(str(model.tokenizer_json)).encode(TEXT).ids])
+        with torch.no_grad():
+            wanted = torch.log1p(torch.relu(reference(input_ids=ids).logits)).sum(1)
+            found = model.module(ids, torch.ones_like(ids))
+        torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+        return
+    with opened(folder) as session:
+        ids, _, _ = tokens_of(session, TEXT)
+        with torch.no_grad():
+            weights = torch.log1p(torch.relu(reference(input_ids=ids).logits)).amax(1)[0]
+        (found_weights,) = session.weigh_tokens([TEXT])
+        tokenizer = Tokenizer.from_file(str(session.path / "tokenizer.json"))
+        wanted_weights = {
+            tokenizer.id_to_token(place): float(value) for place, value in enumerate(weights) if value > 1e-6
+        }
+        assert found_weights == pytest.approx(wanted_weights, abs=1e-3)
+        assert list(session.weigh_tokens([TEXT], top=2)[0]) == list(found_weights)[:2]
+        assert shown(session, TEXT)[0] == pytest.approx(found_weights)
+
+
+def test_gives_a_vector_per_token(tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m", dense=4)
+    stages = [
+        stage for stage in json.loads((folder / "modules.json").read_text()) if "Pooling" not in stage["type"]
+    ]
+    (folder / "modules.json").write_text(json.dumps([*stages, {"path": "4_M", "type": "x.MultiVectorMask"}]))
+    model = load(folder)
+    assert (model.kind, model.normalize) == ("multi-vector", False)
+    with opened(folder) as session:
+        long, short = session.encode_tokens([TEXT, "a cat"])
+        assert long.shape == (len(session.tokens([TEXT])[0]), 4)
+        np.testing.assert_allclose(np.linalg.norm(short, axis=1), 1, atol=1e-5)
+        assert len(shown(session, "a cat")[0]) == len(short)
+
+
+def test_puts_the_chosen_prompt_in_front(tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m")
+    prompts = {"prompts": {"query": "the cat: ", "document": ""}, "default_prompt_name": None}
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
+    with opened(folder) as session:
+        assert session.manifest.prompts == {"query": "the cat: ", "document": ""}
+        chosen = session.encode(["a mat"], prompt="query")
+        np.testing.assert_array_equal(chosen, session.encode(["the cat: a mat"]))
+        np.testing.assert_array_equal(session.encode(["a mat"], prompt="document"), session.encode(["a mat"]))
+        np.testing.assert_allclose(shown(session, "a mat", prompt="query")[0], chosen[0])
+        with pytest.raises(InputError, match="no prompt 'page': its prompts are query, document"):
+            session.encode(["a mat"], prompt="page")
+
+
+def test_refuses_labels_with_a_gap(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForTokenClassification", id2label=LABELS)
+    change_config(folder, id2label={"0": "O", "2": "B-PET", "3": "I-PET"})
+    with pytest.raises(ModelError, match="id2label does not name the classes 0 to 2 one by one"):
+        edgeemb.load(folder)
+
+
+def test_refuses_a_model_that_generates_text(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
+    with pytest.raises(ModelError, match="'GPT2LMHeadModel' is not supported: with task='embedding'"):
+        edgeemb.load(folder)
+
+
+def test_has_normalised_layers_of_a_multi_vector_model(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT")
+    (folder / "1_Dense").mkdir()
+    config = {
+        "in_features": HIDDEN,
+        "out_features": 4,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+    (folder / "1_Dense" / "config.json").write_text(json.dumps(config))
+    save_file({"linear.weight": torch.eye(4, HIDDEN)}, folder / "1_Dense" / "model.safetensors")
+    stages = [{"path": "", "type": "x.Transformer"}, {"path": "1_Dense", "type": "x.Dense"}]
+    (folder / "modules.json").write_text(json.dumps(stages))
+    model = load(folder)
+    ids = torch.tensor([[1, 5, 6, 2]])
+    with torch.no_grad():
+        wanted = reference_model("BERT")(input_ids=ids).last_hidden_state[:, :, :4]
+        torch.testing.assert_close(model.module(ids, torch.ones_like(ids)), wanted, atol=1e-5, rtol=1e-5)
+
+
+def test_runs_an_exported_tagger_from_the_command_line(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForTokenClassification", id2label={0: "PET", 1: "MAT"})
+    bundle = edgeemb.export(folder, tmp_path / "bundle", runtime="onnx", body="fp32", table="fp32")
+    done = CliRunner().invoke(main, ["run", str(bundle), "the catted, mats", "--json"])
+    assert done.exit_code == 0, done.output
+    (answer,) = json.loads(done.stdout)
+    with torch_session(load(folder), folder) as session:
+        wanted = [vars(word) for word in session.label_words(["the catted, mats"])[0]]
+    assert [word["label"] for word in answer["output"]] == [word["label"] for word in wanted]
+    assert answer["output"][1]["text"] == "catted"
+    golden = json.loads((bundle / "golden.json").read_text())
+    assert [len(output) for output in golden["output"]] == [2 * len(ids) for ids in golden["ids"]]
+
+
+@pytest.mark.slow
+def test_runs_an_exported_answerer_from_the_command_line(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForQuestionAnswering")
+    bundle = edgeemb.export(folder, tmp_path / "bundle", runtime="onnx", body="fp32", table="fp32")
+    done = CliRunner().invoke(main, ["run", str(bundle), TEXT])
+    assert (done.exit_code, "give it with --query" in done.output) == (1, True)
+    done = CliRunner().invoke(main, ["run", str(bundle), TEXT, "--query", "who sat"])
+    assert done.exit_code == 0, done.output
+    assert "characters" in done.output
