@@ -18,13 +18,16 @@ from edgeemb.native.libraries import find_library
 #: Name of the native library.
 LIBRARY = "edgeemb_text"
 
-_ABI_VERSION = 1
+_ABI_VERSION = 2
 _ARENA, _TOO_LONG, _ROOM, _UNKNOWN, _NEWER = 3, 4, 5, 6, 8
 _SIDES = (None, "right", "left")
 _STRATEGIES = ("longest_first", "only_first", "only_second")
 #: Bytes of text for which there is memory from the start, and the most memory that a text gets: 4 GB.
 _FIRST_BYTES = 512
 _MOST_MEMORY = 1 << 32
+#: Words that are remembered, and the bytes of each: 256 KB, of which the system gives what is used.
+_SLOTS = 4096
+_SLOT_BYTES = 64
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class CompiledTokenizer:
         self._raise_for(self._library.edgeemb_text_open(*self._mapped, ctypes.byref(count)))
         #: The highest id that it gives, plus 1.
         self.size = count.value
+        # Words that come again have their tokens here: runtimes/text/models/cache.h.
+        self._slots = np.zeros(_SLOTS * _SLOT_BYTES, np.uint8)
+        self._slots_at = self._slots.ctypes.data
         self._grow(_FIRST_BYTES)
 
     def encode(
@@ -102,6 +108,7 @@ class CompiledTokenizer:
                     *self._mapped,
                     *(first, len(first), second, 0 if second is None else len(second)),
                     *(max_length, _STRATEGIES.index(strategy), _SIDES.index(side), int(not special_tokens)),
+                    *(self._slots_at, _SLOTS),
                     *(self._places if offsets else (*self._places[:-1], None)),
                     *(len(self._ids), ctypes.byref(count), ctypes.byref(cut)),
                 )
@@ -199,7 +206,7 @@ def _library() -> ctypes.CDLL:
     library.edgeemb_text_arena.restype = size
     library.edgeemb_text_encode.argtypes = [
         *(pointer, size, ctypes.c_char_p, size, ctypes.c_char_p, size),
-        *(word, word, word, word, pointer, size),
+        *(word, word, word, word, pointer, word, pointer, size),
         *(pointer, pointer, pointer, pointer, word, pointer, pointer),
     ]
     return library

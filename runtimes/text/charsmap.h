@@ -80,6 +80,14 @@ EEB_FUNCTION uint32_t eet_grapheme_end(const eet_table *table, const uint32_t *c
     return at;
 }
 
+/* Whether an ASCII character is a key. */
+EEB_INLINE int eet_is_key(const eet_trie *trie, uint32_t code)
+{
+    const uint32_t node = eet_u16(trie->root, code) - 1;
+
+    return node < trie->nodes && eet_trie_ends(trie, node);
+}
+
 /* The string that the shortest key at the beginning of some characters stands for, or EET_NONE. */
 EEB_FUNCTION uint32_t eet_charsmap_find(const eet_trie *trie, const uint32_t *code, uint32_t at, uint32_t end)
 {
@@ -134,6 +142,14 @@ EEB_FUNCTION eet_status eet_charsmap(eet_work *work, const uint32_t *arguments)
         eet_strings_open(&strings, work->blob, arguments[2]) != EET_OK || eet_table_open(&table, work->blob, arguments[3], 1) != EET_OK) {
         return EET_DAMAGED;
     }
+    /* Most texts have none but visible ASCII characters that are no key. */
+    while (at < now->count && now->code[at] - 0x20 < 0x5f && !eet_is_key(&trie, now->code[at])) {
+        ++at;
+    }
+    if (at == now->count) {
+        return EET_OK;
+    }
+    at = 0;
     work->next.count = 0;
     while (at < now->count) {
         /* Two visible ASCII characters never belong together. */
@@ -141,6 +157,12 @@ EEB_FUNCTION eet_status eet_charsmap(eet_work *work, const uint32_t *arguments)
         const uint32_t end = plain ? at + 1 : eet_grapheme_end(&table, now->code, at, now->count);
         uint32_t bytes = 0, place, found = EET_NONE;
 
+        if (plain && !eet_is_key(&trie, now->code[at])) {
+            if (!eet_put_change(work, now->code[at++], 0)) {
+                return EET_ARENA;
+            }
+            continue;
+        }
         for (place = at; place < end && bytes < 6; ++place) {
             bytes += eet_length(now->code[place] & EET_CODE);
         }

@@ -16,12 +16,12 @@ EET_EXPORT int32_t edgeemb_text_check(const void *blob, size_t size);
 EET_EXPORT size_t edgeemb_text_arena(size_t bytes);
 EET_EXPORT int32_t edgeemb_text_encode(
     const void *blob, size_t size, const char *text, size_t text_size, const char *pair, size_t pair_size, uint32_t limit,
-    uint32_t strategy, uint32_t side, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
-    uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut);
+    uint32_t strategy, uint32_t side, uint32_t plain, void *slots, uint32_t slot_count, void *arena, size_t arena_size, uint32_t *ids,
+    uint32_t *types, uint32_t *texts, uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut);
 
 int32_t edgeemb_text_abi_version(void)
 {
-    return 1;
+    return 2;
 }
 
 /* Whether a blob can be used; *ids: the highest id that it gives, plus 1. */
@@ -49,11 +49,11 @@ size_t edgeemb_text_arena(size_t bytes)
     return eet_arena(bytes);
 }
 
-/* eet_encode in plain arguments. */
+/* eet_encode in plain arguments; slots: memory for words that come again, aligned to 4 bytes. */
 int32_t edgeemb_text_encode(
     const void *blob, size_t size, const char *text, size_t text_size, const char *pair, size_t pair_size, uint32_t limit,
-    uint32_t strategy, uint32_t side, uint32_t plain, void *arena, size_t arena_size, uint32_t *ids, uint32_t *types, uint32_t *texts,
-    uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut)
+    uint32_t strategy, uint32_t side, uint32_t plain, void *slots, uint32_t slot_count, void *arena, size_t arena_size, uint32_t *ids,
+    uint32_t *types, uint32_t *texts, uint32_t *offsets, uint32_t room, uint32_t *count, uint32_t *cut)
 {
     eet_tokenizer tokenizer;
     eet_options options;
@@ -63,6 +63,8 @@ int32_t edgeemb_text_encode(
     if (status != EET_OK) {
         return status;
     }
+    tokenizer.slots = (eet_slot *)slots;
+    tokenizer.slot_count = slot_count;
     options.limit = limit;
     options.strategy = strategy;
     options.side = side;

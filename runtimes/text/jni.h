@@ -37,7 +37,7 @@ EET_EXPORT int64_t Java_edgeemb_Tokenizer_nativeOpen(eet_java *java, void *type,
 EET_EXPORT int64_t Java_edgeemb_Tokenizer_nativeArena(eet_java *java, void *type, int32_t bytes);
 EET_EXPORT int32_t Java_edgeemb_Tokenizer_nativeEncode(
     eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, void *pair, int32_t pair_bytes, int32_t limit, int32_t strategy,
-    void *arena, void *result);
+    void *slots, void *arena, void *result);
 
 EET_EXPORT int32_t
 Java_edgeemb_Tokenizer_nativeWords(eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, int32_t limit, void *result);
@@ -64,10 +64,10 @@ int64_t Java_edgeemb_Tokenizer_nativeArena(eet_java *java, void *type, int32_t b
  * offsets of eet_output, whole one behind the other. */
 int32_t Java_edgeemb_Tokenizer_nativeEncode(
     eet_java *java, void *type, void *blob, void *text, int32_t text_bytes, void *pair, int32_t pair_bytes, int32_t limit, int32_t strategy,
-    void *arena, void *result)
+    void *slots, void *arena, void *result)
 {
     const eet_java_buffer file = eet_java_direct(java, blob), first = eet_java_direct(java, text), second = eet_java_direct(java, pair);
-    const eet_java_buffer memory = eet_java_direct(java, arena), out = eet_java_direct(java, result);
+    const eet_java_buffer memory = eet_java_direct(java, arena), out = eet_java_direct(java, result), seen = eet_java_direct(java, slots);
     uint32_t *words = (uint32_t *)(void *)out.data;
     const uint32_t room = out.size < 28 ? 0 : (uint32_t)((out.size - 8) / 20);
     eet_tokenizer tokenizer;
@@ -84,6 +84,8 @@ int32_t Java_edgeemb_Tokenizer_nativeEncode(
     if (status != EET_OK) {
         return status;
     }
+    tokenizer.slots = (eet_slot *)(void *)seen.data;
+    tokenizer.slot_count = (uint32_t)(seen.size / EET_SLOT_BYTES);
     options.limit = (uint32_t)limit;
     options.strategy = (uint32_t)strategy;
     options.side = EET_AS_WRITTEN;

@@ -8,6 +8,7 @@
 #include "charsmap.h"
 #include "compose.h"
 #include "models/bpe.h"
+#include "models/cache.h"
 #include "models/unigram.h"
 #include "normalize.h"
 #include "words.h"
@@ -44,6 +45,31 @@ EEB_FUNCTION eet_status eet_word_tokens(eet_work *work, const uint32_t *record, 
     case EET_BPE: return EET_HAS(EET_BPE) ? eet_bpe_word(work, record + 1, at, end) : EET_DAMAGED;
     default: return EET_DAMAGED;
     }
+}
+
+/* The same with words that are remembered. */
+EEB_FUNCTION eet_status eet_word_again(eet_work *work, const uint32_t *record, uint32_t at, uint32_t end)
+{
+    uint8_t key[EET_SLOT_KEY + 4];
+    eet_slot *slot;
+    eet_status status;
+    uint32_t size;
+
+    if (eet_remembered(work, at, end, key, &size, &slot)) {
+        return eet_emit_remembered(work, slot, at, end);
+    }
+    if (slot != NULL) {
+        slot->size = 0;
+        slot->count = 0;
+        work->noting = slot;
+    }
+    status = eet_word_tokens(work, record, at, end);
+    if (work->noting != NULL && status == EET_OK) {
+        memcpy(slot->key, key, EET_SLOT_KEY);
+        slot->size = (uint8_t)size;
+    }
+    work->noting = NULL;
+    return status;
 }
 
 /* Whether a record's arguments fit the sections that they name. */
@@ -139,7 +165,7 @@ EEB_FUNCTION eet_status eet_words_tokens(eet_work *work, uint32_t first, uint32_
     for (at = 0; at < work->now.count && status == EET_OK; at = end) {
         end = eet_word_end(&work->now, at);
         work->pool = work->pool_end;
-        status = eet_word_tokens(work, record, at, end);
+        status = work->slots != NULL ? eet_word_again(work, record, at, end) : eet_word_tokens(work, record, at, end);
         if (work->stop != 0 && work->count >= work->stop) {
             break;
         }

@@ -14,8 +14,9 @@
  * offsets[room][2]: the bytes [from, to) of its text that a token stands for, 0 and 0 around a text. All but ids may be NULL. *cut says
  * whether a token was left out; cut may be NULL.
  *
- * MEMORY     the caller's arena alone. eet_arena is enough for ordinary text; where normalisation makes a text much longer, or a word has
- *            thousands of characters, EET_ARENA asks for more: double it and try again.
+ * MEMORY     the caller's arena, and if the caller gives some, memory for words that come again (models/cache.h). eet_arena is enough for
+ * ordinary text; where normalisation makes a text much longer, or a word has thousands of characters, EET_ARENA asks for more: double it
+ * and try again.
  *
  * LIMITS     a text has fewer than 2^31 bytes. With `limit`, tokens beyond it are left out as the library's truncation does it (stride 0);
  *            where the end is cut off, the text is only read as far as it is needed. */
@@ -30,6 +31,8 @@ typedef struct eet_tokenizer {
     eet_blob blob;
     uint32_t records; /* of the program */
     uint32_t width;   /* bytes of a token without a vocabulary; 0 where there is one */
+    eet_slot *slots;  /* memory for words and their tokens (models/cache.h): NULL unless the caller sets it after opening */
+    uint32_t slot_count;
 } eet_tokenizer;
 
 /* RECORD   EET_VOCABULARY_FREE   width: the only one of its program */
@@ -52,6 +55,8 @@ EEB_FUNCTION eet_status eet_open(eet_tokenizer *tokenizer, const void *data, siz
     }
     tokenizer->records = eet_section(&tokenizer->blob, 0).size / (4 * EET_WORDS);
     tokenizer->width = 0;
+    tokenizer->slots = NULL;
+    tokenizer->slot_count = 0;
     if (tokenizer->records == 1) {
         eet_record(&tokenizer->blob, 0, record);
         tokenizer->width = record[1];
@@ -114,6 +119,8 @@ EEB_FUNCTION eet_status eet_encode(
     kept[1].text = (const uint8_t *)pair;
     kept[1].size = (uint32_t)pair_size;
     work.blob = &tokenizer->blob;
+    work.slots = tokenizer->slot_count == 0 ? NULL : tokenizer->slots;
+    work.slot_count = tokenizer->slot_count;
     eet_record(work.blob, tokenizer->records - 1, around);
     left = options->side == EET_AS_WRITTEN ? around[4] != 0 : options->side == EET_LEFT;
     specials = options->plain ? 0 : eet_specials(work.blob, around[texts]);

@@ -25,6 +25,15 @@ typedef struct eet_token {
     uint16_t lead, trail;
 } eet_token;
 
+#define EET_SLOT_KEY 32u
+#define EET_SLOT_TOKENS 6u
+
+/* A word and its tokens, see models/cache.h: the bytes of the word (0: none), its tokens, and the bytes and the id of each. */
+typedef struct eet_slot {
+    uint8_t size, count, sizes[EET_SLOT_TOKENS], key[EET_SLOT_KEY];
+    uint32_t ids[EET_SLOT_TOKENS];
+} eet_slot;
+
 typedef struct eet_work {
     const eet_blob *blob;
     const uint8_t *text;
@@ -34,6 +43,8 @@ typedef struct eet_work {
     uint32_t count, stop;     /* tokens; and how many are enough, 0: all */
     uint8_t *pool_end, *pool; /* the end of the pool, and of what tokens may take of it */
     uint32_t bytes;           /* whether characters are bytes */
+    eet_slot *slots, *noting; /* words that are remembered, or NULL; the slot of the word at hand, or NULL */
+    uint32_t slot_count;
 } eet_work;
 
 /* Bytes of an arena for each character that may be there at a time: 36 for the arrays, the rest for the pool. */
@@ -70,6 +81,8 @@ EEB_FUNCTION eet_status eet_work_begin(eet_work *work, void *arena, size_t size)
     work->pool_end = at + skip + (size - skip) / 16 * 16;
     work->pool = work->pool_end;
     work->count = 0;
+    work->slots = NULL;
+    work->noting = NULL;
     return EET_OK;
 }
 

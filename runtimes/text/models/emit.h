@@ -45,12 +45,28 @@ EEB_FUNCTION eet_status eet_push(eet_work *work, uint32_t id, uint32_t from, uin
     return EET_OK;
 }
 
+/* A token of the word at hand in its slot; none stays where there are too many. */
+EEB_INLINE void eet_note(eet_work *work, uint32_t id, uint32_t size)
+{
+    eet_slot *slot = work->noting;
+
+    if (slot->count >= EET_SLOT_TOKENS || size > 0xff) {
+        work->noting = NULL;
+        return;
+    }
+    slot->ids[slot->count] = id;
+    slot->sizes[slot->count++] = (uint8_t)size;
+}
+
 /* A token of the next `size` bytes of a word; size is above 0. */
 EEB_FUNCTION eet_status eet_emit(eet_work *work, eet_word *word, uint32_t id, uint32_t size)
 {
     const eet_chars *now = &work->now;
     uint32_t length, from, lead = 0, trail = 0, leading = 1;
 
+    if (work->noting != NULL) {
+        eet_note(work, id, size);
+    }
     while (word->at + 1 < word->end && word->before + (length = eet_char_bytes(work, word->at)) <= word->bytes) {
         word->before += length;
         ++word->at;

@@ -52,6 +52,9 @@ EEB_FUNCTION eet_status eet_emit_whole(eet_work *work, uint32_t at, uint32_t end
 
     word.at = at;
     word.end = end;
+    if (work->noting != NULL) {
+        work->noting->count = 0; /* tokens before turned out to be none */
+    }
     return id == EET_NONE ? EET_UNKNOWN : eet_emit(work, &word, id, eet_span_bytes(work, at, end));
 }
 

@@ -136,6 +136,7 @@ eet_unigram_emit(eet_work *work, const eet_unigram *model, eet_word *word, const
     }
     if (at == end) {
         const eet_word begin = *word;
+        work->noting = NULL; /* these tokens do not follow one another */
         eet_status status = EET_OK;
 
         for (at = start; at < end && status == EET_OK; ++at) {

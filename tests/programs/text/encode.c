@@ -1,9 +1,13 @@
-/* Encodes every line of a file with a compiled tokenizer, then with damaged copies of it: arguments are the blob, the texts, and the number of
- * damaged copies. Every buffer has exactly its size, so that a sanitizer sees a step beside it. The ids of the whole blob go to the output. */
+/* Encodes every line of a file with a compiled tokenizer, then with damaged copies of it: arguments are the blob, the texts, and the number
+ * of damaged copies. Every buffer has exactly its size, so that a sanitizer sees a step beside it. The ids of the whole blob go to the
+ * output. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "text/text.h"
+
+/* Words that are remembered: few, so that they often push one another out. */
+#define SLOTS 16u
 
 static uint32_t state = 1;
 
@@ -85,12 +89,15 @@ static void every(const uint8_t *blob, size_t size, const uint8_t *texts, size_t
         }
         return;
     }
+    tokenizer.slots = (eet_slot *)calloc(SLOTS, EET_SLOT_BYTES);
+    tokenizer.slot_count = SLOTS;
     for (at = 0; at < length; ++at) {
         if (texts[at] == '\n') {
             encode(&tokenizer, texts + start, at - start, print ? 0 : next() % 12, print);
             start = at + 1;
         }
     }
+    free(tokenizer.slots);
 }
 
 int main(int count, char **names)

@@ -262,6 +262,14 @@ def test_stretches_of_a_long_text_are_normalized_and_split_as_the_whole_is(name:
         assert_same(reference, compiled(reference.to_str()), text)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_word_that_comes_again_has_the_same_tokens(kind: str) -> None:
+    reference, ours = load(tokenizer_json(kind)), compiled(tokenizer_json(kind))
+    text = " ".join([*AWKWARD, *FOREIGN, *UNSEEN[:20]])
+    for _ in range(3):
+        assert_same(reference, ours, text)
+
+
 @settings(max_examples=15, deadline=None)
 @given(places=st.lists(st.integers(0, 400), max_size=12), seed=st.integers(0, 1000))
 def test_added_tokens_are_found_in_every_stretch(places: list[int], seed: int) -> None:

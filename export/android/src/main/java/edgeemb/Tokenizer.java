@@ -23,12 +23,17 @@ public final class Tokenizer {
     private static final int KEPT_BYTES = 1 << 15;
     private static final int MOST_BYTES = 1 << 23;
 
+    /** Words that are remembered, a power of two of them, and the bytes of each. */
+    private static final int SLOTS = 1024;
+    private static final int SLOT_BYTES = 64;
     /** The most bytes of a token without a vocabulary. */
     private static final int MOST_WIDTH = 32;
 
     /** Bytes of a token where there is no vocabulary: {@link #words} then has the tokens. 0 where they have ids. */
     public final int width;
     private final ByteBuffer blob;
+    /** Words that come again, with their tokens. */
+    private final ByteBuffer slots = ByteBuffer.allocateDirect(SLOTS * SLOT_BYTES);
     private int bytes;
     private ByteBuffer arena;
     private IntBuffer result;
@@ -95,7 +100,7 @@ public final class Tokenizer {
         int size = first.limit() + (second == null ? 0 : second.limit());
         int status;
         do {
-            status = nativeEncode(blob, first, first.limit(), second, second == null ? 0 : second.limit(), limit, cut.ordinal(), arena, resultBytes);
+            status = nativeEncode(blob, first, first.limit(), second, second == null ? 0 : second.limit(), limit, cut.ordinal(), slots, arena, resultBytes);
         } while ((status == MORE_MEMORY || status == MORE_ROOM) && grow(Math.max(2 * bytes, size)));
         Tokens tokens = status == OK ? tokens(first, second) : null;
         if (bytes > KEPT_BYTES) {
@@ -205,5 +210,6 @@ public final class Tokenizer {
     private static native int nativeWords(ByteBuffer blob, ByteBuffer text, int textBytes, int limit, ByteBuffer tokens);
 
     private static native int nativeEncode(
-            ByteBuffer blob, ByteBuffer text, int textBytes, ByteBuffer pair, int pairBytes, int limit, int cut, ByteBuffer arena, ByteBuffer result);
+            ByteBuffer blob, ByteBuffer text, int textBytes, ByteBuffer pair, int pairBytes, int limit, int cut, ByteBuffer slots, ByteBuffer arena,
+            ByteBuffer result);
 }
