@@ -34,7 +34,7 @@ class Board:
     :param name: name of its file and for `device`.
     :param summary: a one-line description.
     :param core: name of the processor.
-    :param qemu: machine of qemu-system-arm.
+    :param qemu: machine of qemu-system-arm; empty where it has none like it.
     :param unicorn: name of unicorn's constant for the processor; empty where it cannot simulate it.
     :param target: target of zig.
     :param cpu: processor of zig, with its floating-point unit: a bare name compiles to software floats.

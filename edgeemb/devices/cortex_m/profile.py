@@ -67,11 +67,15 @@ def profile(
 def choose_engine(board: Board, asked: str = "") -> str:
     """The simulator to use: the requested one, or else QEMU if it is installed, or else unicorn.
 
-    :raises SpecError: if it is not one of `ENGINES`.
+    :raises SpecError: if it is not one of `ENGINES`, or does not have the board.
     """
     if asked and asked not in ENGINES:
         raise SpecError(f"engine '{asked}' is not known: use {board.name}:{' or '.join(ENGINES)}")
-    return asked or ("qemu" if shutil.which(cortex_m_qemu.PROGRAM) or not board.unicorn else "unicorn")
+    if asked == "qemu" and not board.qemu:
+        raise SpecError(f"QEMU has no machine like {board.name}: use {board.name}:unicorn")
+    if asked or not board.unicorn:
+        return asked or "qemu"
+    return "qemu" if board.qemu and shutil.which(cortex_m_qemu.PROGRAM) else "unicorn"
 
 
 def simulate(

@@ -16,7 +16,7 @@ import edgeemb
 from edgeemb.devices import devices, profile_on
 from edgeemb.devices.cortex_m.board import boards, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m.profile import simulate
+from edgeemb.devices.cortex_m.profile import choose_engine, simulate
 from edgeemb.devices.cortex_m.run import Count, Run
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, SpecError
@@ -297,6 +297,16 @@ def test_profiles_with_unicorn_alone(trained: Trained) -> None:
     assert "unicorn counts instructions only" in read.reason
 
 
+def test_a_board_that_only_unicorn_has_keeps_its_weights_in_external_memory(
+    trained: Trained, tmp_path: Path
+) -> None:
+    firmware, found = run(
+        trained, "cortex-m7-external", choose_engine(find_board("cortex-m7-external")), tmp_path, 8
+    )
+    assert outputs(found).tobytes() == trained.host[:8].tobytes()
+    assert firmware.flash["tables"] and find_board("cortex-m7-external").external
+
+
 def test_lists_every_board_as_a_device() -> None:
     listed = {device.name: device.kind for device in devices()}
     assert {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"} <= set(listed)
@@ -342,6 +352,10 @@ def test_says_what_to_install_where_a_simulator_is_missing(
         simulate("unicorn", firmware, find_board("mps3-an547"), [[1]], 3, LAYERS, tmp_path)
     with pytest.raises(SpecError, match="mps2-an386:qemu or unicorn"):
         profile_on("mps2-an386:gem5", trained.bundle, ProfilePlan(allow_code=True))
+    with pytest.raises(
+        SpecError, match="QEMU has no machine like cortex-m7-external: use cortex-m7-external:unicorn"
+    ):
+        profile_on("cortex-m7-external:qemu", trained.bundle, ProfilePlan(allow_code=True))
 
 
 def test_refuses_a_bundle_of_another_runtime(trained: Trained, tmp_path: Path) -> None:
