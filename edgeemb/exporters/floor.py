@@ -11,7 +11,7 @@ from edgeemb.body.precision import PRECISIONS
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.exporters.choice import Choice
 from edgeemb.exporters.parity import run_both
-from edgeemb.exporters.writers import locator_for
+from edgeemb.exporters.writers import Apart, locator_for
 from edgeemb.models.agreement import agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session
@@ -60,7 +60,7 @@ def check_floor(
             f"the tables keep little of the model (mean agreement {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
         )
     locate = locator_for(choice.runtime)
-    place = None if locate is None else locate(same, tables, runs.feeds[0], floor, folder)
+    place = None if locate is None else locate(Apart(same, tables, choice.body, runs.feeds[0], floor, folder))
     raise ExportError(
         f"output '{worst.output}' of the export has a mean {worst.measure} of {worst.mean:.4f} to the original with the same tables, below {floor} "
         f"for body {choice.body}: they first differ at {place or 'the body'}; use another body"

@@ -150,10 +150,28 @@ def twin_note(alias: str, other: str) -> str:
     return f"table {alias} holds the same rows as table {other}, so they are stored once"
 
 
-#: Finds the first table or layer where an export in a folder and the model with the same tables part, from feeds and a floor.
-Locator = Callable[
-    ["LoadedModel", Mapping[str, Table], Mapping[str, "NDArray[Any]"], float, Path], "str | None"
-]
+@dataclass(frozen=True)
+class Apart:
+    """An export that differs too much from its original.
+
+    :param model: the original, with the rows that the export's tables give.
+    :param tables: those tables by alias.
+    :param body: precision of everything else.
+    :param feeds: inputs that both take.
+    :param floor: the agreement below which outputs differ.
+    :param folder: the export.
+    """
+
+    model: LoadedModel
+    tables: Mapping[str, Table]
+    body: str
+    feeds: Mapping[str, NDArray[Any]]
+    floor: float
+    folder: Path
+
+
+#: Finds the first table or layer where an export differs from its original, and names it in words; None if it finds none.
+Locator = Callable[[Apart], "str | None"]
 
 
 def locator_for(runtime: Runtime) -> Locator | None:

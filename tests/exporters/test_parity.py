@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError
 from edgeemb.models.agreement import agreement
+from edgeemb.models.torch_model import Model
 
 ROWS, DIM = 200, 32
 
@@ -157,4 +160,51 @@ def test_an_export_below_the_floor_of_its_precision_is_not_written(tmp_path: Pat
         edgeemb.export(model, tmp_path / body, target="linux-x64", table=spec, body=body, ops="builtin")
     with pytest.raises(ExportError, match=r"below 0\.99 for body fp16: they first differ at layer large"):
         edgeemb.export(model, tmp_path / "b", target="linux-x64", table="int8", body="fp16", ops="builtin")
+    assert not (tmp_path / "b").exists()
+
+
+class Outlier(torch.nn.Module):
+    """A model whose first layer gives one number so large that int8 has no step left for the others, which alone count in the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.rows = torch.nn.Embedding(ROWS, DIM)
+        self.first = torch.nn.Linear(DIM, DIM)
+        self.second = torch.nn.Linear(DIM, DIM)
+        with torch.no_grad():
+            self.first.bias[0] = 1e5
+            self.second.weight[:, 0] = 0
+            self.second.bias.zero_()
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """:param ids: int64[batch, length]. :return: float32[batch, DIM]."""
+        result: torch.Tensor = self.second(self.first(self.rows(ids).mean(dim=1)))
+        return result
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "tflite", "executorch"])
+def test_the_error_names_the_layer_where_the_two_part_in_every_format(runtime: str, tmp_path: Path) -> None:
+    model = edgeemb.load(Outlier(), example_inputs=(torch.arange(24).reshape(3, 8),))
+    with pytest.raises(ExportError, match=r"below 0\.9 for body int8: they first differ at layer second;"):
+        edgeemb.export(
+            model, tmp_path / "b", runtime=runtime, table={"rows": "int8"}, body="int8", ops="builtin"
+        )
+    assert not (tmp_path / "b").exists()
+
+
+def test_the_error_names_the_layer_in_c_too(tiny: Model, tmp_path: Path) -> None:
+    module = copy.deepcopy(tiny.module)
+    layers = dict(module.named_modules())
+    up, down = (
+        next(layer for path, layer in layers.items() if path.endswith(f"layer.0.{name}.dense"))
+        for name in ("intermediate", "output")
+    )
+    with torch.no_grad():
+        up.bias[0] = 1e5
+        down.weight[:, 0] = 0
+        down.weight *= 1000
+    model = replace(tiny, module=module)
+    with pytest.raises(ExportError, match=r"they first differ at layer body\..*layer\.0\.output\.dense;"):
+        edgeemb.export(model, tmp_path / "b", target="cortex-m55", table={"word": "int8"})
     assert not (tmp_path / "b").exists()

@@ -297,3 +297,17 @@ def test_a_table_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) ->
     _quantise(model, int(model.subgraphs[0].operators[0].inputs[1]), scales=ROWS // 2)
     with pytest.raises(ModelError, match="looks like one, but it is int8 with scales other than one"):
         edgeemb.load(_save(model, tmp_path / "m.tflite"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_other_rows_can_be_tried_out(form: str, tmp_path: Path) -> None:
+    made, _ = FORMS[form]()
+    model = edgeemb.load(_save(made, tmp_path / "m.tflite"))
+    (info,) = model.tables
+    other = np.random.default_rng(5).standard_normal((ROWS, DIM)).astype(np.float32)
+    ids = np.array([1, 199, 0, 4, 4, 77], np.int32)
+    before = model.reference({"ids": ids})[0]
+    tried = model.with_rows(info.alias, other)
+    np.testing.assert_array_equal(tried.reference({"ids": ids})[0], other[ids])
+    np.testing.assert_array_equal(tried.table_weight(info.alias), other)
+    np.testing.assert_array_equal(model.reference({"ids": ids})[0], before)

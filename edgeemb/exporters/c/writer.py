@@ -13,6 +13,7 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Plan, plan_arena
 from edgeemb.exporters.c.encoder import Encoder, Words, read_encoder
 from edgeemb.exporters.c.input import Input, ids_input
+from edgeemb.exporters.c.locate import first_difference
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.packing import Packing, padded, widest_input
 from edgeemb.exporters.c.pairs import PAIRS
@@ -21,7 +22,7 @@ from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.weights import write_weights
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
 from edgeemb.exporters.tokenizer import refusal
-from edgeemb.exporters.writers import Request, Written
+from edgeemb.exporters.writers import Apart, Request, Written
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
@@ -100,6 +101,11 @@ def write(request: Request, folder: Path) -> Written:
     if len(model.inputs) > len(taken):
         notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
     return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken)
+
+
+def locate(apart: Apart) -> str | None:
+    """The first layer where a bundle differs from its original; see `edgeemb.exporters.c.locate.first_difference`."""
+    return first_difference(apart)
 
 
 def _tokens(request: Request) -> int:

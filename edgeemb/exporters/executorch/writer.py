@@ -14,7 +14,8 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
 from edgeemb.errors import ExportError, first_line
-from edgeemb.exporters.writers import Request, Written, left_alone
+from edgeemb.exporters.layers import first_apart, in_words, results_of
+from edgeemb.exporters.writers import Apart, Request, Written, left_alone
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, python_package, runtime_sources
 from edgeemb.quiet import quiet
@@ -102,6 +103,15 @@ def write(request: Request, folder: Path) -> Written:
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
     return Written(opset=SCHEMA, notes=tuple(notes), left=tuple(left))
+
+
+def locate(apart: Apart) -> str | None:
+    """The first table or layer where the module that is lowered differs from its original; the runtime itself shows no results of layers."""
+    model = apart.model.torch_model()
+    module, _ = with_tables(model, apart.tables, "builtin")
+    quantize_body(module, apart.body)
+    wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
+    return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)
 
 
 def _place(node: fx.Node) -> str | None:

@@ -6,13 +6,10 @@ A torch model becomes opset 18, IR 8, with dynamic batch and length; a finished 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx.external_data_helper import convert_model_to_external_data
 
 from edgeemb.body.precision import PRECISIONS
@@ -22,10 +19,8 @@ from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.functions import match_opset
 from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.exporters.onnx.lowering import add_functions, gathers_of, replace_table
-from edgeemb.exporters.writers import Request, Written, left_alone, twin_note, twins
-from edgeemb.models.base import LoadedModel
+from edgeemb.exporters.writers import Apart, Request, Written, left_alone, twin_note, twins
 from edgeemb.models.onnx.model import OnnxModel
-from edgeemb.tables import Table
 
 MODEL = "model.onnx"
 DATA = "model.data"
@@ -113,12 +108,6 @@ def save(model: onnx.ModelProto, folder: Path) -> None:
         raise ExportError(f"the exported graph is not valid ONNX ({first_line(error)})") from error
 
 
-def locate(
-    model: LoadedModel,
-    tables: Mapping[str, Table],
-    feeds: Mapping[str, NDArray[Any]],
-    floor: float,
-    folder: Path,
-) -> str | None:
+def locate(apart: Apart) -> str | None:
     """The first table or layer where a bundle differs from its original; see `edgeemb.exporters.onnx.locate.first_difference`."""
-    return first_difference(model, tables, feeds, floor, folder / MODEL)
+    return first_difference(apart.model, apart.tables, apart.feeds, apart.floor, apart.folder / MODEL)

@@ -14,7 +14,7 @@ from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
-from edgeemb.exporters.writers import Request, Written, left_alone, twin_note, twins
+from edgeemb.exporters.writers import Apart, Request, Written, left_alone, twin_note, twins
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables
@@ -133,6 +133,13 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)
     return Written(SCHEMA_VERSION, notes=tuple(notes), left=tuple(left), stored=stored)
+
+
+def locate(apart: Apart) -> str | None:
+    """The first table or layer where a bundle differs from its original; see `edgeemb.exporters.tflite.locate.first_difference`."""
+    from edgeemb.exporters.tflite.locate import first_difference  # it imports torch
+
+    return first_difference(apart, apart.folder / MODEL)
 
 
 def _fix_shapes(model: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from edgeemb.errors import ModelError
 from edgeemb.models.base import LoadedModel, TableInfo, TensorInfo
 from edgeemb.models.bounds import Fed, bound_inputs
-from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite
-from edgeemb.models.tflite.tables import FoundTable, find_tables, near_tables
+from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, pack_tflite, parse_tflite, read_tflite
+from edgeemb.models.tflite.tables import FoundTable, find_tables, near_tables, put_rows
 from edgeemb.native.interpreters import find_interpreter
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class TfliteModel(LoadedModel):
     """A finished TFLite model. The other parameters are those of `LoadedModel`.
 
     :param path: the file. Ids may be floats there, which the graph casts.
+    :param content: the model in bytes, where it is not as in the file.
     """
 
     path: Path
+    content: bytes | None = field(default=None, repr=False)
 
     @property
     def runtimes(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class TfliteModel(LoadedModel):
 
     @cached_property
     def _found(self) -> dict[str, FoundTable]:
-        tables = find_tables(read_tflite(self.path)[0])
+        tables = find_tables(self._parsed())
         return {info.alias: table for info, table in zip(self.tables, tables, strict=True)}
 
     def near_tables(self) -> Mapping[str, str]:
@@ -63,11 +65,36 @@ class TfliteModel(LoadedModel):
         self.table(alias)
         return self._found[alias].weight.copy()
 
-    @cached_property
-    def _runner(self) -> Any:
-        interpreter = find_interpreter().Interpreter(model_path=str(self.path))
+    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> TfliteModel:
+        """A copy that has other rows in a table; what else reads the table keeps its own.
+
+        :param alias: which table.
+        :param rows: float32[V, D].
+        :raises SpecError: if the lookups give quantised rows.
+        """
+        place = [info.alias for info in self.tables].index(self.table(alias).alias)
+        model = self._parsed()
+        put_rows(model, find_tables(model)[place], rows)
+        return replace(self, content=pack_tflite(model))
+
+    def _parsed(self) -> Any:
+        if self.content is None:
+            return read_tflite(self.path)[0]
+        return parse_tflite(self.content, str(self.path))
+
+    def interpreter(self, **options: Any) -> Any:
+        """An interpreter of the model, its tensors allocated.
+
+        :param options: further arguments of it.
+        """
+        source = {"model_path": str(self.path)} if self.content is None else {"model_content": self.content}
+        interpreter = find_interpreter().Interpreter(**source, **options)
         interpreter.allocate_tensors()
         return interpreter
+
+    @cached_property
+    def _runner(self) -> Any:
+        return self.interpreter()
 
     def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the original file computes in the installed interpreter.

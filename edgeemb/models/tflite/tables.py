@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from edgeemb.errors import SpecError
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
 
 _FLOATS = ("float32", "float16")
@@ -78,6 +79,33 @@ def find_tables(model: Any) -> list[FoundTable]:
         for buffer, found in sites.items()
     ]
     return sorted(made, key=lambda table: -table.weight.size)
+
+
+def put_rows(model: Any, found: FoundTable, rows: NDArray[np.float32]) -> None:
+    """Look other rows up where a table is looked up; what else reads the table keeps it.
+
+    :param model: the ``ModelT``, which is changed.
+    :param found: what `find_tables` gave of it.
+    :param rows: float32[V, D].
+    :raises SpecError: if the lookups give quantised rows, whose scale is that of the table.
+    """
+    buffer = schema.BufferT()
+    buffer.data = np.ascontiguousarray(rows, np.float32).reshape(-1).view(np.uint8)
+    model.buffers.append(buffer)
+    for site in found.sites:
+        graph = model.subgraphs[site.subgraph]
+        if NUMPY_TYPES.get(graph.tensors[site.output].type) != "float32":
+            raise SpecError(
+                f"table {found.name} gives quantised rows, so others cannot be tried in its place"
+            )
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.hasRank = list(rows.shape), schema.TensorType.FLOAT32, True
+        tensor.buffer, tensor.name = len(model.buffers) - 1, f"{found.name}/rows".encode()
+        graph.tensors.append(tensor)
+        name = opcode_name(model.operatorCodes[site.operator.opcodeIndex])
+        inputs = [int(index) for index in site.operator.inputs]
+        inputs[int(name == "EMBEDDING_LOOKUP")] = len(graph.tensors) - 1
+        site.operator.inputs = inputs
 
 
 def near_tables(model: Any) -> dict[str, str]:

@@ -1,0 +1,47 @@
+"""Where a C export first differs from its original: the arithmetic of its products, done in torch, since the sources show no results of layers."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgeemb.exporters.layers import first_apart, in_words, results_of
+from edgeemb.exporters.writers import Apart
+
+#: Steps between the least and the largest of a row of activations, zero included.
+_STEPS = 255
+#: The largest code of a weight.
+_LARGEST = 127
+
+
+def first_difference(apart: Apart) -> str | None:
+    """The first layer whose result differs, once products are computed as the kernels compute them.
+
+    :param apart: the export and its original.
+    :return: its name in words; None if every layer agrees.
+    """
+    model = apart.model.torch_model()
+    module = copy.deepcopy(model.module)
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            layer.weight = nn.Parameter(_weights(layer.weight.detach()), requires_grad=False)
+            layer.register_forward_pre_hook(_quantise)
+    wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
+    return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)
+
+
+def _weights(weight: Tensor) -> Tensor:
+    """Weights in int8 with a scale for each output."""
+    step = (weight.abs().amax(dim=1, keepdim=True) / _LARGEST).clamp(min=1e-30)
+    return torch.round(weight / step) * step
+
+
+def _quantise(layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Activations in 8 bits with a scale and a zero point for each row."""
+    rows = args[0]
+    low, high = rows.amin(dim=-1, keepdim=True).clamp(max=0), rows.amax(dim=-1, keepdim=True).clamp(min=0)
+    step = ((high - low) / _STEPS).clamp(min=1e-30)
+    return (torch.round(rows / step) * step, *args[1:])
