@@ -26,7 +26,17 @@ from edgeemb.runtimes.registry import RUNTIMES
 @options(edgeemb.export, "ops")
 @option(edgeemb.export, "vocab", metavar="SELECTION")
 @options(edgeemb.export, "corpus", "lengths")
-@options(ExportOptions, "tables_apart", "max_length", "tokenizer", "pooling", "normalize", "task", "route")
+@options(
+    ExportOptions,
+    "tables_apart",
+    "max_length",
+    "tokenizer",
+    "pooling",
+    "normalize",
+    "task",
+    "route",
+    "module",
+)
 @option(ExportOptions, "example_inputs", "--example")
 @options(ExportOptions, "unchecked", "seed")
 @option(ExportOptions, "as_zip", "--zip")

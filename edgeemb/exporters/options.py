@@ -27,6 +27,8 @@ class ExportOptions:
     :param normalize: scale the vectors of a finished .onnx to length 1.
     :param task: for a folder of transformers: what the model is for, such as embedding; by default what its files say.
     :param route: for a sentence-transformers folder with several routes: which one to take, such as query; by default the folder's.
+    :param module: the model is named as package.module:function, a function of your own that is imported and called; it gives (module, example_inputs)
+        or (module, example_inputs, axes).
     :param example_inputs: an .npz file of inputs to compare a finished .onnx without text on; by default they are made up.
     :param unchecked: write the bundle though the original runs on no input that could be made up, so that nothing is compared with it.
     :param allow_pickle: read a checkpoint that only comes as a pickle (its tensors only, no code is run).
@@ -42,6 +44,7 @@ class ExportOptions:
     normalize: bool = False
     task: str | None = None
     route: str | None = None
+    module: bool = False
     example_inputs: Path | None = None
     unchecked: bool = False
     allow_pickle: bool = False

@@ -27,6 +27,7 @@ def load(
     normalize: bool = ...,
     task: str | None = ...,
     route: str | None = ...,
+    module: bool = ...,
     example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None = ...,
 ) -> LoadedModel: ...
 
@@ -55,6 +56,7 @@ def load(
     normalize: bool = False,
     task: str | None = None,
     route: str | None = None,
+    module: bool = False,
 ) -> LoadedModel:
     """Load a model for export.
 
@@ -74,6 +76,8 @@ def load(
     :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
     :param task: for a folder of transformers: what the model is for, such as ``embedding``; by default what its files say.
     :param route: for a sentence-transformers folder with several routes: which one to take, such as ``query``; by default the folder's.
+    :param module: `source` is ``package.module:function``, a function of your own that is imported and called: it gives ``(module, example_inputs)`` or
+        ``(module, example_inputs, axes)``.
     :return: the model.
     :raises ModelError: if there is no such model, it is damaged, of a kind that edgeemb does not know, or needs
         a package that is not installed.
@@ -81,6 +85,11 @@ def load(
     path = Path(source) if isinstance(source, (str, Path)) else None
     finished = {"pooling": pooling, "normalize": normalize, "tokenizer": tokenizer}
     chosen = {"task": task, "route": route}
+    if module:
+        _refuse(
+            {**finished, **chosen, "example_inputs": example_inputs, "max_length": max_length}, "other models"
+        )
+        return _load_factory(str(source), name)
     try:
         if path is None:
             _refuse(finished)
@@ -123,6 +132,17 @@ def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:
     from edgeemb.models.onnx.places import find_finished
 
     return find_finished(folder, allow_pickle=allow_pickle)
+
+
+def _load_factory(source: str, name: str | None) -> LoadedModel:
+    from edgeemb.models.factory import load_factory
+
+    try:
+        return load_factory(source, name)
+    except ModuleNotFoundError as error:
+        raise ModelError(
+            f"loading a model needs the package '{error.name}': pip install 'edgeemb[export]'"
+        ) from None
 
 
 def _load_module(

@@ -173,7 +173,9 @@ def find_tables(module: nn.Module, *, known: bool, word: Tensor | None = None) -
         if isinstance(layer, nn.Embedding):
             embeddings.setdefault(id(layer.weight), []).append((path, layer))
     if not embeddings:
-        raise ModelError(f"{type(module).__name__} holds no nn.Embedding: there is no table to compress")
+        raise ModelError(
+            f"{type(module).__name__} holds no nn.Embedding or nn.EmbeddingBag: there is no table to compress"
+        )
     tables = []
     taken = {"word"} if word is not None else set()
     for key, layers in embeddings.items():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.bounds import Fed, bound_inputs
+from edgeemb.models.torch_bags import replace_bags
 from edgeemb.models.torch_model import Model, check_finite, find_tables
 
 
@@ -22,7 +23,7 @@ def load_module(
     axes: Mapping[str, Sequence[str | int]],
     name: str,
 ) -> Model:
-    """A model from any torch module that holds ``nn.Embedding`` layers.
+    """A model from any torch module that holds ``nn.Embedding`` or ``nn.EmbeddingBag`` layers.
 
     :param source: the module; it is copied to the CPU in float32, and itself left as it is.
     :param example_inputs: what its ``forward`` takes, by position or by name.
@@ -38,6 +39,7 @@ def load_module(
         raise ModelError(
             f"{name} cannot be copied ({error}): pass a module that copy.deepcopy takes"
         ) from error
+    module = replace_bags(module)
     tables = find_tables(module, known=False)
     check_finite(module, name)
     examples = _named_examples(module, example_inputs, name)

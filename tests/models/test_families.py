@@ -16,9 +16,18 @@ from tests.fixtures.models import change_config, run
 
 # Long enough for attention to reach past the windows of the tiny models.
 TEXTS = ["the cat sat on the mat and ran away", "a cat"]
+#: One of each way to attend and to count positions; the others are left to the slow tests.
+OFTEN = ("BERT", "CamemBERT", "DeBERTa-v2/v3", "ModernBERT", "T5", "EmbeddingGemma", "Qwen3", "CLIP text")
 
 
-@pytest.mark.parametrize("name", [name for name in TINY if name != "SigLIP text"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow)
+        for name in TINY
+        if name != "SigLIP text"
+    ],
+)
 def test_gives_each_text_of_a_padded_batch_the_vector_that_transformers_gives_it_alone(
     name: str, tmp_path: Path
 ) -> None:
