@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemb.models.agreement import agreement
+from edgeemb.models.agreement import alike
 from edgeemb.models.torch_model import Model
 from edgeemb.tables import Table
 
@@ -60,7 +60,7 @@ def first_apart(wanted: Results, found: Results, floor: float) -> str | None:
         results.setdefault(path, []).append(value)
     for path, value in wanted:
         own = results.get(path)
-        if own and not agree(value, own.pop(0), floor):
+        if own and not alike(value, own.pop(0), floor):
             return path
     return None
 
@@ -81,20 +81,10 @@ def last_alike(wanted: Results, tensors: Sequence[NDArray[np.float32]], floor: f
     for path, value in reversed(wanted):
         rows = value.reshape(-1, value.shape[-1])
         near = [tensor[: len(rows)] for tensor in by_width.get(rows.shape[1], []) if len(tensor) >= len(rows)]
-        if any(agree(rows, tensor, floor) for tensor in near):
+        if any(alike(rows, tensor, floor) for tensor in near):
             return first
         first = path
     return first
-
-
-def agree(wanted: NDArray[np.float32], found: NDArray[np.float32], floor: float) -> bool:
-    """Whether two results are alike.
-
-    :param wanted: of the original.
-    :param found: of the export.
-    :param floor: the agreement below which they differ.
-    """
-    return wanted.shape == found.shape and agreement("", [wanted], [found]).mean >= floor
 
 
 def in_words(path: str | None, model: Model, tables: Mapping[str, Table]) -> str | None:

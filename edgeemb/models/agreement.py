@@ -147,6 +147,16 @@ def agreement(
     return Agreement(output, measure, float(every.mean()), float(every.min()), counts, same_class)
 
 
+def alike(wanted: NDArray[Any], found: NDArray[Any], floor: float) -> bool:
+    """Whether two results agree.
+
+    :param wanted: of the original.
+    :param found: of what was made of it.
+    :param floor: the mean agreement below which they do not.
+    """
+    return wanted.shape == found.shape and agreement("", [wanted], [found]).mean >= floor
+
+
 def _cut(value: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     """Without the padding of a runtime of fixed lengths."""
     if value.ndim != len(shape):

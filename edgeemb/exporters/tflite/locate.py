@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.exporters.layers import agree, in_words, last_alike, results_of
 from edgeemb.exporters.tflite.policy import FUSED
 from edgeemb.exporters.writers import Apart
+from edgeemb.models.agreement import alike
 from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.native.interpreters import find_interpreter
@@ -45,9 +45,11 @@ def first_difference(apart: Apart, path: Path) -> str | None:
         names = [
             name
             for name, value in wanted.items()
-            if name in found and not agree(value, found[name], apart.floor)
+            if name in found and not alike(value, found[name], apart.floor)
         ]
         return f"tensor {names[0]}" if names else None
+    from edgeemb.exporters.layers import in_words, last_alike, results_of  # it imports torch
+
     loaded = model.torch_model()
     feeds = {
         info.name: value[:1] if "batch" in info.axes[:1] else value

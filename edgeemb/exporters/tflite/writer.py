@@ -12,6 +12,7 @@ from edgeemb.body.precision import KEEP
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
+from edgeemb.exporters.tflite.locate import first_difference
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
 from edgeemb.exporters.writers import Apart, Request, Written, left_alone, twin_note, twins
@@ -137,8 +138,6 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
 
 def locate(apart: Apart) -> str | None:
     """The first table or layer where a bundle differs from its original; see `edgeemb.exporters.tflite.locate.first_difference`."""
-    from edgeemb.exporters.tflite.locate import first_difference  # it imports torch
-
     return first_difference(apart, apart.folder / MODEL)
 
 
