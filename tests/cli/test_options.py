@@ -119,3 +119,25 @@ def test_the_same_mistake_reads_well_in_python_and_on_the_command_line(tmp_path:
     result = CliRunner().invoke(main, words)
     assert result.exit_code == 2
     assert result.stderr == "error: --batch 1 is not possible: similarities need 2 texts or more\n"
+
+
+def test_the_parity_of_an_output_is_called_by_its_measure() -> None:
+    from edgeemb.cli.show.printing import parity_lines
+
+    plain = {"sentences": 64, "cosine_mean": 0.9978, "cosine_min": 0.99}
+    assert list(parity_lines(plain)) == [
+        "Cosine to the original over 64 sentences: mean 0.9978, lowest 0.9900"
+    ]
+    scores = {
+        **plain,
+        "logits.difference_mean": 0.9978,
+        "logits.difference_min": 0.99,
+        "logits.same_class": 1.0,
+    }
+    assert list(parity_lines(scores)) == [
+        "Agreement (1 less the relative difference) with the original over 64 sentences: mean 0.9978, lowest 0.9900",
+        "The highest of logits is that of the same class in 100.0% of them",
+    ]
+    several = {**plain, "ids.equal_mean": 1.0, "vector.cosine_mean": 0.9978}
+    assert next(parity_lines(several)).startswith("Cosine to the original of vector over 64")
+    assert "not measured" in next(parity_lines({}))

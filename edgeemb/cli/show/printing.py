@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from edgeemb.models.summary import ModelSummary
     from edgeemb.report.evaluation import Quality
 
+#: What the measures of an output are called; a manifest that names none has a cosine.
+_MEASURES = {
+    "": "Cosine to",
+    "cosine": "Cosine to",
+    "difference": "Agreement (1 less the relative difference) with",
+    "equal": "Part of the numbers equal to those of",
+}
 #: What the steps of long work are called.
 STEPS = {
     "load": "Loading the model",
@@ -111,19 +118,34 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
             table.add_row(part, "", _mb(manifest.sizes[part]))
     table.add_row(Text("total", style="bold"), "", Text(_mb(manifest.sizes["total"]), style="bold"))
     console.print(table)
-    compared = int(manifest.parity.get("sentences", manifest.parity.get("examples", 0)))
-    unit = "sentences" if "sentences" in manifest.parity else "examples"
-    if manifest.parity:
-        mean, least = manifest.parity["cosine_mean"], manifest.parity["cosine_min"]
-        console.print(f"Cosine to the original over {compared} {unit}: mean {mean:.4f}, lowest {least:.4f}")
-    else:
-        console.print(
-            "Parity to the original: not measured, because it ran on no input that could be made up"
-        )
+    for line in parity_lines(manifest.parity):
+        console.print(line)
     for note in manifest.notes:
         console.print(f"Note: {note}")
     if manifest.plan is not None:
         print_plan(console, manifest.plan)
+
+
+def parity_lines(parity: Mapping[str, float]) -> Iterator[str]:
+    """How near a bundle comes to its original, in words.
+
+    :param parity: of its manifest.
+    """
+    if not parity:
+        yield "Parity to the original: not measured, because it ran on no input that could be made up"
+        return
+    unit = "sentences" if "sentences" in parity else "examples"
+    mean, least = parity["cosine_mean"], parity["cosine_min"]
+    # The figures are those of the worst output, by the measure that suits it.
+    own = [key.removesuffix("_mean") for key in parity if "." in key and key.endswith("_mean")]
+    worst = next((key for key in own if parity[f"{key}_mean"] == mean), "")
+    output, _, measure = worst.rpartition(".")
+    of = f" of {output}" if len(own) > 1 and output else ""
+    label = f"{_MEASURES.get(measure, 'Agreement with')} the original{of}"
+    yield f"{label} over {int(parity.get(unit, 0))} {unit}: mean {mean:.4f}, lowest {least:.4f}"
+    for key, value in parity.items():
+        if key.endswith(".same_class"):
+            yield f"The highest of {key.removesuffix('.same_class')} is that of the same class in {value:.1%} of them"
 
 
 def print_plan(console: Console, plan: Mapping[str, Any]) -> None:
