@@ -11,12 +11,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
 import edgeemb
 from edgeemb.models.torch_model import Model
 from tests.fixtures.models import save_sentence
 from tests.places import ROOT
+
+
+def pytest_configure() -> None:
+    """Give each test process its part of the cores: OpenMP's threads spin while they wait, and would take them from the others."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # of the processes that tests start
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

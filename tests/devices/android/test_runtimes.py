@@ -18,7 +18,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 
 import edgeemb
-from edgeemb.bundle.manifest import MANIFEST, read_manifest
+from edgeemb.bundle.manifest import MANIFEST
 from edgeemb.bundle.reading import file_entry
 from edgeemb.devices import profile_on
 from edgeemb.devices.android.runner import Library, build_dynamic, read_library
@@ -30,6 +30,7 @@ from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.adb.cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
+from tests.fixtures.bundles import as_of_another_runtime
 from tests.fixtures.requirements import requires_program
 
 pytestmark = requires_program("qemu-aarch64", "qemu-user")
@@ -193,10 +194,6 @@ def test_says_what_a_bundle_of_another_runtime_needs(
         profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library(), allow_code=True))
     with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with `runtime_lib`"):
         profile_on("android", tflite_bundle, QUICK)
-    folder = tmp_path / "pte"
-    shutil.copytree(tiny_bundle, folder)
-    text = (folder / MANIFEST).read_text("utf-8").replace('"runtime": "onnx"', '"runtime": "executorch"')
-    (folder / MANIFEST).write_text(text, "utf-8")
-    assert read_manifest(folder).runtime == "executorch"
+    folder = as_of_another_runtime(tiny_bundle, "executorch", tmp_path / "pte")
     with pytest.raises(DeviceError, match="ExecuTorch has no C interface"):
         profile_on("android", folder, QUICK)
