@@ -131,7 +131,7 @@ def _sizes(reports: Sequence[Report]) -> Iterator[Row]:
 
 
 def _parity(reports: Sequence[Report]) -> Iterator[Row]:
-    for key, label in (("cosine_mean", "cosine, mean"), ("cosine_min", "cosine, least")):
+    for key, label in (("cosine_mean", "agreement, mean"), ("cosine_min", "agreement, least")):
         values = [report.bundle.parity.get(key) for report in reports]
         if any(value is not None for value in values):
             reason = "was not compared with its original"

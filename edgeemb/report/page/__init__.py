@@ -259,7 +259,7 @@ def _quality(reports: Sequence[Report], names: Sequence[str]) -> Iterator[Part]:
                 found[head] = (report.bundle.sizes["total"] / 1e6, float(value))
         return found
 
-    for name, label in (*_QUALITIES, ("cosine_mean", "mean cosine to the original")):
+    for name, label in (*_QUALITIES, ("cosine_mean", "mean agreement with the original")):
         points = points_of(name)
         if len(points) < 2:
             continue
