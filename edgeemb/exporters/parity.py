@@ -11,14 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from edgeemb.bundle.manifest import TOKENIZER
+from edgeemb.errors import BundleError
+from edgeemb.files import read_text
 from edgeemb.models.agreement import Agreement, agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
 from edgeemb.tasks.registry import TASKS
 from edgeemb.text.feeds import pad, pad_words, text_feeds
-from edgeemb.text.sentences import sentences
-from edgeemb.text.tokenizer import truncate
+from edgeemb.text.sentences import script_sentences, sentences
+from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer, truncate
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8
@@ -29,7 +32,7 @@ _GOLDEN_VALUES = 1 << 14
 def compare(model: LoadedModel, session: Session) -> tuple[dict[str, float], dict[str, Any]]:
     """Parity figures and golden vectors of an exported model.
 
-    A text model is compared over the packaged sentences, one at a time; any other over its examples. Every output is compared; one that does
+    A text model is compared over the packaged sentences, in the scripts that it has words for, one at a time; any other over its examples. Every output is compared; one that does
     not depend on the tables does not count.
 
     :param model: the original.
@@ -69,12 +72,24 @@ def run_both(model: LoadedModel, session: Session) -> Runs:
 
 
 def _text_runs(model: LoadedModel, session: Session) -> Runs:
-    texts = sentences()
+    texts = _texts(model, session)
     tokens = [session.tokens([text])[0] for text in texts]
     found = [session.run_all(session.feeds([row])) for row in tokens]
     feeds = list(_original_feeds(model, texts))
     golden = {"sentences": texts[:GOLDEN_SENTENCES], **_golden_texts(model, tokens, found)}
     return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
+
+
+def _texts(model: LoadedModel, session: Session) -> list[str]:
+    """The packaged sentences: in English, and in the scripts that the export's own vocabulary has words for."""
+    if model.tokenizer_json is None:
+        return sentences()
+    path = session.path / TOKENIZER
+    text = read_text(path, MAX_BYTES, BundleError) if path.is_file() else model.tokenizer_json
+    tokenizer = parse_tokenizer(text, str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return [*sentences(), *script_sentences(tokenizer)]
 
 
 def _example_runs(model: LoadedModel, session: Session) -> Runs:
