@@ -2,7 +2,7 @@
 # make test   the whole suite
 # make lint   formatters, type checks, and the documentation's links
 # make format rewrite the sources in the project's style
-# make fuzz   hostile bytes into the C sources for FUZZ_SECONDS, by libFuzzer; needs clang
+# make fuzz   hostile bytes into the C sources and the readers in Python for FUZZ_SECONDS, by libFuzzer; needs clang
 # make wheels a wheel for each platform in build/wheels, audited
 # make docs   the site in build/site
 # make bench  the figures of the README; STS=dev.tsv and CORPUS=texts/ add those that need data

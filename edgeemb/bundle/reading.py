@@ -20,7 +20,7 @@ _MAX_ZIP_BYTES = 16 * 2**30
 #: What says that nothing can be written here, or nothing more.
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 #: Everything that reading a damaged or hostile archive raises.
-_ZIP_ERRORS = (
+ZIP_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
@@ -115,7 +115,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
         raise BundleError(
             f"{archive} lacks a file that its manifest lists ({error.args[0]}): copy it again"
         ) from None
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise BundleError(
             f"{archive} is neither a bundle folder nor a whole zip file ({first_line(error)}): copy it again"
         ) from None

@@ -79,11 +79,16 @@ def read_fitted(folder: Path, model: LoadedModel) -> dict[str, Table]:
         )
     if not entries:
         return {}
-    arrays = _read_arrays(folder / ARRAYS)
+    arrays = read_arrays(folder / ARRAYS)
     return {str(alias): _table(index, str(alias), entry, arrays, model) for alias, entry in entries.items()}
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a safetensors file.
+
+    :param path: the file.
+    :raises ModelError: if it is missing or damaged.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
 from edgeemb.errors import BundleError
+from edgeemb.files import read_text
 from edgeemb.native.libraries import has_library
 from edgeemb.native.tokenizer import LIBRARY, CompiledTokenizer, Encoding
-from edgeemb.text.tokenizer import parse_tokenizer, truncate
+from edgeemb.text.tokenizer import MAX_BYTES, library_errors, parse_tokenizer, truncate
 
 
 class IdTokenizer(Protocol):
@@ -47,7 +48,17 @@ def open_tokenizer(folder: Path, manifest: Manifest) -> IdTokenizer:
                 "export the bundle again"
             )
         return _Compiled(tokenizer, manifest.max_length)
-    return _Reference(folder / TOKENIZER, manifest.max_length)
+    return reference_tokenizer(folder / TOKENIZER, manifest.max_length)
+
+
+def reference_tokenizer(path: Path, max_length: int) -> IdTokenizer:
+    """The tokenizers library's own.
+
+    :param path: the ``tokenizer.json``.
+    :param max_length: tokens of the longest text; 0 for any number.
+    :raises BundleError: if it is missing or damaged.
+    """
+    return _Reference(path, max_length)
 
 
 class _Compiled:
@@ -69,22 +80,25 @@ class _Reference:
     """The tokenizers library."""
 
     def __init__(self, path: Path, max_length: int) -> None:
-        self._tokenizer = parse_tokenizer(path.read_text("utf-8"), str(path), BundleError)
-        self._tokenizer.no_padding()
+        self._where = str(path)
+        self._tokenizer = parse_tokenizer(read_text(path, MAX_BYTES, BundleError), str(path), BundleError)
         self._max_length = max_length
         # Truncation is a setting of the tokenizer, which threads share.
         self._lock = threading.Lock()
-        if max_length:
-            truncate(self._tokenizer, max_length)
+        with library_errors(self._where, BundleError):
+            self._tokenizer.no_padding()
+            if max_length:
+                truncate(self._tokenizer, max_length)
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        found = self._tokenizer.encode_batch(list(texts))
+        with library_errors(self._where, BundleError):
+            found = self._tokenizer.encode_batch(list(texts))
         return [list(encoding.ids) for encoding in found], sum(
             bool(encoding.overflowing) for encoding in found
         )
 
     def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
-        with self._lock:
+        with self._lock, library_errors(self._where, BundleError):
             if self._max_length:
                 truncate(self._tokenizer, self._max_length, cut)
             try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from tokenizers import Tokenizer
 
-from edgeemb.errors import EdgeembError, ModelError
+from edgeemb.errors import EdgeembError, ModelError, first_line
 
 # The largest tokenizer.json in use (250 000 pieces) has about 17 MB.
 MAX_BYTES = 256 * 2**20
@@ -20,13 +25,46 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
     :param error: class of what is raised.
     :raises EdgeembError: of class ``error`` if it is not a tokenizer.
     """
+    with library_errors(where, error):
+        tokenizer = Tokenizer.from_str(text)
+        around = tokenizer.post_processor
+        missing = [] if around is None else _undefined(json.loads(around.__getstate__()))
+    if missing:
+        raise error(
+            f"{where} puts the token {missing[0][:40]!r} around texts but does not define it: copy its folder again"
+        )
+    return tokenizer
+
+
+def _undefined(section: Any) -> list[str]:
+    """Tokens of a post-processor's templates that it does not define: the library panics over them with every text."""
+    if section.get("type") == "Sequence":
+        return [name for part in section["processors"] for name in _undefined(part)]
+    if section.get("type") != "TemplateProcessing":
+        return []
+    named = [
+        item["SpecialToken"]["id"]
+        for key in ("single", "pair")
+        for item in section[key]
+        if "SpecialToken" in item
+    ]
+    return [name for name in named if name not in section["special_tokens"]]
+
+
+@contextmanager
+def library_errors(where: str, error: type[EdgeembError] = ModelError) -> Iterator[None]:
+    """Turns what the tokenizers library raises over a damaged file into an error of one line.
+
+    :param where: what to call the file, usually its path.
+    :param error: class of what is raised.
+    """
     try:
-        return Tokenizer.from_str(text)
+        yield
     except BaseException as problem:
-        # tokenizers raises the bare Exception class for whatever it cannot parse, and nothing else is ours.
-        if type(problem) is not Exception:
+        # The library raises the bare class Exception for what it refuses, and panics, which is no Exception, over what it does not expect.
+        if type(problem) is not Exception and type(problem).__name__ != "PanicException":
             raise
-        raise error(f"{where} is not a tokenizer ({problem}): copy its folder again") from problem
+        raise error(f"{where} is not a tokenizer ({first_line(problem)}): copy its folder again") from None
 
 
 def cut_from(tokenizer: Tokenizer, side: str) -> None:

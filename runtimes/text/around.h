@@ -39,6 +39,24 @@ typedef struct eet_kept {
     uint32_t size, first, last;
 } eet_kept;
 
+/* Whether a list names the first text once, and the second as often as there is one. */
+EEB_FUNCTION int eet_around_fits(const eet_blob *blob, uint32_t section, uint32_t texts)
+{
+    const eet_view list = eet_section(blob, section);
+    uint32_t at, first = 0, second = 0;
+
+    for (at = 0; at < list.size / 8; ++at) {
+        first += eet_u32(list, 2 * at) == EET_FIRST;
+        second += eet_u32(list, 2 * at) == EET_SECOND;
+    }
+    return first == 1 && second == texts - 1;
+}
+
+EEB_FUNCTION eet_status eet_around_open(const eet_blob *blob, const uint32_t *arguments)
+{
+    return eet_around_fits(blob, arguments[0], 1) && eet_around_fits(blob, arguments[1], 2) ? EET_OK : EET_DAMAGED;
+}
+
 /* Tokens that stand around texts. */
 EEB_FUNCTION uint32_t eet_specials(const eet_blob *blob, uint32_t section)
 {

@@ -108,10 +108,10 @@ EEB_FUNCTION eet_status eet_check_record(const eet_blob *blob, const uint32_t *r
     case EET_UNIGRAM: return eet_unigram_open(&part.unigram, blob, arguments);
     case EET_BPE: return eet_bpe_open(&part.bpe, blob, arguments);
     case EET_ADDED: return eet_added_open(&part.added, blob, arguments);
+    case EET_AROUND: return eet_around_open(blob, arguments);
     case EET_BYTES:
     case EET_PREFIX:
-    case EET_FIXED:
-    case EET_AROUND: return EET_OK;
+    case EET_FIXED: return EET_OK;
     default: return EET_DAMAGED;
     }
 }

@@ -160,16 +160,13 @@ EEB_FUNCTION int eet_put_string(eet_work *work, eet_view string, uint32_t replac
 {
     uint32_t at = 0, flag = replaced & EET_START, code, length;
 
-    while ((length = eet_decode(string.data + at, string.size - at, &code)) != 0) {
+    while (at < string.size && (length = eet_decode(string.data + at, string.size - at, &code)) != 0) {
         code = code == EET_ITSELF ? replaced & EET_CODE : code;
         if (!eet_put(work, code | flag, from, to)) {
             return 0;
         }
         flag = 0;
         at += length;
-        if (at >= string.size) {
-            break;
-        }
     }
     return 1;
 }

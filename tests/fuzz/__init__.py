@@ -1,7 +1,8 @@
-"""Coverage-guided fuzzing of what reads bytes from elsewhere in C (``make fuzz``).
+"""Coverage-guided fuzzing of what reads bytes from elsewhere, in C and in Python (``make fuzz``).
 
-A target is a C file here with libFuzzer's entry; it is built by clang with the sanitizers over the sources in ``runtimes/``. Inputs that
-reached new code before lie in ``corpus/<target>``; those of a run go to ``build/fuzz``, and one that breaks something is named there.
+A target in C is a file here with libFuzzer's entry; it is built by clang with the sanitizers over the sources in ``runtimes/``. A target in Python is
+one of `tests.fuzz.readers`, which atheris runs under libFuzzer too. Inputs that reached new code before lie in ``corpus/<target>``; those of a run go
+to ``build/fuzz``, and one that breaks something is named there.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.text.compiled import compile_tokenizer
-from tests.fixtures.tokenizers.small import tokenizer_json
+from tests.fixtures.tokenizers.small import KINDS, tokenizer_json
+from tests.fuzz.readers import READERS
 from tests.places import ROOT
 
 HERE = Path(__file__).parent
-TARGETS = ("kernels", "lookups", "text", "words")
+PROGRAMS = ("blobs", "kernels", "lookups", "text", "words")
+TARGETS = (*PROGRAMS, *READERS)
 COMPILER = "clang"
 _FLAGS = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")  # fmt: skip
 _MOST_BYTES = 512
@@ -34,19 +38,25 @@ class Run:
     found: str
 
 
-def build(target: str, folder: Path) -> Path:
-    """Compile a target.
+def build(target: str, folder: Path) -> list[str]:
+    """Prepare a target.
 
     :param target: one of `TARGETS`.
-    :param folder: where to put the program.
+    :param folder: where to put its program, or the whole files that a reader starts from.
+    :return: the command that runs it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if target == "text":
-        (folder / "tokenizers.h").write_text(_tokenizers())
+    if target in READERS:
+        seeds = folder / f"{target}-seeds"
+        seeds.mkdir(exist_ok=True)
+        READERS[target].seeds(seeds)
+        return [sys.executable, "-m", "tests.fuzz.run", target]
+    if target in _HEADERS:
+        (folder / f"{target}_data.h").write_text(_HEADERS[target]())
     program = folder / target
     include = (f"-I{ROOT / 'runtimes'}", f"-I{ROOT / 'runtimes' / 'kernels'}", f"-I{HERE}", f"-I{folder}")
     subprocess.run([COMPILER, *_FLAGS, *include, str(HERE / f"{target}.c"), "-o", str(program)], check=True)
-    return program
+    return [str(program)]
 
 
 def fuzz(target: str, folder: Path, seconds: float, seed: int = 0) -> Run:
@@ -57,28 +67,41 @@ def fuzz(target: str, folder: Path, seconds: float, seed: int = 0) -> Run:
     :param seconds: how long.
     :param seed: of the random numbers; 0 for another one each time.
     """
-    program = build(target, folder)
+    command = build(target, folder)
     fresh = folder / f"{target}-corpus"
     fresh.mkdir(exist_ok=True)
     began = time.monotonic()
-    options = [f"-max_total_time={max(1, round(seconds))}", f"-max_len={_MOST_BYTES}", f"-seed={seed}"]
-    # The peak of memory that a process reports begins with that of the one which started it, so that allocations are bounded one by one.
-    options += [
-        "-print_final_stats=1",
-        "-rss_limit_mb=0",
-        "-malloc_limit_mb=1024",
-        f"-artifact_prefix={folder}/{target}-",
+    options = [
+        f"-max_total_time={max(1, round(seconds))}",
+        f"-max_len={_most_bytes(target, folder)}",
+        f"-seed={seed}",
     ]
+    # The peak of memory that a process reports begins with that of the one which started it, so that allocations are bounded one by one.
+    options += ["-print_final_stats=1", "-timeout=20", "-rss_limit_mb=0", "-malloc_limit_mb=1024"]
+    options.append(f"-artifact_prefix={folder}/{target}-")
     done = subprocess.run(
-        [str(program), *options, str(fresh), str(HERE / "corpus" / target)],
+        [*command, *options, str(fresh), *map(str, _corpora(target, folder))],
         capture_output=True,
         text=True,
         errors="replace",
         check=False,
+        cwd=ROOT,
     )
     counted = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
     found = "" if done.returncode == 0 else done.stderr[-3000:]
     return Run(target, int(counted[1]) if counted else 0, time.monotonic() - began, found)
+
+
+def _corpora(target: str, folder: Path) -> list[Path]:
+    """Folders of inputs that a run starts from."""
+    places = (folder / f"{target}-seeds", HERE / "corpus" / target)
+    return [place for place in places if place.is_dir()]
+
+
+def _most_bytes(target: str, folder: Path) -> int:
+    """Bytes of the largest input: whole files must fit."""
+    sizes = [path.stat().st_size for place in _corpora(target, folder) for path in place.iterdir()]
+    return max(_MOST_BYTES, max(sizes, default=0) * 5 // 4)
 
 
 def keep(target: str, folder: Path, most: int = 15) -> None:
@@ -91,8 +114,11 @@ def keep(target: str, folder: Path, most: int = 15) -> None:
     merged, place = folder / f"{target}-merged", HERE / "corpus" / target
     shutil.rmtree(merged, ignore_errors=True)
     merged.mkdir()
-    command = [str(folder / target), "-merge=1", f"-max_len={_MOST_BYTES}", str(merged)]
-    subprocess.run([*command, str(folder / f"{target}-corpus"), str(place)], capture_output=True, check=True)
+    place.mkdir(exist_ok=True)
+    command = [*build(target, folder), "-merge=1", f"-max_len={_most_bytes(target, folder)}", str(merged)]
+    subprocess.run(
+        [*command, str(folder / f"{target}-corpus"), str(place)], capture_output=True, check=True, cwd=ROOT
+    )
     shutil.rmtree(place)
     place.mkdir()
     for path in sorted(merged.iterdir(), key=lambda path: path.stat().st_size)[:most]:
@@ -111,3 +137,22 @@ def _tokenizers() -> str:
         "static const struct { const uint8_t *data; uint32_t size; } fuzz_blobs[] = {" + names + "};"
     )
     return "\n".join(lines) + "\n"
+
+
+def _blobs() -> str:
+    """Compiled tokenizers of every kind, a few hundred tokens each."""
+    blobs = [compile_tokenizer(tokenizer_json(kind)) for kind in KINDS]
+    arrays = [
+        f"static const uint8_t blob_{at}[] = {{{', '.join(map(str, blob))}}};"
+        for at, blob in enumerate(blobs)
+    ]
+    entries = ", ".join(f"{{blob_{at}, sizeof blob_{at}}}" for at in range(len(blobs)))
+    return (
+        "\n".join(arrays)
+        + "\ntypedef struct blob {\n    const uint8_t *data;\n    size_t size;\n} blob;\n"
+        + f"static const blob blobs[] = {{{entries}}};\nenum {{ BLOBS = {len(blobs)} }};\n"
+    )
+
+
+#: Headers with constants that targets in C include, as ``<target>_data.h``.
+_HEADERS = {"blobs": _blobs, "text": _tokenizers}

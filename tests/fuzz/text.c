@@ -1,8 +1,8 @@
-/* Text to ids as an exported model reads it: any bytes, prompts, limits and arenas, with small compiled tokenizers (tokenizers.h, made by
+/* Text to ids as an exported model reads it: any bytes, prompts, limits and arenas, with small compiled tokenizers (text_data.h, made by
  * tests/fuzz/__init__.py). */
 #include "micro/text.h"
 #include "reader.h"
-#include "tokenizers.h"
+#include "text_data.h"
 
 #define FUZZ_LIMIT 40u
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
+from edgeemb.bundle.pte import PROGRAM
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.layers import first_apart, in_words, results_of
 from edgeemb.exporters.writers import Apart, Request, Written, left_alone
@@ -38,7 +39,6 @@ with quiet():
     from edgeemb.exporters.executorch.report import delegation
     from edgeemb.exporters.executorch.tables import SEAL, with_tables
 
-PROGRAM = "model.pte"
 #: Name of the file of separate tables, whose ending is ``.ptd``.
 TABLES = "tables"
 #: Where a bundle with custom ops carries the source of their kernels: an app compiles it in, since it links its own ExecuTorch.

@@ -17,13 +17,17 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgeemb.errors import ExportError, ModelError
+from edgeemb.bundle.reading import ZIP_ERRORS
+from edgeemb.bundle.tflite import IDENTIFIER, check_graphs
+from edgeemb.errors import ExportError, ModelError, first_line
+from edgeemb.models.tflite.checks import check_fields
 
-IDENTIFIER = b"TFL3"
 #: Alignment of constants, in bytes.
 ALIGNMENT = 64
 #: FlatBuffers address 2 GiB; larger files cannot hold their buffers inside.
 MAX_BYTES = 2**31 - 2**20
+#: Labels and vocabularies, all together.
+MAX_ASSOCIATED_BYTES = 2**28
 
 #: What the generated reader raises where bytes are not what they should be.
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, UnicodeDecodeError)
@@ -65,7 +69,7 @@ def read_tflite(path: Path) -> tuple[Any, bytes]:
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}): check the path") from None
-    return parse_tflite(content, str(path)), _associated_files(content)
+    return parse_tflite(content, str(path)), _associated_files(content, str(path))
 
 
 def parse_tflite(content: bytes, where: str) -> Any:
@@ -79,11 +83,12 @@ def parse_tflite(content: bytes, where: str) -> Any:
     if content[4:8] != IDENTIFIER:
         raise ModelError(f"{where} is not a TFLite model (it lacks the mark TFL3): give a .tflite file")
     try:
+        check_graphs(content)
         model = schema.ModelT.InitFromPackedBuf(content, 0)
-        _check(model)
+        check_fields(model)
         for buffer in model.buffers:
             if buffer.offset > 1:
-                if buffer.offset + buffer.size > len(content):
+                if buffer.size < 0 or buffer.offset + buffer.size > len(content):
                     raise ModelError(f"{where} is truncated: a buffer extends past its end; copy it again")
                 buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
                 buffer.offset = buffer.size = 0
@@ -92,39 +97,24 @@ def parse_tflite(content: bytes, where: str) -> Any:
     return model
 
 
-def _check(model: Any) -> None:
-    """Indices that later code relies on. A ValueError says what is wrong."""
-    if model.version != 3 or not model.subgraphs or not model.buffers or model.operatorCodes is None:
-        raise ValueError("it holds no graph of schema version 3")
-    for buffer in model.buffers:
-        if isinstance(buffer.data, list):
-            buffer.data = np.asarray(buffer.data, np.uint8)
-    for graph in model.subgraphs:
-        tensors = graph.tensors or []
-        for tensor in tensors:
-            if not 0 <= tensor.buffer < len(model.buffers):
-                raise ValueError("a tensor names a buffer that does not exist")
-        for operator in graph.operators or []:
-            used = [*_list(operator.inputs), *_list(operator.outputs)]
-            if not 0 <= operator.opcodeIndex < len(model.operatorCodes) or any(
-                not -1 <= index < len(tensors) for index in used
-            ):
-                raise ValueError("an operator names a tensor that does not exist")
-
-
 def _list(values: Any) -> list[int]:
     return [] if values is None else [int(value) for value in values]
 
 
-def _associated_files(content: bytes) -> bytes:
+def _associated_files(content: bytes, where: str) -> bytes:
     if not zipfile.is_zipfile(io.BytesIO(content)):
         return b""
     copied = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(copied, "w") as new:
-        for info in old.infolist():
-            if info.file_size > MAX_BYTES:
-                raise ModelError(f"the associated file {info.filename} has {info.file_size} bytes: too large")
-            new.writestr(info, old.read(info))
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(copied, "w") as new:
+            if sum(info.file_size for info in old.infolist()) > MAX_ASSOCIATED_BYTES:
+                raise ModelError(f"the files that {where} carries are too large: give a model without them")
+            for info in old.infolist():
+                new.writestr(info, old.read(info))
+    except ZIP_ERRORS as error:
+        raise ModelError(
+            f"the files that {where} carries are damaged ({first_line(error)}): copy it again"
+        ) from None
     return copied.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgeemb.bundle.pte import PROGRAM
 from edgeemb.runtimes.runtime import OnPhone, Runtime
 
 RUNTIME = Runtime(
@@ -13,7 +14,8 @@ RUNTIME = Runtime(
     tested="1.5.1",
     extra="executorch",
     export_extra="executorch",
-    model="model.pte",
+    model=PROGRAM,
+    checks="edgeemb.bundle.pte:check_model",
     bodies=("fp32", "int8", "int4"),
     fuses="edgeemb.exporters.executorch.policy:fuses",
     compiles_lookups=True,

@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.pte import PROGRAM, TABLES
 from edgeemb.errors import BundleError, InputError, SpecError
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 from edgeemb.runtimes.executorch.build import executorch_version
 from edgeemb.runtimes.executorch.runner import InputInfo, Program, RunnerError
-
-PROGRAM = "model.pte"
-TABLES = "tables.ptd"
 
 #: The runtime's numbers of errors that have a remedy.
 _NO_KERNEL = 0x14

@@ -38,17 +38,24 @@ def check_external_data(folder: Path, manifest: Manifest) -> None:
     :raises BundleError: if the model names a file that the manifest does not list, or is damaged.
     """
     path = folder / "model.onnx"
-    if path.stat().st_size == 0:
-        raise BundleError(f"{path} is empty: copy the bundle again")
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        try:
-            for name in _locations(data, 0, len(data), "Model", 0):
-                if not stays_inside(name) or name not in manifest.files:
-                    raise BundleError(
-                        f"{path} reads the file '{name[:200]}', which is not of the bundle: do not use this bundle"
-                    )
-        except (ValueError, IndexError) as error:
-            raise BundleError(f"{path} is not a whole ONNX model ({error}): copy the bundle again") from None
+    for name in external_files(path):
+        if not stays_inside(name) or name not in manifest.files:
+            raise BundleError(
+                f"{path} reads the file {name[:200]!r}, which is not of the bundle: do not use this bundle"
+            )
+
+
+def external_files(path: Path) -> list[str]:
+    """The names of the other files that a model reads, as they stand in it.
+
+    :param path: the model.
+    :raises BundleError: if it is damaged.
+    """
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return list(_locations(data, 0, len(data), "Model", 0))
+    except (ValueError, IndexError, OSError) as error:
+        raise BundleError(f"{path} is not a whole ONNX model ({error}): copy the bundle again") from None
 
 
 def _locations(data: mmap.mmap, begin: int, end: int, message: str, depth: int) -> Iterator[str]:

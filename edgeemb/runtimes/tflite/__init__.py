@@ -27,6 +27,7 @@ LITERT = Runtime(
     model="model.tflite",
     bodies=("fp32", "fp16", "int8", "int4"),
     library="edgeemb_tflite",
+    checks="edgeemb.bundle.tflite:check_model",
     phone=_LITERT_PHONE,
 )
 

@@ -53,9 +53,6 @@ def _wrong(graph: Any, buffers: Any) -> str:
             return f"tensor {number} is sparse, which TFLM does not support"
         if fixed[number] and tensor.isVariable:
             return f"tensor {number} is both a constant and a variable"
-    ends = [*_list(graph.inputs), *_list(graph.outputs)]
-    if any(not 0 <= index < len(tensors) for index in ends):
-        return "an input or output of the graph does not exist"
     written = _list(graph.inputs)
     known = {index for index, tensor in enumerate(tensors) if fixed[index] or tensor.isVariable} | set(
         written

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import struct
 from functools import lru_cache
 from typing import Any
 
 from tokenizers import Tokenizer
 
-from edgeemb.errors import EdgeembError, ModelError
+from edgeemb.errors import EdgeembError, ModelError, first_line
 from edgeemb.text.compiled.added import ADDED, added_arguments
 from edgeemb.text.compiled.around import add_around
 from edgeemb.text.compiled.blob import Blob
@@ -52,6 +53,28 @@ def compile_tokenizer(
     :raises NotCompiled: naming the part that cannot be compiled exactly.
     """
     tokenizer = parse_tokenizer(text, where, error)
+    try:
+        return _compiled(text, tokenizer)
+    except _OTHER_FORMS as problem:
+        raise refuse(
+            f"a part is not of the form in which the library writes it ({type(problem).__name__}: {first_line(problem)})"
+        ) from None
+
+
+#: What reading a part raises that the tokenizers library takes in a form other than its own.
+_OTHER_FORMS = (
+    AttributeError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+)
+
+
+def _compiled(text: str, tokenizer: Tokenizer) -> bytes:
     values: dict[str, Any] = json.loads(text)
     check_keys(values, _KEYS, "it")
     model = values["model"]

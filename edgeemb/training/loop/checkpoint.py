@@ -69,13 +69,18 @@ def write_checkpoint(folder: Path, state: State, identity: Mapping[str, str]) ->
         new.unlink(missing_ok=True)
         (folder / name).unlink(missing_ok=True)
         raise TrainingError(f"cannot write the checkpoint {folder} ({error}): free some space") from error
+    _remove_others(folder, name)
+
+
+def _remove_others(folder: Path, name: str) -> None:
+    """Remove the tensors of earlier checkpoints, and of one that was never finished."""
     for old in folder.glob("state-*.safetensors*"):
         if old.name != name:
             old.unlink(missing_ok=True)
 
 
 def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
-    """Read a checkpoint.
+    """Read a checkpoint, and remove what a process that was killed left beside it.
 
     :param folder: its folder.
     :param identity: what the training is of.
@@ -102,6 +107,7 @@ def read_checkpoint(folder: Path, identity: Mapping[str, str]) -> State:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"{path} is missing or damaged ({error}): train again") from error
+    _remove_others(folder, name)
     return State(step, tensors, best, history)
 
 
