@@ -148,7 +148,8 @@ def _blobs() -> str:
     ]
     entries = ", ".join(f"{{blob_{at}, sizeof blob_{at}}}" for at in range(len(blobs)))
     return (
-        "\n".join(arrays)
+        "#include <stddef.h>\n#include <stdint.h>\n"
+        + "\n".join(arrays)
         + "\ntypedef struct blob {\n    const uint8_t *data;\n    size_t size;\n} blob;\n"
         + f"static const blob blobs[] = {{{entries}}};\nenum {{ BLOBS = {len(blobs)} }};\n"
     )
