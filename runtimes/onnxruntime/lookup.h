@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
 
 #include "../kernels/ids.h"
 #include "ort_abi.h"
@@ -210,6 +213,22 @@ typedef struct Lookup {
     eeb_status status;
 } Lookup;
 
+/* Keeps what a part failed with. Parts of other threads may do the same at once: whichever is last stays. */
+static void lookup_failed(Lookup *lookup, size_t position, eeb_status status)
+{
+#if defined(_MSC_VER) && !defined(__clang__)
+#if defined(_WIN64)
+    (void)_InterlockedExchange64((volatile __int64 *)&lookup->position, (__int64)position);
+#else
+    (void)_InterlockedExchange((volatile long *)&lookup->position, (long)position);
+#endif
+    (void)_InterlockedExchange((volatile long *)&lookup->status, (long)status);
+#else
+    __atomic_store_n(&lookup->position, position, __ATOMIC_RELAXED);
+    __atomic_store_n(&lookup->status, status, __ATOMIC_RELEASE);
+#endif
+}
+
 static void lookup_part(void *data, size_t index)
 {
     Lookup *lookup = (Lookup *)data;
@@ -220,8 +239,7 @@ static void lookup_part(void *data, size_t index)
     const eeb_status status = lookup->rows(lookup, first, count, lookup->output + first * lookup->dim * 4, &position);
 
     if (status != EEB_OK) {
-        __atomic_store_n(&lookup->position, first + position, __ATOMIC_RELAXED);
-        __atomic_store_n(&lookup->status, status, __ATOMIC_RELEASE);
+        lookup_failed(lookup, first + position, status);
     }
 }
 
