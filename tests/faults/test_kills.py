@@ -44,7 +44,7 @@ def export(model: Path, out: Path, table: str, as_zip: bool, temporary: Path) ->
     edgeemb.export(str(model), out, table=table, body="fp32", ops="builtin", force=True, options=options)
 
 
-@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("as_zip", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_export_leaves_the_bundle_that_was_there(
     as_zip: bool, file: Path, tmp_path: Path, temporary: Path
 ) -> None:
@@ -62,6 +62,7 @@ def test_a_killed_export_leaves_the_bundle_that_was_there(
     assert left_in(out.parent) == {"bundle"} and left_in(temporary) == set()
 
 
+@pytest.mark.slow
 def test_a_killed_export_to_a_new_place_leaves_a_whole_bundle_or_none(
     file: Path, tmp_path: Path, temporary: Path
 ) -> None:
