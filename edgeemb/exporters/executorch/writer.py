@@ -45,6 +45,8 @@ TABLES = "tables"
 KIT = "kit/executorch"
 #: Longest size of an axis that nothing is known about.
 LONGEST = 256
+#: Tokens of the longest text where no `lengths` are asked for: memory for attention is planned ahead, and grows with their square.
+LONGEST_TEXT = 512
 #: Version of the program's schema: ExecuTorch has had one so far.
 SCHEMA = 0
 
@@ -64,7 +66,7 @@ _FAILURES = (
 def write(request: Request, folder: Path) -> Written:
     """Write ``model.pte``, and ``tables.ptd`` if the tables go into a separate file.
 
-    A text model takes one text at a time, of any length up to the model's longest (or the longest of `lengths`): activations are planned
+    A text model takes one text at a time, of any length up to the model's longest or `LONGEST_TEXT` (or the longest of `lengths`): activations are planned
     ahead for the largest input, and a batch would multiply them. The session runs the texts of a batch one after another.
 
     :param request: what to write.
@@ -102,7 +104,12 @@ def write(request: Request, folder: Path) -> Written:
     if request.ops == "custom":
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
-    return Written(opset=SCHEMA, notes=tuple(notes), left=tuple(left))
+    cut = not request.lengths and model.max_length > LONGEST_TEXT
+    if cut:
+        notes.append(
+            f"texts are cut at {LONGEST_TEXT} tokens, for which memory is planned; the model takes {model.max_length}: name longer lengths for more"
+        )
+    return Written(opset=SCHEMA, notes=tuple(notes), max_length=LONGEST_TEXT if cut else 0, left=tuple(left))
 
 
 def locate(apart: Apart) -> str | None:
@@ -122,7 +129,7 @@ def _place(node: fx.Node) -> str | None:
 def _inputs(model: Model, lengths: tuple[int, ...]) -> tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...]]:
     """Example inputs, and per input the axes that may vary with their bounds."""
     text = model.tokenizer_json is not None or model.words is not None
-    longest = max(lengths, default=model.max_length or LONGEST)
+    longest = max(lengths, default=min(model.max_length, LONGEST_TEXT) or LONGEST)
     if model.max_length and longest > model.max_length:
         raise ExportError(f"--lengths {longest}: {model.name} takes at most {model.max_length} tokens")
     dims: dict[str, Any] = {}

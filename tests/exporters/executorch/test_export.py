@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -242,8 +243,15 @@ def test_a_body_that_executorch_has_not_is_refused(model: Model, tmp_path: Path)
 
 def test_lengths_bound_the_program(model: Model) -> None:
     assert _inputs(model, (16,))[1][0][1].max == 16
+    assert _inputs(model, ())[1][0][1].max == 40
     with pytest.raises(ExportError, match="takes at most 40 tokens"):
         _inputs(model, (41,))
+
+
+def test_plans_memory_for_512_tokens_where_a_model_takes_more_and_no_length_is_named(model: Model) -> None:
+    long = replace(model, max_length=9000)
+    assert _inputs(long, ())[1][0][1].max == 512
+    assert _inputs(long, (1024,))[1][0][1].max == 1024
 
 
 def test_a_module_with_two_tables_and_a_shared_weight_runs_in_batches(tmp_path: Path) -> None:
