@@ -26,7 +26,7 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.tasks.registry import TASKS
-from tests.fixtures.families import TINY, save_family, save_task
+from tests.fixtures.models.families import TINY, save_family, save_task
 
 #: Families of which every task is tried.
 TASKED = ("BERT", "DistilBERT", "RoBERTa", "DeBERTa-v2/v3", "ModernBERT")

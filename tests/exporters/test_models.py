@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.models import cases, measure, page
-from tests.fixtures.families import TINY
+from tests.fixtures.models.families import TINY
 from tests.places import ROOT
 
 #: What is not left to the slow tests.

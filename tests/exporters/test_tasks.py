@@ -20,9 +20,9 @@ from edgeemb.cli.show.answers import Asked, Shown
 from edgeemb.errors import InputError, ModelError, SpecError
 from edgeemb.models.torch_model import load
 from edgeemb.runtimes.session import Session
-from tests.fixtures.families import reference_model, save_family
 from tests.fixtures.models import HIDDEN, change_config, save_sentence
-from tests.fixtures.torch_session import torch_session
+from tests.fixtures.models.families import reference_model, save_family
+from tests.fixtures.models.torch_session import torch_session
 
 TEXT = "the cat sat on the mat"
 LABELS = {0: "O", 1: "B-PET", 2: "I-PET"}

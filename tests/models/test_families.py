@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.models.torch_model import load
-from tests.fixtures.families import TINY, reference_model, save_family
 from tests.fixtures.models import change_config, run
+from tests.fixtures.models.families import TINY, reference_model, save_family
 
 # Long enough for attention to reach past the windows of the tiny models.
 TEXTS = ["the cat sat on the mat and ran away", "a cat"]

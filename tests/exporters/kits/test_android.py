@@ -22,20 +22,16 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import SpecError
 from edgeemb.exporters.kits import FOLDER, Kit
 from edgeemb.exporters.kits import android as android_kit
-from edgeemb.exporters.kits.android_library import TEXT_LIBRARY
 from edgeemb.models.torch_model import Model
-from edgeemb.native.libraries import find_library
 from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.sentences import sentences
+from tests.fixtures.java import PROGRAMS, compile_java, driver, java
 from tests.fixtures.models.words import save_words
 from tests.fixtures.requirements import requires_program
 from tests.fixtures.tokenizers.small import KINDS, tokenizer_json
-from tests.places import ROOT, TESTS
 
-JAVA = ROOT / "export" / "android"
-HERE = TESTS / "programs" / "android"
 LIMIT = 48
 #: What the kit of each runtime depends on.
 KITS = {
@@ -67,31 +63,6 @@ TEXTS = [
 ]
 
 
-def driver(classes: Path) -> list[str]:
-    """The command that drives the kit's classes, over the tokenizer's library of this machine."""
-    native = f"-Djava.library.path={find_library(TEXT_LIBRARY).parent}"
-    flags = ("-Xshare:auto", "-XX:TieredStopAtLevel=1", "-Xcheck:jni")
-    return ["java", *flags, native, "-cp", str(classes), "edgeemb.Driver"]
-
-
-def java(classes: Path, *arguments: object, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [*driver(classes), *map(str, arguments)], input=data, capture_output=True, timeout=120, check=False
-    )
-
-
-def compile_java(out: Path, *sources: Path) -> None:
-    """Compile as an app's Java 8, with every warning an error; what is Android's or a runtime's is declared in the stubs."""
-    # Short runs: a machine that does not optimise compiles in half the time.
-    quick = ("-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC")
-    command = ["javac", *quick, "--release", "8", "-Xlint:all,-options,-serial", "-Werror", "-d", str(out)]
-    files = [str(path) for place in sources for path in sorted(place.glob("*.java"))]
-    done = subprocess.run(
-        [*command, "-sourcepath", str(HERE / "stubs"), *files], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
 @pytest.fixture(scope="module")
 def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return edgeemb.export(
@@ -103,7 +74,7 @@ def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def classes(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundle's own kit, compiled with the driver of these tests."""
     out = tmp_path_factory.mktemp("classes")
-    compile_java(out, bundle / FOLDER / "src" / "main" / "java" / "edgeemb", HERE / "driver" / "edgeemb")
+    compile_java(out, bundle / FOLDER / "src" / "main" / "java" / "edgeemb", PROGRAMS / "driver" / "edgeemb")
     return out
 
 

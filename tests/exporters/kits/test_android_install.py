@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.exporters.kits.test_android import HERE, JAVA, compile_java, java
+from tests.fixtures.java import KIT, PROGRAMS, compile_java, java
 from tests.fixtures.requirements import requires_program
 from tests.places import ROOT
 
@@ -28,8 +28,8 @@ KILLS = int(os.environ.get("EDGEEMB_KILLS", "6"))
 @pytest.fixture(scope="module")
 def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("classes")
-    kit = JAVA / "src" / "main" / "java" / "edgeemb"
-    compile_java(out, kit, JAVA / "tflite", HERE / "driver" / "edgeemb", HERE / "tflite" / "edgeemb")
+    kit = KIT / "src" / "main" / "java" / "edgeemb"
+    compile_java(out, kit, KIT / "tflite", PROGRAMS / "driver" / "edgeemb", PROGRAMS / "tflite" / "edgeemb")
     return out
 
 
