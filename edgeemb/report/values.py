@@ -35,6 +35,8 @@ LABELS = {
     "flash_bytes": "flash",
     "ram_bytes": "RAM",
     "inference_instructions": "inference",
+    "tokens_instructions": "text to tokens",
+    "text_instructions": "text in, vector out",
     "lookup_instructions": "lookup",
 }
 

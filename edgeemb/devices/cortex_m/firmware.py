@@ -43,7 +43,7 @@ class Firmware:
     :param segments: what is loaded where: address and bytes.
     :param symbols: addresses of functions and objects by name.
     :param sizes: bytes of functions and objects by name.
-    :param flash: bytes in flash (and external memory) by part: ``tables``, ``weights``, ``vocabulary``, ``code``.
+    :param flash: bytes in flash (and external memory) by part: ``tables``, ``weights``, ``tokenizer``, ``code``.
     :param static: bytes of RAM that are taken from the beginning, without the stack.
     """
 
@@ -71,6 +71,7 @@ def build(
     extra: tuple[str, ...] = (),
     main: Path | None = None,
     toolchain: str = "",
+    text: bool | None = None,
 ) -> Firmware:
     """Compile and link the measuring firmware of a C export.
 
@@ -81,6 +82,7 @@ def build(
     :param extra: further flags for the compiler.
     :param main: another main program; by default the one that runs inputs of the host.
     :param toolchain: a key of `TOOLCHAINS`; empty for the first that is installed.
+    :param text: whether its inputs are texts; None for texts where the model has no vocabulary.
     :raises NativeError: if there is no compiler, or it fails.
     :raises DeviceError: if the board's memory is too small.
     """
@@ -96,7 +98,7 @@ def build(
         *extra,
         f"-DFIRMWARE_PREFIX={prefix}",
         f"-DFIRMWARE_UPPER={prefix.upper()}",
-        *(["-DFIRMWARE_TEXT"] if read_sizes(folder, name)["width"] else []),
+        *(["-DFIRMWARE_TEXT"] if (read_sizes(folder, name)["width"] > 0 if text is None else text) else []),
         f"-I{folder}",
         f"-I{place}",
         str(place / "startup.c"),
@@ -205,7 +207,7 @@ def read_elf(path: Path, prefix: str, board: Board) -> Firmware:
     parts = {
         "tables": sizes.get(f"{prefix}_tables", 0),
         "weights": sum(sizes.get(f"{prefix}_{name}", 0) for name in ("weights", "floats", "sums")),
-        "vocabulary": sizes.get(f"{prefix}_vocabulary", 0),
+        "tokenizer": sizes.get(f"{prefix}_tokenizer", 0),
     }
     stored = sum(len(data) for _, data in segments)
     static = symbols["bss_end"] - symbols["data_start"]
@@ -216,7 +218,7 @@ def check_budget(board: Board, flash: int, arena: int) -> None:
     """Refuse a bundle that a board cannot hold, before anything is built.
 
     :param board: the board.
-    :param flash: bytes of weights, tables and vocabulary.
+    :param flash: bytes of weights, tables and tokenizer.
     :param arena: bytes of the arena.
     :raises DeviceError: with what is over, and by how much.
     """

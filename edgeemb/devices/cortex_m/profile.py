@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.bundle.golden import agreement, read_golden, read_golden_texts
-from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, Manifest
 from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 from edgeemb.devices.cortex_m import unicorn as cortex_m_unicorn
 from edgeemb.devices.cortex_m.board import Board, find_board
@@ -22,12 +22,14 @@ from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject
 from edgeemb.devices.parts import part_operators
 from edgeemb.devices.plan import ProfilePlan
+from edgeemb.devices.texts import text_of
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
 from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.scratch import Scratch
 
 ENGINES = ("qemu", "unicorn")
@@ -137,6 +139,7 @@ def _profile(
     inputs, golden = _inputs(folder, manifest, lengths, text=sizes["width"] > 0)
     outputs, layers = sizes["outputs"], sizes["layers"]
     run = simulate(engine, firmware, board, inputs, outputs, layers, place, limit, memory=engine == "qemu")
+    texts = _texts(folder, manifest, board, engine, lengths[:1], scratch, limit) if plan.ops_profile else []
     progress(2, 2)
     got = [inference.output.tolist() for inference in run.inferences[len(lengths) :]]
     notes = [*NOTES, agreement([output for _, output in golden], got)]
@@ -151,6 +154,7 @@ def _profile(
             *_costs(
                 plan.lengths, dict(zip(lengths, run.inferences, strict=False)), sizes["tokens"], engine, board
             ),
+            *texts,
         ),
         operators=part_operators(run.inferences[0], layers) if plan.ops_profile and lengths else (),
         notes=tuple(notes),
@@ -172,8 +176,38 @@ def _inputs(
     return [*made, *(given for given, _ in golden)], golden
 
 
+def _texts(
+    folder: Path,
+    manifest: Manifest,
+    board: Board,
+    engine: str,
+    lengths: Sequence[int],
+    scratch: Path,
+    limit: int,
+) -> list[Measurement]:
+    """What a text costs beside the inference, by a second firmware; nothing where the model has no compiled tokenizer."""
+    if manifest.tokenizer or COMPILED_TOKENIZER not in manifest.files:
+        return []
+    sizes = read_sizes(folder, manifest.name)
+    tokenizer = open_tokenizer(folder, manifest)
+    place = scratch / "text"
+    (place / "run").mkdir(parents=True)
+    firmware = build(folder, manifest.name, board, place, text=True)
+    texts = [text_of(length, lambda text: tokenizer.ids([text])[0][0]).encode() for length in lengths]
+    run = simulate(engine, firmware, board, texts, sizes["outputs"], sizes["layers"], place / "run", limit)
+    found = [Measurement("flash_tokenizer_bytes", firmware.flash["tokenizer"])]
+    for length, inference in zip(lengths, run.inferences, strict=True):
+        found += [
+            Measurement("tokens_instructions", inference.parts[0].instructions, length=length),
+            Measurement("text_instructions", inference.total.instructions, length=length),
+        ]
+    return found
+
+
 def _memory(firmware: Firmware, run: Run, arena: int) -> list[Measurement]:
-    flash = [Measurement(f"flash_{part}_bytes", size) for part, size in firmware.flash.items()]
+    # The firmware that takes ids has no tokenizer.
+    parts = {part: size for part, size in firmware.flash.items() if part != "tokenizer"}
+    flash = [Measurement(f"flash_{part}_bytes", size) for part, size in parts.items()]
     return [
         Measurement("flash_bytes", sum(firmware.flash.values())),
         *flash,

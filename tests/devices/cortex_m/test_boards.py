@@ -279,8 +279,12 @@ def test_profiles_instructions_and_memory_but_no_time(trained: Trained) -> None:
     assert all(m.value is None and "clock" in m.reason for m in report.named("p50_ms"))
     values = {m.name: m.value for m in report.measurements if m.length is None}
     assert values["flash_bytes"] == sum(
-        values[f"flash_{part}_bytes"] or 0 for part in ("tables", "weights", "vocabulary", "code")
+        values[f"flash_{part}_bytes"] or 0 for part in ("tables", "weights", "code")
     )
+    assert values["flash_tokenizer_bytes"] == (trained.bundle / "tokenizer.bin").stat().st_size
+    tokens, whole = (report.find(f"{name}_instructions", length=8) for name in ("tokens", "text"))
+    assert tokens is not None and whole is not None
+    assert 0 < (tokens.value or 0) < (whole.value or 0) - 0.5 * short.value
     assert values["arena_bytes"] == read_sizes(trained.bundle, "tiny")["arena_bytes"]
     low, high = report.find("low_cycles", length=8), report.find("high_cycles", length=8)
     assert low is not None and high is not None
