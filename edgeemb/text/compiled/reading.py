@@ -10,8 +10,7 @@ from edgeemb.text.compiled.blob import RECORD_WORDS
 #: EET_CHAR_BYTES and EET_ARENA_LEAST of runtimes/text/work.h.
 _CHAR_BYTES = 100
 _LEAST_BYTES = 64 * _CHAR_BYTES + 64
-#: Characters of the longest stretch without a space for which there is memory, and of a token where a text cannot be read in stretches.
-_STRETCH = 160
+#: Characters of a token where a text cannot be read in stretches.
 _TOKEN = 5
 
 
@@ -31,8 +30,8 @@ def arena_bytes(blob: bytes, tokens: int) -> int:
     """
     (added,) = (record for record in _records(blob) if record[0] == ADDED)
     in_stretches = bool(added[6])
-    characters = max(_STRETCH, tokens) if in_stretches else max(_STRETCH, _TOKEN * tokens)
-    return _LEAST_BYTES + _CHAR_BYTES * characters
+    # What is least has room for a stretch of 64 characters; the rest is for the tokens.
+    return _LEAST_BYTES + _CHAR_BYTES * (tokens // 2 if in_stretches else _TOKEN * tokens)
 
 
 def _records(blob: bytes) -> list[tuple[int, ...]]:

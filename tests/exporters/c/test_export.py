@@ -293,7 +293,7 @@ def test_reads_text_with_every_kind_of_tokenizer(family: str, tmp_path: Path) ->
     tokenizer.no_padding()
     tokenizer.enable_truncation(20)
     room = read_sizes(tmp_path / "out", model.name)["arena_bytes"]
-    for text in (*sentences(), *STRANGE[:12], "the cat sat on the mat. " * 300):
+    for text in (*sentences(), *STRANGE[:3], "the cat sat on the mat. " * 300):
         assert tokenize(library, text.encode(), room) == (0, tokenizer.encode(text).ids), text
 
 

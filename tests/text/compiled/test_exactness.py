@@ -216,6 +216,18 @@ def test_words_and_bytes_that_stand_for_unknown_characters_are_those_of_the_libr
     assert_same(load(json.dumps(llama)), compiled(json.dumps(llama)), text)
 
 
+def test_scores_are_those_that_the_library_has_read() -> None:
+    # The library reads these decimals to within a few units of the last place, which decides between equal sums.
+    scores = {"<unk>": 0.0, "▁": -2.0122928619384766, "_": -9.358983039855957, "_______": -12.715048789978027}
+    unigram = Tokenizer(models.Unigram([("<unk>", 0.0)], 0))
+    unigram.pre_tokenizer = pre_tokenizers.Metaspace()
+    values = json.loads(unigram.to_str())
+    values["model"]["vocab"] = [list(pair) for pair in scores.items()]
+    text = json.dumps(values)
+    for count in range(1, 41):
+        assert_same(load(text), compiled(text), "_" * count)
+
+
 def test_a_character_map_is_written_as_the_library_reads_it() -> None:
     texts = {"a": "b", "ab": "c", "é": "", "ﬁ": "fi"}
     normalizer = normalizers.Precompiled(write_charsmap(texts))
