@@ -82,6 +82,26 @@ class TableEntry:
 
 
 @dataclass(frozen=True)
+class BodyStep:
+    """Something that was done to a body before it was written, such as smoothing: its name, and how."""
+
+    name: Name
+    details: Text
+
+
+@dataclass(frozen=True)
+class BodyEntry:
+    """How everything but the tables was made.
+
+    :param spec: what was asked for.
+    :param steps: what was done, in order.
+    """
+
+    spec: Name
+    steps: list[BodyStep] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class TensorEntry:
     """An input or output of the model: name, numpy dtype, axes (a name where the size varies), and, for ids, the bound of their table."""
 
@@ -125,6 +145,7 @@ class Manifest:
         also ``<output>.<measure>_mean`` and ``_min`` (docs/bundle.md says by which measures).
     :param vocabulary: report of a pruned vocabulary, or None.
     :param plan: what the planner chose and what it chose from (see `edgeemb.planner.planning.Plan`), or None.
+    :param recipe: how the body was made; None where it stayed as it came.
     :param files: every other file of the bundle, by its path with ``/``.
     :param command: the command that wrote the bundle.
     :param versions: versions of what wrote it.
@@ -161,6 +182,7 @@ class Manifest:
     tokenizer: Name = ""
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
+    recipe: BodyEntry | None = None
     notes: list[Text] = field(default_factory=list)
     schema: Length = SCHEMA
 

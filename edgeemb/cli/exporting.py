@@ -28,6 +28,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @options(edgeemb.export, "corpus", "lengths")
 @options(
     ExportOptions,
+    "calibrate",
     "tables_apart",
     "max_length",
     "tokenizer",

@@ -66,6 +66,7 @@ def export(
         body=body,
         vocab=tuple(vocab),
         corpus=None if corpus is None else Path(corpus),
+        calibrate=more.calibrate,
         lengths=tuple(lengths),
         tables_apart=more.tables_apart,
         force=force,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgeemb.body.prepare import prepare
 from edgeemb.bundle.manifest import GOLDEN, MANIFEST
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
@@ -42,6 +43,7 @@ class Options:
     body: str | None
     vocab: tuple[str, ...]
     corpus: Path | None
+    calibrate: Path | None
     lengths: tuple[int, ...]
     tables_apart: bool
     force: bool
@@ -99,9 +101,11 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             seed=options.seed,
             progress=lambda done, total: progress("fit", done, total),
         )
+        progress("body", 0, 0)
+        prepared = prepare(model, choice.body, options.calibrate, options.seed)
         progress("write", 0, 0)
         request = Request(
-            model,
+            prepared.model,
             tables,
             choice.body,
             choice.ops,
@@ -122,6 +126,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             add_libraries(choice, folder)
         progress("check", 0, 0)
         manifest = describe(model, tables, written, choice, options.command)
+        manifest = replace(manifest, recipe=prepared.entry)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = _compared(original, session, options.unchecked)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from edgeemb.models.agreement import agreements_of, depends_on_tables, worst_of
 from edgeemb.models.base import LoadedModel
+from edgeemb.models.lines import line_feeds, line_ids
 from edgeemb.tables import Table
-from edgeemb.text.corpus import read_lines
-from edgeemb.text.feeds import text_feeds
-from edgeemb.text.sentences import sentences
-from edgeemb.text.tokenizer import truncate
-
-#: Lines of a corpus that are taken as the sample.
-CORPUS_LINES = 128
-#: Tokens that a line of a corpus is cut at.
-LINE_TOKENS = 64
 
 
 class Sample:
@@ -47,9 +36,8 @@ class Sample:
             self.ids: NDArray[np.int64] = np.arange(rows)
             self.counts: NDArray[np.float64] = np.ones(rows)
         else:
-            texts = sentences() if corpus is None else _some(read_lines(corpus), CORPUS_LINES, seed)
-            tokens = _tokens(model, model.tokenizer_json, texts)
-            self._feeds = [_feeds(model, group) for group in _by_length(tokens)]
+            tokens = line_ids(model, corpus, seed)
+            self._feeds = line_feeds(model, tokens)
             self._count = len(tokens)
             found = np.bincount(np.concatenate([np.array(ids, np.int64) for ids in tokens]), minlength=rows)
             self.ids = np.flatnonzero(found)
@@ -75,37 +63,3 @@ class Sample:
     def _run(self, model: LoadedModel) -> list[list[NDArray[Any]]]:
         """All outputs of each batch of sentences, or of each example."""
         return [model.reference(feeds) for feeds in self._feeds]
-
-
-def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
-    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R)."""
-    random = np.random.default_rng(seed)
-    kept: list[str] = []
-    for number, line in enumerate(lines):
-        if number < count:
-            kept.append(line)
-        elif (place := int(random.integers(number + 1))) < count:
-            kept[place] = line
-    return kept
-
-
-def _tokens(model: LoadedModel, tokenizer_json: str, texts: list[str]) -> list[list[int]]:
-    tokenizer = Tokenizer.from_str(tokenizer_json)
-    tokenizer.no_padding()
-    truncate(tokenizer, min(model.max_length or LINE_TOKENS, LINE_TOKENS))
-    encodings = tokenizer.encode_batch([model.prompt + text for text in texts])
-    return [encoding.ids for encoding in encodings if encoding.ids]
-
-
-def _by_length(tokens: list[list[int]]) -> list[list[list[int]]]:
-    """Texts of equal length together: a batch without padding gives the same results as single texts."""
-    groups: dict[int, list[list[int]]] = {}
-    for ids in tokens:
-        groups.setdefault(len(ids), []).append(ids)
-    return list(groups.values())
-
-
-def _feeds(model: LoadedModel, texts: list[list[int]]) -> dict[str, NDArray[Any]]:
-    rows = np.array(texts, np.int64)
-    feeds = text_feeds([info.name for info in model.inputs], rows, np.ones_like(rows))
-    return {info.name: feeds[info.name].astype(info.dtype) for info in model.inputs}

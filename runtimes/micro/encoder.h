@@ -117,7 +117,7 @@ EEM_FUNCTION void eem_attend(
     }
 }
 
-/* rows = norm(rows + output(attention(rows))) */
+/* rows = norm(scale * rows + output(attention(rows))) */
 EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *shape, const eem_memory *memory, uint32_t count)
 {
     const uint32_t dim = shape->dim, width = EEM_PADDED(dim);
@@ -144,16 +144,16 @@ EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *sha
         eem_linear_run(&layer->query, first, second, low, low_second, memory->pair);
         eem_attend(shape, memory, count, low, low_second, high);
         eem_linear_run(&layer->output, high, high_second, low, low_second, memory->pair);
-        eem_add(first, low, dim);
+        eem_add_scaled(first, layer->attention_norm.scale, low, dim);
         eem_norm_run(&layer->attention_norm, first);
         if (second != NULL) {
-            eem_add(second, low_second, dim);
+            eem_add_scaled(second, layer->attention_norm.scale, low_second, dim);
             eem_norm_run(&layer->attention_norm, second);
         }
     }
 }
 
-/* rows = norm(rows + down(activation(up(rows)))) */
+/* rows = norm(scale * rows + down(activation(up(rows)))) */
 EEM_FUNCTION void eem_mlp_run(const eem_layer *layer, const eem_shape *shape, const eem_memory *memory, uint32_t count)
 {
     const uint32_t dim = shape->dim, wide = layer->up.outputs;
@@ -167,10 +167,10 @@ EEM_FUNCTION void eem_mlp_run(const eem_layer *layer, const eem_shape *shape, co
         eem_linear_run(&layer->up, first, second, memory->wide, wide_second, memory->pair);
         eem_activate(layer->activation, memory->wide, second == NULL ? wide : 2 * wide);
         eem_linear_run(&layer->down, memory->wide, wide_second, memory->projected, low_second, memory->pair);
-        eem_add(first, memory->projected, dim);
+        eem_add_scaled(first, layer->mlp_norm.scale, memory->projected, dim);
         eem_norm_run(&layer->mlp_norm, first);
         if (second != NULL) {
-            eem_add(second, low_second, dim);
+            eem_add_scaled(second, layer->mlp_norm.scale, low_second, dim);
             eem_norm_run(&layer->mlp_norm, second);
         }
     }

@@ -21,8 +21,9 @@ typedef struct eem_linear {
 } eem_linear;
 
 typedef struct eem_norm {
-    const float *gain; /* [size] */
-    const float *bias; /* [size] */
+    const float *gain;  /* [size] */
+    const float *bias;  /* [size] */
+    const float *scale; /* [size]: multiplies the rows in the sum that is normalised, eem_add_scaled; NULL for 1 */
     float epsilon;
     uint32_t size;
 } eem_norm;
@@ -117,6 +118,22 @@ EEM_FUNCTION void eem_add(float *row, const float *other, uint32_t size)
 
     for (at = 0; at < size; ++at) {
         row[at] = row[at] + other[at];
+    }
+}
+
+/* row = row * scale + other; without a scale it is 1. */
+EEM_FUNCTION void eem_add_scaled(float *row, const float *scale, const float *other, uint32_t size)
+{
+    uint32_t at;
+
+    if (scale == NULL) {
+        eem_add(row, other, size);
+        return;
+    }
+    for (at = 0; at < size; ++at) {
+        const float value = row[at] * scale[at];
+
+        row[at] = value + other[at];
     }
 }
 

@@ -367,6 +367,9 @@ EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, ui
             EEP_FLOATS x = EEP(load)(rows + at);
 
             if (others != NULL) {
+                if (norm->scale != NULL) {
+                    x = EEP(mul)(x, EEP(load)(norm->scale + at));
+                }
                 x = EEP(add)(x, EEP(load)(others + (size_t)row * stride + at));
                 EEP(store)(rows + at, x);
             }

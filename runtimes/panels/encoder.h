@@ -26,7 +26,7 @@ EEM_FUNCTION void eep_begin(const eem_shape *shape, const eep_memory *memory, ui
     }
 }
 
-/* rows = norm(rows + output(attention(rows))) */
+/* rows = norm(scale * rows + output(attention(rows))) */
 EEM_FUNCTION void eep_attention_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, uint32_t tokens)
 {
@@ -60,7 +60,7 @@ EEM_FUNCTION void eep_attention_run(
     }
 }
 
-/* rows = norm(rows + down(activation(up(rows)))) */
+/* rows = norm(scale * rows + down(activation(up(rows)))) */
 EEM_FUNCTION void eep_mlp_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, uint32_t tokens)
 {

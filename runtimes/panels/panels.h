@@ -73,7 +73,7 @@ typedef struct eep_kernels {
         const float *values);
     /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] over `tokens`. */
     void (*attend)(const eem_shape *shape, const eep_memory *memory, uint32_t tokens, const float *queries, uint32_t count, float *output);
-    /* rows = norm(rows + others), in place; others may be NULL. */
+    /* rows = norm(norm.scale * rows + others), in place; without others, norm(rows). */
     void (*norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count);
 } eep_kernels;
 

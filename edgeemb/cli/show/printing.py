@@ -44,6 +44,7 @@ STEPS = {
     "fit": "Fitting the tables",
     "plan": "Searching for a table",
     "write": "Writing the model",
+    "body": "Preparing the body",
     "check": "Comparing with the original",
     "measure": "Measuring",
     "sts": "Encoding the pairs",
@@ -112,7 +113,7 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     for alias, entry in manifest.tables.items():
         rows = f"{entry.rows} x {entry.dim}" if entry.rows else "no rows stored"
         table.add_row(f"table {alias}", f"{entry.spec}, {rows}", _mb(entry.bytes))
-    table.add_row("body", manifest.body, _mb(manifest.sizes["body"]))
+    table.add_row("body", _body(manifest), _mb(manifest.sizes["body"]))
     for part in ("tokenizer", "libraries", "kit"):
         if manifest.sizes.get(part):
             table.add_row(part, "", _mb(manifest.sizes[part]))
@@ -146,6 +147,14 @@ def parity_lines(parity: Mapping[str, float]) -> Iterator[str]:
     for key, value in parity.items():
         if key.endswith(".same_class"):
             yield f"The highest of {key.removesuffix('.same_class')} names the same class for {value:.1%} of the {unit}"
+
+
+def _body(manifest: Manifest) -> str:
+    """How the body is stored, and what was done to it before."""
+    recipe = manifest.recipe
+    return (
+        manifest.body if recipe is None else ", ".join([recipe.spec, *(step.name for step in recipe.steps)])
+    )
 
 
 def print_plan(console: Console, plan: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeemb.body.smoothing import ScaledLinear
 from edgeemb.errors import ExportError
 from edgeemb.models.huggingface.modules import Normalize, SentenceEncoder, SequenceClassifier
 from edgeemb.models.torch_model import Model
@@ -50,19 +51,27 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer: float32[outputs, inputs] weights and float32[outputs] bias."""
+    """A linear layer: float32[outputs, inputs] weights and float32[outputs] bias.
+
+    :param factors: float32[inputs] that its input is multiplied by first; None for 1.
+    """
 
     weight: Floats
     bias: Floats
+    factors: Floats | None = None
 
 
 @dataclass(frozen=True)
 class Norm:
-    """A layer normalisation: gain and bias float32[size]."""
+    """A layer normalisation: gain and bias float32[size].
+
+    :param scale: float32[size] that multiplies the rows, but not what is added to them, in the sum that is normalised; None for 1.
+    """
 
     gain: Floats
     bias: Floats
     epsilon: float
+    scale: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -284,10 +293,12 @@ def _classifier(whole: Any) -> tuple[Dense, ...]:
 
 
 def _linear(layer: nn.Module, path: str) -> Linear:
-    if type(layer) is not nn.Linear:
+    if type(layer) not in (nn.Linear, ScaledLinear):
         raise _refused(layer, path)
+    assert isinstance(layer, nn.Linear)
     bias = np.zeros(layer.out_features, np.float32) if layer.bias is None else _floats(layer.bias)
-    return Linear(_floats(layer.weight), bias)
+    factors = _floats(layer.factors) if isinstance(layer, ScaledLinear) else None
+    return Linear(_floats(layer.weight), bias, factors)
 
 
 def _norm(layer: nn.Module, path: str) -> Norm:

@@ -94,7 +94,11 @@ def norm_text(norm: Norm, arrays: Arrays) -> str:
     :param norm: the normalisation.
     :param arrays: where its numbers go.
     """
-    return f"{{{arrays.add_floats(norm.gain)}, {arrays.add_floats(norm.bias)}, {float_text(norm.epsilon)}, {len(norm.gain)}}}"
+    scale = "NULL" if norm.scale is None else arrays.add_floats(norm.scale)
+    return (
+        f"{{{arrays.add_floats(norm.gain)}, {arrays.add_floats(norm.bias)}, {scale}, "
+        f"{float_text(norm.epsilon)}, {len(norm.gain)}}}"
+    )
 
 
 def float_text(value: float) -> str:

@@ -18,6 +18,7 @@ from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.packing import Packing, padded, widest_input
 from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
+from edgeemb.exporters.c.scaling import settle_factors
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.weights import write_weights
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
@@ -52,7 +53,7 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model has a part that the kernels cannot compute, or exceeds the target's flash or RAM.
     """
     model = request.model
-    encoder = read_encoder(model)
+    encoder = settle_factors(read_encoder(model))
     tokens = _tokens(request)
     tables = _tables(request, model, encoder)
     prefix = symbol_prefix(model.name)

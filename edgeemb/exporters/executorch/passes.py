@@ -32,6 +32,24 @@ def keep_reduced_axes(program: ExportedProgram) -> None:
     program.graph_module.recompile()
 
 
+def share_products(program: ExportedProgram) -> None:
+    """Compute each product of the same two values once: layers that read the same smoothed input multiply it each.
+
+    :param program: a traced program, which is changed.
+    """
+    graph = program.graph_module.graph
+    known: dict[tuple[object, ...], Node] = {}
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not torch.ops.aten.mul.Tensor or node.kwargs:
+            continue
+        first = known.setdefault(node.args, node)
+        if first is not node:
+            node.replace_all_uses_with(first)
+            graph.erase_node(node)
+    graph.lint()
+    program.graph_module.recompile()
+
+
 def _keeps(node: Node) -> bool:
     given = node.args[2] if len(node.args) > 2 else node.kwargs.get("keepdim", False)
     return bool(given)

@@ -35,7 +35,7 @@ with quiet():
     )
 
     from edgeemb.exporters.executorch.body import quantize_body
-    from edgeemb.exporters.executorch.passes import keep_reduced_axes
+    from edgeemb.exporters.executorch.passes import keep_reduced_axes, share_products
     from edgeemb.exporters.executorch.report import delegation
     from edgeemb.exporters.executorch.tables import SEAL, with_tables
 
@@ -88,6 +88,7 @@ def write(request: Request, folder: Path) -> Written:
     with quiet():
         program = _trace(model.name, module, examples, shapes)
         keep_reduced_axes(program)
+        share_products(program)
         edge = _lower(model.name, program, quantized=request.body != "fp32")
         try:
             done = edge.to_executorch(

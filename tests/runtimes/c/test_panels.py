@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import edgeemb
+from edgeemb.body.prepare import prepare
 from edgeemb.exporters.c.panels import panels
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
@@ -84,10 +85,12 @@ def bits(folder: Path, program: Path, compiler: list[str], *flags: str, run: tup
 
 @pytest.fixture(scope="module", params=sorted(SHAPES))
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Sources in panels, and what the engine for microcontrollers prints."""
+    """Sources in panels, of a body that is smoothed in one case, and what the engine for microcontrollers prints."""
     folder = tmp_path_factory.mktemp(request.param)
     save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3, **SHAPES[request.param])
     model = edgeemb.load(str(folder / "tiny"))
+    if request.param == "odd":
+        model = prepare(model, "int8", None, 0).model
     pairs = export(model, folder / "pairs", "cortex-m7")
     expected = bits(pairs, folder / "expected", host_compiler())
     assert all(line.split()[1] == "0" for line in expected.splitlines())
