@@ -28,7 +28,6 @@ import edgeemb
 from bench.lookup.timing import measure, processor
 from bench.tables.timing import Timed
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.exporters.options import Body
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
@@ -53,7 +52,7 @@ TABLES = {
     "ngram:n=3": "ngram:n=3",
     "ngram:n=3 with a projection": "ngram:n=3,proj=fp16",
 }
-BODIES: tuple[Body, ...] = ("fp32", "int8")
+BODIES: tuple[str, ...] = ("fp32", "int8")
 
 
 def running_text(tokenizer: Tokenizer, text: Path | None) -> NDArray[np.int64]:

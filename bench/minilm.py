@@ -32,7 +32,6 @@ from edgeemb.bundle.writing import file_entries
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.exporters.onnx.trace import trace
-from edgeemb.exporters.options import Body
 from edgeemb.exporters.parity import compare as parity_of
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
@@ -85,7 +84,7 @@ PEERS: dict[str, Callable[[onnx.ModelProto, Path], onnx.ModelProto]] = {
     "MatMulNBits 4-bit, MatMul and Gather": nbits("MatMul", "Gather"),
 }
 #: Ours: table spec and body.
-OURS: dict[str, tuple[str, Body]] = {
+OURS: dict[str, tuple[str, str]] = {
     "edgeemb int8 table, fp32 body": ("int8", "fp32"),
     "edgeemb int4:block=32 table, fp32 body": ("int4:block=32", "fp32"),
     "edgeemb int8 table, int8 body": ("int8", "int8"),

@@ -23,12 +23,12 @@ import click
 import numpy as np
 
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.exporters.options import Body, Ops
+from edgeemb.exporters.options import Ops
 from edgeemb.runtimes.executorch.runner import Program
 
 MODEL = "all-MiniLM-L6-v2"
 #: Name, table, body and ops of our programs.
-OURS: dict[str, tuple[str, Body, Ops]] = {
+OURS: dict[str, tuple[str, str, Ops]] = {
     "int4 table, int8 body": ("int4:block=32", "int8", "custom"),
     "int4 table, int8 body, stock ops": ("int4:block=32", "int8", "builtin"),
     "int4 table, int4 body": ("int4:block=32", "int4", "custom"),

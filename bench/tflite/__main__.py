@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import edgeemb
 from bench.tflite.process import LENGTHS, interpreter, resident, runner
+from edgeemb.body.grids import Grids
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.convert import convert
 from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
@@ -65,7 +66,7 @@ def _write_models(model: Any, folder: Path) -> dict[str, tuple[Path, str]]:
     for spec in ("int4:block=32", "int2:block=16"):
         table = encode(weight, spec)
         for ops in ("builtin", "custom"):
-            changed = convert_body(parse_tflite(converted, "converted"), "int8", RUNTIMES["tflite"])
+            changed, _ = convert_body(parse_tflite(converted, "converted"), "int8", Grids())
             found = next(entry for entry in find_tables(changed) if entry.weight.shape == weight.shape)
             constants = Constants(changed)
             replace_table(

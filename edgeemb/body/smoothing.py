@@ -140,8 +140,8 @@ def norm_readers(model: Model, layers: Mapping[str, nn.Linear], feeds: Feeds) ->
     sources: dict[str, set[str]] = {}
 
     def keep(name: str) -> Callable[[nn.Module, tuple[Any, ...], Any], None]:
-        def hook(_: nn.Module, __: tuple[Any, ...], output: Any) -> None:
-            if isinstance(output, Tensor):
+        def hook(norm: nn.Module, _: tuple[Any, ...], output: Any) -> None:
+            if isinstance(output, Tensor) and output.shape[-1:] == norm.get_parameter("weight").shape:
                 outputs[output.data_ptr()] = (name, output, output._version)
 
         return hook
@@ -227,7 +227,7 @@ def _unchanged(
     for norm, names in readers.items():
         part = model.module.get_submodule(norm)
         before += [(own, own.detach().clone()) for own in part.parameters(recurse=False)]
-        factors = 2.0 ** torch.randint(-1, 2, (before[-1][0].numel(),), generator=random)
+        factors = 2.0 ** (2 * torch.randint(0, 2, (before[-1][0].numel(),), generator=random) - 1)
         form(part, factors)
         for name in names:
             weight = model.module.get_submodule(name).get_parameter("weight")

@@ -93,12 +93,16 @@ class BodyStep:
 class BodyEntry:
     """How everything but the tables was made.
 
-    :param spec: what was asked for.
+    :param spec: of its matrix products, such as ``int4:block=32,gptq``.
+    :param layers: specs of single layers, by the names that were given for them.
     :param steps: what was done, in order.
+    :param calibration: the inputs that it was done on.
     """
 
     spec: Name
+    layers: dict[Name, Name] = field(default_factory=dict)
     steps: list[BodyStep] = field(default_factory=list)
+    calibration: Text = ""
 
 
 @dataclass(frozen=True)

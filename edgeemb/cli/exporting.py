@@ -21,7 +21,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @click.option("-o", "--output", "out", type=PATH, help="The bundle's folder; by default MODEL-TARGET.")
 @option(edgeemb.export, "target", metavar="TARGET")
 @option(edgeemb.export, "table", metavar="[NAME=]SPEC", multiple=True)
-@options(edgeemb.export, "body")
+@option(edgeemb.export, "body", metavar="[NAME=]SPEC", multiple=True)
 @option(edgeemb.export, "runtime", type=Known("runtime", RUNTIMES))
 @options(edgeemb.export, "ops")
 @option(edgeemb.export, "vocab", metavar="SELECTION")

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeemb.exporters.options import Body, ExportOptions, Ops
+from edgeemb.body.spec import Bodies
+from edgeemb.exporters.options import ExportOptions, Ops
 from edgeemb.progress import Steps, no_steps
 from edgeemb.tables.request import Tables, read_tables
 
@@ -20,7 +21,7 @@ def export(
     *,
     target: str | None = None,
     table: Tables = (),
-    body: Body | None = None,
+    body: Bodies = (),
     runtime: str | None = None,
     ops: Ops | None = None,
     vocab: Sequence[str] = (),
@@ -40,7 +41,9 @@ def export(
     :param target: what to export for, a name that 'edgeemb targets' lists or a .toml file of your own; by default this machine.
     :param table: how to store a table: a spec such as ``int4:block=32`` for the word table, ``name=spec`` for another, ``auto:budget=2MB`` or
         ``auto:cosine=.99`` to let the planner choose, ``keep`` to leave it as it is. A sequence for several, or a mapping from table to spec.
-    :param body: precision of everything else; by default the target's. ``keep`` leaves a finished model as it is.
+    :param body: precision of everything else: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``, with options such as
+        ``int4:block=64``; by default the target's. ``name=spec`` is for single layers, ``keep`` leaves a finished model as it is. A sequence for several,
+        or a mapping from layer to spec.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.
     :param vocab: keep only some tokens, for example ``keep:corpus.txt,min=2`` or ``top:16000:corpus.txt``; a sequence of selections.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edgeemb.body.precision import BODIES, KEEP, PRECISIONS
+from edgeemb.body.spec import MIXED, BodyRequest
 from edgeemb.errors import SpecError
 from edgeemb.exporters.targets import Target, find_target, host_abi
 from edgeemb.models.base import LoadedModel
@@ -99,3 +100,23 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
             f"{choice.runtime.title} cannot run the body '{choice.body}': use {' or '.join(choice.runtime.bodies)}"
         )
     return choice
+
+
+def check_layers(request: BodyRequest, choice: Choice) -> None:
+    """Refuse specs of single layers that a runtime cannot run, or not beside the body of the others.
+
+    :param request: which layer gets which spec.
+    :param choice: what the export is made for.
+    :raises SpecError: naming the layer.
+    """
+    runtime = choice.runtime
+    if request.named and choice.body not in MIXED:
+        raise SpecError(
+            f"body {choice.body} is of all layers: leave '{next(iter(request.named))}' out, or use {', '.join(MIXED)} for the others"
+        )
+    for name, spec in request.named.items():
+        needed = "fp32" if spec.precision == KEEP else spec.precision
+        if needed not in runtime.bodies:
+            raise SpecError(
+                f"body '{name}={spec}': {runtime.title} has no layers in {needed}: use {' or '.join(runtime.bodies)}"
+            )

@@ -8,8 +8,6 @@ from typing import Literal
 
 from edgeemb.errors import SpecError
 
-#: Precisions of everything but the tables; ``keep`` leaves a finished model as it is.
-Body = Literal["fp32", "fp16", "int8", "int8-tensor", "int4", "keep"]
 #: How lookups are written.
 Ops = Literal["builtin", "custom"]
 

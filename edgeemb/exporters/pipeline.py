@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeemb.body.prepare import prepare
+from edgeemb.body.spec import Bodies, read_bodies
 from edgeemb.bundle.manifest import GOLDEN, MANIFEST
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.exporters.choice import Choice, choose, suited
+from edgeemb.exporters.choice import Choice, check_layers, choose, suited
 from edgeemb.exporters.describe import complete, describe
 from edgeemb.exporters.floor import check_floor
 from edgeemb.exporters.kits import Kit, write_kit
@@ -40,7 +41,7 @@ class Options:
     table: TableRequest
     runtime: str | None
     ops: str | None
-    body: str | None
+    body: Bodies | None
     vocab: tuple[str, ...]
     corpus: Path | None
     calibrate: Path | None
@@ -59,15 +60,16 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
 
     :return: the path of the bundle.
     """
-    choice = choose(options.target, options.runtime, options.body, options.ops)
+    bodies = read_bodies(options.body)
+    body = None if bodies.default is None else bodies.default.precision
+    choice = choose(options.target, options.runtime, body, options.ops)
     writer_for(choice.runtime)
     selections = [parse_vocab(text) for text in options.vocab]
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
-    choice = suited(
-        choice, original, runtime_asked=options.runtime is not None, body_asked=options.body is not None
-    )
+    choice = suited(choice, original, runtime_asked=options.runtime is not None, body_asked=body is not None)
     runtime = choice.runtime
+    check_layers(bodies, choice)
     if options.tables_apart and not runtime.tables_apart:
         apart = next(name for name, other in RUNTIMES.items() if other.tables_apart)
         raise SpecError(
@@ -102,7 +104,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             progress=lambda done, total: progress("fit", done, total),
         )
         progress("body", 0, 0)
-        prepared = prepare(model, choice.body, options.calibrate, options.seed)
+        prepared = prepare(model, bodies, choice.body, corpus=options.calibrate, seed=options.seed)
         progress("write", 0, 0)
         request = Request(
             prepared.model,
@@ -115,6 +117,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             named=chosen.named if planned is None else chosen.named | {planned.table},
             meant=chosen.meant,
             kept=chosen.kept,
+            grids=prepared.grids,
         )
         written = write(request, folder)
         tables = {alias: table for alias, table in tables.items() if alias not in written.left}

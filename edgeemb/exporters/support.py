@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeemb.body.precision import BODIES
 from edgeemb.exporters.executorch import policy as executorch_policy
 from edgeemb.exporters.tflite.policy import RUNTIMES
 from edgeemb.runtimes.registry import RUNTIMES as ALL_RUNTIMES
@@ -95,6 +96,17 @@ def sample_table(codec: Codec) -> Table:
 _STATUSES = [Status(kernel, exact) for exact in (True, False) for kernel in (False, True)]
 
 
+def _bodies() -> list[str]:
+    """Which runtime runs which precision of a body."""
+    names = list(ALL_RUNTIMES)
+    lines = ["", "## Bodies", "", "What the specs mean: [bodies](bodies.md).", ""]
+    lines += [f"| body | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    for body in BODIES:
+        marks = ["yes" if body in runtime.bodies else "" for runtime in ALL_RUNTIMES.values()]
+        lines.append(f"| `{body}` | {' | '.join(marks)} |")
+    return lines
+
+
 def support_page() -> str:
     """The text of docs/support.md."""
     shown = columns()
@@ -118,6 +130,7 @@ def support_page() -> str:
         + ", ".join(sorted({f"{c.runtime.name} {c.runtime.tested}" for c in shown if c.runtime.tested}))
         + ".",
     ]
+    lines += _bodies()
     lines += [
         "",
         "## Bodies of the TFLite runtimes",

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeemb.body.grids import Grids
 from edgeemb.errors import ExportError
 from edgeemb.exporters.targets import Target
 from edgeemb.runtimes.runtime import Runtime
@@ -34,6 +35,7 @@ class Request:
     :param named: tables that a spec was asked for by name: they are compressed, or the export fails.
     :param meant: tables that a spec without a name was asked for: one of them is compressed, or the export fails.
     :param kept: tables that were asked to stay as they are, whatever the body becomes.
+    :param grids: the grids that matrices of the body lie on; a matrix that is missing there gets the default of the precision.
     """
 
     loaded: LoadedModel
@@ -46,6 +48,7 @@ class Request:
     named: frozenset[str] = frozenset()
     meant: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
+    grids: Grids = field(default_factory=Grids)
 
     @property
     def model(self) -> Model:

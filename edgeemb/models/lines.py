@@ -51,15 +51,25 @@ def line_ids(model: LoadedModel, corpus: Path | None, seed: int) -> list[list[in
     :param seed: seed of the choice of lines.
     :raises InputError: if the corpus cannot be read, or holds no line with a token.
     """
-    texts = _texts(corpus, seed)
-    tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
-    tokenizer.no_padding()
-    truncate(tokenizer, min(model.max_length or LINE_TOKENS, LINE_TOKENS))
-    encodings = tokenizer.encode_batch([model.prompt + text for text in texts])
-    found = [encoding.ids for encoding in encodings if encoding.ids]
+    found = ids_of(model, _texts(corpus, seed), LINE_TOKENS)
     if not found:
         raise InputError(f"{corpus} holds no line with a token: give a text file with one text a line")
     return found
+
+
+def ids_of(model: LoadedModel, texts: list[str], longest: int | None = None) -> list[list[int]]:
+    """Token ids of texts; a text without a token is left out.
+
+    :param model: a model with a vocabulary.
+    :param texts: the texts.
+    :param longest: tokens that a text is cut at; by default the model's limit.
+    """
+    limit = min(size for size in (model.max_length or LINE_TOKENS, longest or model.max_length) if size)
+    tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
+    tokenizer.no_padding()
+    truncate(tokenizer, limit)
+    encodings = tokenizer.encode_batch([model.prompt + text for text in texts])
+    return [encoding.ids for encoding in encodings if encoding.ids]
 
 
 def line_feeds(model: LoadedModel, lines: list[list[int]]) -> list[dict[str, NDArray[Any]]]:

@@ -1,7 +1,7 @@
 """Weights of the body on the grid on which an export stores them, and which of them are trained.
 
-The grids are those of `edgeemb.exporters.onnx.body`: ``int8`` is one scale per output channel, the largest weight standing for 127; ``int4``
-is blocks of 32 along the inputs, the element of the largest magnitude standing for -8 (`MatMulNBits`). Weights that lie on the grid are
+The grids are those of `edgeemb.body.grid.full_scales`: ``int8`` is one scale per output channel, the largest weight standing for 127; ``int4``
+is blocks of 32 along the inputs, the element of the largest magnitude standing for -8. Weights that lie on the grid are
 quantised to themselves, so that the exported codes are those of the last forward pass.
 """
 
@@ -17,7 +17,7 @@ from edgeemb.errors import SpecError
 from edgeemb.torch_tables.rounding import round_through
 from edgeemb.training.settings import Grid
 
-#: Weights that share a scale at 4 bits, as in `edgeemb.exporters.onnx.body`.
+#: Weights that share a scale at 4 bits, as in `edgeemb.body.grid`.
 _BLOCK = 32
 _LARGEST = 127.0
 #: Divisions that bring a scale to one that its own largest weight gives back.

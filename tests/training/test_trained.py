@@ -121,15 +121,19 @@ def _dequantised(bundle: Path, body: str) -> list[np.ndarray[Any, Any]]:
     for node in graph.node:
         if body == "int8" and node.op_type == "MatMulIntegerToFloat":
             matrix = (arrays[node.input[1]].astype(np.float32) * arrays[node.input[3]]).T
-            # Query, key and value are one product of three times as many outputs as inputs.
-            found += np.split(matrix, 3) if len(matrix) == 3 * matrix.shape[1] else [matrix]
+            found += _apart(matrix)
         elif body == "int4" and node.op_type == "MatMulNBits":
             options = {item.name: item.i for item in node.attribute}
             packed = arrays[node.input[1]]
             codes = np.stack([packed & 15, packed >> 4], axis=-1).reshape(options["N"], -1, 32)
             values = (codes.astype(np.float32) - 8) * arrays[node.input[2]].reshape(options["N"], -1, 1)
-            found.append(values.reshape(options["N"], -1)[:, : options["K"]])
+            found += _apart(values.reshape(options["N"], -1)[:, : options["K"]])
     return found
+
+
+def _apart(matrix: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    """Query, key and value are one product of three times as many outputs as inputs."""
+    return np.split(matrix, 3) if len(matrix) == 3 * matrix.shape[1] else [matrix]
 
 
 def test_its_folder_is_read_by_transformers_and_sentence_transformers(healed: Trained) -> None:

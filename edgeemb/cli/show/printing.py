@@ -152,9 +152,9 @@ def parity_lines(parity: Mapping[str, float]) -> Iterator[str]:
 def _body(manifest: Manifest) -> str:
     """How the body is stored, and what was done to it before."""
     recipe = manifest.recipe
-    return (
-        manifest.body if recipe is None else ", ".join([recipe.spec, *(step.name for step in recipe.steps)])
-    )
+    if recipe is None:
+        return manifest.body
+    return ", ".join([recipe.spec, *(step.name for step in recipe.steps if step.name not in recipe.spec)])
 
 
 def print_plan(console: Console, plan: Mapping[str, Any]) -> None:

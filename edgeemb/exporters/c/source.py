@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.body.grids import Grids
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
@@ -27,6 +28,7 @@ class Arrays:
     :param floats: pieces of the float array.
     :param sums: pieces of the array of sums of weights.
     :param tables: pieces of the byte array of the tables.
+    :param grids: the grids that weights lie on, where they were chosen before.
     """
 
     prefix: str
@@ -35,6 +37,7 @@ class Arrays:
     floats: list[NDArray[np.float32]] = field(default_factory=list)
     sums: list[NDArray[np.int32]] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
+    grids: Grids = field(default_factory=Grids)
 
     def add_weights(self, codes: NDArray[np.int8]) -> str:
         """Append int8 weights; gives the C expression of their address."""
@@ -77,7 +80,8 @@ def linear_text(layer: Linear, arrays: Arrays) -> str:
     :param layer: the layer.
     :param arrays: where its numbers go.
     """
-    codes, scale = quantize(layer.weight)
+    grid = arrays.grids.of(layer.weight)
+    codes, scale = quantize(layer.weight) if grid is None else (grid.codes, grid.scales[:, 0])
     outputs, inputs = layer.weight.shape
     places = (
         arrays.add_weights(arrays.packing.pack(codes)),

@@ -58,7 +58,7 @@ def write(request: Request, folder: Path) -> Written:
     tables = _tables(request, model, encoder)
     prefix = symbol_prefix(model.name)
     packing = PACKINGS[request.target.packing]
-    arrays = Arrays(prefix, packing)
+    arrays = Arrays(prefix, packing, grids=request.grids)
     functions, scratch = [], 0
     if isinstance(encoder.word, Words):
         functions.append(word_function(encoder.word, arrays))

@@ -1,43 +1,64 @@
-"""Precision of everything but the tables, by torchao's recipes for XNNPACK."""
+"""Precision of everything but the tables, as XNNPACK computes it."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
-from torch import nn
-from torchao.quantization.granularity import PerAxis, PerGroup
-from torchao.quantization.quant_api import Int8DynamicActivationIntxWeightConfig, quantize_
+from torch import Tensor, nn
+from torchao.quantization import IntxUnpackedToInt8Tensor
+from torchao.quantization.quantize_.workflows.intx.intx_unpacked_to_int8_tensor import (
+    IntxUnpackedToInt8TensorActivationQuantization,
+)
 
-#: Weights that share a scale in a 4-bit body.
-GROUP = 32
+from edgeemb.body.grid import BLOCK, Grid, by_output, near_grid, positive
+from edgeemb.body.grids import Grids
 
 
-def quantize_body(module: nn.Module, body: str) -> list[str]:
+def quantize_body(module: nn.Module, body: str, grids: Grids) -> list[str]:
     """Quantise the linear layers of a module in place.
 
-    Weights are int8 with a scale per output channel, or int4 in groups; activations become int8 at run time, with a scale per
+    Weights are int8 with a scale per output channel, or int4 in blocks; activations become int8 at run time, with a scale and a zero point per
     token (https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-quantization.html).
 
     :param module: the module.
-    :param body: a key of `BODIES`.
+    :param body: a key of `edgeemb.exporters.executorch.policy.BODIES`, for layers of which `grids` says nothing.
+    :param grids: the grids that were chosen before.
     :return: remarks for the user.
     """
-    if body == "fp32":
-        return []
-    int8 = body == "int8"
-    config = Int8DynamicActivationIntxWeightConfig(
-        weight_dtype=torch.int8 if int8 else torch.int4,  # type: ignore[attr-defined]
-        weight_granularity=PerAxis(0) if int8 else PerGroup(GROUP),
-        intx_choose_qparams_algorithm="hqq_scale_only",
-    )
-    skipped: list[str] = []
-
-    def takes(layer: nn.Module, name: str) -> bool:
+    uneven = []
+    for name, layer in module.named_modules():
         if not isinstance(layer, nn.Linear):
-            return False
-        if not int8 and layer.in_features % GROUP:
-            skipped.append(name)
-            return False
-        return True
+            continue
+        matrix = layer.weight.detach().numpy()
+        if grids.known(matrix):
+            grid = grids.of(matrix)
+        elif body == "fp32":
+            grid = None
+        else:
+            bits, block = (8, matrix.shape[1]) if body == "int8" else (4, BLOCK)
+            grid = near_grid(matrix, bits, block)
+        if grid is None:
+            continue
+        if not grid.whole_blocks:
+            uneven.append(name)
+            grid = by_output(grid)
+        layer.weight = nn.Parameter(_stored(positive(grid)), requires_grad=False)
+    if not uneven:
+        return []
+    others = f" and {len(uneven) - 1} more are" if len(uneven) > 1 else " is"
+    return [f"layer {uneven[0]}{others} stored in int8: blocks do not divide their inputs evenly"]
 
-    quantize_(module, config, filter_fn=takes)
-    return [f"layer {name} stays float32: its inputs are not a multiple of {GROUP}" for name in skipped]
+
+def _stored(grid: Grid) -> Tensor:
+    """The matrix as torchao holds one for XNNPACK."""
+    scales = torch.from_numpy(np.ascontiguousarray(grid.scales))
+    stored: Tensor = IntxUnpackedToInt8Tensor(
+        qdata=torch.from_numpy(np.ascontiguousarray(grid.codes)),
+        scale=scales,
+        zero_point=torch.zeros_like(scales, dtype=torch.int8),
+        target_dtype=getattr(torch, f"int{grid.bits}"),
+        block_size=(1, grid.block),
+        dtype=torch.float32,
+        activation_quantization=IntxUnpackedToInt8TensorActivationQuantization.INT8_ASYM_PER_TOKEN,
+    )
+    return stored

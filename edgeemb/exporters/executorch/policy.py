@@ -48,11 +48,11 @@ POLICY: dict[str, Policy] = {
     ),
 }
 
-#: Precisions of the body: torchao's recipe and the delegate that runs it.
+#: Precisions of the body, by the names of torchao's recipes, and the delegate that runs them.
 BODIES: dict[str, str] = {
     "fp32": "XNNPACK in float32",
     "int8": "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
-    "int4": "8da4w: int4 weights in groups of 32, int8 activations quantised at run time, XNNPACK",
+    "int4": "8da4w: int4 weights in blocks of 32, 64 or 128, int8 activations quantised at run time, XNNPACK",
 }
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 
+from edgeemb.body.grids import Grids
 from edgeemb.bundle.pte import PROGRAM
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.layers import first_apart, in_words, results_of
@@ -83,13 +84,13 @@ def write(request: Request, folder: Path) -> Written:
     notes = left_alone(request, left)
     module, remarks = with_tables(model, tables, request.ops, sealed=request.tables_apart)
     notes += remarks
-    notes += quantize_body(module, request.body)
+    notes += quantize_body(module, request.body, request.grids)
     examples, shapes = _inputs(model, request.lengths)
     with quiet():
         program = _trace(model.name, module, examples, shapes)
         keep_reduced_axes(program)
         share_products(program)
-        edge = _lower(model.name, program, quantized=request.body != "fp32")
+        edge = _lower(model.name, program, quantized=request.body != "fp32" or bool(request.grids.found))
         try:
             done = edge.to_executorch(
                 ExecutorchBackendConfig(external_constants=_place if request.tables_apart else False)
@@ -117,7 +118,7 @@ def locate(apart: Apart) -> str | None:
     """The first table or layer where the module that is lowered differs from its original; the runtime itself shows no results of layers."""
     model = apart.model.torch_model()
     module, _ = with_tables(model, apart.tables, "builtin")
-    quantize_body(module, apart.body)
+    quantize_body(module, apart.body, Grids())
     wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
     return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)
 

@@ -1,4 +1,4 @@
-"""Precision of everything but the tables: int8 by our own nodes, the rest by ONNX Runtime's tools."""
+"""Precision of everything but the tables: int8 and int4 by our own nodes, the rest by ONNX Runtime's tools."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
+from edgeemb.body.grid import BLOCK
+from edgeemb.body.grids import Grids
 from edgeemb.body.precision import BODIES
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import DOMAIN
-from edgeemb.exporters.onnx.int8 import quantize_products
+from edgeemb.exporters.onnx.quantized import quantize_products
 from edgeemb.models.onnx.graph import typed
 from edgeemb.quiet import quiet
 
-#: Weights that share a scale in a 4-bit body.
-NBITS_BLOCK = 32
-_INT8_ACTIVATIONS = 4
 
-
-def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], folder: Path) -> onnx.ModelProto:
+def convert_body(
+    model: onnx.ModelProto, body: str, tables: Collection[str], folder: Path, grids: Grids | None = None
+) -> onnx.ModelProto:
     """Convert the weights of a model's matrix products. Its tables stay float32 Gather nodes.
 
     ``int8`` has a scale per output channel and quantises each row of activations by itself (`edgeemb.exporters.onnx.products`);
@@ -31,21 +31,25 @@ def convert_body(model: onnx.ModelProto, body: str, tables: Collection[str], fol
     :param body: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``.
     :param tables: names of the initializers that are tables.
     :param folder: an existing folder for intermediate files.
+    :param grids: the grids of matrices, where some were chosen before.
     :return: the converted model.
     :raises ExportError: if the precision is unknown.
     """
     match body:
         case "fp32":
+            if grids is not None and grids.found:
+                quantize_products(model, 0, 0, grids)
             return model
         case "fp16":
             return _to_float16(model, tables)
         case "int8":
-            quantize_products(model)
+            quantize_products(model, 8, 0, grids)
+            return model
+        case "int4":
+            quantize_products(model, 4, BLOCK, grids)
             return model
         case "int8-tensor":
             return _quantize_dynamic(model, folder)
-        case "int4":
-            return _to_blocks(model)
     raise ExportError(f"body '{body}' is not known to the ONNX writer: use {', '.join(BODIES)}")
 
 
@@ -67,22 +71,6 @@ def _quantize_dynamic(model: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
             extra_options={"MatMulConstBOnly": True},
         )
     return onnx.load(folder / "int8.onnx")
-
-
-def _to_blocks(model: onnx.ModelProto) -> onnx.ModelProto:
-    with quiet():
-        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
-        quantizer = MatMulNBitsQuantizer(
-            model,
-            block_size=NBITS_BLOCK,
-            is_symmetric=True,
-            accuracy_level=_INT8_ACTIVATIONS,
-            op_types_to_quantize=("MatMul",),
-        )
-        quantizer.process()
-    result: onnx.ModelProto = quantizer.model.model
-    return result
 
 
 def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelProto:

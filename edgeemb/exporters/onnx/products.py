@@ -19,12 +19,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from edgeemb.body.grid import Grid
 from edgeemb.exporters.onnx.nodes import NodeWriter
 
 # ONNX Runtime's own ops.
 _CONTRIB, _VERSION = "com.microsoft", 1
 _LARGEST = np.float32(127)
 _CODES = 255
+#: `accuracy_level` of `MatMulNBits`.
+_INT8_ACTIVATIONS = 4
 #: Added to the range of a row, which it changes only where that is all but 0.
 _LEAST = 1e-30
 
@@ -125,6 +128,40 @@ def multiply(
     result = nodes.op("Gemm", [rows.offsets, corrections, nodes.op("Mul", [sums, rows.steps])])
     shape = nodes.op("Concat", [rows.leading, nodes.constant(np.array([outputs], np.int64))], axis=0)
     return nodes.op("Reshape", [result, shape], output=output, allowzero=1)
+
+
+def multiply_blocks(
+    nodes: NodeWriter, rows: str, grid: Grid, bias: NDArray[np.float32], *, output: str | None = None
+) -> str:
+    """Write the nodes that multiply activations with a matrix in 4 bits: `MatMulNBits`, which quantises each block of a row to int8.
+
+    Two neighbouring codes share a byte, the first in the low half, each plus 8; the last block of a row is filled up with zeros. Codes [1, 2, -8]
+    in a block of 16 are the bytes 0xa9 0x80 0x88 and so on.
+
+    :param nodes: where to write them.
+    :param rows: name of the activations, float32[..., inputs].
+    :param grid: of 4 bits.
+    :param bias: float32[outputs] that is added to each row.
+    :param output: name of the result; a new one by default.
+    :return: name of the result, float32[..., outputs].
+    """
+    outputs, inputs = grid.codes.shape
+    codes = (np.pad(grid.codes, ((0, 0), (0, -inputs % grid.block))) + 8).astype(np.uint8)
+    packed = (codes[:, 0::2] | codes[:, 1::2] << 4).reshape(outputs, -1, grid.block // 2)
+    constants = [nodes.constant(packed), nodes.constant(grid.scales.reshape(-1))]
+    plain = None if bias.any() else output
+    result = nodes.op(
+        "MatMulNBits",
+        [rows, *constants],
+        output=plain,
+        domain=_CONTRIB,
+        K=inputs,
+        N=outputs,
+        bits=4,
+        block_size=grid.block,
+        accuracy_level=_INT8_ACTIVATIONS,
+    )
+    return nodes.op("Add", [result, nodes.constant(bias)], output=output) if bias.any() else result
 
 
 def import_ops(model: onnx.ModelProto) -> None:

@@ -58,7 +58,7 @@ def write(request: Request, folder: Path) -> Written:
         }
         notes = left_alone(request, unread) + [twin_note(*pair) for pair in same.items()]
         untouched = {*names.values(), *(model.table(alias).name for alias in request.kept)}
-        graph = convert_body(graph, request.body, untouched, Path(scratch))
+        graph = convert_body(graph, request.body, untouched, Path(scratch), request.grids)
     # With the shapes that the exporter notes, ONNX Runtime 1.31 fuses sums into SkipLayerNormalization, which takes three times as long on a CPU.
     del graph.graph.value_info[:]
     stored = dict.fromkeys(same, 0)

@@ -1,4 +1,4 @@
-"""Precision of everything but the tables, by ai-edge-quantizer; and ops that a runtime lacks, written with others.
+"""Precision of everything but the tables; and ops that a runtime lacks, written with others.
 
 Only FULLY_CONNECTED is quantised, and always as dynamic quantisation: the weight-only form of a lookup dequantises its whole table, and
 static quantisation of every op collapses sentence encoders.
@@ -13,77 +13,66 @@ from typing import Any
 
 import numpy as np
 
+from edgeemb.body.grid import BLOCK
+from edgeemb.body.grids import Grids
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.exporters.tflite.weights import quantize_weights
 from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tflite
 
-#: Weights that share a scale in a 4-bit body.
-BLOCK = 32
 
-
-def convert_body(model: Any, body: str, runtime: TfliteRuntime) -> Any:
+def convert_body(model: Any, body: str, grids: Grids) -> tuple[Any, list[str]]:
     """Convert the weights of a model's matrix products.
 
-    ``int8`` has one scale per output channel, ``int4`` one for 32 weights (per channel where 32 does not divide them all); both quantise activations as they come. ``fp16`` stores
-    float16 and computes in float32.
+    ``int8`` has one scale per output channel, ``int4`` one for each block of inputs (int8 where a block does not divide them); both quantise
+    activations as they come. ``fp16`` stores float16 and computes in float32.
 
-    :param model: a float32 ``ModelT``.
+    :param model: a float32 ``ModelT``. It may be changed.
     :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
-    :param runtime: what is to run it.
-    :return: the converted ``ModelT``.
-    :raises ExportError: if the runtime computes this precision wrongly or not at all.
+    :param grids: the grids of weights that were chosen before.
+    :return: the converted ``ModelT``, and remarks for the user.
+    :raises ExportError: if the weights cannot be stored in this precision.
     """
-    if body == "fp32":
-        return model
+    if body == "fp16":
+        return _to_float16(model), []
+    bits = {"int8": 8, "int4": 4}.get(body, 0)
+    return model, quantize_weights(model, bits, BLOCK if bits == 4 else 0, grids)
+
+
+def _to_float16(model: Any) -> Any:
+    """By ai-edge-quantizer."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         # Its progress bar cannot be switched off.
         with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):
-            return parse_tflite(_quantized(model, body), "the quantised model")
+            return parse_tflite(_float16(model), "the quantised model")
     except (ValueError, RuntimeError) as error:
         raise ExportError(
-            f"the body cannot be stored as {body} ({first_line(error)}): use body='fp32'"
+            f"the body cannot be stored as fp16 ({first_line(error)}): use body='fp32'"
         ) from error
     finally:
         logging.disable(before)
 
 
-def _quantized(model: Any, body: str) -> bytes:
+def _float16(model: Any) -> bytes:
     from ai_edge_quantizer import algorithm_manager, qtyping
     from ai_edge_quantizer.quantizer import Quantizer
 
     quantizer = Quantizer(pack_tflite(model))
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=16, dtype=qtyping.TensorDataType.FLOAT
+        ),
+        compute_precision=qtyping.ComputePrecision.FLOAT,
+        explicit_dequantize=True,
+    )
     operation = qtyping.TFLOperationName.FULLY_CONNECTED
-    if body == "fp16":
-        algorithm = algorithm_manager.AlgorithmName.FLOAT_CASTING
-        config = qtyping.OpQuantizationConfig(
-            weight_tensor_config=qtyping.TensorQuantizationConfig(
-                num_bits=16, dtype=qtyping.TensorDataType.FLOAT
-            ),
-            compute_precision=qtyping.ComputePrecision.FLOAT,
-            explicit_dequantize=True,
-        )
-        quantizer.update_quantization_recipe(".*", operation, config, algorithm)
-    else:
-        blocks = body == "int4" and _divides(model, BLOCK)
-        kinds = qtyping.QuantGranularity
-        granularity = kinds.BLOCKWISE_32 if blocks else kinds.CHANNELWISE
-        quantizer.add_dynamic_config(".*", operation, int(body.removeprefix("int")), granularity)
+    algorithm = algorithm_manager.AlgorithmName.FLOAT_CASTING
+    quantizer.update_quantization_recipe(".*", operation, config, algorithm)
     result = quantizer.quantize(enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
-
-
-def _divides(model: Any, block: int) -> bool:
-    """Whether every row of a FULLY_CONNECTED's weights is a multiple of a block."""
-    widths = [
-        int(graph.tensors[int(operator.inputs[1])].shape[-1])
-        for graph in model.subgraphs
-        for operator in graph.operators
-        if opcode_name(model.operatorCodes[operator.opcodeIndex]) == "FULLY_CONNECTED"
-    ]
-    return all(width % block == 0 for width in widths)
 
 
 def expand_ops(model: Any, constants: Constants, runtime: TfliteRuntime) -> None:

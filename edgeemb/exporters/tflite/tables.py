@@ -139,8 +139,13 @@ def tidy(model: Any) -> None:
             if i >= 0
         }
         used |= {int(i) for i in [*graph.inputs, *graph.outputs]}
+        used |= {int(details.scales) for i in used if (details := _blocks(graph.tensors[i])) is not None}
         places = {old: new for new, old in enumerate(sorted(used))}
         graph.tensors = [graph.tensors[old] for old in sorted(used)]
+        for tensor in graph.tensors:
+            details = _blocks(tensor)
+            if details is not None:
+                details.scales = places[int(details.scales)]
         for operator in graph.operators:
             operator.inputs = [places.get(int(i), -1) for i in operator.inputs]
             operator.outputs = [places[int(i)] for i in operator.outputs]
@@ -160,6 +165,12 @@ def tidy(model: Any) -> None:
     for graph in model.subgraphs:
         for operator in graph.operators:
             operator.opcodeIndex = codes.index(operator.opcodeIndex)
+
+
+def _blocks(tensor: Any) -> Any | None:
+    """The scales of blocks of a tensor, which name another tensor; None for any other tensor."""
+    details = None if tensor.quantization is None else tensor.quantization.details
+    return details if hasattr(details, "blockSize") else None
 
 
 def _optional(operator: Any) -> list[int]:

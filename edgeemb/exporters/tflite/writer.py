@@ -57,9 +57,8 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     converted = convert(
         model, lengths, {model.table(alias).name: weight for alias, weight in weights.items()}
     )
-    converted = convert_body(converted, request.body, runtime)
+    converted, notes = convert_body(converted, request.body, request.grids)
     constants = Constants(converted)
-    notes = []
     stored: dict[str, int] = {}
     found = find_tables(converted)
     left: dict[str, str] = {}

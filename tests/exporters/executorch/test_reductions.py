@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 import edgeemb
+from edgeemb.body.smoothing import ScaledLinear
+from edgeemb.exporters.executorch.passes import share_products
 
 
 class Net(nn.Module):
@@ -56,3 +58,24 @@ def test_a_reduction_to_an_extreme_is_computed(name: str, tmp_path: Path) -> Non
         for length in (12, 5):
             wanted = net(chars[:, :length]).numpy()
             np.testing.assert_allclose(session.run({"chars": chars[:, :length].numpy()}), wanted, atol=1e-5)
+
+
+def test_layers_that_read_one_smoothed_input_share_its_product() -> None:
+    factors = torch.rand(8) + 0.5
+    layers = [ScaledLinear(nn.Linear(8, 4), factors) for _ in range(3)]
+
+    class Shared(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(layers)
+
+        def forward(self, x: Tensor) -> Tensor:
+            """:param x: float32[2, 8]. :return: float32[2, 4]."""
+            return sum((layer(x) for layer in self.layers), x.new_zeros(2, 4))
+
+    x = torch.rand(2, 8)
+    program = torch.export.export(Shared().eval(), (x,), strict=False)
+    share_products(program)
+    products = [node for node in program.graph.nodes if node.target is torch.ops.aten.mul.Tensor]
+    assert len(products) == 1
+    torch.testing.assert_close(program.module()(x), Shared()(x))

@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeemb.exporters.onnx.int8 import quantize_products
+from edgeemb.body.grid import near_grid
+from edgeemb.body.grids import Grids
 from edgeemb.exporters.onnx.products import quantize_columns
+from edgeemb.exporters.onnx.quantized import quantize_products
 from tests.fixtures.models.lookups import session
 
 INPUTS, OUTPUTS = 48, 20
@@ -176,3 +178,26 @@ def test_a_sum_that_is_read_elsewhere_too_stays_a_sum() -> None:
     y, z = run(quantised(model), x)
     np.testing.assert_allclose(y, matrix(1, 1)[0] - z, atol=1e-5)
     assert np.abs(y - run(model, x)[0]).max() < 0.02 * np.abs(y).max()
+
+
+def test_a_product_in_4_bits_is_that_of_its_grid_with_a_last_block_of_any_size() -> None:
+    x = np.random.default_rng(2).standard_normal((3, 5, INPUTS)).astype(np.float32)
+    changed = onnx.ModelProto()
+    changed.CopyFrom(linear())
+    grids = Grids()
+    values = near_grid(np.ascontiguousarray(matrix(0).T), 4, 32)
+    changed.graph.initializer[0].CopyFrom(numpy_helper.from_array(grids.add(values).T.copy(), "w"))
+    quantize_products(changed, 4, 32, grids)
+    assert ops(changed) == ["MatMulNBits", "Add"]
+    got = run(changed, x)[0]
+    expected = x @ values.values().T + matrix(1, 1)[0]
+    # Activations have 8 bits too.
+    assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_a_matrix_that_is_kept_stays_in_float() -> None:
+    changed = linear()
+    grids = Grids()
+    grids.keep(matrix(0).T)
+    quantize_products(changed, 4, 32, grids)
+    assert ops(changed) == ["MatMul", "Add"]

@@ -14,6 +14,7 @@ import pytest
 
 import edgeemb
 from edgeemb.body.prepare import prepare
+from edgeemb.body.spec import BodyRequest
 from edgeemb.exporters.c.panels import panels
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
@@ -90,7 +91,7 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3, **SHAPES[request.param])
     model = edgeemb.load(str(folder / "tiny"))
     if request.param == "odd":
-        model = prepare(model, "int8", None, 0).model
+        model = prepare(model, BodyRequest(), "int8").model
     pairs = export(model, folder / "pairs", "cortex-m7")
     expected = bits(pairs, folder / "expected", host_compiler())
     assert all(line.split()[1] == "0" for line in expected.splitlines())

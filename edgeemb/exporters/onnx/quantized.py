@@ -1,17 +1,19 @@
-"""A graph whose products with constant matrices are in int8, each row of activations quantised by itself."""
+"""A graph whose products with constant matrices are in 8 or 4 bits, each row of activations quantised by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from edgeemb.body.grid import Grid, near_grid
+from edgeemb.body.grids import Grids
 from edgeemb.exporters.onnx.nodes import NodeWriter, free_prefix
-from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
+from edgeemb.exporters.onnx.products import Columns, import_ops, multiply, multiply_blocks, quantize_rows
 from edgeemb.models.onnx.file import inner_graphs
 
 
@@ -20,7 +22,7 @@ class _Product:
     """A product of activations with a constant matrix.
 
     :param rows: name of the activations.
-    :param matrix: float32[inputs, outputs].
+    :param grid: the matrix on its grid, transposed: codes int8[outputs, inputs].
     :param bias: float32[outputs] that is added to each row, or None.
     :param addend: name of a tensor that is added besides, or empty.
     :param reads: what it reads as constants.
@@ -28,23 +30,28 @@ class _Product:
     """
 
     rows: str
-    matrix: NDArray[np.float32]
+    grid: Grid
     bias: NDArray[np.float32] | None
     addend: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
 
 
-def quantize_products(model: onnx.ModelProto) -> None:
-    """Put int8 products in place of each MatMul and Gemm of the main graph whose second factor is a constant float32 matrix.
+def quantize_products(
+    model: onnx.ModelProto, bits: int = 8, block: int = 0, grids: Grids | None = None
+) -> None:
+    """Put products in 8 or 4 bits in place of each MatMul and Gemm of the main graph whose second factor is a constant float32 matrix.
 
-    A constant that is added to a product is merged into it, and products of the same activations become one. A matrix that something else reads
+    Those in 8 bits are `edgeemb.exporters.onnx.products.multiply`, those in 4 are ONNX Runtime's `MatMulNBits`. A constant that is added to a product is merged into it, and products of the same activations become one. A matrix that something else reads
     too, such as a tied table, keeps its float copy for that.
 
     :param model: the model to change, in op set 18 or above.
+    :param bits: 8 or 4, for matrices of which `grids` says nothing; 0 leaves these in float.
+    :param block: inputs of these that share a scale; 0 for all of an output.
+    :param grids: grids that were chosen before.
     """
     graph = model.graph
-    conversion = _Conversion(graph)
+    conversion = _Conversion(graph, bits, block, grids or Grids())
     for node in graph.node:
         conversion.convert(node)
     del graph.node[:]
@@ -64,8 +71,10 @@ def quantize_products(model: onnx.ModelProto) -> None:
 class _Conversion:
     """The nodes of a graph, rewritten one by one."""
 
-    def __init__(self, graph: onnx.GraphProto) -> None:
-        self.written = NodeWriter(free_prefix(graph, "int8"))
+    def __init__(self, graph: onnx.GraphProto, bits: int, block: int, grids: Grids) -> None:
+        self.written = NodeWriter(free_prefix(graph, f"int{bits}"))
+        self._bits, self._block, self._grids = bits, block, grids
+        self._found: dict[tuple[str, tuple[int, ...], float], Grid | None] = {}
         #: What products read as floats.
         self.replaced: set[str] = set()
         self._constants = {item.name: item for item in graph.initializer}
@@ -90,35 +99,44 @@ class _Conversion:
             self.written.op("Add", [name, product.addend], output=product.writes[-1])
         else:
             others = [other for other in map(self._product, self._users[product.rows]) if other is not None]
-            inputs = len(product.matrix)
-            self._write([other for other in others if not other.addend and len(other.matrix) == inputs])
+            like = _likeness(product.grid)
+            self._write([other for other in others if not other.addend and _likeness(other.grid) == like])
 
     def _write(self, products: Sequence[_Product]) -> list[str]:
-        columns = quantize_columns(np.concatenate([product.matrix for product in products], axis=1))
-        inputs, outputs = columns.codes.shape
-        sizes = [product.matrix.shape[1] for product in products]
+        grid = _joined([product.grid for product in products])
+        sizes = [len(product.grid.codes) for product in products]
         biases = [
             np.zeros(size, np.float32) if product.bias is None else product.bias
             for size, product in zip(sizes, products, strict=True)
         ]
-        rows = quantize_rows(self.written, products[0].rows, inputs)
-        names = (
-            self.written.constant(columns.codes),
-            self.written.constant(columns.steps),
-            self.written.constant(columns.corrections(np.concatenate(biases))),
-        )
+        bias = np.concatenate(biases)
         for product in products:
             self.replaced.update(product.reads)
             self._done.update(product.writes)
         if len(products) > 1:
             results = [product.writes[-1] for product in products]
-            split = [multiply(self.written, rows, names, outputs), self.written.constant(np.array(sizes))]
+            total = self._multiply(products[0].rows, grid, bias, None)
+            split = [total, self.written.constant(np.array(sizes))]
             self.written.nodes.append(
-                helper.make_node("Split", split, results, name=f"{split[0]}/Split", axis=-1)
+                helper.make_node("Split", split, results, name=f"{total}/Split", axis=-1)
             )
             return results
         output = None if products[0].addend else products[0].writes[-1]
-        return [multiply(self.written, rows, names, outputs, output=output)]
+        return [self._multiply(products[0].rows, grid, bias, output)]
+
+    def _multiply(self, name: str, grid: Grid, bias: NDArray[np.float32], output: str | None) -> str:
+        outputs, inputs = grid.codes.shape
+        if grid.bits == 4:
+            return multiply_blocks(self.written, name, grid, bias, output=output)
+        columns = Columns(np.ascontiguousarray(grid.codes.T), grid.scales[:, 0])
+        names = (
+            self.written.constant(columns.codes),
+            self.written.constant(columns.steps),
+            self.written.constant(columns.corrections(bias)),
+        )
+        return multiply(
+            self.written, quantize_rows(self.written, name, inputs), names, outputs, output=output
+        )
 
     def _product(self, node: onnx.NodeProto) -> _Product | None:
         """What a node computes, if that is a product with a constant matrix."""
@@ -141,10 +159,24 @@ class _Conversion:
             added, total = self._sum(node.output[0], matrix.shape[1])
             writes += (total,) if total else ()
             factor = np.float32(1)
+        grid = self._grid(name, matrix)
+        if grid is None:
+            return None
         bias = self._bias(added, matrix.shape[1])
         if bias is not None:
-            return _Product(rows, matrix, factor * bias, "", (name, added), writes)
-        return _Product(rows, matrix, None, added, (name,), writes) if factor == 1 else None
+            return _Product(rows, grid, factor * bias, "", (name, added), writes)
+        return _Product(rows, grid, None, added, (name,), writes) if factor == 1 else None
+
+    def _grid(self, name: str, matrix: NDArray[np.float32]) -> Grid | None:
+        """The grid of a constant as a node uses it; None if it stays in float."""
+        rows = np.ascontiguousarray(matrix.T)
+        key = (name, rows.shape, float(rows.flat[0]))
+        if key not in self._found:
+            if self._grids.known(rows) or not self._bits:
+                self._found[key] = self._grids.of(rows)
+            else:
+                self._found[key] = near_grid(rows, self._bits, self._block or len(matrix))
+        return self._found[key]
 
     def _sum(self, product: str, outputs: int) -> tuple[str, str]:
         """The constant that the only reader of a product adds to each of its rows, and the name of the sum; empty where there is none."""
@@ -163,6 +195,20 @@ class _Conversion:
         if item is None or item.data_type != TensorProto.FLOAT:
             return None
         return np.asarray(numpy_helper.to_array(item), np.float32)
+
+
+def _likeness(grid: Grid) -> tuple[int, int, int]:
+    """What products have in common that are computed as one."""
+    return grid.bits, grid.block, grid.codes.shape[1]
+
+
+def _joined(grids: Sequence[Grid]) -> Grid:
+    """The outputs of several grids one after another."""
+    return replace(
+        grids[0],
+        codes=np.concatenate([grid.codes for grid in grids]),
+        scales=np.concatenate([grid.scales for grid in grids]),
+    )
 
 
 def _read(graph: onnx.GraphProto) -> set[str]:
