@@ -204,7 +204,7 @@ def _module(
     if family.vector and not stages:
         return TextTower(body, family.vector, nn.Sequential(), family.fixed_length), None
     plain = TokenEncoder(body, nn.Sequential(), types, added)
-    width = _run(plain, examples, root)[0].shape[2]
+    width = _run(plain, examples, root, fixed=family.fixed_length)[0].shape[2]
     if task is MULTI_VECTOR:
         kept = [stage for stage in stages if stage[0] != MASKING]
         return TokenEncoder(body, build_parts(kept, width, allow_pickle=allow_pickle), types, added), None
@@ -212,8 +212,10 @@ def _module(
     return SentenceEncoder(body, pooling, head, types, added), pooling
 
 
-def _run(module: nn.Module, examples: tuple[Tensor, ...], root: Path) -> list[Tensor]:
-    """What a module gives for its examples."""
+def _run(module: nn.Module, examples: tuple[Tensor, ...], root: Path, *, fixed: bool) -> list[Tensor]:
+    """What a module gives for the beginning of one of its examples, which is enough to see its sizes."""
+    if not fixed:
+        examples = tuple(example[:1, :3] for example in examples)
     try:
         with torch.no_grad():
             found = module.eval()(*examples)
@@ -231,7 +233,9 @@ def _outputs(
     known = len(axes) if task.per_token else 1
     return tuple(
         TensorInfo(name, "float32", (*axes[:known], *value.shape[known:]))
-        for name, value in zip(task.outputs, _run(module, examples, root), strict=True)
+        for name, value in zip(
+            task.outputs, _run(module, examples, root, fixed=not isinstance(axes[1], str)), strict=True
+        )
     )
 
 
