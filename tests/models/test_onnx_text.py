@@ -216,7 +216,9 @@ def test_pooling_of_a_folder_is_what_its_modules_say(tmp_path: Path) -> None:
 def test_several_models_of_unknown_names_in_a_folder_are_told_apart_by_the_user(tmp_path: Path) -> None:
     folder = optimum_folder(tmp_path / "m", "one.onnx", ["sentence_embedding"])
     save(encoder(["sentence_embedding"]), folder / "onnx" / "two.onnx")
-    with pytest.raises(ModelError, match=r"holds 2 finished models \(one\.onnx, two\.onnx\): give the file"):
+    with pytest.raises(
+        ModelError, match=r"holds 2 finished models \(onnx/one\.onnx, onnx/two\.onnx\): give the file"
+    ):
         edgeemb.load(folder)
 
 
