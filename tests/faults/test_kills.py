@@ -14,10 +14,12 @@ from edgeemb.models.trained import INDEX
 from edgeemb.report.comparison import profile_on_all, read_comparison, write_comparison
 from edgeemb.runtimes.opening import checked, describe
 from edgeemb.training.loop.checkpoint import read_checkpoint
-from tests.fixtures.faults import done, killed_often, left_in
+from tests.fixtures.faults import KILLS, done, killed_often, left_in
 from tests.fixtures.models import save_sentence
 from tests.fixtures.models.onnx_files import encoder, save
 from tests.fixtures.training import QUICK, adapt, write_corpus
+
+more = pytest.mark.skipif(KILLS < 4, reason="set EDGEEMB_KILLS to 4 or more for all kinds of output")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def export(model: Path, out: Path, table: str, as_zip: bool, temporary: Path) ->
     edgeemb.export(str(model), out, table=table, body="fp32", ops="builtin", force=True, options=options)
 
 
-@pytest.mark.parametrize("as_zip", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("as_zip", [False, pytest.param(True, marks=more)])
 def test_a_killed_export_leaves_the_bundle_that_was_there(
     as_zip: bool, file: Path, tmp_path: Path, temporary: Path
 ) -> None:
@@ -62,7 +64,7 @@ def test_a_killed_export_leaves_the_bundle_that_was_there(
     assert left_in(out.parent) == {"bundle"} and left_in(temporary) == set()
 
 
-@pytest.mark.slow
+@more
 def test_a_killed_export_to_a_new_place_leaves_a_whole_bundle_or_none(
     file: Path, tmp_path: Path, temporary: Path
 ) -> None:

@@ -88,7 +88,7 @@ def fuzz(target: str, folder: Path, seconds: float, seed: int = 0) -> Run:
         cwd=ROOT,
     )
     counted = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
-    found = "" if done.returncode == 0 else done.stderr[-3000:]
+    found = "" if done.returncode == 0 else (done.stderr[-1500:] + done.stdout[-3000:])
     return Run(target, int(counted[1]) if counted else 0, time.monotonic() - began, found)
 
 

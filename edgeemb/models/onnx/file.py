@@ -47,6 +47,8 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         raise ModelError(
             f"{path} is not a valid ONNX model ({first_line(error)}): export it again"
         ) from error
+    if not model.graph.output:
+        raise ModelError(f"{path} has no output, so that nothing could be compared: export it again")
     for tensor in held:
         load_external_data_for_tensor(tensor, str(path.parent))
         tensor.data_location = TensorProto.DEFAULT
