@@ -11,7 +11,7 @@ from edgeemb.exporters.parity import compare
 from edgeemb.models.torch_model import load
 from edgeemb.text.sentences import script_sentences, sentences
 from tests.fixtures.models import save_plain, tiny_tokenizer
-from tests.fixtures.torch_session import torch_session
+from tests.fixtures.models.torch_session import torch_session
 
 RUSSIAN = "Врач сказал, что нужно больше спать."
 
