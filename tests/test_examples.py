@@ -46,7 +46,7 @@ def test_the_intents_model_is_small_and_knows_what_is_asked(tmp_path: Path) -> N
     bundle = edgeemb.export(MODEL, tmp_path / "bundle", body="int8", ops="builtin")
     manifest = describe(bundle)
     assert sum(manifest.files[name].bytes for name in ("model.onnx", "model.data")) <= 400_000
-    assert manifest.sizes["tokenizer"] == 0
+    assert manifest.sizes["tokenizer"] < 100
     with edgeemb.open(bundle) as session:
         logits = session.encode(list(ASKED))
         found = [session.manifest.labels[number] for number in logits.argmax(axis=1)]

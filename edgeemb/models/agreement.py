@@ -171,6 +171,9 @@ def _numbers(value: NDArray[Any]) -> NDArray[np.float64]:
 
 def _spread(wanted: Sequence[NDArray[np.float64]]) -> float:
     """How far numbers lie from their mean over all rows, at most: what does not change from text to text is no measure of what does."""
+    if len({row.shape[1] for row in wanted}) > 1:
+        # A row for each text, as long as the text: of its numbers, none is the same as another text's.
+        wanted = [row.reshape(-1, 1) for row in wanted]
     rows = np.concatenate(list(wanted))
     largest = float(np.abs(rows).max(initial=0))
     if len(rows) < 2:

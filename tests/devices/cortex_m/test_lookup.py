@@ -11,7 +11,7 @@ import edgeemb
 from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 from edgeemb.devices.cortex_m.board import boards, find_board
 from edgeemb.devices.cortex_m.firmware import build
-from edgeemb.devices.cortex_m.profile import simulate
+from edgeemb.devices.cortex_m.profile import choose_engine, simulate
 from edgeemb.native.libraries import find_sources
 from tests.fixtures.models import save_plain
 from tests.fixtures.requirements import requires_program
@@ -77,6 +77,8 @@ def test_gives_the_bits_of_the_host_on_every_board_from_either_toolchain(
         place = tmp_path / name
         place.mkdir()
         firmware = build(bundle, "tiny", find_board(name), place, toolchain=toolchain)
-        run = simulate("qemu", firmware, find_board(name), ids, host.shape[1], LAYERS, place)
+        run = simulate(
+            choose_engine(find_board(name)), firmware, find_board(name), ids, host.shape[1], LAYERS, place
+        )
         found = np.stack([inference.output for inference in run.inferences])
         assert found.tobytes() == host.tobytes(), name

@@ -50,13 +50,13 @@ def test_gives_the_vectors_of_the_original_for_every_family(family: str, tmp_pat
     with edgeemb.open(bundle, allow_code=True) as session:
         assert session.manifest.runtime == "c"
         assert session.manifest.parity["cosine_min"] > 0.999
-        assert session.manifest.parity["sentences"] == 64
+        assert session.manifest.parity["sentences"] >= 64
 
 
 @pytest.mark.parametrize("modes", [["cls", "max", "mean_sqrt_len_tokens"], ["weightedmean", "lasttoken"]])
 def test_pools_as_the_original_does_and_runs_dense_layers(modes: list[str], tmp_path: Path) -> None:
     pooling = {"word_embedding_dimension": 16, "pooling_mode": modes}
-    save_sentence(tmp_path / "model", pooling=pooling, dense=6)
+    save_sentence(tmp_path / "model", pooling=pooling, dense=12)
     bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
     with edgeemb.open(bundle, allow_code=True) as session:
         assert session.manifest.parity["cosine_mean"] > 0.99
@@ -74,7 +74,7 @@ def test_names_the_first_part_that_it_cannot_compute_and_its_line(tmp_path: Path
 def test_refuses_a_module_that_is_no_encoder(tmp_path: Path) -> None:
     inputs = (torch.zeros(1, dtype=torch.int64), torch.zeros(1, 4, dtype=torch.int64))
     model = edgeemb.load(Recommender(), example_inputs=inputs)
-    with pytest.raises(ExportError, match=r"Recommender, models.py line \d+"):
+    with pytest.raises(ExportError, match=r"Recommender, __init__.py line \d+"):
         edgeemb.export(model, tmp_path / "bundle", target="cortex-m4", table="int8")
 
 

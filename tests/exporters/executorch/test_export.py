@@ -16,8 +16,10 @@ import pytest
 import torch
 
 import edgeemb
+from edgeemb.devices import profile_on
 from edgeemb.devices.host.operators import read_operators
-from edgeemb.errors import BundleError, ExportError, InputError, NativeError, SpecError
+from edgeemb.devices.plan import ProfilePlan
+from edgeemb.errors import BundleError, DeviceError, ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.executorch.writer import _inputs, write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
@@ -74,6 +76,11 @@ def test_the_kit_carries_the_source_of_the_ops(bundle: Path) -> None:
     kit = bundle / "kit" / "executorch"
     assert (kit / "executorch" / "ops.cpp").is_file()
     assert (kit / "kernels" / "quantized.h").is_file()
+
+
+def test_a_phone_on_adb_cannot_run_it(bundle: Path) -> None:
+    with pytest.raises(DeviceError, match="ExecuTorch has no C interface"):
+        profile_on("android", bundle, ProfilePlan(lengths=(5,)))
 
 
 def test_running_imports_no_torch(bundle: Path) -> None:

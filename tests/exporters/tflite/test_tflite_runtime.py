@@ -18,8 +18,8 @@ from edgeemb.models.torch_model import Model
 from edgeemb.tables import Table, encode
 from tests.fixtures.models.tflite_files import table_model
 from tests.fixtures.requirements import needs_tflm_wheel
-from tests.fixtures.tflite_runtime_check import IDS, TEXTS
 from tests.places import ROOT, TESTS
+from tests.programs.tflite_runtime_check import IDS, TEXTS
 
 pytestmark = needs_tflm_wheel
 
@@ -51,7 +51,7 @@ def answers(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     assert python.is_file(), f"{ENVIRONMENT} is missing: make test makes it (docs/tflite.md)"
     bundles = [str(folder / name) for name in ("builtin", "custom", "int8")]
     bundles += [str(folder / f"{spec}.tflite") for spec in (*FUSED_SPECS, "builtin")]
-    script = str(TESTS / "fixtures" / "tflite_runtime_check.py")
+    script = str(TESTS / "programs" / "tflite_runtime_check.py")
     done = subprocess.run([python, script, *bundles], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

@@ -79,7 +79,7 @@ def train(corpus: Path, labelled: Path, out: Path) -> dict[str, int]:
 def mistakes(model: edgeemb.LoadedModel, bundle: Path) -> None:
     try:
         edgeemb.export(model, ops="magic")  # type: ignore[arg-type]
-        edgeemb.export(model, body="int3")  # type: ignore[arg-type]
+        edgeemb.export(model, body=3)  # type: ignore[arg-type]
         edgeemb.export(model, frequency="corpus.txt")  # type: ignore[call-arg]
         edgeemb.load(torch.nn.Linear(2, 2))  # type: ignore[call-overload]
         edgeemb.open(bundle, thread=2)  # type: ignore[call-arg]
