@@ -121,6 +121,19 @@ class Graph:
         self.operators.append(operator)
         return output
 
+    def cast(self, tensor: int, source: str, target: str, shape: Sequence[int]) -> int:
+        """Add a conversion between types.
+
+        :param tensor: index of its input.
+        :param source: numpy name of the input's type.
+        :param target: numpy name of the output's type.
+        :param shape: as for `op`.
+        :return: index of its output.
+        """
+        return self.op(
+            "CAST", [tensor], shape, target, inDataType=TENSOR_TYPES[source], outDataType=TENSOR_TYPES[target]
+        )
+
     def tensor(self, shape: Sequence[int], dtype: str, name: str, buffer: int) -> int:
         tensor = schema.TensorT()
         tensor.shape = [1 if size < 0 else int(size) for size in shape]

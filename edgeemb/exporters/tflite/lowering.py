@@ -127,7 +127,7 @@ class Lowering:
             if not self._guarded or isinstance(node, Ids):
                 self._guarded = True
                 value = self._guard(value)
-            self._indices[node, "int32"] = self.row_ops.cast(value, "float32", "int32", (self.count,))
+            self._indices[node, "int32"] = self.graph.cast(value, "float32", "int32", (self.count,))
         return self._indices[node, "int32"]
 
     def _float_index(self, node: Index) -> int:
@@ -138,7 +138,7 @@ class Lowering:
     def _float_value(self, node: Index) -> int:
         match node:
             case Ids():
-                return self.row_ops.cast(self.ids, "int32", "float32", (self.count,))
+                return self.graph.cast(self.ids, "int32", "float32", (self.count,))
             case Take(array, index):
                 return self.row_ops.taken(array, self.index(index))
             case Modulo(index, divisor):
@@ -220,7 +220,7 @@ class Lowering:
         packed = self.row_ops.op(
             "GATHER", [self.row_ops.constant(node.codes, "int8"), index], width, "int8", axis=0, batchDims=0
         )
-        rest = self.row_ops.cast(packed, "int8", "float32", (self.count, width))
+        rest = self.graph.cast(packed, "int8", "float32", (self.count, width))
         if node.bits == 8:
             return rest
         # The byte minus 128: its floor by the weight of the top code is that code, centred at 4 bits.
@@ -281,7 +281,7 @@ class Lowering:
     def _binary_levels(self, node: QuantizedLookup, index: int, width: int) -> int:
         codes = self.graph.constant(self.arrays.get(node.codes, "consecutive", (node.planes, node.dim)))
         packed = self.row_ops.op("GATHER", [codes, index], width, "int8", axis=0, batchDims=0)
-        wide = self.row_ops.cast(packed, "int8", "int32", (self.count, width))
+        wide = self.graph.cast(packed, "int8", "int32", (self.count, width))
         offset = self.graph.constant(np.array([128], np.int32))
         unsigned = self.row_ops.op("ADD", [wide, offset], width, "int32", fusedActivationFunction=0)
         bits = np.arange(256)[:, None] >> np.arange(8)[None] & 1
@@ -304,7 +304,7 @@ class Lowering:
         packed = self.row_ops.op(
             "GATHER", [self.row_ops.constant(node.codes, "int8"), index], count, "int8", axis=0, batchDims=0
         )
-        wide = self.row_ops.cast(packed, "int8", "int32", (self.count, count))
+        wide = self.graph.cast(packed, "int8", "int32", (self.count, count))
         starts = self.graph.constant((np.arange(count) * size + 128).astype(np.int32))
         entries = self.row_ops.op("ADD", [wide, starts], count, "int32", fusedActivationFunction=0)
         found = self.row_ops.codewords(node.codebooks, entries, (count, part))

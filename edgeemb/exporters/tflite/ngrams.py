@@ -92,10 +92,10 @@ class Ngrams:
         width = self.node.longest + self.node.n - 1
         places = self._binary("ADD", first, self._row(np.arange(width)), width)
         within = self.row_ops.op("MINIMUM", [places, self.row_ops.number(self.total - 1)], width)
-        at = self.row_ops.cast(within, "float32", "int32", (self.row_ops.count, width))
+        at = self.row_ops.graph.cast(within, "float32", "int32", (self.row_ops.count, width))
         tokens = self.row_ops.constant(self.node.tokens, "int8")
         found = self.row_ops.op("GATHER", [tokens, at], width, "int8", axis=0, batchDims=0)
-        signed = self.row_ops.cast(found, "int8", "float32", (self.row_ops.count, width))
+        signed = self.row_ops.graph.cast(found, "int8", "float32", (self.row_ops.count, width))
         return self._binary("ADD", signed, self.row_ops.number(_CODE), width)
 
     def _part(self, hashes: int, counted: int, grams: int, seeds: NDArray[np.float32]) -> int:

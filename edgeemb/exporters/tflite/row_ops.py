@@ -10,7 +10,6 @@ import numpy as np
 from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Graph
 from edgeemb.exporters.tflite.policy import TfliteRuntime
-from edgeemb.models.tflite.flatbuffer import TENSOR_TYPES
 
 
 class RowOps:
@@ -48,7 +47,7 @@ class RowOps:
         itemsize = self.arrays.table.arrays[array].itemsize
         constant = self.constant(array, "bytes")
         found = self.op("GATHER", [constant, index], itemsize * width, "int8", axis=0, batchDims=0)
-        signed = self.cast(found, "int8", "float32", (self.count, itemsize * width))
+        signed = self.graph.cast(found, "int8", "float32", (self.count, itemsize * width))
         planes = self.op("ADD", [signed, self.number(128)], itemsize * width, fusedActivationFunction=0)
         total = self.slice(planes, 0, width) if itemsize > 1 else planes
         for plane in range(1, min(itemsize, 3)):
@@ -79,7 +78,7 @@ class RowOps:
         high = self.op("FLOOR", [tenth], width)
         taken_off = self.op("MUL", [high, self.number(1024)], width, fusedActivationFunction=0)
         fraction = self.op("SUB", [bits, taken_off], width, fusedActivationFunction=0)
-        chosen = self.cast(high, "float32", "int32", (self.count, width))
+        chosen = self.graph.cast(high, "float32", "int32", (self.count, width))
         exponents = np.arange(64) % 32
         powers = np.ldexp(np.where(np.arange(64) < 32, 1.0, -1.0), np.maximum(exponents, 1) - 25).astype(
             np.float32
@@ -97,12 +96,12 @@ class RowOps:
             found = self.op(
                 "GATHER", [self.constant(array, "int16"), index], (), "int16", axis=0, batchDims=0
             )
-            return self.cast(found, "int16", "float32", (self.count,))
+            return self.graph.cast(found, "int16", "float32", (self.count,))
         if stored.dtype == np.int32 and self.runtime.wide == "bitcast":
             found = self.op(
                 "GATHER", [self.constant(array, "stored"), index], (), "int32", axis=0, batchDims=0
             )
-            return self.cast(found, "int32", "float32", (self.count,))
+            return self.graph.cast(found, "int32", "float32", (self.count,))
         return self.shaped(self._from_bytes(array, index, 1), ())
 
     def width(self, array: str) -> int:
@@ -123,11 +122,6 @@ class RowOps:
     def shaped(self, rows: int, axes: int | Sequence[int]) -> int:
         shape = (self.count, axes) if isinstance(axes, int) else (self.count, *axes)
         return self.op("RESHAPE", [rows, self.axes(shape)], shape[1:], newShape=list(shape))
-
-    def cast(self, tensor: int, source: str, target: str, shape: Sequence[int]) -> int:
-        return self.graph.op(
-            "CAST", [tensor], shape, target, inDataType=TENSOR_TYPES[source], outDataType=TENSOR_TYPES[target]
-        )
 
     def codewords(self, name: str, entries: int, axes: tuple[int, int]) -> int:
         """Codewords float32[count, M, part]; stored in float32 where float16 cannot be reinterpreted (they are few)."""

@@ -11,7 +11,7 @@ from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Constants, Graph
 from edgeemb.exporters.tflite.lowering import Lowering
 from edgeemb.exporters.tflite.policy import MAX_ROWS, TfliteRuntime
-from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, TENSOR_TYPES, opcode_name
+from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
 from edgeemb.models.tflite.tables import _INTEGERS, FoundTable, Site, _shape
 from edgeemb.tables import Table
 
@@ -75,19 +75,8 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     index = site.ids
     if NUMPY_TYPES[ids.type] == "int64":
         # By way of float32, in which an id far out of range stays out of range.
-        options: dict[str, Any] = {
-            "inDataType": TENSOR_TYPES["int64"],
-            "outDataType": TENSOR_TYPES["float32"],
-        }
-        index = graph.op("CAST", [index], shape, **options)
-        index = graph.op(
-            "CAST",
-            [index],
-            shape,
-            "int32",
-            inDataType=TENSOR_TYPES["float32"],
-            outDataType=TENSOR_TYPES["int32"],
-        )
+        index = graph.cast(index, "int64", "float32", shape)
+        index = graph.cast(index, "float32", "int32", shape)
     if len(shape) != 1:
         flat = graph.constant(np.array([count], np.int32))
         index = graph.op("RESHAPE", [index, flat], (count,), "int32", newShape=[count])
@@ -101,14 +90,7 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
     if quantised:
         rows = graph.op("QUANTIZE", [rows], out_shape)
     elif NUMPY_TYPES[output.type] == "float16":
-        rows = graph.op(
-            "CAST",
-            [rows],
-            out_shape,
-            "float16",
-            inDataType=TENSOR_TYPES["float32"],
-            outDataType=TENSOR_TYPES["float16"],
-        )
+        rows = graph.cast(rows, "float32", "float16", out_shape)
     graph.operators[-1].outputs = [site.output]
 
 
