@@ -15,7 +15,9 @@
 
 #define MOST_DIMENSIONS 16
 /* Bytes of output that are worth a thread: a part takes about 5 microseconds, as long as it takes to wake one. */
+#ifndef PART_BYTES
 #define PART_BYTES ((size_t)256 << 10)
+#endif
 
 typedef struct Tensor {
     void *data;

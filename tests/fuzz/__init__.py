@@ -21,7 +21,7 @@ from tests.fuzz.readers import READERS
 from tests.places import ROOT
 
 HERE = Path(__file__).parent
-PROGRAMS = ("blobs", "kernels", "lookups", "text", "words")
+PROGRAMS = ("blobs", "kernels", "lookups", "onnx_ops", "text", "words")
 TARGETS = (*PROGRAMS, *READERS)
 COMPILER = "clang"
 _FLAGS = ("-std=c99", "-g", "-O1", "-ffp-contract=off", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")  # fmt: skip

@@ -89,7 +89,7 @@ def build(
     place = find_sources() / "devices" / "firmware"
     prefix = symbol_prefix(name)
     script = out / "board.ld"
-    script.write_text(_linker_script(place / "cortex-m.ld", board), "utf-8")
+    script.write_text(linker_script(place / "cortex-m.ld", board), "utf-8")
     elf = out / "firmware.elf"
     cross, libraries = compiler(board, toolchain)
     command = [
@@ -154,7 +154,12 @@ def _gcc(board: Board) -> tuple[list[str], list[str]] | None:
 TOOLCHAINS: dict[str, Callable[[Board], tuple[list[str], list[str]] | None]] = {"zig": _zig, "gcc": _gcc}
 
 
-def _linker_script(template: Path, board: Board) -> str:
+def linker_script(template: Path, board: Board) -> str:
+    """The text of the linker's script for a board.
+
+    :param template: ``cortex-m.ld``.
+    :param board: whose memory it names.
+    """
     external = board.external
     values = {
         "FLASH_ORIGIN": hex(board.flash.origin),

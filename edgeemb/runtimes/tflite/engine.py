@@ -7,8 +7,10 @@ text; the engine takes the shortest that fits, pads and masks, and runs a batch 
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ _LENGTH = "length"
 _BATCH = "batch"
 #: Precisions that tflite-runtime 2.14 computes wrongly without a word: it takes one scale per channel for one per tensor.
 _MISCOMPUTED = ("int8", "int4")
+#: The C interface between a runtime and its delegates names no version: the first and the last release of each package that ours has run in.
+_DELEGATE_RUNS_IN = {"ai-edge-litert": ((1, 2), (2, 3)), "tflite-runtime": ((2, 14), (2, 14))}
 
 
 class TfliteEngine:
@@ -44,7 +48,7 @@ class TfliteEngine:
         self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         module = find_interpreter()
-        self.package = module.__name__.partition(".")[0].replace("_", "-")
+        self.package = package_of(module)
         if self.package == "tflite-runtime" and manifest.body in _MISCOMPUTED:
             raise BundleError(
                 f"{folder} has the body {manifest.body}, which tflite-runtime computes wrongly: "
@@ -184,12 +188,21 @@ class TfliteEngine:
         return value[tuple(slice(length) if axis == _LENGTH else slice(None) for axis in axes)]
 
 
+def package_of(module: Any) -> str:
+    """Name of the package that an interpreter's module comes from.
+
+    :param module: what `find_interpreter` gave.
+    """
+    return str(module.__name__).partition(".")[0].replace("_", "-")
+
+
 def load_delegate(module: Any) -> Any:
     """The delegate that runs our custom op.
 
     :param module: what `find_interpreter` gave.
-    :raises NativeError: if the library is missing or does not load.
+    :raises NativeError: if the library is missing or does not load, or has not been run in this version of the runtime.
     """
+    _check_version(package_of(module))
     library = find_library("edgeemb_tflite")
     try:
         # Tried by itself first: the interpreters' own loader leaves a broken object behind if this fails.
@@ -199,6 +212,23 @@ def load_delegate(module: Any) -> Any:
         raise NativeError(
             f"the delegate {library} does not load ({_one_line(error)}): install edgeemb again"
         ) from None
+
+
+def _check_version(package: str) -> None:
+    """Refuse a runtime whose interface is not known to be the one that the delegate was compiled for: it would read memory by wrong offsets."""
+    try:
+        found = version(package)
+    except PackageNotFoundError:
+        found = "of unknown number"
+    first, last = _DELEGATE_RUNS_IN[package]
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is None or not first <= (int(numbers[1]), int(numbers[2])) <= last:
+        least, most = (".".join(map(str, bound)) for bound in (first, last))
+        known = least if least == most else f"{least} to {most}"
+        raise NativeError(
+            f"the native lookups are known to run in {package} {known}, installed is version {found}: "
+            f"pip install '{package}=={most}.*', or export with ops='builtin'"
+        )
 
 
 def _one_line(error: Exception) -> str:

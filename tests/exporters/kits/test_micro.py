@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from edgeemb.devices.cortex_m.board import find_board
+from edgeemb.devices.cortex_m.firmware import compiler, linker_script
+from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.sources import sources
 from tests.fixtures.requirements import requires_program
+from tests.places import TESTS
 
 ZIG = (sys.executable, "-m", "ziglang")
 STRICT = ("-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -31,6 +36,18 @@ int main()
 }
 """
 
+CONSOLE = TESTS / "programs" / "micro" / "console"
+GCC = requires_program("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+
+
+def on_board(machine: str, firmware: Path) -> str:
+    """What a firmware says to the debugger's host until it ends, in the simulator."""
+    command = ["qemu-system-arm", "-M", machine, "-nographic", "-monitor", "none", "-serial", "none"]
+    command += ["-semihosting-config", "enable=on,target=native", "-kernel", str(firmware)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
 
 def build(compiler: tuple[str, ...], *arguments: object) -> None:
     done = subprocess.run([*compiler, *map(str, arguments)], capture_output=True, text=True, check=False)
@@ -50,9 +67,9 @@ def objects(phone_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
 @pytest.mark.parametrize("standard", ["c++98", "c++11", "c++17"])
 def test_cpp_links_with_it(standard: str, phone_bundle: Path, objects: list[Path], tmp_path: Path) -> None:
     (tmp_path / "main.cpp").write_text(_CPP)
-    for compiler in (("c++",), (*ZIG, "c++")) if standard == "c++17" else (("c++",),):
+    for one in (("c++",), (*ZIG, "c++")) if standard == "c++17" else (("c++",),):
         flags = [f"-std={standard}", *STRICT, *(["-Wno-long-long"] if standard == "c++98" else [])]
-        build(compiler, *flags, f"-I{phone_bundle}", tmp_path / "main.cpp", *objects, "-o", tmp_path / "main")
+        build(one, *flags, f"-I{phone_bundle}", tmp_path / "main.cpp", *objects, "-o", tmp_path / "main")
         done = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=False)
         assert done.returncode == 0 and done.stdout.startswith("0 0 ")
 
@@ -78,7 +95,7 @@ def test_the_example_gives_the_golden_vectors(
 
 
 @pytest.mark.parametrize("standard", ["c99", "c11"])
-@requires_program("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+@GCC
 def test_the_arena_is_aligned_on_arm_whatever_lies_before_it(
     standard: str, phone_bundle: Path, tmp_path: Path
 ) -> None:
@@ -105,3 +122,33 @@ def test_the_arena_is_aligned_on_arm_whatever_lies_before_it(
                 for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols()
             }
         assert symbols["arena"] % 16 == 0 and symbols["arena"] > 0
+
+
+@pytest.mark.parametrize("toolchain", ["zig", pytest.param("gcc", marks=GCC)])
+@requires_program("qemu-system-arm", "qemu-system-arm")
+def test_the_example_gives_the_golden_vectors_on_a_board_in_every_link_order(
+    toolchain: str, phone_bundle: Path, tmp_path: Path
+) -> None:
+    board, firmware = find_board("mps2-an386"), find_sources() / "devices" / "firmware"
+    cross, libraries = compiler(board, toolchain)
+    (tmp_path / "odd.c").write_text("char odd[13] = {1};\nchar more[3];\nvoid *uses[] = {odd, more};\n")
+    (tmp_path / "board.ld").write_text(linker_script(firmware / "cortex-m.ld", board))
+    flags = ("-std=gnu99", "-O2", "-ffp-contract=off", "-ffreestanding", "-nostdlib")
+    include = [f"-I{place}" for place in (CONSOLE, phone_bundle, firmware)]
+    parts = {
+        "startup": firmware / "startup.c",
+        "console": CONSOLE / "console.c",
+        "odd": tmp_path / "odd.c",
+        "example": phone_bundle / "kit" / "example.c",
+        **{path.stem: path for path in sources(phone_bundle)},
+    }
+    for name, source in parts.items():
+        build((*cross, *flags), *include, "-c", source, "-o", tmp_path / f"{name}.o")
+    names = list(parts)
+    for order in (names, names[::-1], names[2:] + names[:2], names[3:] + names[:3]):
+        objects = [tmp_path / f"{name}.o" for name in order]
+        script = (f"-Wl,-T,{tmp_path / 'board.ld'}", "-Wl,-z,norelro")
+        build((*cross, *flags), *objects, *libraries, *script, "-o", tmp_path / "firmware.elf")
+        assert re.fullmatch(
+            r"([1-9]\d*) of \1 texts as expected\n", on_board(board.qemu, tmp_path / "firmware.elf")
+        ), order

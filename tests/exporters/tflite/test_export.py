@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -199,6 +200,23 @@ def test_refuses_other_ops_than_it_was_exported_with(bundle: Path, builtin: Path
         edgeemb.open(bundle, ops="builtin")
     with pytest.raises(SpecError, match='exported with ops="builtin"'):
         edgeemb.open(builtin, ops="custom")
+
+
+@pytest.mark.parametrize("found", ["2.4.0", "1.1.2", "3.0.0.dev20270101", "unknown"])
+def test_the_native_lookups_are_not_loaded_into_a_version_that_they_were_not_run_in(
+    found: str, bundle: Path, builtin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / f"ai_edge_litert-{found}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: ai-edge-litert\nVersion: {found}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    expected = (
+        f"run in ai-edge-litert 1.2 to 2.3, installed is version {found}: pip install 'ai-edge-litert==2.3.*'"
+    )
+    with pytest.raises(NativeError, match=re.escape(expected)):
+        edgeemb.open(bundle)
+    with edgeemb.open(builtin) as session:
+        assert session.encode(["the cat"]).shape == (1, 16)
 
 
 def test_names_a_truncated_model(builtin: Path, tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+/* The op library of ONNX Runtime, registered and called as ONNX Runtime does, with attributes of any value and tensors of any type and
+ * shape: none is read or written beyond its bytes, and a call cut into parts gives what one whole gives. */
+#include "onnx_host.h"
+/* Small parts, so that small tables are cut. */
+#define PART_BYTES ((size_t)64)
+#include "onnxruntime/edgeemb_onnxruntime.c"
+
+static const int any_type[] = {ORT_FLOAT, ORT_UINT8, ORT_INT16, ORT_INT32, ORT_INT64, ORT_FLOAT16, 3, 9};
+
+/* A tensor of that type and shape, or one that is wrong somewhere. */
+static void take_value(reader *input, struct OrtValue *value, int type, size_t rank, int64_t first, int64_t second, int64_t third)
+{
+    const uint32_t wrong = take(input, 1);
+    size_t axis;
+
+    value->type = wrong == 1 ? any_type[take(input, 1) % 8] : type;
+    value->rank = wrong == 2 ? take(input, 1) % HOST_DIMENSIONS : rank;
+    for (axis = 0; axis < HOST_DIMENSIONS; ++axis) {
+        value->dims[axis] = 1;
+    }
+    value->dims[0] = wrong == 3 ? take_size(input) : first;
+    value->dims[1] = wrong == 4 ? take_size(input) : second;
+    value->dims[2] = wrong == 5 ? take_size(input) : third;
+    value->bytes = host_element_bytes(value->type);
+    for (axis = 0; axis < value->rank; ++axis) {
+        /* ONNX Runtime has no tensor with a size below zero, nor one without memory for it. */
+        value->dims[axis] = value->dims[axis] < 0 || value->dims[axis] > HOST_BYTES / 8 ? 3 : value->dims[axis];
+        value->dims[axis] = value->bytes > HOST_BYTES / 8 && value->dims[axis] > 8 ? 2 : value->dims[axis];
+        value->bytes *= (size_t)value->dims[axis];
+    }
+    value->data = take_bytes(input, value->bytes);
+}
+
+/* Ids in bounds, starts that rise, constants below the modulus: what tensors hold where the model is whole. */
+static void make_whole(struct OrtValue *value, int64_t modulus, int rising)
+{
+    const size_t width = host_element_bytes(value->type);
+    size_t at, number;
+    int64_t made;
+
+    for (at = 0; modulus > 0 && at < value->bytes / width; ++at) {
+        made = rising ? (int64_t)at * 5 % modulus : 1 + (int64_t)(value->data[at * width] + 17 * at) % (modulus - 1 > 0 ? modulus - 1 : 1);
+        made = rising || modulus != 1 ? made : 0;
+        for (number = 0; number < width; ++number) {
+            value->data[at * width + number] = (uint8_t)(made >> 8 * number);
+        }
+    }
+}
+
+/* One call of an op from a runtime of that version; gives its error. */
+static OrtStatus *call(uint32_t version, size_t which, const OrtKernelInfo *info, OrtKernelContext *context)
+{
+    OrtSessionOptions options = {NULL};
+    const OrtCustomOp *op;
+    void *kernel = NULL;
+    OrtStatus *status;
+
+    host_begin(version);
+    status = RegisterCustomOps(&options, &host_base);
+    require((status == NULL) == (version >= ORT_ABI_VERSION), "a runtime that is too old is told so, and no other");
+    if (status != NULL) {
+        return status;
+    }
+    op = options.domain->ops[which % options.domain->count];
+    require(op->input_count(op) <= HOST_INPUTS && op->output_count(op) == 1 && op->name(op) != NULL, "an op says what it takes");
+    context->count = op->input_count(op);
+    status = op->create(op, host_table, info, &kernel);
+    if (status == NULL) {
+        status = op->run(kernel, context);
+        op->destroy(kernel);
+    }
+    require(host_shapes == 0 && host_errors == (status != NULL), "what is asked for is given back");
+    return status;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    reader input = {data, size};
+    const uint32_t which = take(&input, 1) % 25, wrong = take(&input, 1), old = take(&input, 1);
+    const int64_t rows = take(&input, 1) % 30, dim = 4 * (int64_t)(take(&input, 1) % 24) + 4;
+    const int ids_type = take(&input, 1) % 2 ? ORT_INT32 : ORT_INT64, number_type = take(&input, 1) % 2 ? ORT_FLOAT16 : ORT_FLOAT;
+    const int64_t count = take(&input, 1) % 20;
+    OrtKernelInfo info = {{NULL}, {0}, 0};
+    OrtKernelContext contexts[2];
+    OrtStatus *statuses[2];
+    struct OrtValue *inputs = contexts[0].inputs;
+    size_t at;
+
+    memset(contexts, 0, sizeof contexts);
+    if (which < 5) {
+        const int64_t bits = which == 0 ? 8 >> take(&input, 1) % 4 : (int64_t[]){8, 4, 2, 1}[which - 1];
+        const int64_t planes = 1 + take(&input, 1) % 3, block = take(&input, 1) % 2 ? dim / 4 : 0;
+
+        info = (OrtKernelInfo){{"bits", "dim", "block", "planes"}, {bits, dim, block, planes}, 4};
+        take_value(&input, &inputs[0], ids_type, 1 + take(&input, 1) % 2, count, 2, 1);
+        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, planes * ((dim + 8 / bits - 1) / (8 / bits)), 1);
+        take_value(&input, &inputs[2], number_type, 2, rows, planes * (block != 0 ? 4 : 1), 1);
+    } else if (which < 7) {
+        const int64_t entries = 1 + take(&input, 1);
+
+        info = (OrtKernelInfo){{"dim"}, {dim}, 1};
+        take_value(&input, &inputs[0], ids_type, 1, count, 1, 1);
+        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, 4, 1);
+        take_value(&input, &inputs[2], number_type, 3, 4, entries, which == 6 ? dim : dim / 4);
+        if (wrong < 200) {
+            make_whole(&inputs[1], inputs[2].dims[1], 1);
+        }
+    } else {
+        const int bytes = which % 2 == 0;
+        const int64_t n = which < 9 ? 1 + take(&input, 1) % 8 : (which - 7) / 2, lanes = (int64_t[]){1, 2, 4}[take(&input, 1) % 3];
+        const size_t first = bytes ? 1 : 3;
+
+        info = (OrtKernelInfo){{"n"}, {n}, 1};
+        if (bytes) {
+            take_value(&input, &inputs[0], ORT_UINT8, 2, count, 1 + take(&input, 1) % 40, 1);
+        } else {
+            take_value(&input, &inputs[0], ids_type, 1, count, 1, 1);
+            take_value(&input, &inputs[1], ORT_UINT8, 1, 6 * rows, 1, 1);
+            take_value(&input, &inputs[2], ORT_INT32, 1, rows + 1, 1, 1);
+            if (wrong < 200 && inputs[2].bytes != 0) {
+                make_whole(&inputs[2], 5 * (rows + 1), 1);
+            }
+        }
+        take_value(&input, &inputs[first], ORT_INT16, 1, dim, 1, 1);
+        take_value(&input, &inputs[first + 1], ORT_INT16, 1, lanes, 1, 1);
+        if (wrong < 240) {
+            make_whole(&inputs[first], EEB_NGRAM_MODULUS, 0);
+            make_whole(&inputs[first + 1], EEB_NGRAM_MODULUS, 0);
+        }
+    }
+    if (wrong < 200 && inputs[0].type == ids_type) {
+        make_whole(&inputs[0], rows, 1);
+    } else if (wrong >= 230 && wrong < 245) {
+        info.values[wrong % 4] = take(&input, 1) < 128 ? take_size(&input) : (int64_t)((uint64_t)take(&input, 4) << 32 | take(&input, 4));
+    } else if (wrong >= 245) {
+        info.count -= 1;
+    }
+    memcpy(contexts[1].inputs, contexts[0].inputs, sizeof contexts[0].inputs);
+    statuses[0] = call(old < 4 ? 12 + old : 16, which, &info, &contexts[0]);
+    host_errors = 0;
+    statuses[1] = call(17 + old % 8, which, &info, &contexts[1]);
+    if (old >= 4) {
+        require((statuses[0] == NULL) == (statuses[1] == NULL), "parts fail where the whole fails");
+        require(
+            statuses[0] != NULL || (contexts[0].output.bytes == contexts[1].output.bytes &&
+                                    memcmp(contexts[0].output.data, contexts[1].output.data, contexts[0].output.bytes) == 0),
+            "parts give what the whole gives");
+    }
+    for (at = 0; at < HOST_INPUTS; ++at) {
+        free(inputs[at].data);
+    }
+    for (at = 0; at < 2; ++at) {
+        free(contexts[at].output.data);
+        free(statuses[at]);
+    }
+    host_errors = 0;
+    return 0;
+}
