@@ -16,7 +16,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from edgeemb.text.compiled.charsmap.darts import write_charsmap
 from tests.fixtures.tokenizers.compiled import AWKWARD, TEXTS, assert_same, compiled
-from tests.fixtures.tokenizers.small import FOREIGN, KINDS, UNSEEN, load, tokenizer_json
+from tests.fixtures.tokenizers.small import EVERY, FOREIGN, KINDS, UNSEEN, load, tokenizer_json
+from tests.golden.make_tokenizers import path_of
 
 GPT4 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 WORDS = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s+(?!\S)|\s+"
@@ -297,3 +298,20 @@ def test_added_tokens_are_found_in_every_stretch(places: list[int], seed: int) -
     for place in places:
         words.insert(place, rng.choice(["the", "Word", "[SEP]"]))
     assert_same(reference, compiled(reference.to_str()), " ".join(words))
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_the_golden_tokens_come_out_of_the_compiled_tokenizer_and_of_the_library(kind: str) -> None:
+    golden = json.loads(path_of(kind).read_text("utf-8"))
+    ours, reference = compiled(json.dumps(golden["tokenizer"])), load(json.dumps(golden["tokenizer"]))
+    assert len(golden["cases"]) > 20
+    for case in golden["cases"]:
+        length, strategy, side = case.get("cut", (0, "longest_first", "right"))
+        found = ours.encode(
+            case["text"], case.get("pair"), max_length=length, strategy=strategy, side=side, offsets=True
+        )
+        assert found.offsets is not None
+        got = (found.ids.tolist(), found.types.tolist(), found.offsets.tolist())
+        assert got == (case["ids"], case["types"], case["offsets"]), ascii(case["text"])
+        if length == 0:
+            assert_same(reference, ours, case["text"], case.get("pair"))
