@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock
 from platformdirs import user_cache_path
 
 from edgeemb.errors import EdgeembError
@@ -50,6 +49,8 @@ def made_once(name: str, make: Callable[[Path], object], error: type[EdgeembErro
     :param make: fills an empty folder.
     :param error: class of what is raised if the cache cannot be written.
     """
+    from filelock import FileLock
+
     place = cache_folder() / name
     if place.is_dir():
         with suppress(OSError):

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from edgeemb.errors import EdgeembError
+
+if TYPE_CHECKING:
+    from filelock import FileLock  # imported where it is used: sessions on a folder need no lock
 
 _PREFIX = "edgeemb-scratch-"
 _LOCK, _WORK = ".edgeemb-lock", "work"
@@ -70,6 +72,8 @@ def sweep(parent: Path, prefix: str, rescue: Callable[[Path], object] = lambda f
     :param prefix: how their names begin.
     :param rescue: called with the work of each before it goes.
     """
+    from filelock import FileLock, Timeout
+
     with suppress(OSError):
         for folder in _of_ours(parent, prefix):
             with suppress(OSError):
@@ -100,6 +104,8 @@ def _of_ours(parent: Path, prefix: str) -> Iterator[Path]:
 
 def _claimed(parent: Path, prefix: str) -> tuple[Path, FileLock]:
     """A new folder and its lock. A sweep that sees it before it is locked takes it for one that was left: then another is made."""
+    from filelock import FileLock, Timeout
+
     for _ in range(_ATTEMPTS):
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         lock = FileLock(folder / _LOCK, thread_local=False)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from tokenizers import Tokenizer
+from typing import TYPE_CHECKING, Any
 
 from edgeemb.errors import EdgeembError, ModelError, first_line
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 # The largest tokenizer.json in use (250 000 pieces) has about 17 MB.
 MAX_BYTES = 256 * 2**20
@@ -25,6 +26,9 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
     :param error: class of what is raised.
     :raises EdgeembError: of class ``error`` if it is not a tokenizer.
     """
+    # Sessions with a compiled tokenizer do not need the library, which takes 4 MB.
+    from tokenizers import Tokenizer
+
     with library_errors(where, error):
         tokenizer = Tokenizer.from_str(text)
         around = tokenizer.post_processor

@@ -5,7 +5,7 @@
  *     words             the first record of the program that does not normalise
  *     raw, normalized   tries of width 3, of tokens that are looked for before and after normalisation; or EET_NONE; their values are
  * places in tokens            section u32[n][2]: id, flags table             of code points, uint8: bit 0 white space, bit 1 what belongs
- * to a word, bit 2 what counts as a space at the end of a token
+ * to a word (nothing where no token has EET_SINGLE_WORD), bit 2 what counts as a space at the end of a token
  *
  * The longest token that begins first is taken. A token that only stands for a single word is passed over beside a letter. Tokens take the
  * white space before or behind them where their flags say so. */

@@ -19,7 +19,7 @@ import json, sys
 import numpy as np
 import edgeemb
 from edgeemb.devices.host.memory import read_memory
-import edgeemb.runtimes.onnxruntime.engine
+import hashlib, edgeemb.runtimes.opening, edgeemb.runtimes.onnxruntime.engine
 before = read_memory()
 session = edgeemb.open(sys.argv[1], ops=sys.argv[2])
 loaded = read_memory()

@@ -55,7 +55,9 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
             blob.breaks.find(content, token.rstrip)
     kinds = np.zeros(0x110000, np.int64)
     kinds[probing.white_space()] |= _SPACE | _TRIMMED
-    kinds[probing.word_characters()] |= _WORD
+    # The largest part of the table, and most tokenizers have no such token.
+    if any(token.single_word for token in tokens.values()):
+        kinds[probing.word_characters()] |= _WORD
     kinds[ord(" ") if normal_bytes else _SPACE_BYTE] |= _TRIMMED
     table, _ = add_table(blob, kinds)
     return (
