@@ -48,4 +48,5 @@ def test_opening_a_bundle_does_not_read_its_table(large: Path, ops: str) -> None
     result = subprocess.run(
         [sys.executable, "-c", script, large, ops], capture_output=True, text=True, check=True
     )
-    assert json.loads(result.stdout)["loaded"] < 10e6
+    # What the runtime itself needs is about 10 MB; the table has 96.
+    assert json.loads(result.stdout)["loaded"] < ROWS * DIM / 2 / 8
