@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from edgeemb.training import adapt, distill
     from edgeemb.training.result import Trained
     from edgeemb.training.settings import Classifier, Losses, StudentShape, TrainingSettings
+    from edgeemb.vectors.form import VectorForm
 
     __version__: str
 
@@ -47,6 +48,7 @@ __all__ = [
     "StudentShape",
     "Trained",
     "TrainingSettings",
+    "VectorForm",
     "__version__",
     "adapt",
     "compare",
@@ -73,6 +75,7 @@ _MODULES = {
     "edgeemb.training": ("adapt", "distill"),
     "edgeemb.training.settings": ("Classifier", "Losses", "StudentShape", "TrainingSettings"),
     "edgeemb.training.result": ("Trained",),
+    "edgeemb.vectors.form": ("VectorForm",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

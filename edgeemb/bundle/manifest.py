@@ -106,6 +106,33 @@ class BodyEntry:
 
 
 @dataclass(frozen=True)
+class VectorsEntry:
+    """What the vectors of a bundle are, and how they are stored (`edgeemb.vectors`). The model gives `dim` floats of length 1; an app stores
+    their codes.
+
+    :param spec: such as ``pca=128+int8``.
+    :param dim: dimensions of a vector.
+    :param dtype: numpy type of a stored vector.
+    :param width: elements of a stored vector.
+    :param measure: how two stored vectors are compared: ``cosine`` or ``hamming``.
+    :param scales: what a step of the codes stands for, or a plane of bits; empty where no scale is stored.
+    :param fitted: stands for what a projection was fitted on: vectors of another one are others. Empty where nothing was fitted.
+    :param calibration: the texts that it was fitted on.
+    :param agreement: correlation of the cosines of all pairs of these texts, in full and as stored.
+    """
+
+    spec: Name
+    dim: Length
+    dtype: Name
+    width: Length
+    measure: Name
+    scales: Annotated[list[Figure], Meta(max_length=16)] = field(default_factory=list)
+    fitted: Name = ""
+    calibration: Text = ""
+    agreement: Figure = 1.0
+
+
+@dataclass(frozen=True)
 class TensorEntry:
     """An input or output of the model: name, numpy dtype, axes (a name where the size varies), and, for ids, the bound of their table."""
 
@@ -150,6 +177,7 @@ class Manifest:
     :param vocabulary: report of a pruned vocabulary, or None.
     :param plan: what the planner chose and what it chose from (see `edgeemb.planner.planning.Plan`), or None.
     :param recipe: how the body was made; None where it stayed as it came.
+    :param vectors: what its vectors are, where an export made them smaller; None for floats as the model gives them.
     :param files: every other file of the bundle, by its path with ``/``.
     :param command: the command that wrote the bundle.
     :param versions: versions of what wrote it.
@@ -187,6 +215,7 @@ class Manifest:
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None
     recipe: BodyEntry | None = None
+    vectors: VectorsEntry | None = None
     notes: list[Text] = field(default_factory=list)
     schema: Length = SCHEMA
 

@@ -24,6 +24,7 @@ def export(
     body: Bodies = (),
     runtime: str | None = None,
     ops: Ops | None = None,
+    vectors: str | None = None,
     vocab: Sequence[str] = (),
     corpus: str | Path | None = None,
     lengths: Sequence[int] = (),
@@ -46,6 +47,8 @@ def export(
         or a mapping from layer to spec.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.
+    :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or
+        ``binary`` says how an index stores each, and ``pca=128+int8`` both (docs/vectors.md); by default floats as the model gives them.
     :param vocab: keep only some tokens, for example ``keep:corpus.txt,min=2`` or ``top:16000:corpus.txt``; a sequence of selections.
     :param corpus: text whose token frequencies weight the fit of the word table.
     :param lengths: sequence lengths in tokens, for runtimes with fixed shapes; by default the runtime's.
@@ -67,6 +70,7 @@ def export(
         runtime=runtime,
         ops=ops,
         body=body,
+        vectors=vectors,
         vocab=tuple(vocab),
         corpus=None if corpus is None else Path(corpus),
         calibrate=more.calibrate,

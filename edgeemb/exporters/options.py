@@ -16,8 +16,8 @@ Ops = Literal["builtin", "custom"]
 class ExportOptions:
     """What is seldom said about an export.
 
-    :param calibrate: text, one a line, on which a quantised body is prepared: the closer to what the app embeds, the better; by default the packaged
-        sentences.
+    :param calibrate: text, one a line, on which a quantised body is prepared and smaller vectors are fitted: the closer to what the app embeds,
+        the better; by default the packaged sentences.
     :param seed: seed of what is random in a fit; equal seeds give equal bundles.
     :param tables_apart: put the tables into a separate file (ExecuTorch only).
     :param as_zip: write one zip file instead of a folder.

@@ -23,6 +23,7 @@ from edgeemb.exporters.writers import Request, writer_for
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.loading import load
+from edgeemb.models.vectors import make_small
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.planner.planning import plan
 from edgeemb.progress import Steps
@@ -30,6 +31,7 @@ from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
 from edgeemb.tables.request import TableRequest
+from edgeemb.vectors.registry import parse_vectors
 from edgeemb.vocabulary import parse_vocab
 
 
@@ -42,6 +44,7 @@ class Options:
     runtime: str | None
     ops: str | None
     body: Bodies | None
+    vectors: str | None
     vocab: tuple[str, ...]
     corpus: Path | None
     calibrate: Path | None
@@ -65,6 +68,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     choice = choose(options.target, options.runtime, body, options.ops)
     writer_for(choice.runtime)
     selections = [parse_vocab(text) for text in options.vocab]
+    wanted = None if options.vectors is None else parse_vectors(options.vectors)
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
     choice = suited(choice, original, runtime_asked=options.runtime is not None, body_asked=body is not None)
@@ -76,6 +80,11 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             f'{runtime.title} models cannot store their tables apart: `tables_apart` is for runtime="{apart}"'
         )
     write = writer_for(runtime)
+    vectors = None
+    if wanted is not None:
+        progress("vectors", 0, 0)
+        small = make_small(original, wanted, options.calibrate, options.seed)
+        original, vectors = small.model, small.entry
     model, vocabulary = original, None
     if selections:
         model, vocabulary = prune_model(
@@ -118,6 +127,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             meant=chosen.meant,
             kept=chosen.kept,
             grids=prepared.grids,
+            vectors=vectors,
         )
         written = write(request, folder)
         tables = {alias: table for alias, table in tables.items() if alias not in written.left}
@@ -129,7 +139,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             add_libraries(choice, folder)
         progress("check", 0, 0)
         manifest = describe(model, tables, written, choice, options.command)
-        manifest = replace(manifest, recipe=prepared.entry)
+        manifest = replace(manifest, recipe=prepared.entry, vectors=vectors)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = _compared(original, session, options.unchecked)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeemb.body.grids import Grids
+from edgeemb.bundle.manifest import VectorsEntry
 from edgeemb.errors import ExportError
 from edgeemb.exporters.targets import Target
 from edgeemb.runtimes.runtime import Runtime
@@ -36,6 +37,7 @@ class Request:
     :param meant: tables that a spec without a name was asked for: one of them is compressed, or the export fails.
     :param kept: tables that were asked to stay as they are, whatever the body becomes.
     :param grids: the grids that matrices of the body lie on; a matrix that is missing there gets the default of the precision.
+    :param vectors: how vectors are stored; None where they stay as the model gives them.
     """
 
     loaded: LoadedModel
@@ -49,6 +51,7 @@ class Request:
     meant: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     grids: Grids = field(default_factory=Grids)
+    vectors: VectorsEntry | None = None
 
     @property
     def model(self) -> Model:

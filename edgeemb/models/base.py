@@ -16,6 +16,7 @@ from edgeemb.text.words import RowForm
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model
+    from edgeemb.vectors.fit import Projection
     from edgeemb.vocabulary.prune import Pruned
 
 Role = Literal["word", "position", "type", "other"]
@@ -196,6 +197,16 @@ class LoadedModel(ABC):
         """
         raise SpecError(
             f"{self.name} is a finished model whose tables cannot be tried out: name a spec instead of auto"
+        )
+
+    def with_projection(self, projection: Projection) -> LoadedModel:
+        """A model whose vectors are projected and then scaled to length 1.
+
+        :param projection: what is done to them.
+        :raises SpecError: if the model cannot be changed in that way.
+        """
+        raise SpecError(
+            f"{self.name} is a model whose vectors cannot be made smaller in its graph: leave `vectors` out"
         )
 
     @abstractmethod

@@ -14,7 +14,7 @@ from edgeemb.errors import InputError
 from edgeemb.models.base import LoadedModel
 from edgeemb.text import words
 from edgeemb.text.corpus import read_lines
-from edgeemb.text.feeds import pad_words, text_feeds
+from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import truncate
 
@@ -35,9 +35,7 @@ def sample_feeds(model: LoadedModel, corpus: Path | None, seed: int) -> list[dic
     if model.tokenizer_json is not None:
         return line_feeds(model, line_ids(model, corpus, seed))
     if model.words is not None:
-        texts = [text for text in _texts(corpus, seed) if text.strip()]
-        width, longest = model.words.width, min(model.max_length, LINE_TOKENS)
-        return [_word_feeds(model, words.tokenize(model.prompt + text, width, longest)) for text in texts]
+        return word_feeds(model, _texts(corpus, seed))
     if corpus is not None:
         raise InputError(f"{model.name} takes no text, so it learns nothing from {corpus}: leave it out")
     return model.examples()
@@ -85,11 +83,16 @@ def line_feeds(model: LoadedModel, lines: list[list[int]]) -> list[dict[str, NDA
 
 
 def _texts(corpus: Path | None, seed: int) -> list[str]:
-    return sentences() if corpus is None else _some(read_lines(corpus), CORPUS_LINES, seed)
+    return sentences() if corpus is None else some_lines(read_lines(corpus), CORPUS_LINES, seed)
 
 
-def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
-    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R)."""
+def some_lines(lines: Iterable[str], count: int, seed: int) -> list[str]:
+    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R).
+
+    :param lines: the stream.
+    :param count: how many are drawn; all where there are fewer.
+    :param seed: seed of the draw.
+    """
     random = np.random.default_rng(seed)
     kept: list[str] = []
     for number, line in enumerate(lines):
@@ -100,14 +103,21 @@ def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
     return kept
 
 
-def _feeds(model: LoadedModel, texts: list[list[int]]) -> dict[str, NDArray[Any]]:
-    rows = np.array(texts, np.int64)
-    return _typed(model, rows, np.ones_like(rows))
+def word_feeds(model: LoadedModel, texts: list[str]) -> list[dict[str, NDArray[Any]]]:
+    """What a model without a vocabulary takes for texts; one without a word is left out.
 
-
-def _word_feeds(model: LoadedModel, tokens: list[bytes]) -> dict[str, NDArray[Any]]:
+    :param model: the model.
+    :param texts: the texts.
+    """
     assert model.words is not None
-    return _typed(model, *pad_words([tokens], model.words.width))
+    width, longest = model.words.width, min(model.max_length, LINE_TOKENS)
+    given = (words.tokenize(model.prompt + text, width, longest) for text in texts if text.strip())
+    return [_typed(model, *pad_words([tokens], width)) for tokens in given]
+
+
+def _feeds(model: LoadedModel, texts: list[list[int]]) -> dict[str, NDArray[Any]]:
+    length = model.inputs[0].axes[1]
+    return _typed(model, *pad(texts, model.pad_id, length if isinstance(length, int) else None))
 
 
 def _typed(model: LoadedModel, values: NDArray[Any], mask: NDArray[np.int64]) -> dict[str, NDArray[Any]]:

@@ -23,6 +23,7 @@ from edgeemb.models.base import LoadedModel, Role, TableInfo
 from edgeemb.tasks.registry import TASKS
 
 if TYPE_CHECKING:
+    from edgeemb.vectors.fit import Projection
     from edgeemb.vocabulary.prune import Pruned
 
 
@@ -76,6 +77,22 @@ class Model(LoadedModel):
             if isinstance(layer, nn.Embedding) and layer.weight is old:
                 layer.weight = weight
         return replace(self, module=module)
+
+    def with_projection(self, projection: Projection) -> Model:
+        """A model whose vectors are projected and then scaled to length 1.
+
+        :param projection: what is done to them.
+        :raises SpecError: if the module has no stages after its pooling.
+        """
+        from edgeemb.models.projected import projected  # only where vectors are made smaller
+
+        vector = replace(self.outputs[0], axes=(*self.outputs[0].axes[:-1], projection.dim))
+        return replace(
+            self,
+            module=projected(self.module, projection, self.name),
+            outputs=(vector, *self.outputs[1:]),
+            normalize=True,
+        )
 
     def weight_bytes(self) -> int:
         """Bytes of all parameters, tables included."""

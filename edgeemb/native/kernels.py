@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.libraries import find_library
 
-_ABI_VERSION = 3
+_ABI_VERSION = 4
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
 _STATUS = {
@@ -29,7 +29,7 @@ def variants() -> list[str]:
 
     :raises NativeError: if the kernel library is missing or of another version.
     """
-    kernels = _kernels()
+    kernels = kernel_library()
     names: list[str] = []
     while name := kernels.edgeemb_variant(len(names)):
         names.append(name.decode())
@@ -74,7 +74,7 @@ def quantized_lookup(
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
     )
     position = ctypes.c_int64(-1)
-    status = _kernels().edgeemb_quantized_lookup(
+    status = kernel_library().edgeemb_quantized_lookup(
         variant.encode() if variant is not None else None,
         codes.ctypes.data,
         scales.ctypes.data,
@@ -131,7 +131,7 @@ def codebook_lookup(
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
     )
     position = ctypes.c_int64(-1)
-    status = _kernels().edgeemb_codebook_lookup(
+    status = kernel_library().edgeemb_codebook_lookup(
         variant.encode() if variant is not None else None,
         codes.ctypes.data,
         codebooks.ctypes.data,
@@ -193,7 +193,7 @@ def ngram_lookup(
         ("out", out, (np.dtype(np.float32),), (len(ids), len(seeds))),
     )
     position = ctypes.c_int64(-1)
-    status = _kernels().edgeemb_ngram_lookup(
+    status = kernel_library().edgeemb_ngram_lookup(
         variant.encode() if variant is not None else None,
         tokens.ctypes.data,
         len(tokens),
@@ -245,7 +245,7 @@ def ngram_bytes(
         ("bases", bases, (np.dtype(np.int16),), (len(bases),)),
         ("out", out, (np.dtype(np.float32),), (count, len(seeds))),
     )
-    status = _kernels().edgeemb_ngram_bytes(
+    status = kernel_library().edgeemb_ngram_bytes(
         variant.encode() if variant is not None else None,
         *(seeds.ctypes.data, len(seeds), bases.ctypes.data, len(bases), n),
         *(padded.ctypes.data, count, width, out.ctypes.data),
@@ -275,7 +275,11 @@ def _raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: 
 
 
 @cache
-def _kernels() -> ctypes.CDLL:
+def kernel_library() -> ctypes.CDLL:
+    """The kernel library, its functions typed.
+
+    :raises NativeError: if it is missing, or of another version.
+    """
     path = find_library("edgeemb_kernels")
     try:
         kernels = ctypes.CDLL(str(path))
@@ -305,6 +309,16 @@ def _kernels() -> ctypes.CDLL:
         ctypes.c_char_p,
         *(pointer, int64, pointer, int64, *constants),
         *(pointer, int32, int64, pointer, pointer),
+    ]
+    kernels.edgeemb_vectors_hamming.restype = int32
+    kernels.edgeemb_vectors_hamming.argtypes = [
+        ctypes.c_char_p,
+        pointer,
+        pointer,
+        int64,
+        int64,
+        int64,
+        pointer,
     ]
     kernels.edgeemb_ngram_bytes.restype = int32
     kernels.edgeemb_ngram_bytes.argtypes = [ctypes.c_char_p, *constants, pointer, int64, int64, pointer]

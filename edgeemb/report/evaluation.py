@@ -14,6 +14,7 @@ from edgeemb.errors import EdgeembError, InputError, SpecError
 from edgeemb.metrics import cosine, spearman
 from edgeemb.progress import Progress, Steps, no_steps, silent
 from edgeemb.runtimes import open_bundle
+from edgeemb.runtimes.session import Session
 from edgeemb.text.pairs import read_labelled, read_pairs
 
 #: Texts between two reports of progress; large enough that sorting by length within them pays.
@@ -184,7 +185,7 @@ def evaluate_classes(
 def embed(
     session: Encoder, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = silent
 ) -> NDArray[np.float32]:
-    """Embed texts, each different one once.
+    """Embed texts, each different one once. Vectors that are stored as codes are what these stand for.
 
     :param session: what embeds them.
     :param texts: n texts; repeated ones are computed once.
@@ -200,7 +201,7 @@ def embed(
     chunks = []
     for start in range(0, len(order), CHUNK_TEXTS):
         chunk = order[start : start + CHUNK_TEXTS]
-        chunks.append(np.asarray(session.encode(chunk, batch_size=batch_size), np.float32))
+        chunks.append(_encoded(session, chunk, batch_size))
         if not np.isfinite(chunks[-1]).all():
             raise InputError(
                 "the model gives embeddings with NaN or infinite values: check it with a few texts first"
@@ -210,6 +211,13 @@ def embed(
     vectors = np.empty_like(sorted_vectors)
     vectors[[place[text] for text in order]] = sorted_vectors
     return np.asarray(vectors[index], np.float32)
+
+
+def _encoded(session: Encoder, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:
+    """Texts as floats, with what their codes lose."""
+    found = session.encode(texts, batch_size=batch_size)
+    form = session.vectors if isinstance(session, Session) else None
+    return np.asarray(found if form is None else form.unpack(found), np.float32)
 
 
 def _classifier() -> Any:

@@ -26,6 +26,7 @@ from edgeemb.tasks.registry import TASKS
 from edgeemb.tasks.task import Task
 from edgeemb.text import words
 from edgeemb.text.feeds import pad, pad_words, text_feeds
+from edgeemb.vectors.form import VectorForm, form_of
 
 #: Tokens of a text: ids, or without a vocabulary the bytes of words.
 Tokens = Sequence[int] | Sequence[bytes]
@@ -50,6 +51,8 @@ class Session:
         self.manifest = manifest
         self.runtime = runtime
         self.engine = engine
+        #: What its vectors are; None where its first output is no vector per text.
+        self.vectors: VectorForm | None = form_of(manifest)
         #: What must live as long as the session: the folder of an unpacked bundle.
         self.keep = ExitStack()
         self._text: TextInput | WordsInput | None = None
@@ -62,8 +65,13 @@ class Session:
         return TASKS.get(self.manifest.kind)
 
     def encode(
-        self, texts: Sequence[Text], batch_size: int = 32, *, prompt: str | None = None
-    ) -> NDArray[np.float32]:
+        self,
+        texts: Sequence[Text],
+        batch_size: int = 32,
+        *,
+        prompt: str | None = None,
+        as_floats: bool = False,
+    ) -> NDArray[Any]:
         """One row per text: its embedding, or the logits of a classifier.
 
         Texts are batched by length, to keep padding small; rows are returned in the order of the texts.
@@ -71,7 +79,8 @@ class Session:
         :param texts: the texts, or for a classifier pairs of texts; one longer than the model's limit is cut there (logged at level INFO).
         :param batch_size: texts per run of the model.
         :param prompt: name of one of the manifest's `prompts`, to be put in front of each text; None for the default.
-        :return: float32[len(texts), D].
+        :param as_floats: give floats also where `vectors` says that vectors are stored as codes: as queries they find more.
+        :return: float32[len(texts), D]; where vectors are stored as codes int8[len(texts), D] or uint8[len(texts), bytes], see `vectors`.
         :raises InputError: if a text is empty, the bundle takes no text or no pairs, has no such prompt, or gives no one row per text.
         """
         if self.task is not None and self.task.per_token:
@@ -87,7 +96,30 @@ class Session:
                 [rows[number] for number in batch], types and [types[number] for number in batch]
             )
             found[batch] = self.run(given)
-        return found
+        if self.vectors is None or self.manifest.vectors is None or as_floats:
+            return found
+        return self.vectors.pack(found)
+
+    def similarity(
+        self, left: ArrayLike, right: ArrayLike, *, stored_as: VectorForm | None = None
+    ) -> NDArray[np.float32]:
+        """How similar each vector of one side is to each of the other, as `vectors` says they are compared.
+
+        :param left: what `encode` gave for N texts, as codes or as floats.
+        :param right: the same for M texts.
+        :param stored_as: what the vectors of `right` are, where they may come from another bundle: its ``session.vectors``.
+        :return: float32[N, M] in [-1, 1].
+        :raises InputError: if the bundle gives no vectors, a side is none of its vectors, or those of the other bundle are of another
+            model, spec or dimension.
+        """
+        if self.vectors is None:
+            gives = "raw outputs" if self.task is None else f"outputs for {self.task.title}"
+            raise InputError(
+                f"{self.path} gives {gives}, not one vector per text: there is nothing to compare"
+            )
+        if stored_as is not None:
+            self.vectors.check_same(stored_as)
+        return self.vectors.similarity(left, right)
 
     def encode_tokens(self, texts: Sequence[str], *, prompt: str | None = None) -> list[NDArray[np.float32]]:
         """A vector per token of each text, for a multi-vector model.

@@ -11,8 +11,8 @@
 #if (defined(__x86_64__) || defined(__i386__)) && defined(__SSE2__) && (defined(__GNUC__) || defined(__clang__))
 #define EEB_HAS_X86 1
 #include <cpuid.h>
-#define EEB_AVX2_TARGET EEB_TARGET("avx2,f16c")
-#define EEB_AVX512_TARGET EEB_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,f16c")
+#define EEB_AVX2_TARGET EEB_TARGET("avx2,f16c,popcnt")
+#define EEB_AVX512_TARGET EEB_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx2,f16c,popcnt")
 #else
 #define EEB_HAS_X86 0
 #endif
@@ -35,7 +35,7 @@ typedef int32_t eeb_variant;
 enum {
     EEB_SERIAL = 0,
     EEB_NEON = 1,   /* AArch64 */
-    EEB_AVX2 = 2,   /* with F16C */
+    EEB_AVX2 = 2,   /* with F16C and POPCNT */
     EEB_AVX512 = 3, /* F, BW, VL and DQ, with all of EEB_AVX2 */
     EEB_MVE = 4,    /* Armv8.1-M with floats */
     EEB_VARIANTS = 5
@@ -66,7 +66,7 @@ EEB_FUNCTION unsigned eeb_cpu_ask(void)
 #if EEB_HAS_X86
     {
         unsigned a, b, c, d, saved, high;
-        const unsigned need1 = bit_OSXSAVE | bit_AVX | bit_F16C;
+        const unsigned need1 = bit_OSXSAVE | bit_AVX | bit_F16C | bit_POPCNT;
         const unsigned need512 = bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ;
 
         if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need1) != need1 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) {

@@ -4,6 +4,7 @@
 #include "codebook.h"
 #include "ngram.h"
 #include "quantized.h"
+#include "vectors.h"
 
 #if defined(_WIN32)
 #define EDGEEMB_EXPORT __declspec(dllexport)
@@ -25,11 +26,13 @@ EDGEEMB_EXPORT int32_t edgeemb_ngram_lookup(
 EDGEEMB_EXPORT int32_t edgeemb_ngram_bytes(
     const char *variant, const void *seeds, int32_t dim, const void *bases, int32_t lanes, int32_t n, const void *bytes, int64_t count,
     int64_t width, void *output);
+EDGEEMB_EXPORT int32_t edgeemb_vectors_hamming(
+    const char *variant, const void *query, const void *store, int64_t rows, int64_t stride, int64_t count, void *differ);
 
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 3;
+    return 4;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
@@ -198,4 +201,20 @@ int32_t edgeemb_ngram_bytes(
     table.lanes = lanes;
     table.dim = dim;
     return eeb_ngram_variant(chosen).bytes(&table, bytes, (size_t)count, (size_t)width, output);
+}
+
+/* eeb_vectors_hamming_function of vectors.h, by a variant's name (NULL: the fastest); differ is uint32_t[rows]. */
+int32_t edgeemb_vectors_hamming(
+    const char *variant, const void *query, const void *store, int64_t rows, int64_t stride, int64_t count, void *differ)
+{
+    const eeb_variant chosen = find_variant(variant);
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    if (rows < 0 || count < 0 || stride < count) {
+        return EEB_BAD_SHAPE;
+    }
+    eeb_vectors_hamming_variant(chosen)(query, store, (size_t)rows, (size_t)stride, (size_t)count, differ);
+    return EEB_OK;
 }

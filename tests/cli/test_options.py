@@ -105,7 +105,7 @@ def test_a_parameter_that_no_docstring_describes_is_noticed() -> None:
         ("`tables_apart` is for", "--tables-apart is for"),
         # What is no parameter of a command stays as it is.
         ("spec 'int4:block=7' and 'ngram:n=3,seed=2'", "spec 'int4:block=7' and 'ngram:n=3,seed=2'"),
-        ("pass `vectors`", "pass `vectors`"),
+        ("pass `neighbours`", "pass `neighbours`"),
     ],
 )
 def test_messages_of_the_library_are_turned_into_flags(message: str, flags: str) -> None:

@@ -17,6 +17,8 @@ HEADERS = (
     "kernels/quantized.h",
     "kernels/codebook.h",
     "kernels/ngram.h",
+    "kernels/vectors.h",
+    "micro/vectors.h",
     "micro/encoder.h",
     "text/vocabulary_free/words.h",
 )

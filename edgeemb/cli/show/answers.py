@@ -134,8 +134,11 @@ def show_token_vectors(session: Session, texts: Sequence[str], asked: Asked) -> 
 
 
 def _vector(row: Any) -> str:
-    values = " ".join(f"{value:+.4f}" for value in row[:_SHOWN_VALUES])
-    return f"[{values}{' ...' if len(row) > _SHOWN_VALUES else ''}] ({len(row)} values)"
+    form, unit = {"i": ("{:+d}", "values"), "u": ("{:02x}", "bytes")}.get(
+        row.dtype.kind, ("{:+.4f}", "values")
+    )
+    values = " ".join(form.format(value) for value in row[:_SHOWN_VALUES])
+    return f"[{values}{' ...' if len(row) > _SHOWN_VALUES else ''}] ({len(row)} {unit})"
 
 
 def _query(asked: Asked, what: str) -> str:

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.manifest import Manifest, VectorsEntry
 from edgeemb.runtimes.registry import find_runtime
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ STEPS = {
     "fit": "Fitting the tables",
     "plan": "Searching for a table",
     "write": "Writing the model",
+    "vectors": "Fitting the vectors",
     "body": "Preparing the body",
     "check": "Comparing with the original",
     "measure": "Measuring",
@@ -121,6 +122,8 @@ def print_bundle(console: Console, path: Path, manifest: Manifest) -> None:
     console.print(table)
     for line in parity_lines(manifest.parity):
         console.print(line)
+    if manifest.vectors is not None:
+        console.print(_vectors(manifest.vectors))
     for note in manifest.notes:
         console.print(f"Note: {note}")
     if manifest.plan is not None:
@@ -155,6 +158,15 @@ def _body(manifest: Manifest) -> str:
     if recipe is None:
         return manifest.body
     return ", ".join([recipe.spec, *(step.name for step in recipe.steps if step.name not in recipe.spec)])
+
+
+def _vectors(entry: VectorsEntry) -> str:
+    """What vectors are, in words."""
+    size = entry.width * (4 if entry.dtype == "float32" else 1)
+    return (
+        f"Vectors: {entry.spec}, {size} bytes each, compared by {entry.measure}; their similarities correlate {entry.agreement:.4f} with the "
+        f"model's own ({entry.calibration})"
+    )
 
 
 def print_plan(console: Console, plan: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ Whatever the kernels cannot compute is refused by its path in the module, its cl
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from torch import nn
 
 from edgeemb.body.smoothing import ScaledLinear
 from edgeemb.errors import ExportError
-from edgeemb.models.huggingface.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.modules import (
+    FirstElements,
+    Normalize,
+    SentenceEncoder,
+    SequenceClassifier,
+)
 from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordsModel
 from edgeemb.text.words import RowForm
@@ -124,6 +129,7 @@ class Encoder:
     :param pooling: enumerators of the pooling modes, whose vectors are concatenated.
     :param head: dense layers after the pooling.
     :param unit: whether the result is scaled to length 1.
+    :param kept: elements of the pooled vector that are kept, from the first, where no dense layer follows; 0 for all.
     """
 
     word: str | Words
@@ -137,6 +143,7 @@ class Encoder:
     pooling: tuple[str, ...]
     head: tuple[Dense, ...]
     unit: bool
+    kept: int = 0
 
     @property
     def dim(self) -> int:
@@ -146,7 +153,17 @@ class Encoder:
     @property
     def outputs(self) -> int:
         """Elements of the result."""
-        return len(self.head[-1].linear.bias) if self.head else self.dim * len(self.pooling)
+        if self.head:
+            return len(self.head[-1].linear.bias)
+        return self.kept or self.dim * len(self.pooling)
+
+    def pooled(self) -> Iterator[tuple[str, int, int]]:
+        """Each pooling mode, where its part of the pooled vector begins, and how many elements of it are kept."""
+        whole = self.dim * len(self.pooling) if self.head else self.outputs
+        for number, mode in enumerate(self.pooling):
+            begin = number * self.dim
+            if begin < whole:
+                yield mode, begin, min(self.dim, whole - begin)
 
     def linears(self) -> Iterator[Linear]:
         """Every linear layer, in the order in which they run."""
@@ -164,7 +181,7 @@ def read_encoder(model: Model) -> Encoder:
     :raises ExportError: naming the first module that the kernels cannot compute.
     """
     module, prefix = model.module, ""
-    words = None
+    words, kept = None, 0
     if isinstance(module, WordsModel):
         layer = module.projection
         words = Words(
@@ -174,7 +191,12 @@ def read_encoder(model: Model) -> Encoder:
     if isinstance(module, SentenceEncoder):
         body, path = module.body, f"{prefix}body"
         pooling = tuple(POOLINGS[mode] for mode in module.pooling.modes)
-        head, unit = _stages(module.head, f"{prefix}head")
+        stages = list(module.head.named_children())
+        first = stages[0][1] if stages else None
+        if isinstance(first, FirstElements):
+            kept = first.count
+            del stages[0]
+        head, unit = _stages(stages, f"{prefix}head")
     elif isinstance(module, SequenceClassifier):
         whole: Any = module.body
         base = str(whole.base_model_prefix)
@@ -183,7 +205,7 @@ def read_encoder(model: Model) -> Encoder:
         head = _classifier(whole)
     else:
         raise _refused(module, "")
-    encoder = _encoder(body, path, pooling, head, unit)
+    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept)
     return encoder if words is None else replace(encoder, word=words)
 
 
@@ -252,12 +274,12 @@ def _distil_layer(block: Any, path: str) -> Layer:
     )
 
 
-def _stages(head: nn.Sequential, path: str) -> tuple[tuple[Dense, ...], bool]:
+def _stages(head: Sequence[tuple[str, nn.Module]], path: str) -> tuple[tuple[Dense, ...], bool]:
     """Dense layers with what follows each, and whether a normalisation ends them."""
     stages: list[Dense] = []
     unit = False
-    for number, stage in enumerate(head):
-        where = f"{path}.{number}"
+    for name, stage in head:
+        where = f"{path}.{name}"
         if unit:
             raise _refused(stage, where)
         if isinstance(stage, Normalize):

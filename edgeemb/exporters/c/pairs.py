@@ -96,8 +96,8 @@ def _result(encoder: Encoder) -> str:
     head = encoder.head
     first = "pooled" if head else "output"
     lines = [
-        f"eem_pool({mode}, memory.rows, STRIDE, tokens, DIM, {first} + {at} * DIM);"
-        for at, mode in enumerate(encoder.pooling)
+        f"eem_pool({mode}, memory.rows, STRIDE, tokens, {count}, {first} + {begin});"
+        for mode, begin, count in encoder.pooled()
     ]
     source = first
     for number, dense in enumerate(head):

@@ -114,8 +114,8 @@ def _result(encoder: Encoder) -> str:
     """Statements from the rows to the output."""
     first = "pooled" if encoder.head else "output"
     lines = [
-        f"eem_pool({mode}, memory.rows, STRIDE, tokens, DIM, {first} + {at} * DIM);"
-        for at, mode in enumerate(encoder.pooling)
+        f"eem_pool({mode}, memory.rows, STRIDE, tokens, {count}, {first} + {begin});"
+        for mode, begin, count in encoder.pooled()
     ]
     declared = []
     if encoder.head:

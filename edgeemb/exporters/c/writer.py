@@ -20,6 +20,7 @@ from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.scaling import settle_factors
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
+from edgeemb.exporters.c.vectors import vectors_api, vectors_code
 from edgeemb.exporters.c.weights import write_weights
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
 from edgeemb.exporters.tokenizer import refusal
@@ -77,6 +78,7 @@ def write(request: Request, folder: Path) -> Written:
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, tokens)
     plan = plan_arena(packing.buffers(encoder, tokens, scratch, reading))
     text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
+    text += vectors_code(request.vectors, prefix)
     flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})
     _check_budget(request, arrays, plan, flash)
     sizes = {
@@ -89,7 +91,9 @@ def write(request: Request, folder: Path) -> Written:
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given), "utf-8")
+    (folder / "model.h").write_text(
+        header_text(prefix, model.name, sizes, given, vectors_api(request.vectors, prefix)), "utf-8"
+    )
     _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if tokenizer is None else len(tokenizer)

@@ -18,6 +18,7 @@ from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.vectors.form import form_of
 
 #: Android that an app is compiled against.
 COMPILE_SDK = 35
@@ -113,6 +114,7 @@ def golden_bytes(golden: Any) -> bytes:
 def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
     """The text of ``model.properties``, which the class ``ModelInfo`` reads."""
     manifest = kit.manifest
+    form = form_of(manifest)
     texts = [name for name in (TOKENIZER, COMPILED_TOKENIZER) if (kit.bundle / name).is_file()]
     digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, *texts])
     values = {
@@ -124,6 +126,8 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "pad_id": manifest.pad_id,
         "prompt": manifest.prompt,
         "no_tokenizer": reason,
+        "vectors": "" if form is None else form.spec,
+        "vector_codes": "" if form is None else form.codes,
     }
     lists: dict[str, Sequence[object]] = {
         "file": files,
@@ -132,6 +136,7 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "type": [info.dtype for info in manifest.inputs],
         "length": manifest.lengths,
         "label": manifest.labels,
+        "vector_scale": [] if form is None else form.entry.scales,
     }
     lines = [f"{key}={_escaped(str(value))}" for key, value in values.items()]
     lines += [

@@ -9,6 +9,7 @@ from edgeemb.exporters.kits import FOLDER, Kit, fill
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
+from edgeemb.vectors.form import form_of
 
 PACKAGE = "Package.swift"
 #: The C module's header, whose name does not depend on the model.
@@ -40,6 +41,31 @@ _TEXT = """
     }
 """
 
+_VECTORS = """
+    /// Bytes of a vector as an index stores it: @spec@.
+    public static let storedBytes = @bytes@
+
+    /// A vector, as encode gives it, as an index stores it.
+    public static func store(_ vector: [Float]) -> [UInt8] {
+        precondition(vector.count == outputs, "a vector of this model has \\(outputs) elements")
+        var stored = [UInt8](repeating: 0, count: storedBytes)
+        @prefix@_store(vector, &stored)
+        return stored
+    }
+
+    /// How similar two stored vectors are, in [-1, 1].
+    public static func similarity(_ left: [UInt8], _ right: [UInt8]) -> Float {
+        precondition(left.count == storedBytes && right.count == storedBytes, "a stored vector of this model has \\(storedBytes) bytes")
+        return @prefix@_similarity(left, right)
+    }
+
+    /// The same of a vector, as encode gives it, and a stored one: more exact than two stored ones.
+    public static func similarity(_ vector: [Float], _ stored: [UInt8]) -> Float {
+        precondition(vector.count == outputs && stored.count == storedBytes, "these are no vectors of this model")
+        return @prefix@_similarity_to(vector, stored)
+    }
+"""
+
 
 def write(kit: Kit) -> tuple[str, ...]:
     """Write ``kit/``, and ``Package.swift`` next to it.
@@ -58,6 +84,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     weights = sources(kit.bundle)[1].name
     values = {
         "text": "" if reason else fill(_TEXT, {"prefix": prefix, **tokens}, "the Swift kit"),
+        "vectors": _vectors(kit, prefix),
         "prefix": prefix,
         **tokens,
         "module": module_name(kit.manifest.name),
@@ -84,6 +111,14 @@ def write(kit: Kit) -> tuple[str, ...]:
     (kit.folder / "golden.h").write_text(golden_header(kit), "utf-8")
     (kit.folder / HEADER).write_text(_header(prefix), "utf-8")
     return (f"the Swift package takes only ids, not text: {reason}",) if reason else ()
+
+
+def _vectors(kit: Kit, prefix: str) -> str:
+    """What the model has for vectors that are stored as codes; nothing where they stay as it gives them."""
+    form = form_of(kit.manifest) if kit.manifest.vectors is not None else None
+    if form is None:
+        return ""
+    return fill(_VECTORS, {"prefix": prefix, "spec": form.spec, "bytes": str(form.nbytes)}, "the Swift kit")
 
 
 def module_name(name: str) -> str:

@@ -79,6 +79,21 @@ class Normalize(nn.Module):
         return nn.functional.normalize(vectors, p=2.0, dim=-1)
 
 
+class FirstElements(nn.Module):
+    """Keeps the first elements of each row.
+
+    :param count: how many.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.count = count
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """:param vectors: float32[batch, dim]. :return: float32[batch, count]."""
+        return vectors[:, : self.count]
+
+
 class SentenceEncoder(nn.Module):
     """A transformer body, pooling, and what follows it: ids and mask in, sentence vectors out.
 

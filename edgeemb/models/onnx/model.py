@@ -20,8 +20,11 @@ from edgeemb.models.onnx.examples import made_up
 from edgeemb.models.onnx.file import tensors
 from edgeemb.models.onnx.graph import Graph
 from edgeemb.models.onnx.lookups import row_lookup
+from edgeemb.models.onnx.opsets import moved, opset_of
 from edgeemb.models.onnx.places import Belongings
 from edgeemb.models.onnx.plain import make_plain
+from edgeemb.models.onnx.pooling import OPSET as POOLING_OPSET
+from edgeemb.models.onnx.pooling import with_vector
 from edgeemb.models.onnx.roles import ids_first, tensor_info
 from edgeemb.models.onnx.tables import (
     IDS,
@@ -38,6 +41,7 @@ from edgeemb.text.feeds import pad, text_feeds
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model
+    from edgeemb.vectors.fit import Projection
 
 #: Tokens of the longest text where nothing says how many a model takes.
 MAX_LENGTH = 512
@@ -153,6 +157,29 @@ class OnnxModel(LoadedModel):
         held = next(item for item in proto.graph.initializer if item.name == name)
         held.CopyFrom(onnx.numpy_helper.from_array(rows.astype(np.float32), name))
         return replace(self, proto=proto, path=None, graph=Graph(proto))
+
+    def with_projection(self, projection: Projection) -> OnnxModel:
+        """A model with nodes after its vectors.
+
+        :param projection: what is done to them.
+        """
+        proto, remarks = self.proto, list(self.remarks)
+        if (opset_of(proto) or 0) < POOLING_OPSET:
+            proto = moved(proto, POOLING_OPSET, self.source)
+            remarks.append(f"the model was raised to op set {POOLING_OPSET}, which smaller vectors need")
+        vector = self.outputs[0]
+        proto, name = with_vector(
+            proto, vector, self.inputs[1], modes=(), normalize=True, projection=projection
+        )
+        return replace(
+            self,
+            proto=proto,
+            path=None,
+            graph=Graph(proto),
+            outputs=(TensorInfo(name, "float32", (vector.axes[0], projection.dim)), *self.outputs[1:]),
+            normalize=True,
+            remarks=tuple(remarks),
+        )
 
     def weight_bytes(self) -> int:
         """Bytes of all constants, tables included."""

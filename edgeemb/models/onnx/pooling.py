@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.models.base import TensorInfo
+from edgeemb.vectors.fit import Projection
 
 #: The op set that the nodes are written in; they mean the same in newer ones.
 OPSET = 18
@@ -29,6 +30,7 @@ def with_vector(
     modes: Sequence[str],
     normalize: bool,
     name: str = "sentence_embedding",
+    projection: Projection | None = None,
 ) -> tuple[onnx.ModelProto, str]:
     """A model with one more output: a vector per text, from an output that has one per token, or from one per text.
 
@@ -38,6 +40,7 @@ def with_vector(
     :param modes: of `edgeemb.models.base.POOLING_MODES`; several are concatenated. Empty for an output that is one vector per text already.
     :param normalize: whether the result gets length 1.
     :param name: of the new output; a longer one is taken where the model has it.
+    :param projection: what is done to the result before its length; the output that it is made of is then none any more.
     :return: the model, and the name of the new output, float32[batch, dim * modes], which comes first.
     """
     result = onnx.ModelProto()
@@ -55,6 +58,8 @@ def with_vector(
         counted = writer.op("Cast", mask.name, to=TensorProto.FLOAT)
         parts = [_pool(writer, mode, hidden, counted) for mode in modes]
     vector = parts[0] if len(parts) == 1 else writer.op("Concat", *parts, axis=1)
+    if projection is not None:
+        vector = _project(writer, vector, projection)
     if normalize:
         length = writer.op("ReduceL2", vector, writer.ints(1), keepdims=1)
         vector = writer.op("Div", vector, writer.op("Max", length, writer.number(_SHORTEST)))
@@ -64,6 +69,9 @@ def with_vector(
     dim = tokens.axes[-1]
     width = dim * max(1, len(modes)) if isinstance(dim, int) else f"{name}_width"
     others = list(graph.output)
+    if projection is not None:
+        width = projection.dim
+        others = [info for info in others if info.name != tokens.name]
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [mask.axes[0], width]))
     graph.output.extend(others)
@@ -94,6 +102,12 @@ class _Writer:
 
     def number(self, value: float) -> str:
         return self.constant(np.array(value, np.float32))
+
+
+def _project(writer: _Writer, vector: str, projection: Projection) -> str:
+    if projection.matrix is None:
+        return writer.op("Slice", vector, writer.ints(0), writer.ints(projection.dim), writer.ints(1))
+    return writer.op("MatMul", vector, writer.constant(np.ascontiguousarray(projection.matrix.T)))
 
 
 def _pool(writer: _Writer, mode: str, hidden: str, mask: str) -> str:

@@ -8,7 +8,7 @@ graph; a row is ``embeddings[mapping[id]] * weights[id]`` where these are there 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from edgeemb.models.static.graph import StaticWeights, static_graph
 
 if TYPE_CHECKING:
     from edgeemb.models.torch_model import Model
+    from edgeemb.vectors.fit import Projection
     from edgeemb.vocabulary.prune import Pruned
 
 # Its names in a checkpoint: model2vec's and sentence-transformers'.
@@ -88,6 +89,17 @@ class StaticModel(OnnxModel):
             normalize=held.normalize,
         )
         return _model(smaller, tokenizer, self.source, self.name, self.max_length)
+
+    def with_projection(self, projection: Projection) -> StaticModel:
+        """A model whose rows are projected: a mean of projected rows is the projected mean, so that the table gets smaller too.
+
+        :param projection: what is done to its vectors.
+        """
+        rows = self.held.embeddings
+        rows = rows[:, : projection.dim] if projection.matrix is None else rows @ projection.matrix.T
+        held = replace(self.held, embeddings=np.ascontiguousarray(rows), normalize=True)
+        tokenizer = Tokenizer.from_str(str(self.tokenizer_json))
+        return _model(held, tokenizer, self.source, self.name, self.max_length)
 
     def torch_model(self) -> Model:
         """The same model as a torch module, for the writers that trace one."""

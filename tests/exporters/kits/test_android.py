@@ -18,7 +18,7 @@ import pytest
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.bundle.manifest import Manifest
+from edgeemb.bundle.manifest import Manifest, VectorsEntry
 from edgeemb.errors import SpecError
 from edgeemb.exporters.kits import FOLDER, Kit
 from edgeemb.exporters.kits import android as android_kit
@@ -27,6 +27,9 @@ from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.sentences import sentences
+from edgeemb.vectors.codes import unit
+from edgeemb.vectors.form import VectorForm
+from edgeemb.vectors.registry import codes_of, parse_vectors
 from tests.fixtures.java import PROGRAMS, compile_java, driver, java
 from tests.fixtures.models.words import save_words
 from tests.fixtures.requirements import requires_program
@@ -256,6 +259,28 @@ def test_pooling_gives_what_python_gives(classes: Path, bundle: Path) -> None:
     np.testing.assert_allclose(got[:16], mean, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(got[16:32], mean / np.linalg.norm(mean), rtol=1e-5, atol=1e-6)
     assert got[32] == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["int8", "int4", "binary", "binary:planes=2", "float32"])
+def test_vectors_are_stored_and_compared_as_in_python(
+    spec: str, classes: Path, bundle: Path, tmp_path: Path
+) -> None:
+    vectors = unit(np.random.default_rng(2).standard_normal((20, 16)).astype(np.float32))
+    vectors[3] = 0
+    codes = codes_of(parse_vectors(spec))
+    entry = VectorsEntry(spec, 16, codes.dtype, codes.width(16), codes.measure, [*codes.fit(vectors)])
+    manifest = replace(describe(bundle), vectors=entry)
+    kit_for(own(bundle), manifest, bundle, tmp_path / "bundle")
+    form = VectorForm(manifest.name, entry)
+    done = java(
+        classes, "store", tmp_path / "bundle" / FOLDER / "assets", 20, data=vectors.astype(">f4").tobytes()
+    )
+    assert done.returncode == 0, done.stderr
+    stored = form.pack(vectors)
+    assert done.stdout[: stored.nbytes] == stored.tobytes()
+    scores = np.frombuffer(done.stdout[stored.nbytes :], ">f4").reshape(20, 2)
+    np.testing.assert_allclose(scores[:, 0], form.similarity(stored[:1], stored)[0], atol=2e-6)
+    np.testing.assert_allclose(scores[:, 1], form.similarity(vectors[:1], stored)[0], atol=2e-6)
 
 
 def own(bundle: Path) -> str:

@@ -22,6 +22,7 @@ def ship(folder: Path, corpus: Path) -> NDArray[np.float32]:
         table={"word": "int4:block=32"},
         body="int8",
         ops="builtin",
+        vectors="pca=128+int8",
         vocab=[f"top:8000:{corpus}"],
         corpus=corpus,
         lengths=[16, 64],
@@ -32,7 +33,10 @@ def ship(folder: Path, corpus: Path) -> NDArray[np.float32]:
     assert_type(bundle, Path)
     with edgeemb.open(bundle, threads=2) as session:
         assert_type(session, edgeemb.Session)
-        return session.encode(["some text"])
+        vectors = session.encode(["some text"])
+        form = session.vectors
+        kept = None if form is None else edgeemb.VectorForm.from_json(form.to_json())
+        return session.similarity(vectors, vectors, stored_as=kept)
 
 
 def module() -> edgeemb.LoadedModel:

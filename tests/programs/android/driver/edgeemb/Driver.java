@@ -25,7 +25,7 @@ public final class Driver {
     private static final DataInputStream IN = new DataInputStream(new BufferedInputStream(System.in));
     private static final DataOutputStream OUT = new DataOutputStream(new BufferedOutputStream(System.out));
 
-    /** {@code tokenize}, {@code vectors}, {@code check}, {@code install} or {@code abi}, the kit's folder of assets, and what the command needs. */
+    /** {@code tokenize}, {@code vectors}, {@code store}, {@code check}, {@code install} or {@code abi}, the kit's folder of assets, and what the command needs. */
     public static void main(String[] arguments) throws IOException {
         File assets = new File(arguments[1]);
         try {
@@ -35,6 +35,9 @@ public final class Driver {
                     break;
                 case "vectors":
                     vectors(Integer.parseInt(arguments[2]), Integer.parseInt(arguments[3]));
+                    break;
+                case "store":
+                    store(info(assets).vectors, Integer.parseInt(arguments[2]));
                     break;
                 case "check":
                     check(assets);
@@ -151,6 +154,23 @@ public final class Driver {
             for (float value : vector) {
                 OUT.writeFloat(value);
             }
+        }
+    }
+
+    /** Each vector as it is stored, then how similar the first is to each: stored to stored, and floats to stored. */
+    private static void store(VectorForm form, int count) throws IOException {
+        float[][] vectors = new float[count][form.dim];
+        byte[][] stored = new byte[count][];
+        for (int number = 0; number < count; ++number) {
+            for (int at = 0; at < form.dim; ++at) {
+                vectors[number][at] = IN.readFloat();
+            }
+            stored[number] = form.store(vectors[number]);
+            OUT.write(stored[number]);
+        }
+        for (byte[] other : stored) {
+            OUT.writeFloat(form.similarity(stored[0], other));
+            OUT.writeFloat(form.similarity(vectors[0], other));
         }
     }
 

@@ -33,6 +33,8 @@ public final class ModelInfo {
     public final String prompt;
     /** Names of the classes; empty for vectors. */
     public final String[] labels;
+    /** How an index stores the vectors; null for classes. */
+    public final VectorForm vectors;
     /** Why the kit has no tokenizer; empty where it has one. */
     public final String noTokenizer;
 
@@ -62,6 +64,13 @@ public final class ModelInfo {
         }
         prompt = value(values, "prompt");
         labels = list(values, "label");
+        String[] scales = list(values, "vector_scale");
+        float[] steps = new float[scales.length];
+        for (int number = 0; number < scales.length; ++number) {
+            steps[number] = Float.parseFloat(scales[number]);
+        }
+        String codes = value(values, "vector_codes");
+        vectors = codes.isEmpty() ? null : new VectorForm(value(values, "vectors"), codes, dim, steps);
         noTokenizer = value(values, "no_tokenizer");
     }
 

@@ -40,6 +40,19 @@ public final class TextModel implements AutoCloseable {
     }
 
     /**
+     * The vector of a text as an index stores it; {@link ModelInfo#vectors} compares two.
+     *
+     * @param text the text; the end of one that is too long is cut off.
+     * @return byte[{@link VectorForm#bytes()}].
+     */
+    public byte[] encodeStored(String text) {
+        if (info.vectors == null) {
+            throw new UnsupportedOperationException("the model gives classes, not vectors: call encode");
+        }
+        return info.vectors.store(encode(text));
+    }
+
+    /**
      * Vector or logits of a pair of texts.
      *
      * @param text the first text.
