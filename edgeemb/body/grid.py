@@ -176,11 +176,11 @@ def searched_scales(
     high, low = blocks.max(axis=2), blocks.min(axis=2)
     full = np.maximum(high / np.float32(LARGEST4), low / np.float32(LEAST4))
     wide = np.maximum(high, -low) / np.float32(LARGEST4)
-    best = _short(np.where(wide > 0, wide, np.float32(1)))
+    best = short(np.where(wide > 0, wide, np.float32(1)))
     least = np.full(best.shape, np.inf, np.float32)
     for start in (full, wide):
         for fraction in _FRACTIONS:
-            scales = _short(np.where(start > 0, start * fraction, np.float32(1)))
+            scales = short(np.where(start > 0, start * fraction, np.float32(1)))
             codes = np.rint(blocks / scales[..., None]).clip(LEAST4, LARGEST4)
             errors = ((codes * scales[..., None] - blocks) ** 2 * weight).sum(axis=2)
             better = errors < least
@@ -188,8 +188,12 @@ def searched_scales(
     return best.astype(np.float32)
 
 
-def _short(scales: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scales rounded to 8 significant bits (bfloat16), ties to even."""
+def short(scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scales rounded to 8 significant bits (bfloat16), ties to even.
+
+    :param scales: float32[...].
+    :return: float32[...], whose lower 16 bits are zeros.
+    """
     bits = np.ascontiguousarray(scales, np.float32).view(np.uint32)
     rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
     result: NDArray[np.float32] = (rounded & np.uint32(0xFFFF0000)).view(np.float32)

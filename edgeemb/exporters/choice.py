@@ -54,6 +54,11 @@ def choose(target: str | None, runtime: str | None, body: str | None, ops: str |
         )
     if chosen.ops not in ("builtin", "custom"):
         raise SpecError(f"ops '{chosen.ops}' is not known: use builtin or custom")
+    lowerings = chosen.runtime.lowerings
+    if chosen.ops not in lowerings:
+        if ops is not None:
+            raise SpecError(f'{chosen.runtime.title} has no {ops} ops: use ops="{lowerings[0]}"')
+        chosen = replace(chosen, ops=lowerings[0])
     if chosen.ops == "custom" and chosen.runtime.name in aim.builtin_only:
         raise SpecError(
             f'target {aim.name}: the package of {chosen.runtime.title} for it takes no further ops; use ops="builtin"'

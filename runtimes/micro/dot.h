@@ -20,13 +20,9 @@
 
 #define EEM_NARROW 127.0f
 #define EEM_WIDE 4095.0f
-/* Codes of a row that enters a linear layer lie in [0, 255]; in int8 they are stored less 128. */
+/* Codes of a row that enters a linear layer lie in [0, 255], and are stored less 128. */
 #define EEM_STEPS 255.0f
-#if EEM_MVE
 #define EEM_OFFSET 128
-#else
-#define EEM_OFFSET 0
-#endif
 
 /* The grid of a quantised row: value = (code - zero) * scale. */
 typedef struct eem_grid {

@@ -1,23 +1,26 @@
-/* The layers of an encoder on float32 rows: linear with int8 weights, layer normalisation, softmax, activations, pooling.
+/* The layers of an encoder on float32 rows: linear with weights of 8 or 4 bits, layer normalisation, softmax, activations, pooling.
  *
  * WEIGHTS   int8[ceil(outputs / 2)][padded inputs / EEM_BLOCK][2][EEM_BLOCK]: two neighbouring outputs lie side by side, block by block, so
- *           that one pointer walks through both; padding is zero. value = code * scale[output], -127 ... 127.
+ *           that one pointer walks through both; padding is zero. value = code * scale[output], -127 ... 127. Of 4 bits: see fours.h.
  * LINEAR    rows are quantised when they are read, each with a grid of its own, and accumulated in int32:
- *           output = (float)(sum - zero * sums[output]) * (row scale * scale[output]) + bias[output]
+ *           8 bits    output = (float)(sum - zero * sums[output]) * (row scale * scale[output]) + bias[output]
+ *           4 bits    output = (sum over blocks, in order, of (float)sum * scale - (float)zero * totals[output]) * row scale + bias[output]
  * SUMS      of floats have 16 lanes, so that every instruction set adds in one order: element i goes to lane i % 16, and then the upper
  * half of the lanes is added to the lower until one is left. */
 #ifndef EEM_LAYERS_H
 #define EEM_LAYERS_H
 
-#include "dot.h"
+#include "fours.h"
 
 typedef struct eem_linear {
     const int8_t *weight;
-    const float *scale;  /* [outputs] */
+    const float *scale;  /* [outputs]: 8 bits; NULL for 4, whose scales lie among the weights */
     const float *bias;   /* [outputs] */
-    const int32_t *sums; /* [outputs]: of the codes of the weights */
+    const int32_t *sums; /* [outputs]: of the codes of the weights, 8 bits; NULL for 4 */
+    const float *totals; /* [outputs]: of the values of the weights, 4 bits; NULL for 8 */
     uint32_t inputs;
     uint32_t outputs;
+    uint32_t block; /* inputs that share a scale, 4 bits; 0 for 8 */
 } eem_linear;
 
 typedef struct eem_norm {
@@ -30,15 +33,52 @@ typedef struct eem_norm {
 
 typedef enum eem_activation { EEM_IDENTITY, EEM_RELU, EEM_GELU, EEM_GELU_TANH, EEM_TANH, EEM_SIGMOID } eem_activation;
 
+/* The same with weights of 4 bits. What lies behind the pair is written: see eem_pair_sums. */
+EEM_FUNCTION void eem_linear_fours(
+    const eem_linear *layer, uint32_t *pair, const eem_grid grids[2], float *first_output, float *second_output)
+{
+    const uint32_t width = layer->inputs, block = layer->block;
+    const int32_t *starts = eem_pair_sums(pair, width, block);
+    const uint8_t *weight = (const uint8_t *)layer->weight;
+    uint32_t at, from, column;
+    int32_t sums[4];
+
+    for (at = 0; at < layer->outputs; at += 2) {
+        float totals[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+
+        for (from = 0; from < width; from += block, weight += EEM_FOURS_BYTES(block)) {
+            const float first = eem_short(weight), second = eem_short(weight + 2);
+
+            eem_dot_fours(pair, width, from, weight + 4, block, starts + from / block * 2, sums);
+            totals[0] = totals[0] + (float)sums[0] * first;
+            totals[1] = totals[1] + (float)sums[1] * second;
+            totals[2] = totals[2] + (float)sums[2] * first;
+            totals[3] = totals[3] + (float)sums[3] * second;
+        }
+        for (column = 0; column < 2 && at + column < layer->outputs; ++column) {
+            const float all = layer->totals[at + column], bias = layer->bias[at + column];
+
+            first_output[at + column] = (totals[column] - (float)grids[0].zero * all) * grids[0].scale + bias;
+            if (second_output != NULL) {
+                second_output[at + column] = (totals[2 + column] - (float)grids[1].zero * all) * grids[1].scale + bias;
+            }
+        }
+    }
+}
+
 /* Two quantised rows through a linear layer. second_output may be NULL: one row then. */
 EEM_FUNCTION void eem_linear_pair(
-    const eem_linear *layer, const uint32_t *pair, const eem_grid grids[2], float *first_output, float *second_output)
+    const eem_linear *layer, uint32_t *pair, const eem_grid grids[2], float *first_output, float *second_output)
 {
     const uint32_t width = EEM_PADDED(layer->inputs);
     const int8_t *weight = layer->weight;
     uint32_t at, column;
     int32_t sums[4];
 
+    if (layer->block != 0) {
+        eem_linear_fours(layer, pair, grids, first_output, second_output);
+        return;
+    }
     for (at = 0; at < layer->outputs; at += 2, weight += 2 * width) {
         eem_dot(pair, width, weight, weight + EEM_BLOCK, 2 * EEM_BLOCK, 0, sums);
         for (column = 0; column < 2 && at + column < layer->outputs; ++column) {
@@ -53,7 +93,8 @@ EEM_FUNCTION void eem_linear_pair(
     }
 }
 
-/* Two rows of floats through a linear layer. `second` and its output may be NULL: one row then. `pair` has 4 * padded inputs bytes. */
+/* Two rows of floats through a linear layer. `second` and its output may be NULL: one row then. `pair` has room for the inputs, and at 4
+ * bits for what stands behind them: see eem_pair_sums. */
 EEM_FUNCTION void eem_linear_run(
     const eem_linear *layer, const float *first, const float *second, float *first_output, float *second_output, uint32_t *pair)
 {

@@ -17,7 +17,7 @@ typedef struct eep_ints_avx2 {
 #define EEP_NAME "avx2"
 #define EEP_FLOATS eep_floats_avx2
 #define EEP_INTS eep_ints_avx2
-#define EEP_OFFSET 0
+#define EEP_OFFSET 128
 #define EEP_OP EEP_TARGET EEM_INLINE
 
 /* An operation on both halves. */
@@ -134,12 +134,13 @@ EEP_OP void EEP(store_wide)(int16_t *to, EEP_INTS a)
     _mm256_storeu_si256((__m256i *)(void *)to, EEP(to_wide)(a));
 }
 
-/* To 8 bits without and with a sign; above 255 stays 255. */
+/* To 8 bits: codes, of which those above 255 stay 255, less 128; and with a sign. */
 EEP_OP void EEP(store_codes)(uint8_t *to, EEP_INTS a)
 {
     const __m256i wide = EEP(to_wide)(a);
+    const __m128i codes = _mm_packus_epi16(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
 
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_packus_epi16(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1)));
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_xor_si128(codes, _mm_set1_epi8(-128)));
 }
 
 EEP_OP void EEP(store_narrow)(int8_t *to, EEP_INTS a)
@@ -165,7 +166,7 @@ EEP_OP __m256i EEP(four)(const uint8_t *codes)
     int32_t four;
 
     memcpy(&four, codes, 4);
-    return _mm256_broadcastq_epi64(_mm_cvtepu8_epi16(_mm_cvtsi32_si128(four)));
+    return _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
 }
 
 /* Rows that share the loads of 8 columns: 2 sums each. */
@@ -276,6 +277,8 @@ EEP_TARGET EEM_FUNCTION void EEP(mix)(
         }
     }
 }
+
+#include "avx2/fours.h"
 
 #include "body.h"
 

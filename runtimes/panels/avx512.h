@@ -238,6 +238,8 @@ EEP_TARGET EEM_FUNCTION void EEP(mix)(
 #undef EEP_NARROW_CALL
 }
 
+#include "avx512/fours.h"
+
 #include "body.h"
 
 #undef EEP_FOR_ROWS

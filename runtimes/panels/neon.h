@@ -184,6 +184,8 @@ EEP_OP void EEP(store_pairs)(int16_t *to, EEP_INTS a, EEP_INTS b)
 
 #include "neon/products.h"
 
+#include "neon/fours.h"
+
 #include "body.h"
 
 #undef EEP_DOT_TARGET

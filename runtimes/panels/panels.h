@@ -1,4 +1,4 @@
-/* The C engine on application processors: int8 weights in panels times blocks of quantised rows, and the float arithmetic between.
+/* The C engine on application processors: weights of 8 or 4 bits in panels times blocks of quantised rows, and the floats between.
  *
  * CONTENT   quantise, linear, keep, attend and norm, as a table of functions for each instruction set; eep_best() chooses one.
  *
@@ -6,6 +6,9 @@
  *           zeros, so that one stream is read from beginning to end. padded inputs: a multiple of 16. Scales, biases and sums are padded
  *           to a multiple of 16 outputs with zeros. Worked example: output 37 of 64, input 6 of 16: panel 1, byte
  *           32 * 16 + (6 / 4) * 128 + (37 - 32) * 4 + 6 % 4 = 662.
+ *           4 bits, for inputs that are a multiple of 32: uint8[panel][inputs / block]{ scale [columns]; [block / 8][columns][4] }. A scale
+ *           is the upper half of a float32 (bfloat16), little-endian; a byte has an input in its low bits and that 4 behind it in its
+ *           high ones, each as its code plus 8, as of micro/fours.h.
  * ROWS      float32 with a stride that is a multiple of 16; elements behind the size of a row are zeros. Quantised rows are
  * uint8[count][width] on the grid of micro/dot.h: value = (code - zero) * scale. KEYS      int8 panels as of weights, an output for each
  * token: a buffer for each head. VALUES    int16[head][tokens / 2][padded head][2]: two tokens side by side. BITS      every variant, and
@@ -32,9 +35,10 @@
 
 /* Quantised rows. */
 typedef struct eep_codes {
-    uint8_t *codes; /* [EEP_BLOCK][width], width as padded for the layer that reads them; for queries [heads][EEP_ROWS][padded head] */
-    float *scale;   /* [EEP_BLOCK] */
-    int32_t *zero;  /* [EEP_BLOCK] */
+    uint8_t *codes;  /* [EEP_BLOCK][width], width as padded for the layer that reads them; for queries [heads][EEP_ROWS][padded head] */
+    float *scale;    /* [EEP_BLOCK] */
+    int32_t *zero;   /* [EEP_BLOCK] */
+    int32_t *starts; /* [EEP_BLOCK][inputs / block]: where the sums of a block of weights of 4 bits begin */
 } eep_codes;
 
 /* Working memory, all of it in the arena; `stride` is the size of a row, padded, `capacity` the tokens, padded. */

@@ -23,7 +23,7 @@ typedef struct eep_ints {
 #define EEP_NAME "serial"
 #define EEP_FLOATS eep_floats
 #define EEP_INTS eep_ints
-#define EEP_OFFSET 0
+#define EEP_OFFSET 128
 
 /* An operation lane by lane; `expression` may use a, b and i. */
 #define EEP_EACH(type, name, arguments, expression)                                                                                        \
@@ -80,7 +80,7 @@ EEM_INLINE void EEP(store_codes)(uint8_t *to, eep_ints a)
     uint32_t i;
 
     for (i = 0; i < EEP_LANES; ++i) {
-        to[i] = (uint8_t)(a.lane[i] < 255 ? a.lane[i] : 255);
+        to[i] = (uint8_t)((a.lane[i] < 255 ? a.lane[i] : 255) - EEP_OFFSET);
     }
 }
 
@@ -113,16 +113,61 @@ EEM_INLINE float EEP(largest)(eep_floats a)
 /* sums [EEP_ROWS][EEP_COLUMNS]: codes [rows][width] times a panel. */
 EEM_FUNCTION void EEP(product)(const int8_t *panel, uint32_t columns, uint32_t width, const uint8_t *codes, uint32_t rows, int32_t *sums)
 {
+    const int8_t *code = (const int8_t *)codes;
     uint32_t row, at, column;
 
-    for (row = 0; row < rows; ++row, codes += width, sums += EEP_COLUMNS) {
+    for (row = 0; row < rows; ++row, code += width, sums += EEP_COLUMNS) {
         const int8_t *four = panel;
 
         memset(sums, 0, columns * sizeof *sums);
         for (at = 0; at < width; at += 4, four += 4 * columns) {
             for (column = 0; column < columns; ++column) {
-                sums[column] += codes[at] * four[4 * column] + codes[at + 1] * four[4 * column + 1] + codes[at + 2] * four[4 * column + 2] +
-                                codes[at + 3] * four[4 * column + 3];
+                sums[column] += code[at] * four[4 * column] + code[at + 1] * four[4 * column + 1] + code[at + 2] * four[4 * column + 2] +
+                                code[at + 3] * four[4 * column + 3];
+            }
+        }
+    }
+}
+
+EEM_FUNCTION int32_t EEP(sum_codes)(const uint8_t *codes, uint32_t count)
+{
+    int32_t sum = 0;
+    uint32_t at;
+
+    for (at = 0; at < count; ++at) {
+        sum += ((const int8_t *)codes)[at];
+    }
+    return sum;
+}
+
+/* sums [EEP_ROWS][EEP_COLUMNS]: codes less 128 [rows][blocks * block] times a panel of 4 bits; starts [rows][blocks]. */
+EEM_FUNCTION void EEP(product_fours)(
+    const uint8_t *panel, uint32_t columns, uint32_t block, uint32_t blocks, const uint8_t *codes, const int32_t *starts, uint32_t rows,
+    float *sums)
+{
+    const int8_t *code = (const int8_t *)codes;
+    int32_t products[EEP_COLUMNS];
+    uint32_t row, at, number, column, input;
+
+    for (row = 0; row < rows; ++row, sums += EEP_COLUMNS) {
+        const uint8_t *four = panel;
+
+        memset(sums, 0, columns * sizeof *sums);
+        for (number = 0; number < blocks; ++number, ++starts) {
+            const uint8_t *scale = four;
+
+            for (column = 0; column < columns; ++column) {
+                products[column] = *starts;
+            }
+            for (at = 0, four += 2 * columns; at < block; at += 8, code += 8) {
+                for (column = 0; column < columns; ++column, four += 4) {
+                    for (input = 0; input < 4; ++input) {
+                        products[column] += code[input] * (four[input] & 15) + code[input + 4] * (four[input] >> 4);
+                    }
+                }
+            }
+            for (column = 0; column < columns; ++column) {
+                sums[column] = sums[column] + (float)products[column] * eem_short(scale + 2 * column);
             }
         }
     }

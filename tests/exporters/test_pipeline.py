@@ -20,6 +20,7 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, InputError, ModelError, SpecError
+from edgeemb.exporters.choice import choose
 from edgeemb.models.torch_model import Model
 from tests.fixtures.models import TEXTS, Recommender, run, save_plain, save_sentence
 
@@ -267,3 +268,9 @@ def test_wrong_options_are_refused_before_anything_is_loaded(
 def test_an_unknown_table_is_refused_with_the_tables_that_there_are(tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no table 'words', its tables are: word, position, type"):
         edgeemb.export(tiny, tmp_path / "b", table="words=int4", ops="builtin")
+
+
+def test_a_runtime_without_the_ops_of_the_target_gets_its_own() -> None:
+    assert choose("linux-x64", "c", None, None).ops == "builtin"
+    with pytest.raises(SpecError, match='C99 has no custom ops: use ops="builtin"'):
+        choose("linux-x64", "c", None, "custom")

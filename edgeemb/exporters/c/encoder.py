@@ -6,7 +6,7 @@ Whatever the kernels cannot compute is refused by its path in the module, its cl
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from edgeemb.body.grid import Grid
 from edgeemb.body.smoothing import ScaledLinear
 from edgeemb.errors import ExportError
 from edgeemb.models.huggingface.modules import (
@@ -59,11 +60,18 @@ class Linear:
     """A linear layer: float32[outputs, inputs] weights and float32[outputs] bias.
 
     :param factors: float32[inputs] that its input is multiplied by first; None for 1.
+    :param grid: the grid that the weights lie on; None where none was chosen yet.
     """
 
     weight: Floats
     bias: Floats
     factors: Floats | None = None
+    grid: Grid | None = None
+
+    @property
+    def block(self) -> int:
+        """Inputs that share a scale at 4 bits; 0 at 8."""
+        return self.grid.block if self.grid is not None and self.grid.bits == 4 else 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +180,29 @@ class Encoder:
         for layer in self.layers:
             yield from (layer.key, layer.value, layer.query, layer.output, layer.up, layer.down)
         yield from (dense.linear for dense in self.head)
+
+    def with_linears(self, change: Callable[[Linear], Linear]) -> Encoder:
+        """The encoder with every linear layer changed.
+
+        :param change: from what a layer is to what it becomes.
+        """
+        word = self.word
+        if isinstance(word, Words) and word.projection is not None:
+            word = replace(word, projection=change(word.projection))
+        layers = tuple(
+            replace(
+                layer,
+                query=change(layer.query),
+                key=change(layer.key),
+                value=change(layer.value),
+                output=change(layer.output),
+                up=change(layer.up),
+                down=change(layer.down),
+            )
+            for layer in self.layers
+        )
+        head = tuple(replace(dense, linear=change(dense.linear)) for dense in self.head)
+        return replace(self, word=word, layers=layers, head=head)
 
 
 def read_encoder(model: Model) -> Encoder:

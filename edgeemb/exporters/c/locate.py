@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgeemb.body.grid import BLOCK, near_grid
 from edgeemb.exporters.layers import first_apart, in_words, results_of
 from edgeemb.exporters.writers import Apart
 
 #: Steps between the least and the largest of a row of activations, zero included.
 _STEPS = 255
-#: The largest code of a weight.
-_LARGEST = 127
 
 
 def first_difference(apart: Apart) -> str | None:
@@ -27,16 +26,16 @@ def first_difference(apart: Apart) -> str | None:
     module = copy.deepcopy(model.module)
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
-            layer.weight = nn.Parameter(_weights(layer.weight.detach()), requires_grad=False)
+            layer.weight = nn.Parameter(_weights(layer.weight.detach(), apart.body), requires_grad=False)
             layer.register_forward_pre_hook(_quantise)
     wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
     return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)
 
 
-def _weights(weight: Tensor) -> Tensor:
-    """Weights in int8 with a scale for each output."""
-    step = (weight.abs().amax(dim=1, keepdim=True) / _LARGEST).clamp(min=1e-30)
-    return torch.round(weight / step) * step
+def _weights(weight: Tensor, body: str) -> Tensor:
+    """Weights on the grid of a body: with a scale for each output, or for each block."""
+    bits, block = (4, BLOCK) if body == "int4" else (8, weight.shape[1])
+    return torch.from_numpy(near_grid(weight.numpy(), bits, block).values())
 
 
 def _quantise(layer: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:

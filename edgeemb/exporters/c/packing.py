@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.body.grid import Grid, by_output, full_scales, nearest, short, spread
+from edgeemb.body.grids import Grids
 from edgeemb.exporters.c.arena import Buffer
-from edgeemb.exporters.c.encoder import Encoder
+from edgeemb.exporters.c.encoder import Encoder, Linear
 
 #: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
 BLOCK = 16
@@ -26,6 +28,7 @@ class Packing:
     :param project: C statement that takes ``scratch`` through a linear layer ``projection`` to ``row``.
     :param lanes: scales, biases and the like are padded with zeros to a multiple of this number.
     :param pack: int8[outputs, inputs] as the kernels read them, flat.
+    :param pack_fours: a grid of 4 bits with whole blocks as the kernels read it, scales included, flat.
     :param buffers: working memory for an encoder, its longest text in tokens, floats of scratch memory for lookups, and bytes for the tokenizer.
     :param pieces: the parts of `model.c` that depend on the packing.
     """
@@ -36,6 +39,7 @@ class Packing:
     project: str
     lanes: int
     pack: Callable[[NDArray[np.int8]], NDArray[np.int8]]
+    pack_fours: Callable[[Grid], NDArray[np.int8]]
     buffers: Callable[[Encoder, int, int, int], list[Buffer]]
     pieces: Callable[[Encoder], Mapping[str, str]]
 
@@ -57,15 +61,65 @@ def fill_up(values: NDArray[Any], lanes: int) -> NDArray[Any]:
     return np.concatenate([values, np.zeros(-len(values) % lanes, values.dtype)])
 
 
-def quantize(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Weights in int8, a symmetric grid for each output.
+def fours(grid: Grid) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Codes of 4 bits and their scales as bytes, which a packing puts in order.
 
-    :param weight: float32[outputs, inputs].
-    :return: int8[outputs, inputs] from -127 to 127, and scales float32[outputs].
+    A byte holds an input in its low bits and the one 4 behind it in its high bits, each as its code plus 8: codes 1 2 3 4 -8 -7 -6 -5 are the bytes
+    09 1a 2b 3c. A scale is the upper half of a float32, little-endian.
+
+    :param grid: of 4 bits with whole blocks.
+    :return: uint8[outputs, blocks, block / 8, 4] and uint8[outputs, blocks, 2].
     """
-    scale = (np.abs(weight).max(axis=1) / np.float32(127)).astype(np.float32)
-    safe = np.where(scale > 0, scale, np.float32(1))
-    return np.clip(np.rint(weight / safe[:, None]), -127, 127).astype(np.int8), scale
+    outputs, inputs = grid.codes.shape
+    bits = (grid.codes + 8).astype(np.uint8).reshape(outputs, inputs // grid.block, -1, 2, 4)
+    codes = np.bitwise_or(bits[..., 0, :], bits[..., 1, :] * np.uint8(16), dtype=np.uint8)
+    scales = (short(grid.scales).view(np.uint32) >> 16).astype("<u2")
+    return codes, scales.view(np.uint8).reshape(outputs, -1, 2)
+
+
+def totals(grid: Grid) -> NDArray[np.float32]:
+    """The sum of the values of each output's weights, as they are stored.
+
+    :param grid: of 4 bits.
+    :return: float32[outputs].
+    """
+    values = grid.codes * spread(short(grid.scales), grid.block, grid.codes.shape[1]).astype(np.float64)
+    return np.asarray(values.sum(axis=1), np.float32)
+
+
+def on_grids(encoder: Encoder, grids: Grids) -> tuple[Encoder, tuple[str, ...]]:
+    """The encoder with a grid for each linear layer.
+
+    :param encoder: the model.
+    :param grids: the grids that were chosen before; others have 8 bits.
+    :return: the encoder, and remarks for the user.
+    """
+    uneven = 0
+
+    def put(linear: Linear) -> Linear:
+        nonlocal uneven
+        inputs = linear.weight.shape[1]
+        grid = grids.of(linear.weight) or nearest(
+            linear.weight, full_scales(linear.weight, 8, inputs), 8, inputs
+        )
+        if not grid.whole_blocks:
+            uneven += 1
+            grid = by_output(grid)
+        return replace(linear, grid=grid)
+
+    encoder = encoder.with_linears(put)
+    remark = f"matrix products stored in int8: {uneven}, whose inputs are not whole blocks of 4 bits"
+    return encoder, (remark,) if uneven else ()
+
+
+def fours_starts(encoder: Encoder) -> int:
+    """Blocks of a row of the linear layer of 4 bits that has most of them; 0 without such layers.
+
+    :param encoder: the model.
+    """
+    return max(
+        (linear.weight.shape[1] // linear.block for linear in encoder.linears() if linear.block), default=0
+    )
 
 
 def widest_input(encoder: Encoder) -> int:

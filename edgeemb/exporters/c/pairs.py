@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.body.grid import Grid
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.packing import (
     BLOCK,
     Packing,
+    fours,
+    fours_starts,
     padded,
     widest_hidden,
     widest_input,
@@ -41,6 +44,23 @@ def interleave(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3)).reshape(-1)
 
 
+def interleave_fours(grid: Grid) -> NDArray[np.int8]:
+    """Two outputs of 4 bits side by side, block by block behind their scales: see `runtimes/micro/fours.h`.
+
+    :param grid: of 4 bits with whole blocks.
+    :return: int8[ceil(outputs / 2) * blocks * (4 + block)].
+    """
+    bytes_, scales = fours(grid)
+    if len(bytes_) % 2:
+        bytes_ = np.concatenate([bytes_, np.full_like(bytes_[:1], 0x88)])
+        scales = np.concatenate([scales, np.zeros_like(scales[:1])])
+    blocks = bytes_.shape[1]
+    codes = bytes_.reshape(-1, 2, blocks, grid.block // 32, 16).transpose(0, 2, 3, 1, 4)
+    heads = scales.reshape(-1, 2, blocks, 2).transpose(0, 2, 1, 3)
+    parts = [part.reshape(len(bytes_) // 2, blocks, -1) for part in (heads, codes)]
+    return np.concatenate(parts, axis=2).reshape(-1).view(np.int8)
+
+
 def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buffer]:
     """Working memory by lifetime. Steps: 0 lookups, 1 embedding sum, 2 keys and values, 3 attention, 4 MLP, 5 pooling, 6 head.
 
@@ -66,7 +86,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("scores", 4 * 2 * capacity, 3, 3),
         Buffer("projected", 4 * 4 * dim, 2, 4),
         Buffer("wide", 4 * 2 * widest_mlp(encoder), 4, 4),
-        Buffer("pair", 4 * padded(inputs), 0 if words else 2, 6),
+        Buffer("pair", 4 * padded(inputs) + 8 * fours_starts(encoder), 0 if words else 2, 6),
         Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
         Buffer("hidden", 4 * 2 * widest_hidden(encoder), 6, 6),
     ]
@@ -123,6 +143,7 @@ PAIRS = Packing(
     project="eem_linear_run(&projection, scratch, NULL, row, NULL, memory->pair);",
     lanes=1,
     pack=interleave,
+    pack_fours=interleave_fours,
     buffers=buffers,
     pieces=pieces,
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.body.grid import Grid
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.packing import (
     BLOCK,
     Packing,
+    fours,
+    fours_starts,
     padded,
     widest_hidden,
     widest_input,
@@ -29,6 +32,7 @@ _PLACES = """\
     memory.codes.codes = base + @at_codes@;
     memory.codes.scale = (float *)(void *)(base + @at_code_scales@);
     memory.codes.zero = (int32_t *)(void *)(base + @at_code_zeros@);
+    memory.codes.starts = (int32_t *)(void *)(base + @at_code_starts@);
     memory.keys = (int8_t *)(base + @at_keys@);
     memory.values = (int16_t *)(void *)(base + @at_values@);
     memory.key_scales = (float *)(void *)(base + @at_key_scales@);
@@ -50,6 +54,25 @@ def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     wide[:outputs, :inputs] = codes
     parts = [wide[at : at + COLUMNS] for at in range(0, len(wide), COLUMNS)]
     return np.concatenate([part.reshape(len(part), -1, 4).transpose(1, 0, 2).reshape(-1) for part in parts])
+
+
+def panels_fours(grid: Grid) -> NDArray[np.int8]:
+    """Panels of 4 bits, each block behind its scales: see `runtimes/panels/panels.h`.
+
+    :param grid: of 4 bits with whole blocks.
+    :return: int8[padded(outputs) * blocks * (2 + block / 2)].
+    """
+    bytes_, scales = fours(grid)
+    missing = -len(bytes_) % BLOCK
+    bytes_ = np.concatenate([bytes_, np.full((missing, *bytes_.shape[1:]), 0x88, np.uint8)])
+    scales = np.concatenate([scales, np.zeros((missing, *scales.shape[1:]), np.uint8)])
+    parts = []
+    for at in range(0, len(bytes_), COLUMNS):
+        codes = bytes_[at : at + COLUMNS].transpose(1, 2, 0, 3)
+        heads = scales[at : at + COLUMNS].transpose(1, 0, 2)
+        whole = [part.reshape(len(heads), -1) for part in (heads, codes)]
+        parts.append(np.concatenate(whole, axis=1).reshape(-1))
+    return np.concatenate(parts).view(np.int8)
 
 
 def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buffer]:
@@ -75,6 +98,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("codes", codes, 0, 5),
         Buffer("code_scales", 4 * ROW_BLOCK, 0, 5),
         Buffer("code_zeros", 4 * ROW_BLOCK, 0, 5),
+        Buffer("code_starts", 4 * ROW_BLOCK * fours_starts(encoder), 0, 5),
         Buffer("scratch", 4 * padded(scratch), 0, 1),
         Buffer("other", 4 * encoder.dim, 1, 1),
         Buffer("keys", heads * capacity * head, 1, 3),
@@ -147,6 +171,7 @@ PANELS = Packing(
     project="eep_linear_run(eep_best(), &projection, memory, scratch, EEM_IDENTITY, row);",
     lanes=BLOCK,
     pack=panels,
+    pack_fours=panels_fours,
     buffers=buffers,
     pieces=pieces,
 )

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.body.grids import Grids
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
-from edgeemb.exporters.c.packing import Packing, fill_up, quantize
+from edgeemb.exporters.c.packing import Packing, fill_up, totals
 from edgeemb.exporters.c.template import HEADER, MODEL, TEXT
 from edgeemb.exporters.escape import comment
 
@@ -28,7 +27,6 @@ class Arrays:
     :param floats: pieces of the float array.
     :param sums: pieces of the array of sums of weights.
     :param tables: pieces of the byte array of the tables.
-    :param grids: the grids that weights lie on, where they were chosen before.
     """
 
     prefix: str
@@ -37,7 +35,6 @@ class Arrays:
     floats: list[NDArray[np.float32]] = field(default_factory=list)
     sums: list[NDArray[np.int32]] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
-    grids: Grids = field(default_factory=Grids)
 
     def add_weights(self, codes: NDArray[np.int8]) -> str:
         """Append int8 weights; gives the C expression of their address."""
@@ -69,7 +66,7 @@ class Arrays:
         return {
             "weights": np.concatenate(self.weights),
             "floats": np.concatenate(self.floats),
-            "sums": np.concatenate(self.sums),
+            "sums": np.concatenate(self.sums) if self.sums else none.astype(np.int32),
             "tables": np.frombuffer(b"".join(self.tables), np.uint8) if self.tables else none,
         }
 
@@ -77,19 +74,21 @@ class Arrays:
 def linear_text(layer: Linear, arrays: Arrays) -> str:
     """Initialiser of an `eem_linear`.
 
-    :param layer: the layer.
+    :param layer: the layer, with a grid.
     :param arrays: where its numbers go.
     """
-    grid = arrays.grids.of(layer.weight)
-    codes, scale = quantize(layer.weight) if grid is None else (grid.codes, grid.scales[:, 0])
+    assert layer.grid is not None
     outputs, inputs = layer.weight.shape
-    places = (
-        arrays.add_weights(arrays.packing.pack(codes)),
-        arrays.add_floats(scale),
-        arrays.add_floats(layer.bias),
-        arrays.add_sums(codes.sum(axis=1, dtype=np.int32)),
-    )
-    return f"{{{', '.join(places)}, {inputs}, {outputs}}}"
+    if layer.block:
+        weights = arrays.add_weights(arrays.packing.pack_fours(layer.grid))
+        scale = sums = "NULL"
+        bias, all_of_it = arrays.add_floats(layer.bias), arrays.add_floats(totals(layer.grid))
+    else:
+        codes = layer.grid.codes
+        weights = arrays.add_weights(arrays.packing.pack(codes))
+        scale, bias = arrays.add_floats(layer.grid.scales[:, 0]), arrays.add_floats(layer.bias)
+        sums, all_of_it = arrays.add_sums(codes.sum(axis=1, dtype=np.int32)), "NULL"
+    return f"{{{weights}, {scale}, {bias}, {sums}, {all_of_it}, {inputs}, {outputs}, {layer.block}}}"
 
 
 def norm_text(norm: Norm, arrays: Arrays) -> str:

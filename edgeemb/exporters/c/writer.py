@@ -1,7 +1,7 @@
 """Writer for bare metal: C99 sources with a static arena, for any compiler and any 32-bit microcontroller.
 
 A bundle holds `model.c`, `model.h`, the weights and the headers of the kernels; nothing else is needed to compile it. Everything but the
-tables is int8 with a scale per output; activations are quantised per token at run time.
+tables is int8 with a scale per output, or 4 bits with a scale per block of inputs; activations are quantised per token at run time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edgeemb.exporters.c.encoder import Encoder, Words, read_encoder
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.packing import Packing, padded, widest_input
+from edgeemb.exporters.c.packing import Packing, on_grids, padded, widest_input
 from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.scaling import settle_factors
@@ -54,12 +54,12 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model has a part that the kernels cannot compute, or exceeds the target's flash or RAM.
     """
     model = request.model
-    encoder = settle_factors(read_encoder(model))
+    encoder, remarks = on_grids(settle_factors(read_encoder(model)), request.grids)
     tokens = _tokens(request)
     tables = _tables(request, model, encoder)
     prefix = symbol_prefix(model.name)
     packing = PACKINGS[request.target.packing]
-    arrays = Arrays(prefix, packing, grids=request.grids)
+    arrays = Arrays(prefix, packing)
     functions, scratch = [], 0
     if isinstance(encoder.word, Words):
         functions.append(word_function(encoder.word, arrays))
@@ -101,6 +101,7 @@ def write(request: Request, folder: Path) -> Written:
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
     ]
+    notes += remarks
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
     taken = tuple(info.name for info in model.inputs[:2])
     if len(model.inputs) > len(taken):

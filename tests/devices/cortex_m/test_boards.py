@@ -99,9 +99,9 @@ class Trained:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """A classifier that was trained for a second or two, with a table of 8 bits."""
-    folder = tmp_path_factory.mktemp("trained")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A classifier that was trained for a second or two."""
+    folder = tmp_path_factory.mktemp("classifier")
     sizes = {
         "hidden_size": 32,
         "intermediate_size": 64,
@@ -109,9 +109,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         "initializer_range": 0.1,
     }
     save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3, **sizes)
-    model = edgeemb.load(str(folder / "tiny"))
+    model: Model = edgeemb.load(str(folder / "tiny"))
     train(model)
-    bundle = edgeemb.export(model, folder / "bundle", target="cortex-m4", table="int8")
+    return model
+
+
+@pytest.fixture(scope="module")
+def trained(classifier: Model, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The classifier with a table of 8 bits."""
+    return exported(classifier, tmp_path_factory.mktemp("trained") / "bundle", "int8")
+
+
+def exported(model: Model, place: Path, body: str) -> Trained:
+    """The classifier as a bundle."""
+    bundle = edgeemb.export(model, place, target="cortex-m4", table="int8", body=body)
     texts, labels = sentences()
     with edgeemb.open(bundle, allow_code=True) as session:
         ids = [session.tokenize([text])[0][0].tolist() for text in texts]
@@ -147,6 +158,14 @@ def test_classifies_512_sentences_to_the_bit_as_the_host_in_both_simulators(
     assert sum(firmware.flash.values()) < 1 << 20
     assert firmware.static + qemu.stack < 128 << 10
     assert qemu.stack == unicorn.stack
+
+
+@QEMU
+def test_gives_the_bits_of_the_host_with_a_body_of_4_bits(classifier: Model, tmp_path: Path) -> None:
+    fours = exported(classifier, tmp_path / "bundle", "int4")
+    for board in ("mps2-an385", "mps2-an386", "mps3-an547"):
+        _, qemu = run(fours, board, "qemu", tmp_path, 8)
+        assert outputs(qemu).tobytes() == fours.host[:8].tobytes(), board
 
 
 @QEMU

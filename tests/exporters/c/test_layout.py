@@ -6,9 +6,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeemb.body.grid import BLOCK, Grid, near_grid, spread
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
-from edgeemb.exporters.c.packing import quantize
-from edgeemb.exporters.c.pairs import interleave
+from edgeemb.exporters.c.packing import fours, totals
+from edgeemb.exporters.c.pairs import interleave, interleave_fours
+from edgeemb.exporters.c.panels import panels_fours
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 6), st.integers(0, 6)), max_size=12))
@@ -33,9 +35,59 @@ def test_shares_the_memory_of_buffers_that_never_meet() -> None:
 def test_interleaves_two_outputs_block_by_block() -> None:
     weight = np.zeros((3, 20), np.float32)
     weight[0], weight[1], weight[2] = 1, -1, 0.5
-    codes, scale = quantize(weight)
-    blocks = interleave(codes).reshape(2, 2, 2, 16)
+    grid = near_grid(weight, 8, 20)
+    blocks = interleave(grid.codes).reshape(2, 2, 2, 16)
     assert blocks[0, 0].tolist() == [[127] * 16, [-127] * 16]
     assert blocks[0, 1, 0].tolist() == [127] * 4 + [0] * 12
     assert not blocks[1, :, 1].any()
-    assert np.allclose(scale, [1 / 127, 1 / 127, 0.5 / 127])
+    assert np.allclose(grid.scales[:, 0], [1 / 127, 1 / 127, 0.5 / 127])
+
+
+def some_grid(outputs: int, inputs: int, block: int) -> Grid:
+    """A random grid of 4 bits whose scales have 8 significant bits."""
+    weight = np.random.default_rng(outputs).standard_normal((outputs, inputs)).astype(np.float32)
+    return near_grid(weight, 4, block)
+
+
+def test_puts_two_weights_of_4_bits_into_a_byte_as_the_header_says() -> None:
+    codes = np.array([[1, 2, 3, 4, -8, -7, -6, -5] * 4], np.int8)
+    bytes_, scales = fours(Grid(codes, np.array([[1.5]], np.float32), 4, BLOCK))
+    assert bytes_[0, 0, 0].tobytes().hex() == "091a2b3c"
+    assert scales[0, 0].tobytes().hex() == "c03f"
+
+
+def value(byte: int, high: bool, scale: bytes) -> float:
+    """A weight as the kernels read it."""
+    code = (int(byte) >> 4 if high else int(byte) & 15) - 8
+    return float(code * np.frombuffer(b"\0\0" + scale, "<f4")[0])
+
+
+def test_lays_4_bits_out_in_pairs_behind_their_scales() -> None:
+    grid = some_grid(5, 128, 64)
+    flat = interleave_fours(grid).view(np.uint8)
+    assert len(flat) == 3 * 2 * (4 + 64)
+    output, block, group, word, lane = 3, 1, 1, 2, 3
+    at = (1 * 2 + block) * 68
+    byte = flat[at + 4 + group * 32 + 16 + 4 * word + lane]
+    inputs = block * 64 + group * 32 + 8 * word + lane
+    scale = flat[at + 2 : at + 4].tobytes()
+    assert value(byte, False, scale) == grid.values()[output, inputs]
+    assert value(byte, True, scale) == grid.values()[output, inputs + 4]
+
+
+def test_lays_4_bits_out_in_panels_behind_their_scales() -> None:
+    grid = some_grid(37, 64, 32)
+    flat = panels_fours(grid).view(np.uint8)
+    assert len(flat) == 48 * 2 * (2 + 16)
+    output, block, eight, lane = 35, 1, 2, 1
+    at = 32 * 2 * 18 + block * (16 * 18)
+    byte = flat[at + 32 + eight * 64 + (output - 32) * 4 + lane]
+    scale = flat[at + 2 * (output - 32) : at + 2 * (output - 32) + 2].tobytes()
+    assert value(byte, False, scale) == grid.values()[output, 32 + 8 * eight + lane]
+    assert value(byte, True, scale) == grid.values()[output, 32 + 8 * eight + 4 + lane]
+
+
+def test_keeps_the_sum_of_each_outputs_weights() -> None:
+    grid = some_grid(3, 64, 32)
+    wanted = (grid.codes * spread(grid.scales, 32, 64).astype(np.float64)).sum(axis=1)
+    assert np.allclose(totals(grid), wanted, rtol=1e-6)

@@ -121,9 +121,9 @@ def test_rows_of_a_layer_are_quantised_from_their_smallest_to_their_largest_valu
     factor = np.float32(255) / (high - low)
     codes = np.minimum(np.rint(rows * factor[:, None]) - np.rint(low * factor)[:, None], 255).astype(np.int64)
     assert codes.min() >= 0
-    assert zeros.tolist() == (-np.rint(low * factor)).astype(int).tolist()
-    assert sums.reshape(2, 2).tolist() == (codes @ columns[:, :count].astype(np.int64).T).tolist()
-    assert np.abs((codes - zeros[:, None]) * scales[:, None] - rows).max() <= scales.max() * 1.01
+    assert zeros.tolist() == (-np.rint(low * factor) - 128).astype(int).tolist()
+    assert sums.reshape(2, 2).tolist() == ((codes - 128) @ columns[:, :count].astype(np.int64).T).tolist()
+    assert np.abs((codes - 128 - zeros[:, None]) * scales[:, None] - rows).max() <= scales.max() * 1.01
 
 
 def test_a_row_of_zeros_has_the_scale_zero(kernels: ctypes.CDLL) -> None:
