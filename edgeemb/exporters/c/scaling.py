@@ -15,7 +15,7 @@ from edgeemb.exporters.c.encoder import Encoder, Floats, Layer, Linear, Norm
 def settle_factors(encoder: Encoder) -> Encoder:
     """The same encoder without factors at its linear layers.
 
-    :param encoder: an encoder as `edgeemb.exporters.c.encoder.read_encoder` finds it.
+    :param encoder: an encoder as `edgeemb.exporters.c.reading.read_encoder` finds it.
     """
     norm, layers = encoder.norm, list[Layer]()
     before = norm

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Plan, plan_arena
-from edgeemb.exporters.c.encoder import Encoder, Words, read_encoder
+from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.packing import Packing, on_grids, padded, widest_input
 from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
+from edgeemb.exporters.c.reading import read_encoder
 from edgeemb.exporters.c.scaling import settle_factors
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.vectors import vectors_api, vectors_code
