@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ def check_floor(
     choice: Choice,
     parity: Mapping[str, Any],
     folder: Path,
+    heads: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Refuse an export that does not compute what its model does.
 
@@ -40,13 +41,14 @@ def check_floor(
     :param choice: what it was made for.
     :param parity: how near it comes to the original.
     :param folder: the folder that was written.
+    :param heads: tables that an output layer shares in it.
     :return: a note for the user if the tables alone lose that much.
     :raises ExportError: if the export is below the floor of its precision, with the first table or layer that differs.
     """
     floor = PRECISIONS[choice.body].floor
     if parity["cosine_mean"] >= floor:
         return ()
-    same = _with_tables(model, tables)
+    same = _with_tables(model, tables, heads)
     if same is None:
         return ()
     # A runtime of fixed lengths may cut texts earlier.
@@ -67,13 +69,15 @@ def check_floor(
     )
 
 
-def _with_tables(model: LoadedModel, tables: Mapping[str, Table]) -> LoadedModel | None:
+def _with_tables(
+    model: LoadedModel, tables: Mapping[str, Table], heads: Collection[str]
+) -> LoadedModel | None:
     """The model with the rows that its compressed tables give; None if it cannot be built."""
     if model.runtimes and any(model.table(alias).tied for alias in tables):
         return None  # a layer of a finished model that shares a table would get the rows too, and keeps its own in the export
     try:
         for alias, table in tables.items():
-            model = model.with_rows(alias, table.reconstruct())
+            model = model.with_rows(alias, table.reconstruct(), shared=alias in heads)
     except SpecError:
         return None
     return model

@@ -143,7 +143,9 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = _compared(original, session, options.unchecked)
-            losses = check_floor(model, tables, session, choice, parity, folder) if parity else ()
+            losses = (
+                check_floor(model, tables, session, choice, parity, folder, written.heads) if parity else ()
+            )
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
         remarks = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))
         manifest = complete(manifest, folder, parity, written, (*losses, *remarks))

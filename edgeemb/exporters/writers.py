@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,7 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.targets import Target
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.tables import Table
+from edgeemb.tables.head import why_no_head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +76,7 @@ class Written:
     :param left: tables of the request that stay as they are, because the format cannot replace them: see `left_alone`.
     :param stored: bytes of a table in the files, by alias, where the format keeps it otherwise than the codec does; 0 where only rows that
         were computed from it are left, as part of the body.
+    :param heads: tables that an output layer shares: what is compressed serves both.
     """
 
     opset: int
@@ -85,9 +87,30 @@ class Written:
     inputs: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     stored: Mapping[str, int] = field(default_factory=dict)
+    heads: tuple[str, ...] = ()
 
+
+#: Why a table stays as it is that a layer reads which can only take it in float: a compressed one would be stored besides.
+USED_WHOLE = "another layer uses all of it, and not as an output layer"
 
 Writer = Callable[[Request, Path], Written]
+
+
+def headless(tables: Mapping[str, Table], tied: Collection[str]) -> dict[str, str]:
+    """Tables that stay as they are, since an output layer uses them too and cannot be computed from what the compressed table stores.
+
+    Compressing such a table would store it twice.
+
+    :param tables: compressed tables by alias.
+    :param tied: tables that an output layer uses.
+    :return: the reasons by alias.
+    """
+    reasons = {alias: why_no_head(tables[alias]) for alias in tied if alias in tables}
+    return {
+        alias: f"it is also the output layer, which {tables[alias].spec} cannot be: {reason}"
+        for alias, reason in reasons.items()
+        if reason
+    }
 
 
 def left_alone(request: Request, reasons: Mapping[str, str]) -> list[str]:

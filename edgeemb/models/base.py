@@ -188,11 +188,12 @@ class LoadedModel(ABC):
             "leave `vocab` out"
         )
 
-    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> LoadedModel:
+    def with_rows(self, alias: str, rows: NDArray[np.float32], *, shared: bool = False) -> LoadedModel:
         """A copy that has other rows in a table, to try them out.
 
         :param alias: which table.
         :param rows: float32[V, D].
+        :param shared: whether layers of another kind that share the weight get them too, where the model's format lets them keep their own.
         :raises SpecError: if the model is of a kind whose tables cannot be replaced for a trial.
         """
         raise SpecError(

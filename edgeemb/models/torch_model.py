@@ -64,18 +64,19 @@ class Model(LoadedModel):
             {info.name: tensor.numpy() for info, tensor in zip(self.inputs, self.example_inputs, strict=True)}
         ]
 
-    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> Model:
-        """A copy that has other rows in a table; a layer that shares the weight keeps its own, as in an export.
+    def with_rows(self, alias: str, rows: NDArray[np.float32], *, shared: bool = False) -> Model:
+        """A copy that has other rows in a table.
 
         :param alias: which table.
         :param rows: float32[V, D].
+        :param shared: whether a layer of another kind that shares the weight gets them too, or keeps its own.
         """
         module = copy.deepcopy(self.module)
         old = module.get_parameter(self.table(alias).name)
         weight = nn.Parameter(torch.from_numpy(rows), requires_grad=False)
         for layer in module.modules():
-            if isinstance(layer, nn.Embedding) and layer.weight is old:
-                layer.weight = weight
+            if (shared or isinstance(layer, nn.Embedding)) and layer._parameters.get("weight") is old:
+                layer._parameters["weight"] = weight
         return replace(self, module=module)
 
     def with_projection(self, projection: Projection) -> Model:

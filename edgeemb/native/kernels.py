@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.libraries import find_library
 
-_ABI_VERSION = 4
+_ABI_VERSION = 5
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
-_STATUS = {
+STATUS = {
     2: "the sizes do not fit together",
     3: "an element type or bit width is unknown",
     4: "this processor cannot run the variant",
 }
 _ID_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.int32): 0, np.dtype(np.int64): 1}
-_FLOAT_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
+FLOAT_TYPES: dict[np.dtype[Any], int] = {np.dtype(np.float16): 2, np.dtype(np.float32): 3}
 
 
 def variants() -> list[str]:
@@ -67,10 +67,10 @@ def quantized_lookup(
     width = -(-dim * bits // 8)
     if out is None:
         out = np.empty((len(ids), dim), np.float32)
-    _check(
+    check_arrays(
         ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
         ("codes", codes, (np.dtype(np.uint8),), (rows, planes * width)),
-        ("scales", scales, tuple(_FLOAT_TYPES), (rows, planes * blocks)),
+        ("scales", scales, tuple(FLOAT_TYPES), (rows, planes * blocks)),
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
     )
     position = ctypes.c_int64(-1)
@@ -78,7 +78,7 @@ def quantized_lookup(
         variant.encode() if variant is not None else None,
         codes.ctypes.data,
         scales.ctypes.data,
-        _FLOAT_TYPES[scales.dtype],
+        FLOAT_TYPES[scales.dtype],
         rows,
         bits,
         dim,
@@ -91,7 +91,7 @@ def quantized_lookup(
         ctypes.byref(position),
     )
     asked = f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}"
-    _raise_for(status, ids, position.value, rows, asked)
+    raise_for(status, ids, position.value, rows, asked)
     return out
 
 
@@ -124,10 +124,10 @@ def codebook_lookup(
     dim = part if additive else books * part
     if out is None:
         out = np.empty((len(ids), dim), np.float32)
-    _check(
+    check_arrays(
         ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
         ("codes", codes, (np.dtype(np.uint8),), (rows, books)),
-        ("codebooks", codebooks, tuple(_FLOAT_TYPES), (books, entries, part)),
+        ("codebooks", codebooks, tuple(FLOAT_TYPES), (books, entries, part)),
         ("out", out, (np.dtype(np.float32),), (len(ids), dim)),
     )
     position = ctypes.c_int64(-1)
@@ -135,7 +135,7 @@ def codebook_lookup(
         variant.encode() if variant is not None else None,
         codes.ctypes.data,
         codebooks.ctypes.data,
-        _FLOAT_TYPES[codebooks.dtype],
+        FLOAT_TYPES[codebooks.dtype],
         rows,
         books,
         entries,
@@ -153,7 +153,7 @@ def codebook_lookup(
             f"row {row} (id at position {position.value}) holds code {codes[row].max()}, outside [0, {entries}), the entries of a codebook"
         )
     asked = f"books={books} entries={entries} part={part} additive={additive} variant={variant}"
-    _raise_for(status, ids, position.value, rows, asked)
+    raise_for(status, ids, position.value, rows, asked)
     return out
 
 
@@ -184,7 +184,7 @@ def ngram_lookup(
     rows = max(len(starts) - 1, 0)
     if out is None:
         out = np.empty((len(ids), len(seeds)), np.float32)
-    _check(
+    check_arrays(
         ("ids", ids, tuple(_ID_TYPES), (len(ids),)),
         ("tokens", tokens, (np.dtype(np.uint8),), (len(tokens),)),
         ("starts", starts, (np.dtype(np.int32),), (rows + 1,)),
@@ -212,7 +212,7 @@ def ngram_lookup(
             f"token {row} (id at position {position.value}) spans bytes {starts[row]} to {starts[row + 1]}: not 0 to 32 of the {len(tokens)}"
         )
     asked = f"n={n} lanes={len(bases)} dim={len(seeds)} variant={variant}"
-    _raise_for(status, ids, position.value, rows, asked)
+    raise_for(status, ids, position.value, rows, asked)
     return out
 
 
@@ -239,7 +239,7 @@ def ngram_bytes(
     count, width = padded.shape
     if out is None:
         out = np.empty((count, len(seeds)), np.float32)
-    _check(
+    check_arrays(
         ("padded", padded, (np.dtype(np.uint8),), (count, width)),
         ("seeds", seeds, (np.dtype(np.int16),), (len(seeds),)),
         ("bases", bases, (np.dtype(np.int16),), (len(bases),)),
@@ -251,11 +251,11 @@ def ngram_bytes(
         *(padded.ctypes.data, count, width, out.ctypes.data),
     )
     asked = f"n={n} lanes={len(bases)} dim={len(seeds)} width={width} variant={variant}"
-    _raise_for(status, seeds, 0, 0, asked)
+    raise_for(status, seeds, 0, 0, asked)
     return out
 
 
-def _check(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tuple[int, ...]]) -> None:
+def check_arrays(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tuple[int, ...]]) -> None:
     """Refuse arrays that are not contiguous, or of another dtype or shape; each with its name, dtypes and shape."""
     for name, array, dtypes, shape in wanted:
         if array.dtype not in dtypes or array.shape != shape or not array.flags.c_contiguous:
@@ -264,14 +264,14 @@ def _check(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tuple[in
             )
 
 
-def _raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: str) -> None:
+def raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: str) -> None:
     """Word the status of a kernel, unless it is success."""
     if status == _ID_OUT_OF_RANGE:
         raise InputError(
             f"id {ids[position]} at position {position} is outside [0, {rows}), the rows of the table"
         )
     if status:
-        raise NativeError(f"the lookup kernel refused {asked}: {_STATUS.get(status, f'status {status}')}")
+        raise NativeError(f"the lookup kernel refused {asked}: {STATUS.get(status, f'status {status}')}")
 
 
 @cache
@@ -300,6 +300,14 @@ def kernel_library() -> ctypes.CDLL:
         ctypes.c_char_p,
         *(pointer, pointer, int32, int64, int32, int32, int32, int32),
         *(pointer, int32, int64, pointer, pointer),
+    ]
+    kernels.edgeemb_logits_memory.restype = int64
+    kernels.edgeemb_logits_memory.argtypes = [int32, int32, int32, int64]
+    kernels.edgeemb_quantized_logits.restype = int32
+    kernels.edgeemb_quantized_logits.argtypes = [
+        ctypes.c_char_p,
+        *(pointer, pointer, int32, int64, int32, int32, int32, int32),
+        *(pointer, int64, pointer, int64, int64, pointer, pointer),
     ]
     kernels.edgeemb_codebook_lookup.restype = int32
     kernels.edgeemb_codebook_lookup.argtypes = kernels.edgeemb_quantized_lookup.argtypes

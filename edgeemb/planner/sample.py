@@ -12,6 +12,7 @@ from edgeemb.models.agreement import agreements_of, depends_on_tables, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.lines import line_feeds, line_ids
 from edgeemb.tables import Table
+from edgeemb.tables.head import why_no_head
 
 
 class Sample:
@@ -55,9 +56,13 @@ class Sample:
 
         :param table: a fitted table.
         """
-        rows = self._weight.copy()
-        rows[self.ids] = table.rows(self.ids)
-        outputs = self._run(self._model.with_rows(self._alias, rows))
+        shared = self._model.table(self._alias).tied and not why_no_head(table)
+        if shared:  # as an output layer, every row counts
+            rows = table.reconstruct()
+        else:
+            rows = self._weight.copy()
+            rows[self.ids] = table.rows(self.ids)
+        outputs = self._run(self._model.with_rows(self._alias, rows, shared=shared))
         found = agreements_of(self._model, self._feeds[0], self._outputs, outputs, self._counting)
         return worst_of(found).mean
 

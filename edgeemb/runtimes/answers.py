@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,14 +90,23 @@ def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Fil
             token = tokenizer.id_to_token(mask)
             raise InputError(f"text {number} has no masked place: write {token} where a word is to be found")
         scores = probabilities(logits[places], "softmax")
-        best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+        best = np.argsort(-scores, axis=1, kind="stable")
         found.append(
             [
-                [Filling(tokenizer.decode([int(token)]), float(row[token])) for token in order]
+                [
+                    Filling(tokenizer.decode([token]), float(row[token]))
+                    for token in _known(tokenizer, order, top)
+                ]
                 for row, order in zip(scores, best, strict=True)
             ]
         )
     return found
+
+
+def _known(tokenizer: Any, order: NDArray[np.int64], top: int) -> list[int]:
+    """The first `top` ids that stand for a token: models may have more columns than their tokenizer has tokens."""
+    tokens = (int(token) for token in order if tokenizer.id_to_token(int(token)) is not None)
+    return list(islice(tokens, top))
 
 
 def weigh_tokens(

@@ -102,6 +102,22 @@ EEB_FUNCTION int eeb_cpu_can(eeb_variant variant)
     return variant >= 0 && variant < EEB_VARIANTS && (can >> variant & 1u) != 0;
 }
 
+#if EEB_HAS_X86
+/* Whether a processor that can run EEB_AVX512 has its dot products of bytes too. */
+EEB_FUNCTION int eeb_cpu_has_vnni(void)
+{
+    static int kept; /* 0: not asked yet */
+    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
+    unsigned a, b, c, d;
+
+    if (can == 0) {
+        can = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & 1u << 11) != 0 ? 1 : -1;
+        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
+    }
+    return can > 0;
+}
+#endif
+
 /* The fastest variant that may run here. */
 EEB_FUNCTION eeb_variant eeb_cpu_best(void)
 {

@@ -2,12 +2,14 @@
  *
  * An adapter: it reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no arithmetic. */
 #include "codebook_op.h"
+#include "logits_op.h"
 #include "ngram_op.h"
 #include "quantized_op.h"
 
 /* A model-local function is known by its name alone, and the portable body depends on the bits or the longest n-gram: hence a name for
  * each. */
 #define QUANTIZED(name, bits, parallel) OP(quantized, name, bits, 3, 1, parallel)
+#define LOGITS(name, bits, parallel) OP(logits, name, bits, 3, 1, parallel)
 #define CODEBOOK(name, additive, parallel) OP(codebook, name, additive, 3, 1, parallel)
 #define NGRAMS(suffix, n, parallel)                                                                                                        \
     OP(ngram, "NgramLookup" suffix, n, 5, 1, parallel), OP(ngram_bytes, "NgramBytes" suffix, n, 3, 0, parallel)
@@ -17,6 +19,11 @@
      QUANTIZED("QuantizedLookup4", 4, parallel),                                                                                           \
      QUANTIZED("QuantizedLookup2", 2, parallel),                                                                                           \
      QUANTIZED("QuantizedLookup1", 1, parallel),                                                                                           \
+     LOGITS("QuantizedLogits", 0, parallel),                                                                                               \
+     LOGITS("QuantizedLogits8", 8, parallel),                                                                                              \
+     LOGITS("QuantizedLogits4", 4, parallel),                                                                                              \
+     LOGITS("QuantizedLogits2", 2, parallel),                                                                                              \
+     LOGITS("QuantizedLogits1", 1, parallel),                                                                                              \
      CODEBOOK("CodebookLookup", 0, parallel),                                                                                              \
      CODEBOOK("CodebookSumLookup", 1, parallel),                                                                                           \
      NGRAMS("", 0, parallel),                                                                                                              \
@@ -29,7 +36,7 @@
      NGRAMS("7", 7, parallel),                                                                                                             \
      NGRAMS("8", 8, parallel)}
 
-static const Op ops[2][25] = {OPS(0), OPS(1)};
+static const Op ops[2][30] = {OPS(0), OPS(1)};
 
 /* Whether a version such as "1.17.0" is 1.17 or newer. */
 static int has_parallel_for(const char *version)

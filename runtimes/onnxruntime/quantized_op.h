@@ -49,6 +49,7 @@ static OrtStatus *quantized_table(const QuantizedKernel *kernel, const OrtKernel
 {
     const uint64_t row_bytes = eeb_quantized_row_bytes(kernel->bits, kernel->dim, kernel->planes);
     const uint64_t row_scales = eeb_quantized_row_scales(kernel->dim, kernel->block, kernel->planes);
+    const char *op = kernel->base.name;
     Tensor codes, scales;
     OrtStatus *status = read_input(kernel->base.api, context, 1, &codes);
     char text[200];
@@ -60,14 +61,14 @@ static OrtStatus *quantized_table(const QuantizedKernel *kernel, const OrtKernel
         return status;
     }
     if (codes.type != ORT_UINT8 || codes.rank != 2 || (uint64_t)codes.dims[1] != row_bytes) {
-        snprintf(text, sizeof text, "QuantizedLookup: codes must be uint8[V, %" PRIu64 "] for these attributes", row_bytes);
+        snprintf(text, sizeof text, "%s: codes must be uint8[V, %" PRIu64 "] for these attributes", op, row_bytes);
         return failure(kernel->base.api, ORT_INVALID_ARGUMENT, text);
     }
     if ((scales.type != ORT_FLOAT16 && scales.type != ORT_FLOAT) || scales.rank != 2 || scales.dims[0] != codes.dims[0] ||
         (uint64_t)scales.dims[1] != row_scales) {
         snprintf(
-            text, sizeof text, "QuantizedLookup: scales must be float16 or float32[%" PRId64 ", %" PRIu64 "] for these codes",
-            codes.dims[0], row_scales);
+            text, sizeof text, "%s: scales must be float16 or float32[%" PRId64 ", %" PRIu64 "] for these codes", op, codes.dims[0],
+            row_scales);
         return failure(kernel->base.api, ORT_INVALID_ARGUMENT, text);
     }
     table->codes = codes.data;

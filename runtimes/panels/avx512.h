@@ -15,19 +15,6 @@
 #define EEP_OFFSET 0
 #define EEP_OP EEP_TARGET EEM_INLINE
 
-EEM_FUNCTION int eep_has_vnni(void)
-{
-    static int kept; /* 0: not asked yet */
-    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
-    unsigned a, b, c, d;
-
-    if (can == 0) {
-        can = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & 1u << 11) != 0 ? 1 : -1;
-        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
-    }
-    return can > 0;
-}
-
 /* clang-format off */
 EEP_OP __m512 EEP(load)(const float *from) { return _mm512_loadu_ps(from); }
 EEP_OP __m512i EEP(load_int)(const int32_t *from) { return _mm512_loadu_si512(from); }

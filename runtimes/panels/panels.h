@@ -105,7 +105,7 @@ EEM_FUNCTION const eep_kernels *eep_best(void)
     return &EEP_VARIANT;
 #else
 #if EEB_HAS_X86
-    if (eeb_cpu_can(EEB_AVX512) && eep_has_vnni()) {
+    if (eeb_cpu_can(EEB_AVX512) && eeb_cpu_has_vnni()) {
         return &eep_kernels_avx512;
     }
     if (eeb_cpu_can(EEB_AVX2)) {

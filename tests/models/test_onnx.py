@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.errors import InputError, ModelError, SpecError
+from edgeemb.errors import ExportError, InputError, ModelError, SpecError
 from edgeemb.models.summary import inspect_model
 from tests.fixtures.models import TEXTS
 from tests.fixtures.models.onnx_files import DIM, ROWS, encoder, save
@@ -139,20 +139,26 @@ def test_an_old_op_set_is_raised_and_said_so(tmp_path: Path) -> None:
     assert manifest.parity["cosine_min"] > 0.999
 
 
-@pytest.mark.parametrize(
-    ("head", "note"),
-    [
-        ("tied", "table word also serves another layer, which keeps its own float copy"),
-        ("copy", "table word is also stored transposed, for /scores/MatMul: that copy was left alone"),
-    ],
-)
-def test_a_tied_head_is_left_alone_and_said_so(tmp_path: Path, head: str, note: str) -> None:
+@pytest.mark.parametrize("head", ["tied", "copy"])
+def test_a_tied_head_reads_the_table(tmp_path: Path, head: str) -> None:
     path = save(encoder(head=head), tmp_path / "m.onnx")
-    assert edgeemb.load(path).tables[0].tied
-    bundle = exported(path, tmp_path / "b")
-    assert read_manifest(bundle).notes == [note]
-    with edgeemb.open(bundle) as session:
-        np.testing.assert_array_equal(session.run(FEEDS), original(path, FEEDS))
+    model = edgeemb.load(path)
+    assert model.tables[0].tied
+    bundle = exported(path, tmp_path / "b", table="int8")
+    manifest = read_manifest(bundle)
+    held = {item.name for item in onnx.load(bundle / "model.onnx").graph.initializer if len(item.dims) == 2}
+    assert manifest.notes == []
+    assert held == {"word.codes", "word.scales", "dense"}
+    assert manifest.parity["cosine_min"] > 0.99
+    with edgeemb.open(bundle, ops="custom") as fused, edgeemb.open(bundle, ops="builtin") as portable:
+        np.testing.assert_allclose(fused.run(FEEDS)[0], portable.run(FEEDS)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("spec", ["qr:rows=8", "word=qr:rows=8"])
+def test_a_table_that_cannot_be_the_head_is_refused_and_says_why(tmp_path: Path, spec: str) -> None:
+    path = save(encoder(head="copy"), tmp_path / "m.onnx")
+    with pytest.raises(ExportError, match="it is also the output layer, which qr:rows=8 cannot be: its rows"):
+        exported(path, tmp_path / "b", table=spec)
 
 
 @pytest.mark.parametrize("body", ["fp16", "int8"])

@@ -13,6 +13,7 @@ from edgeemb.body.grids import Grids
 from edgeemb.body.precision import BODIES
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import DOMAIN
+from edgeemb.exporters.onnx.heads import MARK
 from edgeemb.exporters.onnx.quantized import quantize_products
 from edgeemb.models.onnx.graph import typed
 from edgeemb.quiet import quiet
@@ -86,8 +87,18 @@ def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelPr
         for node in graph.node
         if (node.op_type == "Gather" and node.input[0] in tables) or node.domain == DOMAIN
     ]
-    names = {node.input[0] for node in lookups} & set(tables)
+    names = {name for node in lookups for name in node.input} & set(tables)
     held = [item for item in graph.initializer if item.name in names]
+    outputs = list(graph.output)
+    ours = {node.output[0] for node in lookups}
+    # Vectors that an output layer takes stay in float32, as outputs do.
+    vectors = [node.input[0] for node in lookups if node.op_type == MARK]
+    del graph.output[:]
+    graph.output.extend(info for info in outputs if info.name not in ours)
+    for name in dict.fromkeys(vectors):
+        if name not in {info.name for info in outputs}:
+            info = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+            graph.output.append(info)
     for node in lookups:
         graph.node.remove(node)
         rows = helper.make_tensor_value_info(node.output[0], TensorProto.FLOAT, None)
@@ -99,9 +110,10 @@ def _to_float16(model: onnx.ModelProto, tables: Collection[str]) -> onnx.ModelPr
     graph.value_info.extend(info for info in types if info.name not in declared)
     converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
     graph = converted.graph
-    outputs = {node.output[0] for node in lookups}
-    for info in [info for info in graph.input if info.name in outputs]:
+    for info in [info for info in graph.input if info.name in ours]:
         graph.input.remove(info)
+    del graph.output[:]
+    graph.output.extend(outputs)
     for info in [info for info in graph.value_info if info.name.startswith("graph_input_cast")]:
         graph.value_info.remove(info)
     graph.node.extend(lookups)

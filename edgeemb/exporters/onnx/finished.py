@@ -7,7 +7,6 @@ that of the lookups' function bodies (onnx's own version converter raises it); t
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -16,56 +15,71 @@ import onnx
 from edgeemb.body.precision import KEEP, PRECISIONS
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.functions import OPSET
+from edgeemb.exporters.onnx.heads import mark_heads, unmark, used_otherwise
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.onnx.nodes import free_prefix
+from edgeemb.exporters.writers import USED_WHOLE, Request, Written, headless, left_alone
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.models.onnx.opsets import moved, opset_of
 from edgeemb.models.onnx.plain import make_plain
-from edgeemb.models.onnx.tables import OnnxTable, element_types, overlooked
-from edgeemb.tables import Table
+from edgeemb.models.onnx.tables import element_types, overlooked
 
 #: The function bodies of the lookups are written in this op set or newer, and functions came with this IR version.
 MIN_OPSET = OPSET
 MIN_IR = 8
 
 
-def with_tables(
-    model: OnnxModel, tables: Mapping[str, Table], body: str, folder: Path, kept: Collection[str] = ()
-) -> tuple[onnx.ModelProto, list[str], dict[str, int]]:
+def with_tables(model: OnnxModel, request: Request, folder: Path) -> tuple[onnx.ModelProto, Written]:
     """A copy of a finished model that looks its rows up in compressed tables.
 
     :param model: the model.
-    :param tables: tables by alias.
-    :param body: ``keep``, or a precision that the other weights are converted to.
+    :param request: what becomes of it.
     :param folder: an existing folder for intermediate files.
-    :param kept: tables by alias that stay as they are, whatever the body becomes.
-    :return: the graph, remarks for the user, and bytes of the tables in it by alias.
+    :return: the graph, and what is to be said of it.
     :raises ModelError: if the op set cannot be raised.
-    :raises ExportError: if the body cannot be converted.
+    :raises ExportError: if the body cannot be converted, or a table that was asked for by name.
     """
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     notes = [*model.remarks, *overlooked(model.graph, model.found)]
     stored: dict[str, int] = {}
     proto = _raised(proto, model.source, notes)
-    found = {table.info.alias: table for table in model.found if table.info.alias in tables}
     types = element_types(proto)
+    tied = [table.info.alias for table in model.found if table.info.tied]
+    left = headless(request.tables, tied)
+    found = {
+        table.info.alias: table for table in model.found if table.info.alias in request.tables.keys() - left
+    }
     names = {
         alias: make_plain(proto, table, partial(model.table_weight, alias), types)
         for alias, table in found.items()
     }
-    if body != KEEP:
+    heads = {alias for alias, name in names.items() if mark_heads(proto.graph, name)}
+    for alias in [alias for alias, name in names.items() if used_otherwise(proto.graph, name)]:
+        left[alias] = USED_WHOLE
+        unmark(proto.graph, names[alias])
+        heads.discard(alias)
+        del found[alias]
+    if request.body != KEEP:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            kept = {*request.kept, *left}
             untouched = {table.info.name for table in model.found if table.info.alias in kept}
-            proto = convert_body(proto, body, {*names.values(), *untouched}, Path(scratch))
+            proto = convert_body(proto, request.body, {*names.values(), *untouched}, Path(scratch))
     for alias, table in found.items():
         prefix = free_prefix(proto.graph, alias)
         stored[alias] = replace_table(
-            proto, names[alias], tables[alias], prefix, types, int8=PRECISIONS[body].integer
+            proto, names[alias], request.tables[alias], prefix, types, int8=PRECISIONS[request.body].integer
         )
-        notes.extend(_tied(proto.graph, table))
-    add_functions(proto, [tables[alias] for alias in found])
-    return proto, notes, stored
+        if table.copies and alias not in heads:
+            notes.append(
+                f"table {alias} is also stored transposed, for {', '.join(table.copies)}: that copy was left alone"
+            )
+    add_functions(proto, [request.tables[alias] for alias in found])
+    notes += left_alone(request, left)
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    return proto, Written(
+        opset=opset, notes=tuple(notes), left=tuple(left), stored=stored, heads=tuple(sorted(heads))
+    )
 
 
 def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.ModelProto:
@@ -77,15 +91,3 @@ def _raised(proto: onnx.ModelProto, source: str, notes: list[str]) -> onnx.Model
             notes.append(f"the model was raised from op set {opset} to {MIN_OPSET}, which the lookups need")
     proto.ir_version = max(proto.ir_version, MIN_IR)
     return proto
-
-
-def _tied(graph: onnx.GraphProto, table: OnnxTable) -> list[str]:
-    """The note about layers that use the table in another way than by its rows."""
-    notes = []
-    if any(item.name == table.info.name for item in graph.initializer):
-        notes.append(f"table {table.info.alias} also serves another layer, which keeps its own float copy")
-    if table.copies:
-        notes.append(
-            f"table {table.info.alias} is also stored transposed, for {', '.join(table.copies)}: that copy was left alone"
-        )
-    return notes

@@ -10,10 +10,13 @@ pass; at 1 and 2 bits, whose zero points are not integers, codes are doubled and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import onnx
 import onnx.parser
 
 from edgeemb.exporters.onnx import ngrams as onnx_ngrams
+from edgeemb.tables.head import CodebookLogits, QuantizedLogits
 from edgeemb.tables.program import CodebookLookup, NgramLookup, QuantizedLookup
 
 #: The bodies are written in this op set.
@@ -24,42 +27,53 @@ VERSION = 1
 
 #: A lookup that one op computes.
 FusedLookup = QuantizedLookup | CodebookLookup | NgramLookup
+#: The products with all rows of a table that one op computes.
+FusedLogits = QuantizedLogits | CodebookLogits
+#: Whatever one op computes.
+Fused = FusedLookup | FusedLogits
 
 _BYTES_OP = "NgramBytes"
 _ZERO_CODE = {8: 128, 4: 8, 2: 3, 1: 1}
 
 
-def op_name(node: FusedLookup) -> str:
-    """Name of the ONNX op that computes a fused lookup.
+def op_name(node: Fused) -> str:
+    """Name of the ONNX op that computes a fused node.
 
-    :param node: the lookup.
+    :param node: the node.
     """
     match node:
+        case QuantizedLogits():
+            return f"QuantizedLogits{node.bits}"
         case QuantizedLookup():
             return f"QuantizedLookup{node.bits}"
+        case CodebookLogits():
+            return "CodebookSumLogits" if node.additive else "CodebookLogits"
         case CodebookLookup():
             return "CodebookSumLookup" if node.additive else "CodebookLookup"
         case NgramLookup():
             return f"NgramLookup{node.n}"
 
 
-def function_for(nodes: list[FusedLookup]) -> onnx.FunctionProto:
-    """The body that serves all of some lookups with the same `op_name`.
+def function_for(nodes: Sequence[Fused]) -> onnx.FunctionProto:
+    """The body that serves all of some nodes with the same `op_name`.
 
-    :param nodes: the lookups of one model that share a name, at least one.
+    :param nodes: the nodes of one model that share a name, at least one.
     """
     first = nodes[0]
     name = op_name(first)
     match first:
         case CodebookLookup():
             return _parsed(_codebook(name, first.additive))
+        case CodebookLogits():
+            return _parsed(_codebook_logits(name, first.additive))
         case NgramLookup():
             return _parsed(onnx_ngrams.lookup_text(name, first.n, _INDEX, _SHAPED))
-        case QuantizedLookup():
-            quantized = [node for node in nodes if isinstance(node, QuantizedLookup)]
+        case QuantizedLookup() | QuantizedLogits():
+            quantized = [node for node in nodes if isinstance(node, QuantizedLookup | QuantizedLogits)]
             planes = any(node.planes > 1 for node in quantized)
             padded = any(node.dim % (8 // node.bits) for node in quantized)
-            return _parsed(_quantized(name, first.bits, planes=planes, padded=padded))
+            text = _quantized if isinstance(first, QuantizedLookup) else _quantized_logits
+            return _parsed(text(name, first.bits, planes=planes, padded=padded))
 
 
 def bytes_op_name(n: int) -> str:
@@ -127,6 +141,25 @@ _SHAPED = """
 
 
 def _quantized(name: str, bits: int, *, planes: bool, padded: bool) -> str:
+    return f"""{name} <bits, dim, block, planes> (ids, codes, scales) => (rows) {{{_INDEX}{_SIZES}
+    packed = Gather <axis = 0> (codes, index)
+    stored = Gather <axis = 0> (scales, index){_dequantized(bits, planes=planes, padded=padded)}{_SHAPED}
+}}"""
+
+
+#: The attributes of a quantised table as tensors.
+_SIZES = """
+    dim_scalar = Constant <value_int: int = @dim> ()
+    block_scalar = Constant <value_int: int = @block> ()
+    dim = Unsqueeze (dim_scalar, first_axis)
+    block = Unsqueeze (block_scalar, first_axis)"""
+
+
+def _dequantized(bits: int, *, planes: bool, padded: bool, folds: bool = False) -> str:
+    """Lines that make `flat`, the values of the rows that are `packed` and have the scales `stored`.
+
+    :param folds: only by ops that runtimes compute beforehand where their inputs are constant, as they do not for DequantizeLinear.
+    """
     per_byte = 8 // bits
     unpack, codes = _unpack("plane", bits)
     split = f"""
@@ -146,21 +179,36 @@ def _quantized(name: str, bits: int, *, planes: bool, padded: bool) -> str:
     values_stack = Reshape (values, stack)
     sum_axis = Constant <value_ints: ints = [1]> ()
     flat = ReduceSum <keepdims = 0> (values_stack, sum_axis)"""
-    return f"""{name} <bits, dim, block, planes> (ids, codes, scales) => (rows) {{{_INDEX}
-    dim_scalar = Constant <value_int: int = @dim> ()
-    block_scalar = Constant <value_int: int = @block> ()
-    dim = Unsqueeze (dim_scalar, first_axis)
-    block = Unsqueeze (block_scalar, first_axis)
-    packed = Gather <axis = 0> (codes, index)
-    stored = Gather <axis = 0> (scales, index){split}{unpack}{cut if padded else ""}
+    values, scale = "values" if planes else "flat", "halved" if bits < 4 else "scale"
+    scaled = f"""
+    zero_shape = Shape (scale)
+    zero = ConstantOfShape <value: tensor = uint8[1] {{{_ZERO_CODE[bits]}}}> (zero_shape)
+    {values} = DequantizeLinear <axis = 0> (blocks, {scale}, zero)"""
+    if folds:
+        scaled = f"""
+    zero = Constant <value_float: float = {_ZERO_CODE[bits]}.0> ()
+    wide = Cast <to = 1> (blocks)
+    levels = Sub (wide, zero)
+    last = Constant <value_ints: ints = [1]> ()
+    column = Unsqueeze ({scale}, last)
+    {values} = Mul (levels, column)"""
+    return f"""{split}{unpack}{cut if padded else ""}
     by_block = Concat <axis = 0> (minus_one, block)
     blocks = Reshape ({"cut" if padded else codes}, by_block)
     stored_flat = Reshape (stored, minus_one)
-    scale = Cast <to = 1> (stored_flat){_halve(bits)}
-    zero_shape = Shape (scale)
-    zero = ConstantOfShape <value: tensor = uint8[1] {{{_ZERO_CODE[bits]}}}> (zero_shape)
-    {"values" if planes else "flat"} = DequantizeLinear <axis = 0> (blocks, {"halved" if bits < 4 else "scale"}, zero)\
-{total if planes else ""}{_SHAPED}
+    scale = Cast <to = 1> (stored_flat){_halve(bits)}{scaled}{total if planes else ""}"""
+
+
+def _quantized_logits(name: str, bits: int, *, planes: bool, padded: bool) -> str:
+    return f"""{name} <bits, dim, block, planes> (hidden, codes, scales) => (logits) {{
+    first_axis = Constant <value_ints: ints = [0]> ()
+    minus_one = Constant <value_ints: ints = [-1]> (){_SIZES}
+    packed = Identity (codes)
+    stored = Identity (scales){_dequantized(bits, planes=planes, padded=padded, folds=True)}
+    by_row = Concat <axis = 0> (minus_one, dim)
+    rows = Reshape (flat, by_row)
+    columns = Transpose <perm = [1, 0]> (rows)
+    logits = MatMul (hidden, columns)
 }}"""
 
 
@@ -197,7 +245,27 @@ def _unpack(packed: str, bits: int) -> tuple[str, str]:
 
 
 def _codebook(name: str, additive: bool) -> str:
-    """Parts gathered from the codebooks laid end to end: entry k of codebook m is row ``m * K + k``."""
+    return f"""{name} <dim> (ids, codes, codebooks) => (rows) {{{_INDEX}
+    dim_scalar = Constant <value_int: int = @dim> ()
+    dim = Unsqueeze (dim_scalar, first_axis)
+    chosen = Gather <axis = 0> (codes, index){_assembled(additive)}{_SHAPED}
+}}"""
+
+
+def _codebook_logits(name: str, additive: bool) -> str:
+    return f"""{name} <dim> (hidden, codes, codebooks) => (logits) {{
+    first_axis = Constant <value_ints: ints = [0]> ()
+    minus_one = Constant <value_ints: ints = [-1]> ()
+    dim_scalar = Constant <value_int: int = @dim> ()
+    dim = Unsqueeze (dim_scalar, first_axis)
+    chosen = Identity (codes){_assembled(additive)}
+    columns = Transpose <perm = [1, 0]> (flat)
+    logits = MatMul (hidden, columns)
+}}"""
+
+
+def _assembled(additive: bool) -> str:
+    """Lines that make `flat`, the rows of the codes `chosen`. Codebooks lie end to end: entry k of codebook m is row ``m * K + k``."""
     if additive:
         join = """
     sum_axis = Constant <value_ints: ints = [1]> ()
@@ -206,10 +274,7 @@ def _codebook(name: str, additive: bool) -> str:
         join = """
     by_row = Concat <axis = 0> (minus_one, dim)
     flat = Reshape (parts, by_row)"""
-    return f"""{name} <dim> (ids, codes, codebooks) => (rows) {{{_INDEX}
-    dim_scalar = Constant <value_int: int = @dim> ()
-    dim = Unsqueeze (dim_scalar, first_axis)
-    chosen = Gather <axis = 0> (codes, index)
+    return f"""
     chosen_wide = Cast <to = 6> (chosen)
     books_shape = Shape (codebooks)
     one = Constant <value_ints: ints = [1]> ()
@@ -231,5 +296,4 @@ def _codebook(name: str, additive: bool) -> str:
     end_to_end = Concat <axis = 0> (minus_one, part_dim)
     entries = Reshape (codebooks, end_to_end)
     parts_stored = Gather <axis = 0> (entries, entry)
-    parts = Cast <to = 1> (parts_stored){join}{_SHAPED}
-}}"""
+    parts = Cast <to = 1> (parts_stored){join}"""

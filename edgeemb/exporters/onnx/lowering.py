@@ -14,16 +14,18 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import (
     DOMAIN,
     VERSION,
-    FusedLookup,
+    Fused,
     bytes_function,
     bytes_op_size,
     function_for,
     op_name,
 )
-from edgeemb.exporters.onnx.nodes import NodeWriter
+from edgeemb.exporters.onnx.heads import HeadLowering, marks_of
+from edgeemb.exporters.onnx.nodes import NodeWriter, gathers_of
 from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
 from edgeemb.models.onnx.plain import is_used
 from edgeemb.tables import Table
+from edgeemb.tables.head import head_of, walk_head, why_no_head
 from edgeemb.tables.program import (
     Add,
     BatchMatMul,
@@ -224,23 +226,6 @@ def _checks_ids(table: Table) -> bool:
     return False
 
 
-def gathers_of(graph: onnx.GraphProto, initializer: str) -> list[onnx.NodeProto]:
-    """The Gather nodes that look up rows of an initializer.
-
-    :param graph: the graph to search.
-    :param initializer: name of the table.
-    """
-    return [
-        node
-        for node in graph.node
-        if node.op_type == "Gather" and node.input[0] == initializer and _axis(node) == 0
-    ]
-
-
-def _axis(node: onnx.NodeProto) -> int:
-    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
-
-
 def replace_table(
     model: onnx.ModelProto,
     initializer: str,
@@ -250,7 +235,7 @@ def replace_table(
     *,
     int8: bool = False,
 ) -> int:
-    """Put a compressed table in place of the Gather nodes over an initializer, in the model itself.
+    """Put a compressed table in place of the Gather nodes over an initializer, and of the products with it that are marked, in the model itself.
 
     The initializer goes when nothing else uses it. Call `add_functions` once all tables are in.
 
@@ -280,26 +265,41 @@ def replace_table(
         lowering = Lowering(table, prefix, gather.input[1], ids_type, names, int8)
         lowering.write()
         lowering.written.nodes[-1].output[0] = gather.output[0]
-        at = next(position for position, node in enumerate(graph.node) if node is gather or node == gather)
-        graph.node.remove(gather)
-        for offset, node in enumerate(lowering.written.nodes):
-            graph.node.insert(at + offset, node)
-        graph.initializer.extend(lowering.written.initializers)
+        _put(graph, gather, lowering.written)
         _declare(graph, gather.output[0], gather.input[1], table.shape[1])
+    for number, mark in enumerate(marks_of(graph, initializer)):
+        steps = {array: _matrix_names(names[array])[1] for array in _quantized_matrices(table, int8=int8)}
+        head = HeadLowering(table, f"{alias}_head_{number}", mark.input[0], names, steps)
+        head.write()
+        head.written.nodes[-1].output[0] = mark.output[0]
+        _put(graph, mark, head.written)
     if not is_used(graph, initializer):
         graph.initializer.remove(next(item for item in graph.initializer if item.name == initializer))
     return sum(len(item.raw_data) for item in stored)
 
 
+def _put(graph: onnx.GraphProto, old: onnx.NodeProto, written: NodeWriter) -> None:
+    """Put what was written in the place of a node."""
+    at = next(position for position, node in enumerate(graph.node) if node is old or node == old)
+    graph.node.remove(old)
+    for offset, node in enumerate(written.nodes):
+        graph.node.insert(at + offset, node)
+    graph.initializer.extend(written.initializers)
+
+
 def _stored(table: Table, names: Mapping[str, str], *, int8: bool) -> dict[str, NDArray[Any]]:
     """The arrays of a table by the names of their initializers; with `int8`, matrices as codes, a step for each column and corrections."""
     stored = {names[array]: value for array, value in table.arrays.items()}
-    for node in walk(table.program) if int8 else ():
-        if isinstance(node, MatMul):
-            columns = quantize_columns(table.arrays[node.array].astype(np.float32))
-            values = (columns.codes, columns.steps, columns.corrections())
-            stored |= zip(_matrix_names(names[node.array]), values, strict=True)
+    for array in _quantized_matrices(table, int8=int8):
+        columns = quantize_columns(table.arrays[array].astype(np.float32))
+        values = (columns.codes, columns.steps, columns.corrections())
+        stored |= zip(_matrix_names(names[array]), values, strict=True)
     return stored
+
+
+def _quantized_matrices(table: Table, *, int8: bool) -> list[str]:
+    """The matrices of a table's products that are stored in int8."""
+    return [node.array for node in walk(table.program) if isinstance(node, MatMul)] if int8 else []
 
 
 def _matrix_names(codes: str) -> tuple[str, str, str]:
@@ -324,13 +324,14 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
     :param model: the model, whose tables are already in place.
     :param tables: those tables.
     """
-    by_name: dict[str, list[FusedLookup]] = {}
+    ours = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    by_name: dict[str, list[Fused]] = {}
     for table in tables:
-        for node in walk(table.program):
-            if isinstance(node, FusedLookup):
+        head = () if why_no_head(table) else walk_head(head_of(table))
+        for node in (*walk(table.program), *head):
+            if isinstance(node, Fused) and op_name(node) in ours:
                 by_name.setdefault(op_name(node), []).append(node)
     model.functions.extend(function_for(nodes) for nodes in by_name.values())
-    ours = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
     sizes = sorted(filter(None, map(bytes_op_size, ours)))
     model.functions.extend(bytes_function(size) for size in sizes)
     if ours and all(opset.domain != DOMAIN for opset in model.opset_import):

@@ -74,3 +74,20 @@ def free_prefix(graph: onnx.GraphProto, wanted: str) -> str:
     while any(name.startswith((f"{prefix}.", f"{prefix}/", f"{prefix}_")) for name in names):
         prefix = f"edgeemb.{prefix}"
     return prefix
+
+
+def gathers_of(graph: onnx.GraphProto, initializer: str) -> list[onnx.NodeProto]:
+    """The Gather nodes that look up rows of an initializer.
+
+    :param graph: the graph to search.
+    :param initializer: name of the table.
+    """
+    return [
+        node
+        for node in graph.node
+        if node.op_type == "Gather" and node.input[0] == initializer and _axis(node) == 0
+    ]
+
+
+def _axis(node: onnx.NodeProto) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)

@@ -6,6 +6,7 @@ A torch model becomes opset 18, IR 8, with dynamic batch and length; a finished 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,20 @@ from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.onnx.body import convert_body
 from edgeemb.exporters.onnx.finished import with_tables
 from edgeemb.exporters.onnx.functions import match_opset
+from edgeemb.exporters.onnx.heads import mark_heads, unmark, used_otherwise
 from edgeemb.exporters.onnx.locate import first_difference
-from edgeemb.exporters.onnx.lowering import add_functions, gathers_of, replace_table
-from edgeemb.exporters.writers import Apart, Request, Written, left_alone, twin_note, twins
+from edgeemb.exporters.onnx.lowering import add_functions, replace_table
+from edgeemb.exporters.onnx.nodes import gathers_of
+from edgeemb.exporters.writers import (
+    USED_WHOLE,
+    Apart,
+    Request,
+    Written,
+    headless,
+    left_alone,
+    twin_note,
+    twins,
+)
 from edgeemb.models.onnx.model import OnnxModel
 
 MODEL = "model.onnx"
@@ -31,6 +43,7 @@ _EXTERNAL_BYTES = 1024
 def write(request: Request, folder: Path) -> Written:
     """Write ``model.onnx`` and ``model.data``.
 
+    A table that the model uses as its output layer too is stored once for both, whether it is compressed or stays as it is.
     Both lowerings are in the file: the lookups are nodes of domain `edgeemb`, and their model-local functions are the portable bodies.
 
     :param request: what to write.
@@ -56,8 +69,17 @@ def write(request: Request, folder: Path) -> Written:
             for alias in names
             if alias in missing - same.keys()
         }
+        # Of a table that stays as it is, too, a head would have a copy: transposed, as a constant of its own.
+        heads = {table.alias for table in model.tables if mark_heads(graph.graph, table.name)}
+        unread |= headless(request.tables, heads)
+        unread |= {
+            alias: USED_WHOLE
+            for alias, name in names.items()
+            if alias not in missing | unread.keys() and used_otherwise(graph.graph, name)
+        }
         notes = left_alone(request, unread) + [twin_note(*pair) for pair in same.items()]
         untouched = {*names.values(), *(model.table(alias).name for alias in request.kept)}
+        untouched |= {model.table(alias).name for alias in heads}
         graph = convert_body(graph, request.body, untouched, Path(scratch), request.grids)
     # With the shapes that the exporter notes, ONNX Runtime 1.31 fuses sums into SkipLayerNormalization, which takes three times as long on a CPU.
     del graph.graph.value_info[:]
@@ -65,31 +87,26 @@ def write(request: Request, folder: Path) -> Written:
     ids_types = {
         info.name: onnx.helper.np_dtype_to_tensor_dtype(np.dtype(info.dtype)) for info in model.inputs
     }
-    tables = {alias: table for alias, table in request.tables.items() if alias not in missing}
+    tables = {alias: table for alias, table in request.tables.items() if alias not in missing | unread.keys()}
     for alias, table in tables.items():
         stored[alias] = replace_table(
             graph, names[alias], table, alias, ids_types, int8=PRECISIONS[request.body].integer
         )
-        # A head may have the table transposed, as a constant of its own.
-        if model.table(alias).tied or any(names[alias] == item.name for item in graph.graph.initializer):
-            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+    for alias in heads - tables.keys():
+        unmark(graph.graph, model.table(alias).name)
     add_functions(graph, tables.values())
     save(graph, folder)
-    return Written(opset=OPSET, notes=tuple(notes), left=tuple(unread), stored=stored)
+    return Written(
+        opset=OPSET, notes=tuple(notes), left=tuple(unread), stored=stored, heads=tuple(heads & tables.keys())
+    )
 
 
 def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:
     """Replace the tables of a finished model; everything else stays."""
-    graph, notes, stored = with_tables(model, request.tables, request.body, folder, request.kept)
-    opset = next(item.version for item in graph.opset_import if item.domain in ("", "ai.onnx"))
+    graph, written = with_tables(model, request, folder)
     save(graph, folder)
     length = model.inputs[0].axes[1:2] if model.max_length else ()
-    return Written(
-        opset=opset,
-        lengths=tuple(axis for axis in length if isinstance(axis, int)),
-        notes=tuple(notes),
-        stored=stored,
-    )
+    return replace(written, lengths=tuple(axis for axis in length if isinstance(axis, int)))
 
 
 def save(model: onnx.ModelProto, folder: Path) -> None:

@@ -144,11 +144,12 @@ class OnnxModel(LoadedModel):
             self.inputs, {name: count for name, count in rows.items() if count is not None}, self.reference
         )
 
-    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> OnnxModel:
+    def with_rows(self, alias: str, rows: NDArray[np.float32], *, shared: bool = False) -> OnnxModel:
         """A copy that has other rows in a table. A layer that shares the weight gets them too, so that what is measured is at worst too low.
 
         :param alias: which table.
         :param rows: float32[V, D].
+        :param shared: does not matter here.
         """
         found = next(table for table in self.found if table.info.alias == alias)
         proto = onnx.ModelProto()

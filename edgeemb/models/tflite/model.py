@@ -65,11 +65,12 @@ class TfliteModel(LoadedModel):
         self.table(alias)
         return self._found[alias].weight.copy()
 
-    def with_rows(self, alias: str, rows: NDArray[np.float32]) -> TfliteModel:
+    def with_rows(self, alias: str, rows: NDArray[np.float32], *, shared: bool = False) -> TfliteModel:
         """A copy that has other rows in a table; what else reads the table keeps its own.
 
         :param alias: which table.
         :param rows: float32[V, D].
+        :param shared: does not matter here.
         :raises SpecError: if the lookups give quantised rows.
         """
         place = [info.alias for info in self.tables].index(self.table(alias).alias)

@@ -1,0 +1,91 @@
+"""A thin binding of the kernels for the products of vectors with a table, for tests and benchmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeemb.errors import NativeError
+from edgeemb.native.kernels import FLOAT_TYPES, STATUS, check_arrays, kernel_library
+
+
+def quantized_logits(
+    hidden: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    scales: NDArray[Any],
+    bits: int,
+    block: int = 0,
+    planes: int = 1,
+    bias: NDArray[np.float32] | None = None,
+    variant: str | None = None,
+    out: NDArray[np.float32] | None = None,
+    memory: NDArray[np.uint8] | None = None,
+) -> NDArray[np.float32]:
+    """Products of vectors with every row of a quantised table by the native kernel (runtimes/kernels/logits.h).
+
+    :param hidden: float32[N, D]; need not be aligned, as all that follow.
+    :param codes: uint8[V, planes * ceil(D / (8 / bits))], planar as in `edgeemb.tables.program.unpack_codes`.
+    :param scales: float16 or float32[V, planes * D / block].
+    :param bits: 8, 4, 2 or 1.
+    :param block: elements that share a scale; 0 for one scale per row.
+    :param planes: residual planes, added up in order.
+    :param bias: float32[V] that is added to each result.
+    :param variant: a name of `edgeemb.native.kernels.variants`, or None for the fastest.
+    :param out: float32[N, V] that is written and returned.
+    :param memory: uint8[`logits_memory`] for the quantised vectors; None makes one.
+    :return: float32[N, V].
+    :raises InputError: if the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the sizes.
+    """
+    count, dim = hidden.shape
+    rows = len(codes)
+    blocks = dim // block if block > 0 else 1
+    width = -(-dim * bits // 8)
+    if out is None:
+        out = np.empty((count, rows), np.float32)
+    if memory is None:
+        memory = np.empty(logits_memory(bits, dim, block, count), np.uint8)
+    floats = (np.dtype(np.float32),)
+    check_arrays(
+        ("hidden", hidden, floats, (count, dim)),
+        ("codes", codes, (np.dtype(np.uint8),), (rows, planes * width)),
+        ("scales", scales, tuple(FLOAT_TYPES), (rows, planes * blocks)),
+        ("out", out, floats, (count, rows)),
+        ("memory", memory, (np.dtype(np.uint8),), (logits_memory(bits, dim, block, count),)),
+    )
+    if bias is not None:
+        check_arrays(("bias", bias, floats, (rows,)))
+    status = kernel_library().edgeemb_quantized_logits(
+        variant.encode() if variant is not None else None,
+        codes.ctypes.data,
+        scales.ctypes.data,
+        FLOAT_TYPES[scales.dtype],
+        *(rows, bits, dim, block, planes, hidden.ctypes.data, count),
+        None if bias is None else bias.ctypes.data,
+        *(0, rows, memory.ctypes.data, out.ctypes.data),
+    )
+    if status:
+        raise NativeError(
+            f"the logits kernel refused bits={bits} dim={dim} block={block} planes={planes} variant={variant}: "
+            f"{STATUS.get(status, f'status {status}')}"
+        )
+    return out
+
+
+def logits_memory(bits: int, dim: int, block: int, count: int) -> int:
+    """Bytes of working memory for the quantised vectors.
+
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements of a vector.
+    :param block: elements that share a scale; 0 for one scale per row.
+    :param count: vectors.
+    :raises NativeError: if these do not fit together.
+    """
+    size = int(kernel_library().edgeemb_logits_memory(bits, dim, block, count))
+    if size < 0:
+        raise NativeError(
+            f"the logits kernel refused bits={bits} dim={dim} block={block}: the sizes do not fit together"
+        )
+    return size
