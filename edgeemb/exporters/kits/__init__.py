@@ -12,7 +12,8 @@ from typing import Any
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
-from edgeemb.tasks.registry import TASKS
+from edgeemb.tasks.registry import TASKS, TOKEN_CLASSIFICATION
+from edgeemb.tasks.task import Task
 
 FOLDER = "kit"
 
@@ -50,8 +51,8 @@ class Kit:
 #: Writes a kit, and gives notes for the user.
 Writer = Callable[[Kit], tuple[str, ...]]
 
-#: Kits whose code returns a vector per text.
-_OF_VECTORS = ("android", "ios")
+#: Kits whose code gives answers, and the tasks with a row for each token that it knows.
+_PER_TOKEN: dict[str, tuple[Task, ...]] = {"android": (TOKEN_CLASSIFICATION,), "ios": ()}
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
     "android": "edgeemb.exporters.kits.android",
@@ -68,13 +69,22 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :return: notes for the user.
     """
     task = TASKS.get(kit.manifest.kind)
-    if task is not None and task.per_token and name in _OF_VECTORS:
+    if task is not None and task.per_token and name in _PER_TOKEN and task not in _PER_TOKEN[name]:
         return (
-            f"no kit: the code for {name} gives one vector per text, and {kit.manifest.name} is for {task.title}: run the model's file with its runtime, "
+            f"no kit: the code for {name} has nothing for {task.title}, which {kit.manifest.name} is for: run the model's file with its runtime, "
             "as docs/bundle.md describes it",
         )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
+
+
+def camel_case(name: str) -> str:
+    """A method's name as Java and Swift write it.
+
+    :param name: such as ``label_words``.
+    """
+    first, *others = name.split("_")
+    return first + "".join(part.capitalize() for part in others)
 
 
 def fill(text: str, values: Mapping[str, str], where: str) -> str:

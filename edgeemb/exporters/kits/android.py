@@ -9,15 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
 from edgeemb.bundle.reading import file_entry
 from edgeemb.errors import NativeError
 from edgeemb.exporters.escape import comment, java, kotlin
-from edgeemb.exporters.kits import Kit, fill
+from edgeemb.exporters.kits import Kit, camel_case, fill
 from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.tasks.registry import EMBEDDING, TASKS
+from edgeemb.tasks.task import Task
 from edgeemb.vectors.form import form_of
 
 #: Android that an app is compiled against.
@@ -28,7 +30,20 @@ GOLDEN_FILE = "golden.bin"
 INFO_FILE = "model.properties"
 #: The tokenizer's libraries, a folder for each platform.
 LIBRARIES = "jniLibs"
-_GOLDEN_VERSION = 1
+_GOLDEN_VERSION = 2
+#: How the answers of a session's method are called for in Java, and what they are.
+_CALLS = {
+    "encode": 'float[] result = model.encode("some text");',
+    "classify": 'Label[] result = model.classify("some text");   // or of a pair: model.classify(text, other)',
+    "rank": 'Ranked[] result = model.rank("a query", new String[] {"some text", "another"});',
+    "label_words": 'Word[] result = model.labelWords("some text");',
+}
+_RESULTS = {
+    "encode": "a vector of @dim@ numbers",
+    "classify": "the classes with their probabilities, the most probable first",
+    "rank": "the texts with their scores, the best first",
+    "label_words": "the words with their labels, probabilities and places",
+}
 _TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
 
 
@@ -69,10 +84,10 @@ def write(kit: Kit) -> tuple[str, ...]:
         "runtime": runtime.title,
         "keep": "\n".join(f"-keep class {pattern} {{ *; }}" for pattern in runtime.phone.keep),
         "libraries": _libraries(kit),
-        "text": _text(reason, kit.manifest.name),
-        "result": f"{len(kit.manifest.labels)} logits, of the classes in `model.info.labels`"
-        if kit.manifest.labels
-        else f"a vector of {kit.manifest.outputs[0].axes[-1]} numbers",
+        "text": _text(reason, kit.manifest),
+        "result": _RESULTS.get(_task(kit.manifest).method, _RESULTS["encode"]).replace(
+            "@dim@", str(kit.manifest.outputs[0].axes[-1])
+        ),
         "max_length": str(kit.manifest.max_length),
     }
     for name in _TEMPLATES:
@@ -103,11 +118,11 @@ def golden_bytes(golden: Any) -> bytes:
     words = (
         ([list(bytes.fromhex("".join(tokens))) for tokens in golden["tokens"]]) if "tokens" in golden else []
     )
-    parts = [b"EEBG", struct.pack("<3I", _GOLDEN_VERSION, len(outputs), len(outputs[0]))]
+    parts = [b"EEBG", struct.pack("<2I", _GOLDEN_VERSION, len(outputs))]
     for sentence, ids, output in zip(golden["sentences"], words or golden["ids"], outputs, strict=True):
         text = sentence.encode("utf-8")
         parts += [struct.pack("<I", len(text)), text, struct.pack(f"<{1 + len(ids)}I", len(ids), *ids)]
-        parts.append(struct.pack(f"<{len(output)}f", *output))
+        parts.append(struct.pack(f"<I{len(output)}f", len(output), *output))
     return b"".join(parts)
 
 
@@ -125,6 +140,11 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "max_length": manifest.max_length,
         "pad_id": manifest.pad_id,
         "prompt": manifest.prompt,
+        "kind": manifest.kind,
+        "activation": manifest.activation,
+        "per_token": str(_task(manifest).per_token).lower(),
+        "takes_pairs": str(_task(manifest).pairs).lower(),
+        "method": camel_case(_task(manifest).method),
         "no_tokenizer": reason,
         "vectors": "" if form is None else form.spec,
         "vector_codes": "" if form is None else form.codes,
@@ -170,10 +190,13 @@ def _libraries(kit: Kit) -> str:
     )
 
 
-def _text(reason: str, name: str) -> str:
-    opened = (
-        f'        TextModel model = Edgeemb.open(context, "{java(name)}");   // away from the main thread'
-    )
+def _text(reason: str, manifest: Manifest) -> str:
+    opened = f'        TextModel model = Edgeemb.open(context, "{java(manifest.name)}");   // away from the main thread'
     if reason:
         return f"{opened}\n        float[] result = model.encodeIds(ids);\n\n   **No text**: {reason}. Make the ids yourself, with the model's `tokenizer.json`."
-    return f'{opened}\n        float[] result = model.encode("some text");'
+    return f"{opened}\n        {_CALLS.get(_task(manifest).method, _CALLS['encode'])}"
+
+
+def _task(manifest: Manifest) -> Task:
+    """What the model is for; a model of whose outputs nothing is known gives them as an embedding does."""
+    return TASKS.get(manifest.kind, EMBEDDING)

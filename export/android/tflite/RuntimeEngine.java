@@ -46,11 +46,21 @@ final class RuntimeEngine implements Engine {
             boolean wide = interpreter.getInputTensorFromSignature(input, signature).dataType() == DataType.INT64;
             feeds.put(input, wide ? (Object) new long[][] {inputs[number]} : (Object) new int[][] {narrow(inputs[number])});
         }
-        float[][] output = new float[1][info.dim];
+        // A row for each token, or one.
+        int tokens = inputs[1].length;
+        float[][][] rows = new float[1][tokens][info.dim];
+        float[][] row = new float[1][info.dim];
         Map<String, Object> outputs = new HashMap<>();
-        outputs.put(info.output, output);
+        outputs.put(info.output, info.perToken ? (Object) rows : (Object) row);
         interpreter.runSignature(feeds, outputs, signature);
-        return output[0];
+        if (!info.perToken) {
+            return row[0];
+        }
+        float[] output = new float[tokens * info.dim];
+        for (int token = 0; token < tokens; ++token) {
+            System.arraycopy(rows[0][token], 0, output, token * info.dim, info.dim);
+        }
+        return output;
     }
 
     private static int[] narrow(long[] values) {

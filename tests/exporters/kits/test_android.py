@@ -10,7 +10,6 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import IO, Any
 
 import numpy as np
@@ -209,23 +208,10 @@ def test_a_model_without_a_vocabulary_gives_its_golden_vectors(classes: Path, tm
     assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)
 
 
-def test_a_pair_has_the_types_of_its_texts(classes: Path, bundle: Path) -> None:
-    given: list[dict[str, Any]] = []
-    with edgeemb.open(bundle) as session:
-        remote = Remote(session)
-        run = session.run
-        remote.session = SimpleNamespace(
-            manifest=session.manifest, run=lambda feeds: given.append(feeds) or run(feeds)
-        )
-        command = [*driver(classes), "encode", str(bundle / FOLDER / "assets"), "the cat", "a mat"]
-        _, errors, status = remote.serve(command)
-    assert status == 0, errors
-    tokenizer = Tokenizer.from_str(own(bundle))
-    expected = tokenizer.encode("the cat", "a mat")
-    (feeds,) = given
-    assert feeds["input_ids"].tolist() == [expected.ids]
-    if "token_type_ids" in feeds:
-        assert feeds["token_type_ids"].tolist() == [expected.type_ids]
+def test_a_model_of_single_texts_takes_no_pair(classes: Path, bundle: Path) -> None:
+    done = java(classes, "encode", bundle / FOLDER / "assets", "the cat", "a mat")
+    assert done.returncode == 1
+    assert done.stderr.decode().strip() == "the model takes single texts, not pairs: give each text by itself"
 
 
 def test_a_phone_that_tokenizes_otherwise_is_told(classes: Path, bundle: Path, tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ public final class Driver {
                 case "encode":
                     encode(assets, Arrays.copyOfRange(arguments, 2, arguments.length));
                     break;
+                case "answer":
+                    answer(assets, arguments[2], Arrays.copyOfRange(arguments, 3, arguments.length));
+                    break;
                 default:
                     info(assets).requireAbi(arguments[2].split(","));
             }
@@ -199,6 +202,29 @@ public final class Driver {
         }
     }
 
+    /** The answers of a method, a line each. */
+    private static void answer(File assets, String method, String[] texts) throws IOException {
+        StringBuilder lines = new StringBuilder();
+        try (TextModel model = open(assets)) {
+            if (method.equals("classify")) {
+                for (Label found : texts.length == 1 ? model.classify(texts[0]) : model.classify(texts[0], texts[1])) {
+                    lines.append(found.label).append('\t').append(found.score).append('\n');
+                }
+            } else if (method.equals("rank")) {
+                for (Ranked found : model.rank(texts[0], Arrays.copyOfRange(texts, 1, texts.length))) {
+                    lines.append(found.index).append('\t').append(found.text).append('\t').append(found.score).append('\n');
+                }
+            } else {
+                for (Word found : model.labelWords(texts[0])) {
+                    lines.append(found.text).append('\t').append(found.start).append('\t').append(found.end).append('\t');
+                    lines.append(found.label).append('\t').append(found.score).append('\n');
+                }
+            }
+        }
+        OUT.writeInt(-1);
+        OUT.write(lines.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
     /** The runtime is on the other side: inputs go as their number, and each as its length and values; the output comes. */
     private static final class Remote implements Engine {
         private final ModelInfo info;
@@ -218,7 +244,7 @@ public final class Driver {
                     }
                 }
                 OUT.flush();
-                float[] output = new float[info.dim];
+                float[] output = new float[info.perToken ? info.dim * inputs[1].length : info.dim];
                 for (int place = 0; place < output.length; ++place) {
                     output[place] = IN.readFloat();
                 }

@@ -35,6 +35,16 @@ public final class ModelInfo {
     public final String[] labels;
     /** How an index stores the vectors; null for classes. */
     public final VectorForm vectors;
+    /** What the model is for, as its bundle says: {@code embedding}, {@code classification} and so on. */
+    public final String kind;
+    /** What makes probabilities of a classifier's logits: {@code softmax}, {@code sigmoid}, or nothing. */
+    public final String activation;
+    /** Whether the output has a row for each token. */
+    public final boolean perToken;
+    /** Whether the model takes pairs of texts. */
+    public final boolean takesPairs;
+    /** The method of {@link TextModel} that gives its answers. */
+    public final String method;
     /** Why the kit has no tokenizer; empty where it has one. */
     public final String noTokenizer;
 
@@ -71,6 +81,11 @@ public final class ModelInfo {
         }
         String codes = value(values, "vector_codes");
         vectors = codes.isEmpty() ? null : new VectorForm(value(values, "vectors"), codes, dim, steps);
+        kind = value(values, "kind");
+        activation = value(values, "activation");
+        perToken = value(values, "per_token").equals("true");
+        takesPairs = value(values, "takes_pairs").equals("true");
+        method = value(values, "method");
         noTokenizer = value(values, "no_tokenizer");
     }
 
@@ -88,6 +103,11 @@ public final class ModelInfo {
         throw new IllegalStateException(
                 "the bundle " + name + " has native lookups for " + String.join(", ", abis) + ", this process is " + String.join(", ", supported)
                         + ": export it with --ops builtin");
+    }
+
+    /** Name of a class; its number where the model has no names. */
+    String label(int number) {
+        return labels.length == dim ? labels[number] : String.valueOf(number);
     }
 
     /** Length that a text of so many ids is padded to. */

@@ -2,7 +2,7 @@ package edgeemb;
 
 import java.util.Arrays;
 
-/** A text model: text in, vector or logits out. Threads may share one; they wait for each other while the runtime works. */
+/** A text model: text in, vectors, classes or labelled words out. Threads may share one; they wait for each other while the runtime works. */
 public final class TextModel implements AutoCloseable {
     private static final String POSITIONS = "position_ids";
 
@@ -33,6 +33,7 @@ public final class TextModel implements AutoCloseable {
      * @return float[{@link ModelInfo#dim}].
      */
     public float[] encode(String text) {
+        requireVectors();
         if (requireTokenizer().width > 0) {
             return encodeWords(words(text));
         }
@@ -60,10 +61,63 @@ public final class TextModel implements AutoCloseable {
      * @return float[{@link ModelInfo#dim}].
      */
     public float[] encode(String text, String pair) {
-        if (requireTokenizer().width > 0) {
-            throw new IllegalArgumentException("a model without a vocabulary takes single texts, not pairs");
+        requireVectors();
+        if (!info.takesPairs || requireTokenizer().width > 0) {
+            throw new IllegalArgumentException("the model takes single texts, not pairs: give each text by itself");
         }
         return run(inputs(tokens(text, pair)));
+    }
+
+    /**
+     * The classes of a text, for a classifier.
+     *
+     * @param text the text.
+     * @return all classes, the most probable first.
+     */
+    public Label[] classify(String text) {
+        requireMethod("classify");
+        return Answers.classes(encode(text), info);
+    }
+
+    /**
+     * The classes of a pair of texts, for a classifier.
+     *
+     * @param text the first text.
+     * @param pair the second.
+     * @return all classes, the most probable first.
+     */
+    public Label[] classify(String text, String pair) {
+        requireMethod("classify");
+        return Answers.classes(encode(text, pair), info);
+    }
+
+    /**
+     * Texts in the order in which they answer a query, for a cross-encoder.
+     *
+     * @param query the query.
+     * @param texts the texts.
+     * @return the texts, the best first.
+     */
+    public Ranked[] rank(String query, String[] texts) {
+        requireMethod("rank");
+        float[] logits = new float[texts.length];
+        for (int number = 0; number < texts.length; ++number) {
+            logits[number] = encode(query, texts[number])[0];
+        }
+        return Answers.ranked(texts, logits, info);
+    }
+
+    /**
+     * The words of a text with their labels, for token classification.
+     *
+     * @param text the text; the words of its end have no label where it is too long.
+     * @return the words in their order.
+     */
+    public Word[] labelWords(String text) {
+        requireMethod("labelWords");
+        check(text);
+        Tokens tokens = requireTokenizer().encode(text, longest());
+        return Answers.words(text, tokens, run(inputs(tokens)), info);
     }
 
     /**
@@ -80,10 +134,12 @@ public final class TextModel implements AutoCloseable {
      * Vector or logits of a text that is given by its ids.
      *
      * @param ids the ids, with those that the model wants around a text.
-     * @return float[{@link ModelInfo#dim}].
+     * @return float[{@link ModelInfo#dim}]; so many for each id where the output has a row for each token.
      */
     public float[] encodeIds(int[] ids) {
-        return run(inputs(ids, null));
+        float[] output = run(inputs(ids, null));
+        // What is filled up means nothing.
+        return info.perToken ? Arrays.copyOf(output, ids.length * info.dim) : output;
     }
 
     /** Vector or logits of the bytes of words. */
@@ -110,6 +166,18 @@ public final class TextModel implements AutoCloseable {
         return pair == null ? open.encode(info.prompt + text, longest()) : open.encode(text, pair, longest(), Cut.LONGEST_FIRST);
     }
 
+    private void requireMethod(String method) {
+        if (!info.method.equals(method)) {
+            throw new IllegalStateException("the model is for " + info.kind + ": call " + info.method);
+        }
+    }
+
+    private void requireVectors() {
+        if (info.perToken) {
+            throw new IllegalStateException("the model is for " + info.kind + ", which has no one row per text: call " + info.method);
+        }
+    }
+
     private Tokenizer requireTokenizer() {
         if (tokenizer == null) {
             throw new UnsupportedOperationException(info.noTokenizer + ": make the ids yourself and call encodeIds");
@@ -129,8 +197,9 @@ public final class TextModel implements AutoCloseable {
             }
             output = engine.run(inputs);
         }
-        if (output.length != info.dim) {
-            throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + info.dim + ": copy it again");
+        int expected = info.perToken ? inputs[1].length * info.dim : info.dim;
+        if (output.length != expected) {
+            throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + expected + ": copy it again");
         }
         return output;
     }
@@ -225,7 +294,7 @@ public final class TextModel implements AutoCloseable {
 
     private static boolean isBlank(String text) {
         for (int at = 0; at < text.length(); ++at) {
-            if (!Character.isWhitespace(text.charAt(at)) && !Character.isSpaceChar(text.charAt(at))) {
+            if (!Answers.isSpace(text.charAt(at))) {
                 return false;
             }
         }
