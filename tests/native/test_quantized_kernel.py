@@ -24,7 +24,7 @@ VARIANTS = native.variants()
 ZERO = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
 KERNELS = find_sources() / "runtimes" / "kernels"
 #: Programs that compare every variant of a kernel with a plain evaluation of its contract.
-DRIVERS = ("quantized_agree", "logits_agree", "codebook_agree", "ngram_agree")
+DRIVERS = ("quantized_agree", "logits_agree", "codebook_agree", "ngram_agree", "vectors_agree")
 
 
 def reference(
@@ -210,7 +210,17 @@ def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
     source.write_text(
         "".join(
             f'#include "{header}.h"\n'
-            for header in ("status", "half", "ids", "cpu", "codebook", "logits", "ngram", "quantized")
+            for header in (
+                "status",
+                "half",
+                "ids",
+                "cpu",
+                "codebook",
+                "logits",
+                "ngram",
+                "quantized",
+                "vectors",
+            )
         )
     )
     for level in ("-O0", "-O2", "-Os"):
@@ -230,9 +240,8 @@ def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
 )
 def test_the_headers_compile_for_other_processors(target: str, tmp_path: Path) -> None:
     source = tmp_path / "all.c"
-    source.write_text(
-        '#include "codebook.h"\n#include "logits.h"\n#include "ngram.h"\n#include "quantized.h"\n'
-    )
+    names = ("codebook", "logits", "ngram", "quantized", "vectors")
+    source.write_text("".join(f'#include "{name}.h"\n' for name in names))
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", *target.split(), "-std=c99", "-O2"]
     flags = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
     subprocess.run(
