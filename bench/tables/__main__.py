@@ -32,7 +32,7 @@ import edgeemb.models.torch_model
 from bench.tables.page import markdown, plot
 from bench.tables.timing import Lookup
 from edgeemb.metrics import cosine, spearman
-from edgeemb.report.evaluation import embed
+from edgeemb.report.encoding import embed
 from edgeemb.tables import encode
 from edgeemb.text.corpus import token_frequency
 from edgeemb.text.feeds import pad

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import edgeemb
-from edgeemb.cli.generated import PATH, options
+from edgeemb.cli.generated import PATH, option, options
 from edgeemb.cli.options import json_option, print_result
 from edgeemb.cli.show import answers
 from edgeemb.cli.show import printing as show
@@ -91,6 +91,8 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("bundle", type=PATH)
 @options(edgeemb.evaluate, "sts", "train", "test")
+@option(edgeemb.evaluate, "retrieval", nargs=3, type=PATH, metavar="CORPUS QUERIES QRELS", default=None)
+@options(edgeemb.evaluate, "rescore")
 @options(ProfilePlan, "ops", "allow_code")
 @json_option
 def evaluate(
@@ -98,6 +100,8 @@ def evaluate(
     sts: Path | None,
     train: Path | None,
     test: Path | None,
+    retrieval: tuple[Path, Path, Path] | None,
+    rescore: int,
     ops: str,
     allow_code: bool,
     as_json: bool,
@@ -105,6 +109,14 @@ def evaluate(
     """Measure the quality of a bundle's embeddings on your data."""
     with show.steps(quiet=as_json) as progress:
         result = edgeemb.evaluate(
-            bundle, sts=sts, train=train, test=test, ops=ops, allow_code=allow_code, progress=progress
+            bundle,
+            sts=sts,
+            train=train,
+            test=test,
+            retrieval=retrieval,
+            rescore=rescore,
+            ops=ops,
+            allow_code=allow_code,
+            progress=progress,
         )
     print_result(as_json, result.to_json, lambda console: show.print_quality(console, result))

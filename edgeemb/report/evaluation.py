@@ -1,37 +1,27 @@
-"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier."""
+"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier, and searches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, InputError, SpecError
 from edgeemb.metrics import cosine, spearman
 from edgeemb.progress import Progress, Steps, no_steps, silent
+from edgeemb.report.encoding import Encoder, embed
+from edgeemb.report.retrieval import CANDIDATES, RetrievalResult, evaluate_retrieval
 from edgeemb.runtimes import open_bundle
-from edgeemb.runtimes.session import Session
 from edgeemb.text.pairs import read_labelled, read_pairs
-
-#: Texts between two reports of progress; large enough that sorting by length within them pays.
-CHUNK_TEXTS = 512
+from edgeemb.text.retrieval import read_retrieval
 
 #: Inverse strength of the classifier's L2 penalty.
 CLASSIFIER_C = 10.0
 
 CLASSIFIER_ROUNDS = 1000
-
-
-class Encoder(Protocol):
-    """What can be evaluated: a session, or anything else that embeds text."""
-
-    def encode(self, texts: Sequence[str], batch_size: int = ...) -> NDArray[np.float32]:
-        """Embed texts as float32[n, D]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -76,10 +66,12 @@ class Quality:
 
     :param sts: the result on sentence pairs, or None.
     :param classes: the result of the classifier, or None.
+    :param retrieval: the results of searches, or None.
     """
 
     sts: StsResult | None = None
     classes: ClassesResult | None = None
+    retrieval: RetrievalResult | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The results that there are, as JSON values."""
@@ -92,6 +84,8 @@ def evaluate(
     sts: str | Path | None = None,
     train: str | Path | None = None,
     test: str | Path | None = None,
+    retrieval: tuple[str | Path, str | Path, str | Path] | None = None,
+    rescore: int = CANDIDATES,
     ops: str = "auto",
     allow_code: bool = False,
     progress: Steps = no_steps,
@@ -102,29 +96,51 @@ def evaluate(
     :param sts: scored sentence pairs to evaluate on: score, sentence, sentence; separated by tabs.
     :param train: labelled texts to train a classifier on: text, label; separated by a tab.
     :param test: labelled texts to test the classifier on.
+    :param retrieval: files to measure a search on: documents (id, text), queries (id, text) and judgements (query, document, relevance);
+        separated by tabs.
+    :param rescore: how many of the best documents, by their codes, are compared again by more exact vectors.
     :param ops: lookups that a bundle is opened with: ``auto``, ``builtin`` or ``custom``.
     :param allow_code: compile and run source code that a bundle holds, as C exports do; allow it if you trust its author.
     :param progress: told what is being done.
-    :return: Spearman correlation and accuracy, of what there is data for.
+    :return: Spearman correlation, accuracy and the quality of searches, of what there is data for.
     :raises SpecError: if no data is given, or only one of `train` and `test`.
     :raises InputError: if the data cannot be used.
     :raises BundleError: if the bundle cannot be opened.
     """
     if (train is None) != (test is None):
         raise SpecError("`train` and `test` belong together: give both")
-    if sts is None and train is None:
-        raise SpecError("no data to evaluate on: give `sts`, or `train` and `test`")
-    if isinstance(bundle, str | Path):
-        with open_bundle(bundle, ops=ops, allow_code=allow_code) as session:
-            return evaluate(session, sts=sts, train=train, test=test, progress=progress)
-    pairs = classes = None
-    if sts is not None:
-        pairs = evaluate_sts(bundle, Path(sts), progress=lambda done, total: progress("sts", done, total))
-    if train is not None and test is not None:
-        classes = evaluate_classes(
-            bundle, Path(train), Path(test), progress=lambda done, total: progress("classes", done, total)
-        )
-    return Quality(pairs, classes)
+    if sts is None and train is None and retrieval is None:
+        raise SpecError("no data to evaluate on: give `sts`, `train` and `test`, or `retrieval`")
+    if rescore < 1:
+        raise SpecError(f"rescore={rescore} is out of range: use 1 or more")
+    # Unusable data shows at once, not after minutes of encoding.
+    searched = None if retrieval is None else read_retrieval(*map(Path, retrieval))
+    opened: AbstractContextManager[Encoder] = (
+        open_bundle(bundle, ops=ops, allow_code=allow_code)
+        if isinstance(bundle, str | Path)
+        else nullcontext(bundle)
+    )
+    pairs = classes = found = None
+    with opened as session:
+        if sts is not None:
+            pairs = evaluate_sts(
+                session, Path(sts), progress=lambda done, total: progress("sts", done, total)
+            )
+        if train is not None and test is not None:
+            classes = evaluate_classes(
+                session,
+                Path(train),
+                Path(test),
+                progress=lambda done, total: progress("classes", done, total),
+            )
+        if searched is not None:
+            found = evaluate_retrieval(
+                session,
+                searched,
+                rescore=rescore,
+                progress=lambda done, total: progress("retrieval", done, total),
+            )
+    return Quality(pairs, classes, found)
 
 
 def evaluate_sts(
@@ -180,44 +196,6 @@ def evaluate_classes(
     classifier.fit(vectors[:count], list(fitted.labels))
     accuracy = float(classifier.score(vectors[count:], list(unseen.labels)))
     return ClassesResult(100 * accuracy, count, len(unseen.texts), len(known))
-
-
-def embed(
-    session: Encoder, texts: Sequence[str], *, batch_size: int = 32, progress: Progress = silent
-) -> NDArray[np.float32]:
-    """Embed texts, each different one once. Vectors that are stored as codes are what these stand for.
-
-    :param session: what embeds them.
-    :param texts: n texts; repeated ones are computed once.
-    :param batch_size: texts a batch.
-    :param progress: called with (different texts done, different texts in all).
-    :return: float32[n, D].
-    :raises InputError: if an embedding is not finite.
-    """
-    place: dict[str, int] = {}
-    index = [place.setdefault(text, len(place)) for text in texts]
-    # Sorting by length lets a chunk hold texts that need about the same padding.
-    order = sorted(place, key=len)
-    chunks = []
-    for start in range(0, len(order), CHUNK_TEXTS):
-        chunk = order[start : start + CHUNK_TEXTS]
-        chunks.append(_encoded(session, chunk, batch_size))
-        if not np.isfinite(chunks[-1]).all():
-            raise InputError(
-                "the model gives embeddings with NaN or infinite values: check it with a few texts first"
-            )
-        progress(start + len(chunk), len(order))
-    sorted_vectors = np.concatenate(chunks)
-    vectors = np.empty_like(sorted_vectors)
-    vectors[[place[text] for text in order]] = sorted_vectors
-    return np.asarray(vectors[index], np.float32)
-
-
-def _encoded(session: Encoder, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:
-    """Texts as floats, with what their codes lose."""
-    found = session.encode(texts, batch_size=batch_size)
-    form = session.vectors if isinstance(session, Session) else None
-    return np.asarray(found if form is None else form.unpack(found), np.float32)
 
 
 def _classifier() -> Any:

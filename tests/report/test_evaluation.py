@@ -15,7 +15,8 @@ from scipy.stats import spearmanr
 
 from edgeemb.errors import InputError
 from edgeemb.metrics import cosine, spearman
-from edgeemb.report.evaluation import embed, evaluate_classes, evaluate_sts
+from edgeemb.report.encoding import embed
+from edgeemb.report.evaluation import evaluate_classes, evaluate_sts
 from edgeemb.text.pairs import read_labelled, read_pairs
 
 

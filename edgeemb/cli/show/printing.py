@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgeemb.exporters.targets import Target
     from edgeemb.models.summary import ModelSummary
     from edgeemb.report.evaluation import Quality
+    from edgeemb.report.retrieval import RetrievalResult
 
 #: What the measures of an output are called; a manifest that names none has a cosine.
 _MEASURES = {
@@ -50,6 +51,7 @@ STEPS = {
     "measure": "Measuring",
     "sts": "Encoding the pairs",
     "classes": "Encoding the texts",
+    "retrieval": "Encoding the documents",
 }
 
 
@@ -243,6 +245,18 @@ def print_quality(console: Console, quality: Quality) -> None:
         console.print(
             f"Classification: {classes.accuracy:.2f}% of {classes.test} texts right ({classes.labels} labels, trained on {classes.train})"
         )
+    if quality.retrieval is not None:
+        _print_searches(console, quality.retrieval)
+
+
+def _print_searches(console: Console, found: RetrievalResult) -> None:
+    columns = [_number(name) for name in ("bytes per vector", "nDCG@10", "recall@10", "recall@100", "MRR")]
+    console.print(f"Search: {found.queries} queries over {found.documents} documents")
+    table = Table("vectors", *columns, box=None, pad_edge=False)
+    for one in found.searches:
+        figures = (one.ndcg_10, one.recall_10, one.recall_100, one.mrr)
+        table.add_row(one.name, str(one.bytes), *(f"{figure:.2f}" for figure in figures))
+    console.print(table)
 
 
 def print_targets(console: Console, targets: Mapping[str, Target]) -> None:
