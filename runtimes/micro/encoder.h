@@ -26,6 +26,8 @@ typedef struct eem_shape {
     uint32_t head;     /* elements of a head, even */
     uint32_t capacity; /* tokens of the longest sequence, padded to EEM_BLOCK */
     float temperature; /* 1 / sqrt(head), or as the model has it */
+    /* [heads][2 * capacity]: added to the score of key k and query q, at k - q + capacity - 1; NULL for nothing */
+    const float *relative;
 } eem_shape;
 
 /* Working memory, all of it in the arena. */
@@ -66,9 +68,10 @@ EEM_FUNCTION void eem_keep(const eem_shape *shape, const eem_memory *memory, uin
     }
 }
 
-/* Attention of two queries over `count` tokens; the second may be NULL. output [2][dim]. */
+/* Attention of two queries over `count` tokens; the first is that of token `token`, the second may be NULL. output [2][dim]. */
 EEM_FUNCTION void eem_attend(
-    const eem_shape *shape, const eem_memory *memory, uint32_t count, const float *first, const float *second, float *output)
+    const eem_shape *shape, const eem_memory *memory, uint32_t count, uint32_t token, const float *first, const float *second,
+    float *output)
 {
     const uint32_t width = EEM_PADDED(shape->head), padded = EEM_PADDED(count), rows = second == NULL ? 1 : 2;
     uint32_t number, at, row;
@@ -99,6 +102,9 @@ EEM_FUNCTION void eem_attend(
         for (row = 0; row < 2; ++row) {
             float *scores = memory->scores + row * shape->capacity;
 
+            if (row < rows && shape->relative != NULL) {
+                eem_add(scores, shape->relative + (2 * number + 1) * shape->capacity - 1 - token - row, count);
+            }
             if (row < rows) {
                 eem_softmax(scores, count);
                 for (at = 0; at < count; ++at) {
@@ -142,7 +148,7 @@ EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *sha
         float *low_second = second == NULL ? NULL : low + dim, *high_second = second == NULL ? NULL : high + dim;
 
         eem_linear_run(&layer->query, first, second, low, low_second, memory->pair);
-        eem_attend(shape, memory, count, low, low_second, high);
+        eem_attend(shape, memory, count, at, low, low_second, high);
         eem_linear_run(&layer->output, high, high_second, low, low_second, memory->pair);
         eem_add_scaled(first, layer->attention_norm.scale, low, dim);
         eem_norm_run(&layer->attention_norm, first);

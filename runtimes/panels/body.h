@@ -202,7 +202,7 @@ EEP_IN float EEP(share)(float *scores, uint32_t tokens, const float *value_scale
 }
 
 EEP_FN void EEP(attend)(
-    const eem_shape *shape, const eep_memory *memory, uint32_t tokens, const float *queries, uint32_t count, float *output)
+    const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t first, const float *queries, uint32_t count, float *output)
 {
     const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), capacity = shape->capacity;
     const uint32_t heads = EEM_PADDED(shape->heads);
@@ -239,12 +239,17 @@ EEP_FN void EEP(attend)(
             EEP(product)(keys + (size_t)at * width, columns, width, codes, count, sums);
             for (row = 0; row < count; ++row) {
                 const EEP_FLOATS scale = EEP(set)(scales[row * heads + head]);
+                /* of the key at `at`; NULL for nothing */
+                const float *relative = shape->relative == NULL ? NULL : shape->relative + (2 * head + 1) * capacity - 1 - first - row + at;
 
                 for (column = 0; column < columns; column += EEP_LANES) {
                     const EEP_INTS excess = EEP(mul_int)(shift, EEP(load_int)(key_sums + at + column));
                     const EEP_INTS sum = EEP(sub_int)(EEP(load_int)(sums + row * EEP_COLUMNS + column), excess);
                     EEP_FLOATS value = EEP(mul)(EEP(from_int)(sum), EEP(mul)(scale, EEP(load)(key_scales + at + column)));
 
+                    if (relative != NULL) {
+                        value = EEP(add)(value, EEP(load)(relative + column));
+                    }
                     value = EEP(first_or)(value, EEP(left)(tokens, at + column), nothing);
                     EEP(store)(memory->scores + row * capacity + at + column, value);
                 }

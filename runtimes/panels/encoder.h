@@ -52,7 +52,7 @@ EEM_FUNCTION void eep_attention_run(
         for (row = 0; row < count; row += EEP_ROWS) {
             const uint32_t some = count - row < EEP_ROWS ? count - row : EEP_ROWS;
 
-            kernels->attend(shape, memory, tokens, queries + (size_t)row * stride, some, memory->wide + (size_t)row * stride);
+            kernels->attend(shape, memory, tokens, at + row, queries + (size_t)row * stride, some, memory->wide + (size_t)row * stride);
         }
         kernels->quantize(memory->wide, stride, count, shape->dim, codes);
         kernels->linear(&layer->output, codes, count, EEM_IDENTITY, queries, stride);
@@ -77,6 +77,20 @@ EEM_FUNCTION void eep_mlp_run(
         kernels->quantize(memory->wide, wide, count, layer->up.outputs, codes);
         kernels->linear(&layer->down, codes, count, EEM_IDENTITY, memory->queries, stride);
         kernels->norm(&layer->mlp_norm, rows, memory->queries, stride, count);
+    }
+}
+
+/* Rows through a linear layer, in place: the output is at least as wide as the input. */
+EEM_FUNCTION void eep_widen(const eep_kernels *kernels, const eem_linear *layer, const eep_memory *memory, uint32_t stride, uint32_t tokens)
+{
+    uint32_t at, count;
+
+    for (at = 0; at < tokens; at += count) {
+        float *rows = memory->rows + (size_t)at * stride;
+
+        count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
+        kernels->quantize(rows, stride, count, layer->inputs, &memory->codes);
+        kernels->linear(layer, &memory->codes, count, EEM_IDENTITY, rows, stride);
     }
 }
 

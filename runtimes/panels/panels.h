@@ -75,8 +75,10 @@ typedef struct eep_kernels {
     void (*keep)(
         const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
         const float *values);
-    /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] over `tokens`. */
-    void (*attend)(const eem_shape *shape, const eep_memory *memory, uint32_t tokens, const float *queries, uint32_t count, float *output);
+    /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] from token `first` on over `tokens`. */
+    void (*attend)(
+        const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t first, const float *queries, uint32_t count,
+        float *output);
     /* rows = norm(norm.scale * rows + others), in place; without others, norm(rows). */
     void (*norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count);
 } eep_kernels;

@@ -12,6 +12,7 @@ import transformers
 
 import edgeemb
 from edgeemb.errors import InputError
+from edgeemb.runtimes.c.engine import MicroEngine
 from tests.fixtures.models import save_plain
 
 Cached = Callable[[str, Callable[[Path], object]], Path]
@@ -65,10 +66,21 @@ def test_a_pair_is_scored_as_by_transformers(
         assert session.encode(["a cat"]).shape == (1, 3)
 
 
-def test_a_c_export_says_that_it_takes_single_texts(folder: Path, tmp_path: Path) -> None:
-    bundle = edgeemb.export(str(folder), tmp_path / "c", target="cortex-m7", table="int8")
+@pytest.mark.parametrize("target", ["cortex-m7", "ios"])
+def test_a_c_export_takes_the_types_of_tokens(folder: Path, target: str, tmp_path: Path) -> None:
+    bundle = edgeemb.export(str(folder), tmp_path / "c", target=target, runtime="c", table="fp32")
     with edgeemb.open(bundle, allow_code=True) as session:
-        assert [info.name for info in session.manifest.inputs] == ["input_ids", "attention_mask"]
-        assert any("takes single texts" in note for note in session.manifest.notes)
-        with pytest.raises(InputError, match="'token_type_ids' is not known"):
-            session.run({"input_ids": IDS, "attention_mask": np.ones_like(IDS), "token_type_ids": TYPES})
+        feeds = {"input_ids": IDS, "attention_mask": np.ones_like(IDS)}
+        pair = session.run({**feeds, "token_type_ids": TYPES})
+        single = session.run({**feeds, "token_type_ids": np.zeros_like(IDS)})
+        difference = reference(folder, TYPES) - reference(folder, np.zeros_like(IDS))
+        np.testing.assert_allclose(pair - single, difference, atol=0.2 * np.abs(difference).max())
+        assert isinstance(session.engine, MicroEngine)
+        plain = np.empty(3, np.float32)
+        session.engine.run_tokens(IDS[0], plain)
+        assert plain.tolist() == single[0].tolist()
+        with pytest.raises(InputError, match="id 2 is outside"):
+            session.run({**feeds, "token_type_ids": TYPES + 1})
+        with pytest.raises(InputError, match="an id is outside its table"):
+            session.engine.run_tokens(IDS[0], plain, TYPES[0] + 1)
+        assert session.classify([("a cat", "the mat")]) != session.classify(["a cat the mat"])

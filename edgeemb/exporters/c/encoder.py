@@ -82,14 +82,28 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Relative:
+    """What is added to attention scores for how far apart a query and a key are.
+
+    :param weight: path of the table's weight in the module, float32[buckets, heads].
+    :param buckets: from distances, key less query, int64[...], to rows of the table.
+    """
+
+    weight: str
+    buckets: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
 class Encoder:
     """A whole model.
 
     :param word: path of the word table's weight in the module, or how rows come without one.
     :param position: path of the position table's weight.
     :param first_position: row of the position table that the first token takes.
-    :param constant: float32[dim] that is added to every token: the row of the only token type. None without types.
+    :param types: float32[types, width], of which one is added to every token. None without types.
     :param norm: normalisation of the embedding sum.
+    :param widen: from the width of the embeddings to that of the layers; None where they are the same.
+    :param relative: what is added to scores; None for nothing.
     :param layers: the layers in order.
     :param heads: attention heads.
     :param temperature: factor of the attention scores.
@@ -102,8 +116,10 @@ class Encoder:
     word: str | Words
     position: str
     first_position: int
-    constant: Floats | None
+    types: Floats | None
     norm: Norm
+    widen: Linear | None
+    relative: Relative | None
     layers: tuple[Layer, ...]
     heads: int
     temperature: float
@@ -113,9 +129,14 @@ class Encoder:
     kept: int = 0
 
     @property
+    def width(self) -> int:
+        """Elements of a row of the tables."""
+        return len(self.norm.gain)
+
+    @property
     def dim(self) -> int:
         """Elements of a token vector."""
-        return len(self.norm.gain)
+        return self.width if self.widen is None else len(self.widen.bias)
 
     @property
     def outputs(self) -> int:
@@ -136,6 +157,8 @@ class Encoder:
         """Every linear layer, in the order in which they run."""
         if isinstance(self.word, Words) and self.word.projection is not None:
             yield self.word.projection
+        if self.widen is not None:
+            yield self.widen
         for layer in self.layers:
             yield from (layer.key, layer.value, layer.query, layer.output, layer.up, layer.down)
         yield from (dense.linear for dense in self.head)
@@ -148,6 +171,7 @@ class Encoder:
         word = self.word
         if isinstance(word, Words) and word.projection is not None:
             word = replace(word, projection=change(word.projection))
+        widen = None if self.widen is None else change(self.widen)
         layers = tuple(
             replace(
                 layer,
@@ -161,4 +185,4 @@ class Encoder:
             for layer in self.layers
         )
         head = tuple(replace(dense, linear=change(dense.linear)) for dense in self.head)
-        return replace(self, word=word, layers=layers, head=head)
+        return replace(self, word=word, widen=widen, layers=layers, head=head)

@@ -17,6 +17,13 @@ int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size
 int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
+_TYPED_MACRO = "\n * @UPPER@_TYPES        types of tokens lie in [0, types)"
+
+_TYPED_API = """
+/* Ids and the type of each token in, for pairs of texts: 0 for the tokens of the first text, 1 for those of the second. */
+int32_t @lower@_run_types(void *arena, size_t arena_bytes, const int32_t *ids, const int32_t *types, size_t count, float *output);
+"""
+
 _INCLUDE = """\
 /* The operations of the model's tokenizer; the code of others is left out. */
 #define EET_HAS(operation) (@operations@)
@@ -62,6 +69,7 @@ class Input:
     :param tokenize: call that turns text into tokens; empty where no text is taken.
     :param in_arena: the same where the tokens lie in the arena.
     :param text_api: declarations of what takes text.
+    :param typed_api: declarations of what takes the types of tokens; empty where every token has the first.
     """
 
     type: str
@@ -76,12 +84,19 @@ class Input:
     tokenize: str = ""
     in_arena: str = ""
     text_api: str = ""
+    typed_api: str = ""
+
+    @property
+    def typed(self) -> bool:
+        """Whether the types of tokens may go in."""
+        return bool(self.typed_api)
 
 
-def ids_input(tokenizer: bytes | None = None) -> Input:
+def ids_input(tokenizer: bytes | None = None, *, typed: bool = False) -> Input:
     """The input of a model with a vocabulary.
 
     :param tokenizer: the compiled tokenizer; None for a model that takes only ids.
+    :param typed: whether the types of tokens may go in.
     """
     include = vocabulary = ""
     if tokenizer is not None:
@@ -92,7 +107,7 @@ def ids_input(tokenizer: bytes | None = None) -> Input:
         type="int32_t",
         name="ids",
         what="Ids",
-        macros=_ROWS,
+        macros=_ROWS + (_TYPED_MACRO if typed else ""),
         row="input[token], memory->rows + token * STRIDE, scratch",
         declare="    size_t at;\n",
         checks=_CHECKS,
@@ -101,4 +116,5 @@ def ids_input(tokenizer: bytes | None = None) -> Input:
         tokenize=_TOKENIZE if include else "",
         in_arena=_IN_ARENA if include else "",
         text_api=_TEXT_API if include else "",
+        typed_api=_TYPED_API if typed else "",
     )

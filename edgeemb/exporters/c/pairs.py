@@ -31,6 +31,9 @@ _PLACES = """\
     memory.pair = (uint32_t *)(void *)(base + @at_pair@);"""
 
 
+_WIDEN = "        eem_linear_run(&widen, row, NULL, row, NULL, memory->pair);\n"
+
+
 def interleave(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Two outputs side by side, block by block.
 
@@ -78,7 +81,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("ids", token_bytes * tokens, -1, 0),
         Buffer("rows", 4 * tokens * dim, 0, 5),
         Buffer("scratch", 4 * scratch, 0, 1),
-        Buffer("other", 4 * dim, 1, 1),
+        Buffer("other", 4 * encoder.width, 1, 1),
         Buffer("keys", heads * capacity * padded(dim // heads), 2, 3),
         Buffer("values", dim * capacity, 2, 3),
         Buffer("key_scales", 4 * heads * capacity, 2, 3),
@@ -86,7 +89,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("scores", 4 * 2 * capacity, 3, 3),
         Buffer("projected", 4 * 4 * dim, 2, 4),
         Buffer("wide", 4 * 2 * widest_mlp(encoder), 4, 4),
-        Buffer("pair", 4 * padded(inputs) + 8 * fours_starts(encoder), 0 if words else 2, 6),
+        Buffer("pair", 4 * padded(inputs) + 8 * fours_starts(encoder), 0 if words else 1, 6),
         Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
         Buffer("hidden", 4 * 2 * widest_hidden(encoder), 6, 6),
     ]
@@ -101,7 +104,7 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "room": "micro",
         "memory": "eem_memory",
         "stride": str(encoder.dim),
-        "pad": "        eem_norm_run(&embedding_norm, row);\n",
+        "pad": "        eem_norm_run(&embedding_norm, row);\n" + ("" if encoder.widen is None else _WIDEN),
         "norm_rows": "",
         "places": _PLACES,
         "begin": "",

@@ -43,6 +43,9 @@ _PLACES = """\
     memory.factors = (float *)(void *)(base + @at_factors@);"""
 
 
+_WIDEN = "\n    eep_widen(eep_best(), &widen, memory, STRIDE, tokens);"
+
+
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Four inputs of each output of a panel side by side, panel after panel.
 
@@ -100,7 +103,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("code_zeros", 4 * ROW_BLOCK, 0, 5),
         Buffer("code_starts", 4 * ROW_BLOCK * fours_starts(encoder), 0, 5),
         Buffer("scratch", 4 * padded(scratch), 0, 1),
-        Buffer("other", 4 * encoder.dim, 1, 1),
+        Buffer("other", 4 * encoder.width, 1, 1),
         Buffer("keys", heads * capacity * head, 1, 3),
         Buffer("values", 2 * heads * capacity * head, 1, 3),
         Buffer("key_scales", 4 * heads * capacity, 1, 3),
@@ -119,13 +122,14 @@ def pieces(encoder: Encoder) -> dict[str, str]:
 
     :param encoder: the model.
     """
-    pad = padded(encoder.dim) - encoder.dim
+    pad = padded(encoder.width) - encoder.width
     return {
         "room": "panels",
         "memory": "eep_memory",
         "stride": str(padded(encoder.dim)),
-        "pad": "        memset(row + DIM, 0, (STRIDE - DIM) * sizeof *row);\n" if pad else "",
-        "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);",
+        "pad": f"        memset(row + WIDTH, 0, {pad} * sizeof *row);\n" if pad else "",
+        "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
+        + ("" if encoder.widen is None else _WIDEN),
         "places": _PLACES,
         "begin": "    eep_begin(&shape, &memory, tokens);\n",
         "attention": "eep_attention_run(eep_best(), &layers[layer], &shape, &memory, tokens);",

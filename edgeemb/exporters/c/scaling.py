@@ -20,7 +20,7 @@ def settle_factors(encoder: Encoder) -> Encoder:
     norm, layers = encoder.norm, list[Layer]()
     before = norm
     for layer in encoder.layers:
-        layer, factors = _common(layer)
+        layer, factors = _common(layer, scaled=bool(layers) or encoder.widen is None)
         after = _scaled(before, factors)
         if layers:
             layers[-1] = replace(layers[-1], mlp_norm=after)
@@ -43,14 +43,19 @@ def settle_factors(encoder: Encoder) -> Encoder:
             )
         )
     head = tuple(replace(dense, linear=_plain(dense.linear)) for dense in encoder.head)
-    return replace(encoder, norm=norm, layers=tuple(layers), head=head)
+    widen = None if encoder.widen is None else _plain(encoder.widen)
+    return replace(encoder, norm=norm, widen=widen, layers=tuple(layers), head=head)
 
 
-def _common(layer: Layer) -> tuple[Layer, Floats | None]:
-    """The factors that queries, keys and values share; where they differ, the weights take them back."""
+def _common(layer: Layer, *, scaled: bool) -> tuple[Layer, Floats | None]:
+    """The factors that queries, keys and values share; where they differ, or no normalisation stands before them, the weights take them back."""
     found = [linear.factors for linear in (layer.query, layer.key, layer.value)]
     first = found[0]
-    if first is not None and all(other is not None and np.array_equal(first, other) for other in found):
+    if (
+        scaled
+        and first is not None
+        and all(other is not None and np.array_equal(first, other) for other in found)
+    ):
         return layer, first
     query, key, value = _plain(layer.query), _plain(layer.key), _plain(layer.value)
     return replace(layer, query=query, key=key, value=value), None

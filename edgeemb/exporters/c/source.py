@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up, totals
-from edgeemb.exporters.c.template import HEADER, MODEL, TEXT
+from edgeemb.exporters.c.template import HEADER, MODEL, TEXT, TYPED
 from edgeemb.exporters.escape import comment
 
 
@@ -27,6 +28,7 @@ class Arrays:
     :param floats: pieces of the float array.
     :param sums: pieces of the array of sums of weights.
     :param tables: pieces of the byte array of the tables.
+    :param known: where pieces are by what they hold: what several layers share is stored once.
     """
 
     prefix: str
@@ -35,24 +37,26 @@ class Arrays:
     floats: list[NDArray[np.float32]] = field(default_factory=list)
     sums: list[NDArray[np.int32]] = field(default_factory=list)
     tables: list[bytes] = field(default_factory=list)
+    known: dict[tuple[str, bytes], str] = field(default_factory=dict)
 
     def add_weights(self, codes: NDArray[np.int8]) -> str:
         """Append int8 weights; gives the C expression of their address."""
-        at = sum(piece.size for piece in self.weights)
-        self.weights.append(codes)
-        return f"{self.prefix}_weights + {at}"
+        return self._add("weights", self.weights, codes)
 
     def add_floats(self, values: NDArray[np.float32]) -> str:
         """Append floats of an output each; gives the C expression of their address."""
-        at = sum(piece.size for piece in self.floats)
-        self.floats.append(fill_up(values, self.packing.lanes))
-        return f"{self.prefix}_floats + {at}"
+        return self._add("floats", self.floats, fill_up(values, self.packing.lanes))
 
     def add_sums(self, values: NDArray[np.int32]) -> str:
         """Append sums of weights; gives the C expression of their address."""
-        at = sum(piece.size for piece in self.sums)
-        self.sums.append(fill_up(values, self.packing.lanes))
-        return f"{self.prefix}_sums + {at}"
+        return self._add("sums", self.sums, fill_up(values, self.packing.lanes))
+
+    def _add(self, name: str, pieces: list[NDArray[Any]], values: NDArray[Any]) -> str:
+        key = (name, hashlib.blake2b(values.tobytes()).digest())
+        if key not in self.known:
+            self.known[key] = f"{self.prefix}_{name} + {sum(piece.size for piece in pieces)}"
+            pieces.append(values)
+        return self.known[key]
 
     def add_table(self, data: bytes) -> str:
         """Append an array of a table, aligned to a word; gives the C expression of its address."""
@@ -140,7 +144,7 @@ def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input, 
     """
     upper = prefix.upper()
     return (
-        HEADER.replace("@TEXT@", given.text_api + vectors)
+        HEADER.replace("@TEXT@", given.typed_api + given.text_api + vectors)
         .replace("@INPUT@", given.macros)
         .replace("@WHAT@", given.what)
         .replace("@TYPE@", given.type)
@@ -163,6 +167,7 @@ def model_text(
     capacity: int,
     given: Input,
     prompt: str = "",
+    relative: NDArray[np.float32] | None = None,
 ) -> str:
     """`model.c`.
 
@@ -174,12 +179,19 @@ def model_text(
     :param capacity: tokens that the attention's memory holds.
     :param given: what goes in.
     :param prompt: what the model expects in front of each text.
+    :param relative: float32[heads, 2 * capacity] that is added to scores, by the distance of key and query plus capacity - 1; None for nothing.
     """
     layers = ",\n".join(layer_text(layer, arrays) for layer in encoder.layers)
     head = [linear_text(dense.linear, arrays) for dense in encoder.head]
-    constant = "NULL" if encoder.constant is None else arrays.add_floats(encoder.constant)
+    types = "NULL" if encoder.types is None else arrays.add_floats(encoder.types.reshape(-1))
+    widen = (
+        ""
+        if encoder.widen is None
+        else f"static const eem_linear widen = {linear_text(encoder.widen, arrays)};\n"
+    )
     values = {
         "text": TEXT if given.tokenize else "",
+        "typed": TYPED if given.typed else "",
         "include": given.include,
         "vocabulary": given.vocabulary,
         "type": given.type,
@@ -203,7 +215,10 @@ def model_text(
         "size": str(encoder.dim // encoder.heads),
         "capacity": str(capacity),
         "temperature": float_text(encoder.temperature),
-        "constant": constant,
+        "types": types,
+        "widen": widen,
+        "width": str(encoder.width),
+        "relative": "NULL" if relative is None else arrays.add_floats(relative.reshape(-1)),
         "first": str(encoder.first_position),
         **arrays.packing.pieces(encoder),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},

@@ -66,6 +66,7 @@ MODEL = """\
 @include@
 #define DIM @dim@u
 #define STRIDE @stride@u
+#define WIDTH @width@u
 
 extern const int8_t @prefix@_weights[];
 extern const float @prefix@_floats[];
@@ -81,13 +82,13 @@ static const eem_layer layers[@count@] = {
 
 @head@
 static const eem_norm embedding_norm = @norm@;
-static const eem_shape shape = {DIM, @heads@, @size@, @capacity@, @temperature@};
-
+static const eem_shape shape = {DIM, @heads@, @size@, @capacity@, @temperature@, @relative@};
+@widen@
 @functions@
-/* rows = norm(word + position + type) */
-static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, uint32_t tokens)
+/* rows = norm(word + position + type); without types, every token has the first */
+static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, const int32_t *types, uint32_t tokens)
 {
-    const float *constant = @constant@;
+    const float *rows_of_types = @types@;
     float *other = (float *)(void *)(base + @at_other@), *scratch = (float *)(void *)(base + @at_scratch@);
     uint32_t token;
 
@@ -98,11 +99,11 @@ static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, ui
     for (token = 0; token < tokens; ++token) {
         float *row = memory->rows + token * STRIDE;
 
-        if (constant != NULL) {
-            eem_add(row, constant, DIM);
+        if (rows_of_types != NULL) {
+            eem_add(row, rows_of_types + (types == NULL ? 0 : (uint32_t)types[token]) * WIDTH, WIDTH);
         }
         position_row((int32_t)token + @first@, other, scratch);
-        eem_add(row, other, DIM);
+        eem_add(row, other, WIDTH);
 @pad@    }
 @norm_rows@
     EEM_MARK();
@@ -143,7 +144,7 @@ static void finish(const @memory@ memory, uint8_t *base, uint32_t tokens, float 
     (void)base;
 }
 
-int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output)
+static int32_t compute(void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, size_t count, float *output)
 {
     const eem_status status = check(arena, arena_bytes, input, count, output);
     uint8_t *base = (uint8_t *)arena;
@@ -156,7 +157,7 @@ int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_
     }
 @places@
     EEM_MARK();
-    embed(&memory, base, input, tokens);
+    embed(&memory, base, input, types, tokens);
 @begin@    for (layer = 0; layer < @count@; ++layer) {
         @attention@
         EEM_MARK();
@@ -168,6 +169,11 @@ int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_
     return EEM_OK;
 }
 
+int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output)
+{
+    return compute(arena, arena_bytes, input, NULL, count, output);
+}
+@typed@
 int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output, int32_t *label)
 {
     eem_status status;
@@ -186,6 +192,24 @@ int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, 
     return status;
 }
 @text@"""
+
+TYPED = """
+int32_t @prefix@_run_types(
+    void *arena, size_t arena_bytes, const int32_t *input, const int32_t *types, size_t count, float *output)
+{
+    size_t at;
+
+    if (types == NULL) {
+        return EEM_NULL;
+    }
+    for (at = 0; at < count && count <= @UPPER@_TOKENS; ++at) {
+        if ((uint32_t)types[at] >= @UPPER@_TYPES) {
+            return EEM_ID_OUT_OF_RANGE;
+        }
+    }
+    return compute(arena, arena_bytes, input, types, count, output);
+}
+"""
 
 TEXT = """
 int32_t @prefix@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, @type@ *tokens, size_t *count)

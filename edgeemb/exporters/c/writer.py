@@ -9,9 +9,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Plan, plan_arena
-from edgeemb.exporters.c.encoder import Encoder, Words
+from edgeemb.exporters.c.encoder import Encoder, Relative, Words
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
@@ -76,9 +79,10 @@ def write(request: Request, folder: Path) -> Written:
             f"a layer with {widest_input(encoder)} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
         )
     given, tokenizer, why_not = _input(model, encoder)
+    relative = None if encoder.relative is None else _relative(request, encoder.relative, padded(tokens))
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, tokens)
     plan = plan_arena(packing.buffers(encoder, tokens, scratch, reading))
-    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt)
+    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt, relative)
     text += vectors_code(request.vectors, prefix)
     flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})
     _check_budget(request, arrays, plan, flash)
@@ -86,6 +90,7 @@ def write(request: Request, folder: Path) -> Written:
         "tokens": tokens,
         "rows": tables["word_row"].shape[0] if "word_row" in tables else 0,
         **({} if model.words is None else {"width": model.words.width}),
+        **({"types": len(encoder.types)} if given.typed and encoder.types is not None else {}),
         "outputs": encoder.outputs,
         "layers": len(encoder.layers),
         "arena_bytes": plan.bytes,
@@ -104,7 +109,7 @@ def write(request: Request, folder: Path) -> Written:
     ]
     notes += remarks
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
-    taken = tuple(info.name for info in model.inputs[:2])
+    taken = tuple(info.name for info in model.inputs[: 3 if given.typed else 2])
     if len(model.inputs) > len(taken):
         notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
     return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken)
@@ -134,11 +139,19 @@ def _input(model: Model, encoder: Encoder) -> tuple[Input, bytes | None, str]:
     """The input, the compiled tokenizer if there is one, and the reason if no text can be taken."""
     if isinstance(encoder.word, Words):
         return words_input(), None, ""
+    typed = len(model.inputs) > 2 and encoder.types is not None
     why_not = refusal(model.tokenizer_json)
     if why_not or model.tokenizer_json is None:
-        return ids_input(), None, why_not
+        return ids_input(typed=typed), None, why_not
     tokenizer = compile_tokenizer(model.tokenizer_json)
-    return ids_input(tokenizer), tokenizer, ""
+    return ids_input(tokenizer, typed=typed), tokenizer, ""
+
+
+def _relative(request: Request, relative: Relative, capacity: int) -> NDArray[np.float32]:
+    """What is added to scores by the distance of key and query, from 1 - capacity on: float32[heads, 2 * capacity]."""
+    table = _table(request, request.model, relative.weight)
+    distances = np.arange(1 - capacity, capacity + 1, dtype=np.int64)
+    return np.ascontiguousarray(table.rows(relative.buckets(distances)).T, np.float32)
 
 
 def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table]:

@@ -93,12 +93,15 @@ class MicroEngine:
             library = ctypes.CDLL(str(path))
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
+            self._run_types: Any = getattr(library, f"{prefix}_run_types", None)
         except (OSError, ValueError, AttributeError) as error:
             raise NativeError(
                 f"{folder}: its compiled sources cannot be loaded ({error}): export the bundle again"
             ) from None
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         self._run.argtypes = [pointer, size, pointer, size, pointer]
+        if self._run_types is not None:
+            self._run_types.argtypes = [pointer, size, pointer, pointer, size, pointer]
         self.lengths: tuple[int, ...] = ()
         self.tokens = int(sizes.tokens)
         self.outputs = int(sizes.outputs)
@@ -109,18 +112,19 @@ class MicroEngine:
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The output, one sequence at a time; padding on the right is skipped.
 
-        :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; and mask int64[B, S], whose ones come before its zeros.
+        :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; mask int64[B, S], whose ones come before its zeros; and types int64[B, S]
+            where the model takes them.
         :raises InputError: if a row of the mask has a zero before a one, or with the status in words if the model refuses a sequence.
         """
-        given, mask = list(feeds.values())[:2]
+        given, mask, *types = feeds.values()
         holes = (np.diff(mask, axis=1) > 0).any(axis=1)
         if holes.any():
             raise InputError(
                 f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding after them"
             )
         out = np.empty((len(given), self.outputs), np.float32)
-        for number, (row, kept) in enumerate(zip(given, mask, strict=True)):
-            self.run_tokens(row[: int(kept.sum())], out[number])
+        for number, (row, kept) in enumerate(zip(given, mask.sum(axis=1), strict=True)):
+            self.run_tokens(row[:kept], out[number], *(of_type[number, :kept] for of_type in types))
         return [out]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
@@ -128,16 +132,17 @@ class MicroEngine:
 
         :param feeds: an array per input.
         """
-        given, mask = list(feeds.values())[:2]
+        given, mask, *types = feeds.values()
         if len(given) != 1:
             return partial(self.run, feeds)
-        tokens = self._tokens(given[0][: int(mask[0].sum())])
+        count = int(mask[0].sum())
         out = np.empty(self.outputs, np.float32)
-        arguments = (self._arena(), self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
-        kept = (tokens, out, self._memory)
+        function, arguments, kept = self._call(
+            given[0][:count], out, *(of_type[0, :count] for of_type in types)
+        )
 
         def call() -> object:
-            self._run(*arguments)
+            function(*arguments)
             return kept
 
         return call
@@ -150,23 +155,34 @@ class MicroEngine:
     def end_profile(self) -> None:
         """No profile is recorded."""
 
-    def run_tokens(self, given: NDArray[Any], out: NDArray[np.float32]) -> None:
+    def run_tokens(
+        self, given: NDArray[Any], out: NDArray[np.float32], types: NDArray[Any] | None = None
+    ) -> None:
         """One sequence.
 
         :param given: ids integers[S], or token bytes uint8[S, width].
         :param out: float32[outputs] that is written.
+        :param types: integers[S], the type of each token; None for the first.
         :raises InputError: with the status in words if the model refuses it.
         """
-        tokens = self._tokens(given)
-        status = self._run(self._arena(), self.arena_bytes, tokens.ctypes.data, len(tokens), out.ctypes.data)
+        function, arguments, _ = self._call(given, out, types)
+        status = function(*arguments)
         if status:
             raise InputError(
-                f"the model refused {len(tokens)} tokens: {STATUS.get(status, f'status {status}')}"
+                f"the model refused {len(given)} tokens: {STATUS.get(status, f'status {status}')}"
             )
 
-    def _tokens(self, given: NDArray[Any]) -> NDArray[Any]:
-        """Tokens as the model takes them."""
-        return np.ascontiguousarray(given, np.uint8 if given.ndim == 2 else np.int32)
+    def _call(
+        self, given: NDArray[Any], out: NDArray[np.float32], types: NDArray[Any] | None = None
+    ) -> tuple[Any, tuple[int, ...], object]:
+        """The function for one sequence, its arguments, and what must stay as long as they are used."""
+        tokens = np.ascontiguousarray(given, np.uint8 if given.ndim == 2 else np.int32)
+        first, last = (self._arena(), self.arena_bytes), (len(tokens), out.ctypes.data)
+        if types is None:
+            return self._run, (*first, tokens.ctypes.data, *last), (tokens, out, self._memory)
+        kinds = np.ascontiguousarray(types, np.int32)
+        arguments = (*first, tokens.ctypes.data, kinds.ctypes.data, *last)
+        return self._run_types, arguments, (tokens, kinds, out, self._memory)
 
     def _arena(self) -> int:
         """Address of the working memory."""

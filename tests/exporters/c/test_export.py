@@ -30,6 +30,7 @@ from edgeemb.runtimes.c.engine import build_library, cached_library
 from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import Recommender, save_plain, save_sentence
+from tests.fixtures.models.families import save_family
 from tests.fixtures.requirements import requires_program
 
 
@@ -43,9 +44,9 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "xlm-roberta"])
+@pytest.mark.parametrize("family", ["BERT", "DistilBERT", "RoBERTa", "XLM-R", "MPNet", "ALBERT", "ELECTRA"])
 def test_gives_the_vectors_of_the_original_for_every_family(family: str, tmp_path: Path) -> None:
-    save_sentence(tmp_path / "model", family)
+    save_family(tmp_path / "model", family, initializer_range=0.2, num_hidden_layers=2)
     bundle = edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
     with edgeemb.open(bundle, allow_code=True) as session:
         assert session.manifest.runtime == "c"
@@ -63,9 +64,10 @@ def test_pools_as_the_original_does_and_runs_dense_layers(modes: list[str], tmp_
 
 
 def test_names_the_first_part_that_it_cannot_compute_and_its_line(tmp_path: Path) -> None:
-    save_sentence(tmp_path / "model", "mpnet")
+    save_family(tmp_path / "model", "RoFormer")
     with pytest.raises(
-        ExportError, match=r"'body.encoder.layer.0.attention.attn' \(MPNetSelfAttention, .*line \d+\)"
+        ExportError,
+        match=r"'body.encoder.layer.0.attention.self' \(RoFormerSelfAttention, .*line \d+\)",
     ):
         edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
     assert not (tmp_path / "bundle").exists()

@@ -22,8 +22,9 @@ from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.kernels import variants
-from edgeemb.runtimes.c.sources import sources
+from edgeemb.runtimes.c.sources import read_sizes, sources
 from tests.fixtures.models import save_plain, save_sentence
+from tests.fixtures.models.families import save_family
 from tests.fixtures.requirements import requires_program
 from tests.places import TESTS
 
@@ -80,10 +81,10 @@ def can_run(variant: str) -> bool:
     return variant in variants()
 
 
-def export(model: Any, folder: Path, target: str, grids: Grids | None = None) -> Path:
+def export(model: Any, folder: Path, target: str, grids: Grids | None = None, tokens: int = 40) -> Path:
     """The sources of a model, without the comparison of a whole export."""
     folder.mkdir()
-    request = Request(model, {}, "int8", "builtin", (40,), find_target(target), grids=grids or Grids())
+    request = Request(model, {}, "int8", "builtin", (tokens,), find_target(target), grids=grids or Grids())
     write(request, folder)
     return folder
 
@@ -180,3 +181,26 @@ def test_weights_lie_in_panels_of_32_outputs_and_the_last_may_have_16() -> None:
     assert flat[20 * 4 + 1 * 128 + 2] == codes[20, 6]
     assert flat[32 * 16 + 2 * 64 + (36 - 32) * 4 + 1] == codes[36, 9]
     assert not flat[32 * 16 + 5 * 4 : 32 * 16 + 64].any()
+
+
+@pytest.mark.parametrize("family", ["MPNet", "ALBERT", "ELECTRA"])
+def test_adds_distances_widens_embeddings_and_shares_layers_as_microcontrollers_do(
+    family: str, tmp_path: Path
+) -> None:
+    save_family(tmp_path / "tiny", family, initializer_range=0.3, num_hidden_layers=2)
+    model = edgeemb.load(str(tmp_path / "tiny"))
+    found = [
+        bits(export(model, tmp_path / target, target, tokens=38), tmp_path / f"{target}.out", host_compiler())
+        for target in ("cortex-m7", "ios")
+    ]
+    assert found[0] == found[1]
+
+
+def test_stores_what_layers_share_once(tmp_path: Path) -> None:
+    sizes = []
+    for layers in (1, 3):
+        save_family(tmp_path / f"tiny{layers}", "ALBERT", num_hidden_layers=layers)
+        model = edgeemb.load(str(tmp_path / f"tiny{layers}"))
+        sizes.append(read_sizes(export(model, tmp_path / str(layers), "ios", tokens=38), model.name))
+    assert [each["layers"] for each in sizes] == [1, 3]
+    assert sizes[0]["flash_bytes"] == sizes[1]["flash_bytes"]

@@ -1,0 +1,139 @@
+"""What the C writer takes from a torch module: the parts of a transformer encoder, found by the structure of the supported families.
+
+Whatever the kernels cannot compute is refused by its path in the module, its class and the line where that class stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.c.encoder import Dense, Encoder, Words
+from edgeemb.exporters.c.reading.families import FAMILIES, Family
+from edgeemb.exporters.c.reading.parts import activation, floats, linear, norm, refused
+from edgeemb.models.huggingface.modules import (
+    FirstElements,
+    Normalize,
+    SentenceEncoder,
+    SequenceClassifier,
+)
+from edgeemb.models.torch_model import Model
+from edgeemb.models.words import WordsModel
+
+#: Enumerators of `runtimes/micro/pooling.h`, by the name of the mode.
+POOLINGS = {
+    "cls": "EEM_CLS",
+    "max": "EEM_MAX",
+    "mean": "EEM_MEAN",
+    "mean_sqrt_len_tokens": "EEM_MEAN_SQRT",
+    "weightedmean": "EEM_WEIGHTED_MEAN",
+    "lasttoken": "EEM_LAST",
+}
+
+
+def read_encoder(model: Model) -> Encoder:
+    """The parts of a model.
+
+    :param model: a loaded model.
+    :raises ExportError: naming the first module that the kernels cannot compute.
+    """
+    module, prefix = model.module, ""
+    words, kept = None, 0
+    if isinstance(module, WordsModel):
+        layer = module.projection
+        words = Words(module.rows.form, linear(layer, "projection") if isinstance(layer, nn.Linear) else None)
+        module, prefix = module.inner, "inner."
+    if isinstance(module, SentenceEncoder):
+        body, path = module.body, f"{prefix}body"
+        pooling = tuple(POOLINGS[mode] for mode in module.pooling.modes)
+        stages = list(module.head.named_children())
+        first = stages[0][1] if stages else None
+        if isinstance(first, FirstElements):
+            kept = first.count
+            del stages[0]
+        head, unit = _stages(stages, f"{prefix}head")
+    elif isinstance(module, SequenceClassifier):
+        whole: Any = module.body
+        base = str(whole.base_model_prefix)
+        body, path = getattr(whole, base), f"{prefix}body.{base}"
+        pooling, unit = ("EEM_CLS",), False
+        family = _family(body, path)
+        if type(whole).__name__ != f"{type(body).__name__.removesuffix('Model')}ForSequenceClassification":
+            raise refused(whole, "body")
+        head = family.classifier(whole)
+    else:
+        raise refused(module, "")
+    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept)
+    return encoder if words is None else replace(encoder, word=words)
+
+
+def _family(body: Any, path: str) -> Family:
+    if type(body).__name__ not in FAMILIES:
+        raise refused(*_culprit(body, path))
+    return FAMILIES[type(body).__name__]
+
+
+def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, ...], unit: bool) -> Encoder:
+    family = _family(body, path)
+    sums = body.embeddings
+    types = getattr(sums, "token_type_embeddings", None)
+    layers = tuple(family.layers(body, path))
+    heads = int(body.config.num_attention_heads)
+    widen = family.widen(body, path)
+    first = norm(sums.LayerNorm, f"{path}.embeddings.LayerNorm")
+    width = len(first.gain)
+    dim = width if widen is None else len(widen.bias)
+    if dim % heads or dim // heads % 2:
+        raise ExportError(
+            f"{path}: heads of {dim / heads:g} elements are not supported by the C runtime: it takes an even number"
+        )
+    if width > dim:
+        raise ExportError(
+            f"{path}: embeddings of {width} elements are wider than the layers, which have {dim}: the C runtime cannot narrow them"
+        )
+    return Encoder(
+        word=f"{path}.embeddings.word_embeddings.weight",
+        position=f"{path}.embeddings.position_embeddings.weight",
+        first_position=family.first_position(body),
+        types=None if types is None else floats(types.weight),
+        norm=first,
+        widen=widen,
+        relative=family.relative(body, path),
+        layers=layers,
+        heads=heads,
+        temperature=float((dim // heads) ** -0.5),
+        pooling=pooling,
+        head=head,
+        unit=unit,
+    )
+
+
+def _stages(head: Sequence[tuple[str, nn.Module]], path: str) -> tuple[tuple[Dense, ...], bool]:
+    """Dense layers with what follows each, and whether a normalisation ends them."""
+    stages: list[Dense] = []
+    unit = False
+    for name, stage in head:
+        where = f"{path}.{name}"
+        if unit:
+            raise refused(stage, where)
+        if isinstance(stage, Normalize):
+            unit = True
+        elif isinstance(stage, nn.Linear):
+            stages.append(Dense(linear(stage, where), "EEM_IDENTITY"))
+        elif stages:
+            stages[-1] = Dense(stages[-1].linear, activation(stage, where))
+        elif not isinstance(stage, nn.Identity | nn.Dropout):
+            raise refused(stage, where)
+    return tuple(stages), unit
+
+
+def _culprit(body: Any, path: str) -> tuple[nn.Module, str]:
+    """The attention of an unknown body, if there is one: the most common obstacle."""
+    for name, module in body.named_modules():
+        if type(module).__name__.endswith("SelfAttention"):
+            return module, f"{path}.{name}"
+    return body, path
