@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -65,6 +64,7 @@ def prepare(
     # They import torch, which whoever exports a model that is not finished has.
     from edgeemb.body.layers import linear_layers
     from edgeemb.models.lines import sample_feeds
+    from edgeemb.torch_tables.copying import copy_module
 
     whole = model.torch_model()
     layers = linear_layers(whole.module)
@@ -82,7 +82,7 @@ def prepare(
     grids = Grids()
     if default.precision != "int8-tensor":  # ONNX Runtime's own tool chooses its grids
         if whole is original:
-            whole = replace(whole, module=copy.deepcopy(whole.module).requires_grad_(False))
+            whole = replace(whole, module=copy_module(whole.module).requires_grad_(False))
         _put_on_grids(whole, specs, feeds, grids)
         steps += _rounding(specs)
     count = sum(len(next(iter(given.values()))) for given in feeds)

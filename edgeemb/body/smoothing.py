@@ -15,7 +15,6 @@ known here.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +24,7 @@ from torch import Tensor, nn
 
 from edgeemb.body.layers import Feeds, agree, largest_inputs, linear_layers, watched
 from edgeemb.models.torch_model import Model
+from edgeemb.torch_tables.copying import copy_module
 
 #: How far outputs may move, as a fraction of the largest: float32 adds in another order.
 TOLERANCE = 1e-5
@@ -80,7 +80,7 @@ def smooth(model: Model, alphas: Mapping[str, float], feeds: Sequence[Feeds]) ->
     :param feeds: calibration inputs.
     """
     first = min(feeds, key=lambda given: sum(array.size for array in given.values()))
-    copied = replace(model, module=copy.deepcopy(model.module).requires_grad_(False))
+    copied = replace(model, module=copy_module(model.module).requires_grad_(False))
     every = linear_layers(copied.module)
     readers = norm_readers(copied, every, first)
     taken = {

@@ -73,7 +73,7 @@ def export(
         vectors=vectors,
         vocab=tuple(vocab),
         corpus=None if corpus is None else Path(corpus),
-        calibrate=more.calibrate,
+        calibrate=None if more.calibrate is None else Path(more.calibrate),
         lengths=tuple(lengths),
         tables_apart=more.tables_apart,
         force=force,

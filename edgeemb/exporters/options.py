@@ -35,7 +35,7 @@ class ExportOptions:
     :raises SpecError: if a value is not possible.
     """
 
-    calibrate: Path | None = None
+    calibrate: str | Path | None = None
     seed: int = 0
     tables_apart: bool = False
     as_zip: bool = False

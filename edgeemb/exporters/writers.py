@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -156,9 +157,12 @@ def twins(model: LoadedModel, tables: Mapping[str, Table]) -> dict[str, str]:
     """
     first: dict[tuple[int, int, int], str] = {}
     found = {}
+    shapes = Counter((model.table(alias).rows, model.table(alias).dim) for alias in tables)
     for alias, table in tables.items():
-        weight = model.table_weight(alias)
-        key = (*weight.shape, hash(weight.tobytes()))
+        info = model.table(alias)
+        if shapes[info.rows, info.dim] < 2:
+            continue
+        key = (info.rows, info.dim, hash(model.table_weight(alias).tobytes()))
         other = first.setdefault(key, alias)
         if other == alias:
             continue

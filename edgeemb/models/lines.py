@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from edgeemb.errors import InputError
 from edgeemb.models.base import LoadedModel
 from edgeemb.text import words
-from edgeemb.text.corpus import read_lines
+from edgeemb.text.corpus import read_parts
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import truncate
@@ -83,7 +83,12 @@ def line_feeds(model: LoadedModel, lines: list[list[int]]) -> list[dict[str, NDA
 
 
 def _texts(corpus: Path | None, seed: int) -> list[str]:
-    return sentences() if corpus is None else some_lines(read_lines(corpus), CORPUS_LINES, seed)
+    """Lines drawn evenly from each part of a corpus, as many from one as from another."""
+    if corpus is None:
+        return sentences()
+    parts = list(read_parts(corpus))
+    shares = [len(share) for share in np.array_split(np.arange(CORPUS_LINES), len(parts))]
+    return [line for lines, share in zip(parts, shares, strict=True) for line in some_lines(lines, share, seed)]
 
 
 def some_lines(lines: Iterable[str], count: int, seed: int) -> list[str]:

@@ -6,7 +6,6 @@ name, or a torch module from Python. Its ``module`` is complete, so that exporti
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
 from edgeemb.tasks.registry import TASKS
+from edgeemb.torch_tables.copying import copy_module
 
 if TYPE_CHECKING:
     from edgeemb.vectors.fit import Projection
@@ -41,12 +41,14 @@ class Model(LoadedModel):
     example_inputs: tuple[Tensor, ...] = field(repr=False)
 
     def table_weight(self, alias: str) -> NDArray[np.float32]:
-        """A copy of a table's rows, float32[rows, dim].
+        """The rows of a table, float32[rows, dim], not to be written to.
 
         :raises ModelError: if there is no such table.
         """
         weight = self.module.get_parameter(self.table(alias).name)
-        return np.array(weight.detach().numpy(), np.float32)
+        rows = np.asarray(weight.detach().numpy(), np.float32).view()
+        rows.flags.writeable = False
+        return rows
 
     def reference(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """What the module computes.
@@ -71,7 +73,7 @@ class Model(LoadedModel):
         :param rows: float32[V, D].
         :param shared: whether a layer of another kind that shares the weight gets them too, or keeps its own.
         """
-        module = copy.deepcopy(self.module)
+        module = copy_module(self.module)
         old = module.get_parameter(self.table(alias).name)
         weight = nn.Parameter(torch.from_numpy(rows), requires_grad=False)
         for layer in module.modules():
@@ -115,7 +117,7 @@ class Model(LoadedModel):
                 f"{self.name} is for {TASKS[self.kind].title}, whose outputs cover the whole vocabulary: leave `vocab` out"
             )
         word = self.word_table
-        module = copy.deepcopy(self.module)
+        module = copy_module(self.module)
         old = module.get_parameter(word.name)
         weight = nn.Parameter(old.detach()[torch.from_numpy(pruned.kept)], requires_grad=False)
         rows = len(pruned.kept)
@@ -228,8 +230,10 @@ def check_finite(module: nn.Module, where: str) -> None:
     :raises ModelError: naming the first tensor with a NaN or an infinite value.
     """
     for name, parameter in module.named_parameters():
-        bad = int((~torch.isfinite(parameter)).sum()) if parameter.is_floating_point() else 0
-        if bad:
-            raise ModelError(
-                f"{where}: tensor {name} holds {bad} NaN or infinite values: train or copy it again"
-            )
+        if not parameter.is_floating_point() or not parameter.numel():
+            continue
+        # NaN is the least and the greatest of whatever it is among, and nothing as large as the tensor is made.
+        if torch.isfinite(torch.stack(parameter.aminmax())).all():
+            continue
+        bad = int((~torch.isfinite(parameter)).sum())
+        raise ModelError(f"{where}: tensor {name} holds {bad} NaN or infinite values: train or copy it again")

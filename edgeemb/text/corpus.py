@@ -1,13 +1,14 @@
 """Reading text corpora and counting their tokens.
 
 A corpus is a UTF-8 text file, one text per line, or a folder, which means its ``*.txt`` files in the order
-of their names. It is read as a stream: memory does not grow with its size. Every error names the file and the
-line.
+of their names. A folder without such files may hold folders that have them, one for each language or domain: these
+are the *parts* of the corpus, and count equally, however large they are. A corpus is read as a stream: memory does
+not grow with its size. Every error names the file and the line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -49,20 +50,32 @@ class Counts:
         return Counts(self.ids + other.ids, self.words + other.words, self.lines + other.lines)
 
 
-def corpus_files(corpus: Path) -> list[Path]:
-    """The files that a corpus consists of.
+def corpus_parts(corpus: Path) -> list[list[Path]]:
+    """The files of each part of a corpus.
 
-    :param corpus: a text file, or a folder of ``*.txt`` files.
-    :raises InputError: if there is no such file, or the folder has no ``*.txt`` file.
+    :param corpus: a text file, a folder of ``*.txt`` files, or a folder of such folders.
+    :raises InputError: if there is no such file, or the folder has no ``*.txt`` file, or both files and folders of them.
     """
     if corpus.is_dir():
-        files = sorted(path for path in corpus.glob("*.txt") if path.is_file())
-        if not files:
+        own = _texts_in(corpus)
+        parts = [
+            texts for folder in sorted(corpus.iterdir()) if folder.is_dir() and (texts := _texts_in(folder))
+        ]
+        if own and parts:
+            raise InputError(
+                f"folder {corpus} has texts of its own ({own[0].name}) and folders of texts ({parts[0][0].parent.name}), whose "
+                f"share is not clear: give every text a folder, and each folder counts equally"
+            )
+        if not own and not parts:
             raise InputError(f"folder {corpus} has no *.txt file: name a text file, or a folder of them")
-        return files
+        return parts or [own]
     if not corpus.is_file():
         raise InputError(f"no such corpus: {corpus}; name a text file, or a folder of *.txt files")
-    return [corpus]
+    return [[corpus]]
+
+
+def _texts_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.txt") if path.is_file())
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -93,16 +106,32 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_lines(corpus: Path) -> Iterator[str]:
     """The lines of a corpus that are not blank, file after file.
 
-    :param corpus: a text file, or a folder of ``*.txt`` files.
+    :param corpus: a text file, a folder of ``*.txt`` files, or a folder of such folders.
     :raises InputError: if a file cannot be read or is not UTF-8, or the corpus has no line.
     """
+    for part in read_parts(corpus):
+        yield from part
+
+
+def read_parts(corpus: Path) -> Iterator[Iterator[str]]:
+    """The lines of each part of a corpus that are not blank, file after file.
+
+    :param corpus: as in `corpus_parts`.
+    :raises InputError: while they are read, if a file cannot be read or is not UTF-8, or a part has no line.
+    """
+    parts = corpus_parts(corpus)
+    for files in parts:
+        yield _lines(files, corpus if len(parts) == 1 else files[0].parent)
+
+
+def _lines(files: list[Path], where: Path) -> Iterator[str]:
     empty = True
-    for path in corpus_files(corpus):
+    for path in files:
         for _, line in numbered_lines(path):
             empty = False
             yield line
     if empty:
-        raise InputError(f"corpus {corpus} is empty: it needs at least one line of text")
+        raise InputError(f"corpus {where} is empty: it needs at least one line of text")
 
 
 def count_tokens(
@@ -130,6 +159,38 @@ def count_tokens(
     return Counts(ids, words, done)
 
 
+def count_parts(
+    tokenizer: Tokenizer, corpus: Path, *, special: bool = False, progress: Progress = silent
+) -> list[Counts]:
+    """Count the tokens of each part of a corpus.
+
+    :param tokenizer: the tokenizer.
+    :param corpus: as in `corpus_parts`.
+    :param special: whether the special tokens that begin and end each text count too.
+    :param progress: told the number of lines done in all, and 0 for a total that is not known.
+    :raises InputError: if the corpus cannot be read.
+    """
+    found: list[Counts] = []
+    for lines in read_parts(corpus):
+        before = sum(counts.lines for counts in found)
+
+        def told(done: int, total: int, before: int = before) -> None:
+            progress(before + done, total)
+
+        found.append(count_tokens(tokenizer, lines, special=special, progress=told))
+    return found
+
+
+def equal_counts(parts: Sequence[Counts]) -> NDArray[np.float64]:
+    """Occurrences of each id if every part of a corpus had as many tokens as the largest.
+
+    :param parts: what `count_parts` gives.
+    :return: float64[V]; of a single part, its counts.
+    """
+    most = max(counts.tokens for counts in parts)
+    return np.asarray(sum(counts.ids * (most / max(counts.tokens, 1)) for counts in parts), np.float64)
+
+
 def token_frequency(
     tokenizer: Tokenizer, corpus: Path, rows: int, *, smoothing: float = 1.0, progress: Progress = silent
 ) -> NDArray[np.float64]:
@@ -139,14 +200,14 @@ def token_frequency(
     smoothing gives every row, those of ids that the tokenizer lacks included, a positive share.
 
     :param tokenizer: the model's tokenizer.
-    :param corpus: a text file, or a folder of ``*.txt`` files.
+    :param corpus: as in `corpus_parts`, whose parts count equally.
     :param rows: V, rows of the table.
     :param smoothing: added to every count; positive.
     :param progress: told the number of lines done.
     :return: float64[V], positive, sums to 1.
     :raises InputError: if the corpus cannot be read, or has a token beyond the table.
     """
-    counts = count_tokens(tokenizer, read_lines(corpus), special=True, progress=progress).ids
+    counts = equal_counts(count_parts(tokenizer, corpus, special=True, progress=progress))
     if counts[rows:].any():
         worst = rows + int(np.flatnonzero(counts[rows:])[0])
         raise InputError(

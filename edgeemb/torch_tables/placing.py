@@ -6,7 +6,6 @@ own, such as a scaled embedding; hooks) stays, and its lookups are served with t
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from edgeemb.errors import ExportError
+from edgeemb.torch_tables.copying import copy_module
 
 #: Of a weight that is not there, these may be read.
 _SHAPES = (Tensor.shape.__get__, Tensor.size)  # type: ignore[attr-defined]
@@ -96,7 +96,7 @@ def other_uses(
     :param examples: inputs.
     :return: the reasons by key, for those that cannot be served.
     """
-    copied = copy.deepcopy(module)
+    copied = copy_module(module)
     watched = _Watched()
     for key, weight in weights.items():
         own = nn.Parameter(weight.detach(), requires_grad=False)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,13 +44,13 @@ class Candidates:
 
 
 def choose(
-    candidates: Candidates, selections: Sequence[Selection], counts: Mapping[Path, NDArray[np.int64]]
+    candidates: Candidates, selections: Sequence[Selection], counts: Mapping[Selection, NDArray[np.float64]]
 ) -> tuple[set[str], set[str]]:
     """Apply the selections.
 
     :param candidates: the tokens.
     :param selections: at least one.
-    :param counts: for each corpus of the selections: int64[V], occurrences of each id.
+    :param counts: for each selection with a corpus: float64[V], occurrences of each id; for `top` the parts of the corpus count equally.
     :return: the tokens that stay, and those among them that no selection could have dropped.
     :raises InputError: if a selection keeps nothing, contradicts another, asks for too few rows or lists something that
         is not a token.
@@ -63,7 +62,7 @@ def choose(
     chosen: set[str] = set()
     for selection in selections:
         if isinstance(selection, Keep):
-            chosen |= _kept(candidates, selection, counts[selection.corpus], allowed)
+            chosen |= _kept(candidates, selection, counts[selection], allowed)
         elif isinstance(selection, Listed):
             chosen |= _listed(candidates, selection)
     tops = [selection for selection in selections if isinstance(selection, Top)]
@@ -75,7 +74,7 @@ def choose(
             f"'{tops[0]}' and '{tops[1]}': only one top can set the rows; put both corpora in one folder"
         )
     if tops:
-        kept = _filled(candidates, tops[0], counts[tops[0].corpus], allowed, kept)
+        kept = _filled(candidates, tops[0], counts[tops[0]], allowed, kept)
     return kept, always
 
 
@@ -99,7 +98,9 @@ def _of_scripts(candidates: Candidates, names: set[str]) -> set[str]:
     return allowed
 
 
-def _kept(candidates: Candidates, selection: Keep, counts: NDArray[np.int64], allowed: set[str]) -> set[str]:
+def _kept(
+    candidates: Candidates, selection: Keep, counts: NDArray[np.float64], allowed: set[str]
+) -> set[str]:
     frequent = {token for token, at in candidates.ids.items() if counts[at] >= selection.minimum}
     frequent -= candidates.special
     if not frequent:
@@ -129,14 +130,16 @@ def _listed(candidates: Candidates, selection: Listed) -> set[str]:
 
 
 def _filled(
-    candidates: Candidates, top: Top, counts: NDArray[np.int64], allowed: set[str], fixed: set[str]
+    candidates: Candidates, top: Top, counts: NDArray[np.float64], allowed: set[str], fixed: set[str]
 ) -> set[str]:
     if top.rows < len(fixed):
         raise InputError(
             f"'{top}': {len(fixed)} tokens are always kept (special tokens, characters, what other selections "
             f"keep); ask for at least {len(fixed)} rows, or drop characters with script:"
         )
-    found = {token: int(counts[candidates.ids[token]]) for token in allowed if counts[candidates.ids[token]]}
+    found = {
+        token: float(counts[candidates.ids[token]]) for token in allowed if counts[candidates.ids[token]]
+    }
     if not found:
         raise InputError(f"'{top}' keeps nothing: the corpus has no token that may be chosen")
     distances = Rows(candidates.ids, candidates.table)

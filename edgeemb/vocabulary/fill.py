@@ -55,7 +55,12 @@ class Rows:
 
 
 def fill(
-    kind: Kind, counts: Mapping[str, int], ids: Mapping[str, int], fixed: set[str], rows: int, distances: Rows
+    kind: Kind,
+    counts: Mapping[str, float],
+    ids: Mapping[str, int],
+    fixed: set[str],
+    rows: int,
+    distances: Rows,
 ) -> set[str]:
     """Choose the tokens.
 
@@ -68,7 +73,7 @@ def fill(
     :return: the fixed tokens and the best others.
     """
     kept = fixed | with_parts(kind, counts)
-    total = Counter(counts)
+    total = dict(counts)
     users = Counter(part for token in kept for part in kind.parts(token) if part != token)
     pieces: dict[str, list[str]] = {}
     gaps: dict[str, float] = {}
@@ -78,11 +83,11 @@ def fill(
             if token not in pieces or not kept.issuperset(pieces[token]):
                 pieces[token] = kind.spell(token, kept)
                 gaps[token] = distances.distance(token, pieces[token])
-        free.sort(key=lambda token: (total[token] ** _DAMPING * gaps[token], -ids[token]))
+        free.sort(key=lambda token: (total.get(token, 0) ** _DAMPING * gaps[token], -ids[token]))
         for token in free[: min(len(kept) - rows, max(_ROUND_LEAST, int(len(kept) * _ROUND)))]:
             kept.remove(token)
             for part in kind.parts(token) - {token}:
                 users[part] -= 1
             for piece in pieces[token]:
-                total[piece] += total[token]
+                total[piece] = total.get(piece, 0) + total.get(token, 0)
     return kept

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import InputError
 from edgeemb.progress import Progress, silent
-from edgeemb.text.corpus import count_tokens, read_lines
+from edgeemb.text.corpus import count_parts, count_tokens, equal_counts, read_lines
 from edgeemb.text.tokenizer import parse_tokenizer
 from edgeemb.vocabulary.choose import Candidates, choose
 from edgeemb.vocabulary.kind import Kind, read_kind
@@ -87,8 +87,14 @@ def prune(
             f"{where} has token id {highest}, but the table has only {len(table)} rows; use the model's own tokenizer"
         )
     corpora = list(dict.fromkeys(each.corpus for each in selections if isinstance(each, Keep | Top)))
-    before = {corpus: count_tokens(tokenizer, read_lines(corpus), progress=progress) for corpus in corpora}
-    tokens, always = choose(candidates, selections, {corpus: counts.ids for corpus, counts in before.items()})
+    before = {corpus: count_parts(tokenizer, corpus, progress=progress) for corpus in corpora}
+    counts: dict[Selection, NDArray[np.float64]] = {
+        each: equal_counts(parts) if isinstance(each, Top) else reduce(add, parts).ids.astype(np.float64)
+        for each in selections
+        if isinstance(each, Keep | Top)
+        for parts in [before[each.corpus]]
+    }
+    tokens, always = choose(candidates, selections, counts)
     order = _order(kind, ids, tokens)
     text = json.dumps(_shrunk(document, kind, ids, order, where), ensure_ascii=False)
     smaller = parse_tokenizer(text, where)
@@ -101,7 +107,7 @@ def prune(
     usage = None
     if corpora:
         after = count_tokens(smaller, chain.from_iterable(map(read_lines, corpora)), progress=progress)
-        whole = reduce(add, before.values())
+        whole = reduce(add, chain.from_iterable(before.values()))
         unknown = kind.unknown or ""
         usage = measure(whole, after, kept, ids.get(unknown), new.get(unknown))
     report = Report(tuple(map(str, selections)), len(ids), len(order), len(always), usage)

@@ -5,7 +5,7 @@
     script:NAME[,NAME]     only tokens of these scripts; digits, punctuation and symbols are of all scripts
     list:FILE              the tokens in the file, one per line, spelled as in tokenizer.json
 
-CORPUS is a UTF-8 text file, or a folder of ``*.txt`` files.
+CORPUS is a UTF-8 text file, a folder of ``*.txt`` files, or a folder of such folders, which count equally.
 """
 
 from __future__ import annotations

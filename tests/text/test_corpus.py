@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeemb.errors import InputError
-from edgeemb.text.corpus import MAX_LINE_BYTES, count_tokens, read_lines, token_frequency
+from edgeemb.text.corpus import MAX_LINE_BYTES, count_tokens, read_lines, read_parts, token_frequency
 from tests.fixtures.tokenizers.small import UNSEEN, load, tokenizer_json
 
 
@@ -22,6 +22,17 @@ def test_a_folder_is_its_text_files_in_order(tmp_path: Path) -> None:
     for name, text in {"b.txt": "second", "a.txt": "first", "notes.md": "no"}.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     assert list(read_lines(tmp_path)) == ["first", "second"]
+
+
+def test_folders_of_a_folder_are_the_parts_of_a_corpus(tmp_path: Path) -> None:
+    for name, text in {"en/a.txt": "one\ntwo", "de/b.txt": "eins", "none/readme.md": "no"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert [list(lines) for lines in read_parts(tmp_path)] == [["eins"], ["one", "two"]]
+    assert list(read_lines(tmp_path)) == ["eins", "one", "two"]
+    (tmp_path / "loose.txt").write_text("whose part?", encoding="utf-8")
+    with pytest.raises(InputError, match=r"texts of its own \(loose\.txt\) and folders of texts \(de\)"):
+        list(read_lines(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +74,17 @@ def test_a_corpus_of_one_long_line_counts_like_many_lines() -> None:
     whole = tokenizer.encode(line, add_special_tokens=False).ids
     assert found.ids.tolist() == np.bincount(whole, minlength=found.ids.size).tolist()
     assert found.words == len(line.split())
+
+
+def test_the_parts_of_a_corpus_count_equally_however_large_they_are(tmp_path: Path) -> None:
+    tokenizer = load(tokenizer_json("wordpiece"))
+    for name, text in {"large": "is\n" * 50, "small": "not\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text.txt").write_text(text, encoding="utf-8")
+    frequency = token_frequency(tokenizer, tmp_path, rows=1300)
+    of = {word: frequency[tokenizer.token_to_id(word)] for word in ("is", "not", "the")}
+    assert of["is"] == pytest.approx(of["not"])
+    assert of["is"] > 10 * of["the"]
 
 
 def test_frequency_counts_what_frames_a_line_and_leaves_no_row_at_zero(tmp_path: Path) -> None:

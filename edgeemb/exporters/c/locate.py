@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from edgeemb.body.grid import BLOCK, near_grid
 from edgeemb.exporters.layers import first_apart, in_words, results_of
 from edgeemb.exporters.writers import Apart
+from edgeemb.torch_tables.copying import copy_module
 
 #: Steps between the least and the largest of a row of activations, zero included.
 _STEPS = 255
@@ -23,7 +23,7 @@ def first_difference(apart: Apart) -> str | None:
     :return: its name in words; None if every layer agrees.
     """
     model = apart.model.torch_model()
-    module = copy.deepcopy(model.module)
+    module = copy_module(model.module)
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             layer.weight = nn.Parameter(_weights(layer.weight.detach(), apart.body), requires_grad=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
 
@@ -18,6 +17,7 @@ from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordRows
 from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
+from edgeemb.torch_tables.copying import copy_module
 from edgeemb.torch_tables.ngram import ngram_bytes
 from edgeemb.torch_tables.ops import Lookups, TableModule, fused, portable
 from edgeemb.torch_tables.placing import put_rows
@@ -152,7 +152,7 @@ def with_tables(
     :param sealed: name their constants by their content.
     :return: the copy, and remarks for the user.
     """
-    module = copy.deepcopy(model.module)
+    module = copy_module(model.module)
     notes = []
     for layer in module.modules():
         if isinstance(layer, nn.Embedding):

@@ -90,7 +90,10 @@ def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
         masks = (own.token_to_id(token) for token in _MASKS)
         made = FolderTokenizer(own, mask=next((mask for mask in masks if mask is not None), None))
     else:
-        made = _built(folder, own)
+        # A tokenizer of 250 000 pieces takes some 300 MB, so there is one at a time.
+        names = None if own is None else frozenset(own.get_vocab(with_added_tokens=True))
+        del own
+        made = _built(folder, names)
     made = replace(made, written_length=written)
     tokenizer = made.tokenizer
     tokenizer.no_padding()
@@ -132,7 +135,11 @@ def _has_settings(folder: Path) -> bool:
     return settings is not None or (config.is_file() and "model_type" in read_config(config))
 
 
-def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
+def _built(folder: Path, own: frozenset[str] | None) -> FolderTokenizer:
+    """The tokenizer that transformers builds.
+
+    :param own: tokens of the folder's ``tokenizer.json``; None where there is none.
+    """
     from transformers import AutoTokenizer  # slow to import
 
     try:
@@ -141,6 +148,7 @@ def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
         text = made.backend_tokenizer.to_str()
         limit, side = made.model_max_length, str(made.truncation_side)
         mask = None if made.mask_token is None else made.mask_token_id
+        del made
     # The classes raise whatever they stumble over, tokenizers the bare Exception.
     except Exception as error:
         raise ModelError(
@@ -148,10 +156,9 @@ def _built(folder: Path, own: Tokenizer | None) -> FolderTokenizer:
         ) from error
     tokenizer = parse_tokenizer(text, f"the tokenizer that transformers builds from {folder}")
     cut_from(tokenizer, side)
-    names = set(tokenizer.get_vocab(with_added_tokens=True))
     return FolderTokenizer(
         tokenizer,
         int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else None,
         mask=mask,
-        beyond=frozenset(names - set(own.get_vocab(with_added_tokens=True)) if own is not None else ()),
+        beyond=frozenset() if own is None else frozenset(tokenizer.get_vocab(with_added_tokens=True)) - own,
     )
