@@ -83,21 +83,24 @@ def line_feeds(model: LoadedModel, lines: list[list[int]]) -> list[dict[str, NDA
 
 
 def _texts(corpus: Path | None, seed: int) -> list[str]:
-    """Lines drawn evenly from each part of a corpus, as many from one as from another."""
-    if corpus is None:
-        return sentences()
-    parts = list(read_parts(corpus))
-    shares = [len(share) for share in np.array_split(np.arange(CORPUS_LINES), len(parts))]
-    return [line for lines, share in zip(parts, shares, strict=True) for line in some_lines(lines, share, seed)]
+    return sentences() if corpus is None else sample_lines(corpus, CORPUS_LINES, seed)
 
 
-def some_lines(lines: Iterable[str], count: int, seed: int) -> list[str]:
-    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R).
+def sample_lines(corpus: Path, count: int, seed: int) -> list[str]:
+    """Lines drawn evenly from each part of a corpus, as many from one as from another.
 
-    :param lines: the stream.
-    :param count: how many are drawn; all where there are fewer.
+    :param corpus: as in `edgeemb.text.corpus.corpus_parts`.
+    :param count: how many are drawn in all; every line of a part that has fewer than its share.
     :param seed: seed of the draw.
+    :raises InputError: if the corpus cannot be read.
     """
+    parts = list(read_parts(corpus))
+    shares = [len(share) for share in np.array_split(np.arange(count), len(parts))]
+    return [line for lines, share in zip(parts, shares, strict=True) for line in _some(lines, share, seed)]
+
+
+def _some(lines: Iterable[str], count: int, seed: int) -> list[str]:
+    """Lines drawn evenly from a stream of any length (Vitter 1985, algorithm R)."""
     random = np.random.default_rng(seed)
     kept: list[str] = []
     for number, line in enumerate(lines):

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from edgeemb.bundle.manifest import VectorsEntry
 from edgeemb.errors import InputError, SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.lines import LINE_TOKENS, ids_of, line_feeds, some_lines, word_feeds
+from edgeemb.models.lines import LINE_TOKENS, ids_of, line_feeds, sample_lines, word_feeds
 from edgeemb.tasks.registry import EMBEDDING, TASKS
-from edgeemb.text.corpus import read_lines
 from edgeemb.text.sentences import sentences
 from edgeemb.vectors.fit import Fitted, check_vectors, fit_vectors, learns
 from edgeemb.vectors.registry import codes_of
@@ -92,7 +91,7 @@ def _width(model: LoadedModel, spec: VectorSpec) -> int:
 
 def _texts(corpus: Path | None, seed: int, *, many: bool) -> list[str]:
     if corpus is not None:
-        found = some_lines((line for line in read_lines(corpus) if line.strip()), LINES, seed)
+        found = sample_lines(corpus, LINES, seed)
     else:
         found = [*sentences(), *_parts_and_pairs(sentences())] if many else sentences()
     return list(dict.fromkeys(found))
