@@ -33,19 +33,8 @@ $(TFLITE_VENV)/installed: $(VENV)/installed constraints-tflite-runtime.txt
 	$(TFLITE_VENV)/bin/pip install --quiet --constraint constraints-tflite-runtime.txt tflite-runtime .
 	touch $@
 
-# The board with Helium needs QEMU; unicorn, which the suite's packages bring, has the other.
-BOARD := $(if $(shell command -v qemu-system-arm),mps3-an547,cortex-m7-external)
-
 demo: $(VENV)/installed
-	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table fp32 --table position=fp32 --table type=fp32 --body fp32 --ops builtin --force -o $(BUILD)/demo/fp32
-	$(BIN)/edgeemb export all-MiniLM-L6-v2 --table int4:block=32 --body int8 --force -o $(BUILD)/demo/int4
-	$(BIN)/edgeemb run $(BUILD)/demo/int4 "Where is my parcel?" "The package has not arrived." "Play some quiet piano music."
-	$(BIN)/edgeemb export all-MiniLM-L6-v2 --target cortex-m55 --table int4:block=32 --lengths 16 --force -o $(BUILD)/demo/int4-board
-	$(BIN)/edgeemb compare $(BUILD)/demo/fp32 $(BUILD)/demo/int4 --lengths 16 -o $(BUILD)/demo/host.json
-	$(BIN)/edgeemb profile $(BUILD)/demo/int4 --device arm64-a76 --lengths 16 --allow-missing -o $(BUILD)/demo/arm64.json >$(BUILD)/demo/arm64.txt
-	$(BIN)/edgeemb profile $(BUILD)/demo/int4-board --device $(BOARD) --allow-code --lengths 16 --ops-profile --allow-missing -o $(BUILD)/demo/board.json >$(BUILD)/demo/board.txt
-	$(BIN)/edgeemb report $(BUILD)/demo/host.json $(BUILD)/demo/arm64.json $(BUILD)/demo/board.json --title "all-MiniLM-L6-v2 on a computer, a phone's CPU and a microcontroller" --html $(BUILD)/demo/report.html
-	@echo "The same as a page: $(BUILD)/demo/report.html"
+	$(BIN)/edgeemb demo --output $(BUILD)/demo
 
 test: $(VENV)/installed $(TFLITE_ENVIRONMENT)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal

@@ -7,7 +7,7 @@ import logging
 import click
 
 import edgeemb
-from edgeemb.cli import codecs, exporting, measuring, training, using
+from edgeemb.cli import codecs, demo, exporting, measuring, training, using
 from edgeemb.cli.group import Commands
 from edgeemb.quiet import disable_telemetry
 
@@ -36,6 +36,7 @@ for _command in (
     codecs.codecs,
     exporting.targets,
     measuring.devices,
+    demo.demo,
 ):
     main.add_command(_command)
 
