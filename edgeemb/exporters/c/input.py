@@ -44,6 +44,15 @@ _IN_ARENA = (
     "eem_text_in_arena(&tokenizer, text, bytes, base, arena_bytes, @at_ids@, tokens, @UPPER@_TOKENS, &count)"
 )
 
+_NO_TYPES = "    (void)types;\n"
+_TYPES_CHECKS = """\
+    for (at = 0; types != NULL && at < count; ++at) {
+        if ((uint32_t)types[at] >= @UPPER@_TYPES) {
+            return EEM_ID_OUT_OF_RANGE;
+        }
+    }
+"""
+
 _CHECKS = """\
     for (at = 0; at < count; ++at) {
         if ((uint32_t)input[at] >= @UPPER@_ROWS) {
@@ -61,6 +70,7 @@ class Input:
     :param name: what `model.h` calls the input.
     :param what: the same in words.
     :param macros: lines of `model.h` on what bounds the input.
+    :param step: elements of the input for a token.
     :param row: arguments that `word_row` is called with for a token.
     :param declare: declarations of what the checks use.
     :param checks: statements that refuse an input.
@@ -77,6 +87,7 @@ class Input:
     what: str
     macros: str
     row: str
+    step: str = "1u"
     declare: str = ""
     checks: str = ""
     include: str = ""
@@ -110,7 +121,7 @@ def ids_input(tokenizer: bytes | None = None, *, typed: bool = False) -> Input:
         macros=_ROWS + (_TYPED_MACRO if typed else ""),
         row="input[token], memory->rows + token * STRIDE, scratch",
         declare="    size_t at;\n",
-        checks=_CHECKS,
+        checks=_CHECKS + (_TYPES_CHECKS if typed else _NO_TYPES),
         include=include,
         vocabulary=vocabulary,
         tokenize=_TOKENIZE if include else "",

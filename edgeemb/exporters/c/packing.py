@@ -30,7 +30,7 @@ class Packing:
     :param pack: int8[outputs, inputs] as the kernels read them, flat.
     :param pack_fours: a grid of 4 bits with whole blocks as the kernels read it, scales included, flat.
     :param buffers: working memory for an encoder, its longest text in tokens, floats of scratch memory for lookups, and bytes for the tokenizer.
-    :param pieces: the parts of `model.c` that depend on the packing.
+    :param pieces: the parts of `model.c` that depend on the packing; one that has placeholders itself stands before them.
     """
 
     name: str

@@ -34,6 +34,30 @@ _PLACES = """\
 _WIDEN = "        eem_linear_run(&widen, row, NULL, row, NULL, memory->pair);\n"
 
 
+_COMPUTE = """\
+/* Embeddings to the result of one text; gives the number of texts. */
+static size_t some_texts(
+    uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
+{
+    const uint32_t tokens = (uint32_t)lengths[0];
+    @memory@ memory;
+    uint32_t layer;
+
+    (void)count;
+@places@
+    embed(&memory, base, input, types, tokens);
+    for (layer = 0; layer < @count@; ++layer) {
+        eem_attention_run(&layers[layer], &shape, &memory, tokens);
+        EEM_MARK();
+        eem_mlp_run(&layers[layer], &shape, &memory, tokens);
+        EEM_MARK();
+    }
+    finish(memory, base, tokens, output);
+    return 1;
+}
+"""
+
+
 def interleave(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Two outputs side by side, block by block.
 
@@ -101,15 +125,13 @@ def pieces(encoder: Encoder) -> dict[str, str]:
     :param encoder: the model.
     """
     return {
+        "compute": _COMPUTE,
         "room": "micro",
         "memory": "eem_memory",
         "stride": str(encoder.dim),
         "pad": "        eem_norm_run(&embedding_norm, row);\n" + ("" if encoder.widen is None else _WIDEN),
         "norm_rows": "",
         "places": _PLACES,
-        "begin": "",
-        "attention": "eem_attention_run(&layers[layer], &shape, &memory, tokens);",
-        "mlp": "eem_mlp_run(&layers[layer], &shape, &memory, tokens);",
         "result": _result(encoder),
     }
 

@@ -46,6 +46,42 @@ _PLACES = """\
 _WIDEN = "\n    eep_widen(eep_best(), &widen, memory, STRIDE, tokens);"
 
 
+_COMPUTE = """\
+/* Embeddings to results of as many texts as fit; gives their number. */
+static size_t some_texts(
+    uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
+{
+    eep_texts texts = {NULL, 0, 0, 0};
+    @memory@ memory;
+    uint32_t layer, number;
+
+@places@
+    texts.text = (eep_text *)(void *)(base + @at_texts@);
+    while (texts.count < count && eep_texts_add(&texts, (uint32_t)lengths[texts.count], shape.capacity)) {
+        const eep_text *text = texts.text + texts.count - 1;
+        const @memory@ own = eep_memory_of(&shape, &memory, text);
+
+        embed(&own, base, input + (size_t)text->first * @step@, types == NULL ? NULL : types + text->first, text->tokens);
+    }
+    for (number = 0; number < texts.count; ++number) {
+        const @memory@ own = eep_memory_of(&shape, &memory, texts.text + number);
+
+        eep_begin(&shape, &own, texts.text[number].tokens);
+    }
+    for (layer = 0; layer < @count@; ++layer) {
+        eep_attention_run(eep_best(), &layers[layer], &shape, &memory, &texts);
+        EEM_MARK();
+        eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, texts.rows);
+        EEM_MARK();
+    }
+    for (number = 0; number < texts.count; ++number) {
+        finish(eep_memory_of(&shape, &memory, texts.text + number), base, texts.text[number].tokens, output + (size_t)number * @UPPER@_OUTPUTS);
+    }
+    return texts.count;
+}
+"""
+
+
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     """Four inputs of each output of a panel side by side, panel after panel.
 
@@ -112,6 +148,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("scores", 4 * ROWS * capacity, 2, 2),
         Buffer("shares", 2 * ROWS * capacity, 2, 2),
         Buffer("factors", 4 * (2 + ROWS) * padded(heads), 2, 2),
+        Buffer("texts", 12 * capacity // BLOCK, -1, 5),
         Buffer("pooled", 4 * padded(encoder.dim * len(encoder.pooling)), 4, 5),
         Buffer("hidden", 4 * 2 * hidden if encoder.head else 0, 5, 5),
     ]
@@ -124,6 +161,7 @@ def pieces(encoder: Encoder) -> dict[str, str]:
     """
     pad = padded(encoder.width) - encoder.width
     return {
+        "compute": _COMPUTE,
         "room": "panels",
         "memory": "eep_memory",
         "stride": str(padded(encoder.dim)),
@@ -131,9 +169,6 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
         + ("" if encoder.widen is None else _WIDEN),
         "places": _PLACES,
-        "begin": "    eep_begin(&shape, &memory, tokens);\n",
-        "attention": "eep_attention_run(eep_best(), &layers[layer], &shape, &memory, tokens);",
-        "mlp": "eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, tokens);",
         "result": _result(encoder),
     }
 

@@ -190,12 +190,14 @@ def model_text(
         else f"static const eem_linear widen = {linear_text(encoder.widen, arrays)};\n"
     )
     values = {
+        **arrays.packing.pieces(encoder),
         "text": TEXT if given.tokenize else "",
         "typed": TYPED if given.typed else "",
         "include": given.include,
         "vocabulary": given.vocabulary,
         "type": given.type,
         "word": given.row,
+        "step": given.step,
         "declare": given.declare,
         "checks": given.checks,
         "tokenize": given.tokenize,
@@ -220,7 +222,6 @@ def model_text(
         "width": str(encoder.width),
         "relative": "NULL" if relative is None else arrays.add_floats(relative.reshape(-1)),
         "first": str(encoder.first_position),
-        **arrays.packing.pieces(encoder),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
     }
     text = MODEL

@@ -46,6 +46,11 @@ extern const @lower@_sizes_type @lower@_sizes;
 /* @WHAT@ in, vector or logits out: output [@UPPER@_OUTPUTS]. */
 int32_t @lower@_run(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output);
 
+/* Many texts: @TOKENS@ of one behind those of another, lengths [texts] the number of each, output [texts][@UPPER@_OUTPUTS]. Texts share the work
+ * of the layers, nothing is padded, and each result has the bits that its text has alone. types, of all tokens, may be NULL. */
+int32_t @lower@_run_batch(
+    void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, const int32_t *types, const size_t *lengths, size_t texts, float *output);
+
 /* @WHAT@ in, number of the largest output out. output is written too. */
 int32_t @lower@_classify(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output, int32_t *label);
 @TEXT@
@@ -117,7 +122,8 @@ static eem_status check_arena(const void *arena, size_t arena_bytes)
                                                          : EEM_OK;
 }
 
-static eem_status check(const void *arena, size_t arena_bytes, const @type@ *input, size_t count, const float *output)
+static eem_status check(
+    const void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, size_t count, const float *output)
 {
     eem_status status;
 @declare@
@@ -144,34 +150,47 @@ static void finish(const @memory@ memory, uint8_t *base, uint32_t tokens, float 
     (void)base;
 }
 
-static int32_t compute(void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, size_t count, float *output)
+@compute@
+static eem_status compute(
+    void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths, size_t texts, float *output)
 {
-    const eem_status status = check(arena, arena_bytes, input, count, output);
-    uint8_t *base = (uint8_t *)arena;
-    const uint32_t tokens = (uint32_t)count;
-    @memory@ memory;
-    uint32_t layer;
+    eem_status status = texts == 0 ? EEM_EMPTY : EEM_OK;
+    size_t number, done, offset = 0;
 
+    for (number = 0; number < texts && status == EEM_OK; ++number) {
+        const size_t count = lengths[number];
+
+        status = check(
+            arena, arena_bytes, input == NULL ? NULL : input + offset * @step@, types == NULL ? NULL : types + offset, count, output);
+        offset += count;
+    }
     if (status != EEM_OK) {
         return status;
     }
-@places@
     EEM_MARK();
-    embed(&memory, base, input, types, tokens);
-@begin@    for (layer = 0; layer < @count@; ++layer) {
-        @attention@
-        EEM_MARK();
-        @mlp@
-        EEM_MARK();
+    for (number = 0; number < texts; number += done) {
+        size_t end;
+
+        done = some_texts((uint8_t *)arena, input, types, lengths + number, texts - number, output + number * @UPPER@_OUTPUTS);
+        for (offset = 0, end = number + done; end > number; --end) {
+            offset += lengths[end - 1];
+        }
+        input += offset * @step@;
+        types = types == NULL ? NULL : types + offset;
     }
-    finish(memory, base, tokens, output);
     EEM_MARK();
     return EEM_OK;
 }
 
 int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output)
 {
-    return compute(arena, arena_bytes, input, NULL, count, output);
+    return compute(arena, arena_bytes, input, NULL, &count, 1, output);
+}
+
+int32_t @prefix@_run_batch(
+    void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths, size_t texts, float *output)
+{
+    return lengths == NULL ? (eem_status)EEM_NULL : compute(arena, arena_bytes, input, types, lengths, texts, output);
 }
 @typed@
 int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output, int32_t *label)
@@ -197,17 +216,7 @@ TYPED = """
 int32_t @prefix@_run_types(
     void *arena, size_t arena_bytes, const int32_t *input, const int32_t *types, size_t count, float *output)
 {
-    size_t at;
-
-    if (types == NULL) {
-        return EEM_NULL;
-    }
-    for (at = 0; at < count && count <= @UPPER@_TOKENS; ++at) {
-        if ((uint32_t)types[at] >= @UPPER@_TYPES) {
-            return EEM_ID_OUT_OF_RANGE;
-        }
-    }
-    return compute(arena, arena_bytes, input, types, count, output);
+    return types == NULL ? (eem_status)EEM_NULL : compute(arena, arena_bytes, input, types, &count, 1, output);
 }
 """
 

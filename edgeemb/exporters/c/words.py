@@ -59,6 +59,8 @@ def words_input() -> Input:
         what="Token bytes [count][width]",
         macros=_MACROS,
         row="input + (size_t)token * @UPPER@_WIDTH, memory->rows + token * STRIDE, scratch, memory",
+        step="@UPPER@_WIDTH",
+        checks="    (void)types;\n",
         include='#include "kernels/ngram/serial.h"\n#include "micro/text.h"\n#include "text/vocabulary_free/words.h"\n',
         vocabulary=_VOCABULARY,
         tokenize=_TOKENIZE.replace("@count@", "count"),

@@ -93,6 +93,7 @@ class MicroEngine:
             library = ctypes.CDLL(str(path))
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
+            self._run_batch: Any = getattr(library, f"{prefix}_run_batch")
             self._run_types: Any = getattr(library, f"{prefix}_run_types", None)
         except (OSError, ValueError, AttributeError) as error:
             raise NativeError(
@@ -100,6 +101,7 @@ class MicroEngine:
             ) from None
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         self._run.argtypes = [pointer, size, pointer, size, pointer]
+        self._run_batch.argtypes = [pointer, size, pointer, pointer, pointer, size, pointer]
         if self._run_types is not None:
             self._run_types.argtypes = [pointer, size, pointer, pointer, size, pointer]
         self.lengths: tuple[int, ...] = ()
@@ -110,7 +112,7 @@ class MicroEngine:
         self._memory = np.zeros(self.arena_bytes + _ALIGNMENT, np.uint8)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The output, one sequence at a time; padding on the right is skipped.
+        """The output of every sequence; padding on the right is skipped, and costs nothing.
 
         :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; mask int64[B, S], whose ones come before its zeros; and types int64[B, S]
             where the model takes them.
@@ -123,9 +125,29 @@ class MicroEngine:
                 f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding after them"
             )
         out = np.empty((len(given), self.outputs), np.float32)
-        for number, (row, kept) in enumerate(zip(given, mask.sum(axis=1), strict=True)):
-            self.run_tokens(row[:kept], out[number], *(of_type[number, :kept] for of_type in types))
+        there = mask.astype(np.bool_)
+        lengths = np.ascontiguousarray(there.sum(axis=1), np.uintp)
+        tokens = np.ascontiguousarray(given[there], np.uint8 if given.ndim == 3 else np.int32)
+        kinds = np.ascontiguousarray(types[0][there], np.int32) if types else None
+        status = self._run_batch(
+            self._arena(),
+            self.arena_bytes,
+            tokens.ctypes.data,
+            None if kinds is None else kinds.ctypes.data,
+            lengths.ctypes.data,
+            len(lengths),
+            out.ctypes.data,
+        )
+        if status:
+            self._name_refused(given, lengths, types)
+            raise InputError(f"the model refused the texts: {STATUS.get(status, f'status {status}')}")
         return [out]
+
+    def _name_refused(self, given: NDArray[Any], lengths: NDArray[Any], types: list[NDArray[Any]]) -> None:
+        """Run one sequence at a time, for the error that names the one that the model refuses."""
+        out = np.empty(self.outputs, np.float32)
+        for number, (row, count) in enumerate(zip(given, lengths.tolist(), strict=True)):
+            self.run_tokens(row[:count], out, *(of_type[number, :count] for of_type in types))
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
         """A call of the compiled function for one sequence, or of `run` for several.

@@ -26,7 +26,7 @@ from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import host_compiler, run_compiler
-from edgeemb.runtimes.c.engine import build_library, cached_library
+from edgeemb.runtimes.c.engine import MicroEngine, build_library, cached_library
 from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import Recommender, save_plain, save_sentence
@@ -130,6 +130,45 @@ def test_gives_the_same_row_whatever_the_batch_and_the_padding(classifier: Path)
         together = session.encode(texts)
         alone = np.concatenate([session.encode([text]) for text in texts])
     assert np.array_equal(together, alone)
+
+
+@pytest.mark.parametrize("target", ["cortex-m7", "ios"])
+def test_a_text_has_the_bits_that_it_has_alone_in_a_batch_of_any_lengths(target: str, tmp_path: Path) -> None:
+    save_family(tmp_path / "model", "MPNet", initializer_range=0.3, num_hidden_layers=2)
+    bundle = edgeemb.export(
+        str(tmp_path / "model"), tmp_path / "b", target=target, runtime="c", table="int8", lengths=[38]
+    )
+    random = np.random.default_rng(0)
+    lengths = [1, 38, 2, 17, 16, 15, 3, 33, 5, 1, 1, 24, 7]
+    with edgeemb.open(bundle, allow_code=True) as session:
+        feeds = [
+            {"input_ids": random.integers(0, 40, (1, n)), "attention_mask": np.ones((1, n), np.int64)}
+            for n in lengths
+        ]
+        together = {
+            name: np.concatenate([np.pad(one[name], ((0, 0), (0, 38 - one[name].shape[1]))) for one in feeds])
+            for name in feeds[0]
+        }
+        alone = np.concatenate([session.run(one) for one in feeds])
+        assert session.run(together).tobytes() == alone.tobytes()
+        assert isinstance(session.engine, MicroEngine)
+        out = np.empty((1, alone.shape[1]), np.float32)
+        session.engine.run_tokens(feeds[3]["input_ids"][0], out[0])
+        assert out.tobytes() == alone[3:4].tobytes()
+        together["input_ids"][4, 3] = 10**6
+        with pytest.raises(InputError, match="id 1000000 is outside"):
+            session.run(together)
+
+
+def test_names_the_length_of_the_text_that_a_batch_cannot_take(classifier: Path) -> None:
+    with edgeemb.open(classifier, allow_code=True) as session:
+        ids = np.full((2, 21), 5)
+        mask = np.ones_like(ids)
+        mask[0, 4:] = 0
+        assert isinstance(session.engine, MicroEngine)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        with pytest.raises(InputError, match="refused 21 tokens: the text has more tokens"):
+            session.engine.run(feeds)
 
 
 def test_compiles_an_export_once_and_again_when_a_source_changes(

@@ -1,4 +1,5 @@
-/* Runs a C export on made-up ids of each length that is named, and prints every output's bits. -DPREFIX and -DUPPER name the model. */
+/* Runs a C export on made-up ids of each length that is named, and prints every output's bits; then all of them at once, which must give
+ * the same, or the status of the first that is refused. -DPREFIX and -DUPPER name the model. */
 #include "model.h"
 
 #include <stdio.h>
@@ -7,38 +8,56 @@
 
 #define JOIN_NOW(left, right) left##right
 #define JOIN(left, right) JOIN_NOW(left, right)
+#define OUTPUTS JOIN(UPPER, _OUTPUTS)
+
+static const size_t bytes = JOIN(UPPER, _ARENA_BYTES);
+
+/* Working memory full of NaNs: nothing that was not written may count. */
+static unsigned char *fresh(unsigned char *block)
+{
+    memset(block, 0xa5, bytes + 64);
+    return block + 64 - (uintptr_t)block % 64;
+}
 
 int main(int argc, char **argv)
 {
-    const size_t bytes = JOIN(UPPER, _ARENA_BYTES);
-    int number;
+    const size_t texts = (size_t)argc - 1;
+    unsigned char *block = malloc(bytes + 64);
+    size_t *lengths = calloc(texts, sizeof *lengths), number, at, total = 0;
+    float *outputs = malloc(texts * OUTPUTS * sizeof *outputs), *again = malloc(texts * OUTPUTS * sizeof *again);
+    int32_t *ids, status, refused = 0;
 
-    for (number = 1; number < argc; ++number) {
-        const int count = atoi(argv[number]);
-        unsigned char *block = malloc(bytes + 64), *arena;
-        int32_t *ids = malloc((size_t)count * sizeof *ids), status;
-        float output[JOIN(UPPER, _OUTPUTS)];
-        size_t at;
+    for (number = 0; number < texts; ++number) {
+        lengths[number] = (size_t)atoi(argv[number + 1]);
+        total += lengths[number];
+    }
+    ids = calloc(total, sizeof *ids);
+    for (number = 0, total = 0; number < texts; total += lengths[number++]) {
+        float *output = outputs + number * OUTPUTS;
 
-        if (block == NULL || ids == NULL) {
-            return 1;
+        for (at = 0; at < lengths[number]; ++at) {
+            ids[total + at] = (int32_t)((5 + 7 * at + lengths[number]) % JOIN(UPPER, _ROWS));
         }
-        memset(block, 0xa5, bytes + 64); /* NaNs in floats: nothing that was not written may count */
-        arena = block + 64 - (uintptr_t)block % 64;
-        for (at = 0; at < (size_t)count; ++at) {
-            ids[at] = (int32_t)((5 + 7 * at + (size_t)count) % JOIN(UPPER, _ROWS));
-        }
-        status = JOIN(PREFIX, _run)(arena, bytes, ids, (size_t)count, output);
-        printf("%d %d", count, (int)status);
-        for (at = 0; at < JOIN(UPPER, _OUTPUTS); ++at) {
+        status = JOIN(PREFIX, _run)(fresh(block), bytes, ids + total, lengths[number], output);
+        refused = refused == 0 ? status : refused;
+        printf("%d %d", (int)lengths[number], (int)status);
+        for (at = 0; at < OUTPUTS; ++at) {
             uint32_t bits;
 
             memcpy(&bits, output + at, sizeof bits);
             printf(" %08lx", (unsigned long)bits);
         }
         printf("\n");
-        free(ids);
-        free(block);
     }
+    status = JOIN(PREFIX, _run_batch)(fresh(block), bytes, ids, NULL, lengths, texts, again);
+    if (status != refused || (status == 0 && memcmp(outputs, again, texts * OUTPUTS * sizeof *outputs) != 0)) {
+        fprintf(stderr, "together: status %d, other results than alone\n", (int)status);
+        return 1;
+    }
+    free(ids);
+    free(lengths);
+    free(outputs);
+    free(again);
+    free(block);
     return 0;
 }
