@@ -50,7 +50,7 @@ def make_small(model: LoadedModel, spec: VectorSpec, corpus: Path | None, seed: 
     """
     check_vectors(spec, _width(model, spec))
     many = learns(spec)
-    texts = _texts(corpus, seed, many=many)
+    texts = sample_texts(corpus, seed, many=many)
     fitted = fit_vectors(spec, vectors_of(model, texts), seed)
     what = "the packaged sentences" if corpus is None else corpus.name
     pieces = ", their parts and pairs" if many and corpus is None else ""
@@ -89,7 +89,13 @@ def _width(model: LoadedModel, spec: VectorSpec) -> int:
     return axes[1]
 
 
-def _texts(corpus: Path | None, seed: int, *, many: bool) -> list[str]:
+def sample_texts(corpus: Path | None, seed: int, *, many: bool) -> list[str]:
+    """Different texts that a spec is fitted on.
+
+    :param corpus: texts, one a line; None for the packaged sentences.
+    :param seed: seed of the choice of lines.
+    :param many: whether parts and pairs of the packaged sentences are texts too.
+    """
     if corpus is not None:
         found = sample_lines(corpus, LINES, seed)
     else:

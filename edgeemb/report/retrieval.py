@@ -91,7 +91,6 @@ def evaluate_retrieval(
     :raises InputError: if the bundle gives no vectors, or an embedding is not finite.
     :raises EdgeembError: if pytrec_eval is not installed.
     """
-    judge = _Judge(data)
     texts = list(data.documents.values())
     total = len(texts) + len(data.queries)
     documents = embed(
@@ -103,11 +102,32 @@ def evaluate_retrieval(
         progress=lambda done, _: progress(len(texts) + done, total),
     )
     form = session.vectors if isinstance(session, Session) else None
-    searches = tuple(
+    return RetrievalResult(
+        len(texts), len(data.queries), searches_of(form, data, queries, documents, rescore)
+    )
+
+
+def searches_of(
+    form: VectorForm | None,
+    data: Retrieval,
+    queries: Floats,
+    documents: Floats,
+    rescore: int = CANDIDATES,
+) -> tuple[SearchResult, ...]:
+    """Every way to search vectors of a form.
+
+    :param form: how they are stored; None for floats.
+    :param data: the judgements.
+    :param queries: float32[queries, D], in the order of `data`.
+    :param documents: float32[documents, D], in the order of `data`.
+    :param rescore: how many of the best candidates are compared again.
+    :raises EdgeembError: if pytrec_eval is not installed.
+    """
+    judge = _Judge(data)
+    return tuple(
         SearchResult(name, size, **judge.figures(ranking))
         for name, size, ranking in _rankings(form, queries, documents, rescore)
     )
-    return RetrievalResult(len(texts), len(data.queries), searches)
 
 
 class _Floats:
