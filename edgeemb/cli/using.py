@@ -92,31 +92,11 @@ def inspect(source: str, allow_pickle: bool, as_json: bool) -> None:
 @click.argument("bundle", type=PATH)
 @options(edgeemb.evaluate, "sts", "train", "test")
 @option(edgeemb.evaluate, "retrieval", nargs=3, type=PATH, metavar="CORPUS QUERIES QRELS", default=None)
-@options(edgeemb.evaluate, "rescore")
+@options(edgeemb.evaluate, "rescore", "clusters", "duplicates")
 @options(ProfilePlan, "ops", "allow_code")
 @json_option
-def evaluate(
-    bundle: Path,
-    sts: Path | None,
-    train: Path | None,
-    test: Path | None,
-    retrieval: tuple[Path, Path, Path] | None,
-    rescore: int,
-    ops: str,
-    allow_code: bool,
-    as_json: bool,
-) -> None:
+def evaluate(bundle: Path, as_json: bool, **given: Any) -> None:
     """Measure the quality of a bundle's embeddings on your data."""
     with show.steps(quiet=as_json) as progress:
-        result = edgeemb.evaluate(
-            bundle,
-            sts=sts,
-            train=train,
-            test=test,
-            retrieval=retrieval,
-            rescore=rescore,
-            ops=ops,
-            allow_code=allow_code,
-            progress=progress,
-        )
+        result = edgeemb.evaluate(bundle, progress=progress, **given)
     print_result(as_json, result.to_json, lambda console: show.print_quality(console, result))

@@ -1,9 +1,9 @@
-"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier, and searches."""
+"""Quality of embeddings: Spearman correlation on sentence pairs, accuracy of a linear classifier, searches and groups."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,12 @@ from edgeemb.errors import EdgeembError, InputError, SpecError
 from edgeemb.metrics import cosine, spearman
 from edgeemb.progress import Progress, Steps, no_steps, silent
 from edgeemb.report.encoding import Encoder, embed
+from edgeemb.report.grouping import (
+    ClustersResult,
+    DuplicatesResult,
+    evaluate_clusters,
+    evaluate_duplicates,
+)
 from edgeemb.report.retrieval import CANDIDATES, RetrievalResult, evaluate_retrieval
 from edgeemb.runtimes import open_bundle
 from edgeemb.text.pairs import read_labelled, read_pairs
@@ -67,11 +73,15 @@ class Quality:
     :param sts: the result on sentence pairs, or None.
     :param classes: the result of the classifier, or None.
     :param retrieval: the results of searches, or None.
+    :param clusters: the agreement of clusters with labels, or None.
+    :param duplicates: the result on pairs that belong together or do not, or None.
     """
 
     sts: StsResult | None = None
     classes: ClassesResult | None = None
     retrieval: RetrievalResult | None = None
+    clusters: ClustersResult | None = None
+    duplicates: DuplicatesResult | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The results that there are, as JSON values."""
@@ -86,6 +96,8 @@ def evaluate(
     test: str | Path | None = None,
     retrieval: tuple[str | Path, str | Path, str | Path] | None = None,
     rescore: int = CANDIDATES,
+    clusters: str | Path | None = None,
+    duplicates: str | Path | None = None,
     ops: str = "auto",
     allow_code: bool = False,
     progress: Steps = no_steps,
@@ -99,18 +111,22 @@ def evaluate(
     :param retrieval: files to measure a search on: documents (id, text), queries (id, text) and judgements (query, document, relevance);
         separated by tabs.
     :param rescore: how many of the best documents, by their codes, are compared again by more exact vectors.
+    :param clusters: labelled texts whose clusters are compared with the labels: text, label.
+    :param duplicates: sentence pairs that belong together (1) or do not (0): 1 or 0, sentence, sentence.
     :param ops: lookups that a bundle is opened with: ``auto``, ``builtin`` or ``custom``.
     :param allow_code: compile and run source code that a bundle holds, as C exports do; allow it if you trust its author.
     :param progress: told what is being done.
-    :return: Spearman correlation, accuracy and the quality of searches, of what there is data for.
+    :return: the figures of what there is data for.
     :raises SpecError: if no data is given, or only one of `train` and `test`.
     :raises InputError: if the data cannot be used.
     :raises BundleError: if the bundle cannot be opened.
     """
     if (train is None) != (test is None):
         raise SpecError("`train` and `test` belong together: give both")
-    if sts is None and train is None and retrieval is None:
-        raise SpecError("no data to evaluate on: give `sts`, `train` and `test`, or `retrieval`")
+    if all(data is None for data in (sts, train, retrieval, clusters, duplicates)):
+        raise SpecError(
+            "no data to evaluate on: give `sts`, `train` and `test`, `retrieval`, `clusters` or `duplicates`"
+        )
     if rescore < 1:
         raise SpecError(f"rescore={rescore} is out of range: use 1 or more")
     # Unusable data shows at once, not after minutes of encoding.
@@ -120,27 +136,27 @@ def evaluate(
         if isinstance(bundle, str | Path)
         else nullcontext(bundle)
     )
-    pairs = classes = found = None
+    result = Quality()
+
+    def told(step: str) -> Progress:
+        return lambda done, total: progress(step, done, total)
+
     with opened as session:
         if sts is not None:
-            pairs = evaluate_sts(
-                session, Path(sts), progress=lambda done, total: progress("sts", done, total)
-            )
+            result = replace(result, sts=evaluate_sts(session, Path(sts), progress=told("sts")))
         if train is not None and test is not None:
-            classes = evaluate_classes(
-                session,
-                Path(train),
-                Path(test),
-                progress=lambda done, total: progress("classes", done, total),
-            )
+            classes = evaluate_classes(session, Path(train), Path(test), progress=told("classes"))
+            result = replace(result, classes=classes)
         if searched is not None:
-            found = evaluate_retrieval(
-                session,
-                searched,
-                rescore=rescore,
-                progress=lambda done, total: progress("retrieval", done, total),
-            )
-    return Quality(pairs, classes, found)
+            searches = evaluate_retrieval(session, searched, rescore=rescore, progress=told("retrieval"))
+            result = replace(result, retrieval=searches)
+        if clusters is not None:
+            grouped = evaluate_clusters(session, Path(clusters), progress=told("classes"))
+            result = replace(result, clusters=grouped)
+        if duplicates is not None:
+            told_apart = evaluate_duplicates(session, Path(duplicates), progress=told("sts"))
+            result = replace(result, duplicates=told_apart)
+    return result
 
 
 def evaluate_sts(

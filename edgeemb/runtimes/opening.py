@@ -15,6 +15,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.session import Session
 from edgeemb.scratch import Scratch
+from edgeemb.vectors.form import form_of
 
 
 def open_bundle(
@@ -102,6 +103,7 @@ def open_folder(folder: Path, manifest: Manifest, options: OpenOptions | None = 
         )
     check_code(folder, manifest, allowed=chosen.allow_code)
     _check(folder, manifest, runtime, chosen)
+    form_of(manifest)  # before anything is loaded
     return Session(folder, manifest, runtime, _engine(folder, manifest, runtime, chosen))
 
 

@@ -116,7 +116,7 @@ def test_the_face_reads_the_files_and_checks_what_it_is_given(tmp_path: Path) ->
     assert read_retrieval(corpus, queries, qrels).documents == DOCUMENTS
     with pytest.raises(SpecError, match="rescore=0 is out of range"):
         edgeemb.evaluate(BagOfWords(), retrieval=(corpus, queries, qrels), rescore=0)
-    with pytest.raises(SpecError, match="give `sts`, `train` and `test`, or `retrieval`"):
+    with pytest.raises(SpecError, match="give `sts`, `train` and `test`, `retrieval`, `clusters` or"):
         edgeemb.evaluate(BagOfWords())
 
 

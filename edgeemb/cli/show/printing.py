@@ -245,6 +245,15 @@ def print_quality(console: Console, quality: Quality) -> None:
         console.print(
             f"Classification: {classes.accuracy:.2f}% of {classes.test} texts right ({classes.labels} labels, trained on {classes.train})"
         )
+    clusters, duplicates = quality.clusters, quality.duplicates
+    if clusters is not None:
+        console.print(
+            f"Clusters: V-measure {clusters.v_measure:.2f} over {clusters.texts} texts with {clusters.labels} labels"
+        )
+    if duplicates is not None:
+        console.print(
+            f"Pairs that belong together: average precision {duplicates.average_precision:.2f} ({duplicates.positive} of {duplicates.pairs} pairs)"
+        )
     if quality.retrieval is not None:
         _print_searches(console, quality.retrieval)
 

@@ -170,7 +170,7 @@ class OnnxModel(LoadedModel):
             remarks.append(f"the model was raised to op set {POOLING_OPSET}, which smaller vectors need")
         vector = self.outputs[0]
         proto, name = with_vector(
-            proto, vector, self.inputs[1], modes=(), normalize=True, projection=projection
+            proto, vector, self.inputs[0], modes=(), normalize=True, projection=projection
         )
         return replace(
             self,

@@ -36,7 +36,7 @@ def with_vector(
 
     :param model: a model of op set `OPSET` or newer, which is left as it is.
     :param tokens: the output that is pooled, float[batch, length, dim]; or with no `modes` float[batch, dim].
-    :param mask: the input that is 1 where a token is, int[batch, length].
+    :param mask: the input that is 1 where a token is, int[batch, length]; with no `modes` any input of the same batch.
     :param modes: of `edgeemb.models.base.POOLING_MODES`; several are concatenated. Empty for an output that is one vector per text already.
     :param normalize: whether the result gets length 1.
     :param name: of the new output; a longer one is taken where the model has it.
