@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.libraries import find_library
 
-_ABI_VERSION = 5
+_ABI_VERSION = 6
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
 STATUS = {
@@ -327,6 +327,11 @@ def kernel_library() -> ctypes.CDLL:
         int64,
         int64,
         pointer,
+    ]
+    kernels.edgeemb_vectors_dots.restype = int32
+    kernels.edgeemb_vectors_dots.argtypes = [
+        ctypes.c_char_p,
+        *(pointer, pointer, int64, int32, int64, pointer, pointer),
     ]
     kernels.edgeemb_ngram_bytes.restype = int32
     kernels.edgeemb_ngram_bytes.argtypes = [ctypes.c_char_p, *constants, pointer, int64, int64, pointer]

@@ -1,8 +1,9 @@
-"""Hamming distances of binary vectors: by the native kernels where they are installed, else by numpy."""
+"""Comparing stored vectors by the native kernels, where they are installed; numpy does it otherwise."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ def hamming(
         )
     if len(query) != store.shape[1]:
         raise InputError(f"vectors of {len(query)} and {store.shape[1]} bytes cannot be compared")
-    if variant == "numpy" or (variant is None and not _has_kernels()):
+    if variant == "numpy" or (variant is None and not has_kernels()):
         return _numpy(query, store)
     query = np.ascontiguousarray(query)
     if store.strides[1] != 1 or store.strides[0] < store.shape[1]:
@@ -48,18 +49,58 @@ def hamming(
         len(query),
         differ.ctypes.data,
     )
+    _raise_for(status, variant)
+    return differ
+
+
+def dots(
+    query: NDArray[Any], store: NDArray[Any], bits: int, variant: str | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Inner products of a vector of codes with each stored one, and of each of these with itself.
+
+    :param query: int8[D], or with 4 bits uint8[D/2].
+    :param store: int8[N, D], or with 4 bits uint8[N, D/2].
+    :param bits: 8 or 4.
+    :param variant: a name of `edgeemb.native.kernels.variants`, or None for the fastest.
+    :return: int32[N] and int32[N].
+    :raises InputError: if the sizes differ.
+    :raises NativeError: if the kernel library is missing, or cannot run the variant.
+    """
+    kind = np.dtype(np.int8 if bits == 8 else np.uint8)
+    if query.dtype != kind or store.dtype != kind or query.shape != store.shape[1:] or query.ndim != 1:
+        raise InputError(
+            f"codes of {query.dtype}{list(query.shape)} and {store.dtype}{list(store.shape)}: give {kind}[B] and {kind}[N, B]"
+        )
+    query, store = np.ascontiguousarray(query), np.ascontiguousarray(store)
+    products, squares = (np.empty(len(store), np.int32) for _ in range(2))
+    status = kernel_library().edgeemb_vectors_dots(
+        None if variant is None else variant.encode(),
+        query.ctypes.data,
+        store.ctypes.data,
+        len(store),
+        bits,
+        len(query) * 8 // bits,
+        products.ctypes.data,
+        squares.ctypes.data,
+    )
+    _raise_for(status, variant)
+    return products, squares
+
+
+def _raise_for(status: int, variant: str | None) -> None:
+    """Word the status of a kernel, unless it is success."""
     if status:
         reason = (
             f"this processor cannot run {variant}"
             if status == _NO_VARIANT
             else f"it refused with status {status}"
         )
-        raise NativeError(f"the kernel of Hamming distances: {reason}")
-    return differ
+        raise NativeError(f"the kernel that compares vectors: {reason}")
 
 
 @cache
-def _has_kernels() -> bool:
+def has_kernels() -> bool:
+    """Whether this installation has the kernel library."""
     try:
         kernel_library()
     except NativeError:

@@ -82,10 +82,27 @@ class Binary:
             for row, query in enumerate(left):
                 found[row] = np.float32(1) - hamming(query, right) * np.float32(2 / dim)
             return found
-        queries = self.unpack(left, dim, scales)
-        for part in chunks(len(right)):
-            found[:, part] = queries @ self.unpack(right[part], dim, scales).T
+        lengths = self._lengths(right, dim, scales)
+        own = self._lengths(left, dim, scales)
+        half = dim // 8
+        for row, query in enumerate(left):
+            products = np.zeros(len(right), np.float32)
+            for at in range(4):
+                one, other = at // 2, at % 2
+                differ = hamming(query[one * half :][:half], right[:, other * half :][:, :half])
+                products += np.float32(scales[one] * scales[other]) * (dim - 2 * differ.astype(np.float32))
+            found[row] = products / (lengths * own[row])
         return found
+
+    def _lengths(self, stored: Stored, dim: int, scales: tuple[float, ...]) -> Floats:
+        """The length of what two planes stand for."""
+        half = dim // 8
+        differ, none = np.empty(len(stored), np.float32), np.zeros(half, np.uint8)
+        for part in chunks(len(stored)):
+            differ[part] = hamming(none, np.bitwise_xor(stored[part, :half], stored[part, half:]))
+        first, second = scales
+        squares = dim * (first**2 + second**2) + 2 * first * second * (dim - 2 * differ)
+        return np.asarray(np.sqrt(np.maximum(squares, 1e-30)), np.float32)
 
 
 def _signs(above: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Floats:

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeemb.errors import SpecError
+from edgeemb.native.vectors import dots, has_kernels
 from edgeemb.tables.program import pack_codes, unpack_codes
 from edgeemb.vectors.codes import CodesKind, Floats, Stored, chunks, unit
 
 _ZERO = 8
+#: Queries up to which products of codes are faster than products of what is unpacked once for all queries.
+_FEW = 4
 #: How far beyond the largest element of the sample codes reach: other texts go further.
 _ROOM = 1.25
 #: A vector whose elements are no larger is zero.
@@ -82,10 +85,19 @@ class Integer:
 
     def scores(self, left: Stored, right: Stored, dim: int, scales: tuple[float, ...]) -> Floats:
         """Cosines of the codes, float32[len(left), len(right)]."""
-        query = unit(self._codes(left, dim))
         found = np.empty((len(left), len(right)), np.float32)
+        query = self._codes(left, dim)
+        lengths = np.maximum(np.sqrt(np.einsum("nd,nd->n", query, query)), _LEAST)
+        if len(left) <= _FEW and has_kernels():
+            for row, codes in enumerate(left):
+                products, squares = dots(codes, right, self.bits)
+                found[row] = products / (lengths[row] * np.sqrt(np.maximum(squares, 1).astype(np.float32)))
+            return found
+        query /= lengths[:, None]
         for part in chunks(len(right)):
-            found[:, part] = query @ unit(self._codes(right[part], dim)).T
+            codes = self._codes(right[part], dim)
+            others = np.sqrt(np.einsum("nd,nd->n", codes, codes))
+            found[:, part] = query @ codes.T / np.maximum(others, _LEAST)
         return found
 
     def _codes(self, stored: Stored, dim: int) -> Floats:

@@ -33,11 +33,13 @@ EDGEEMB_EXPORT int32_t edgeemb_ngram_bytes(
     int64_t width, void *output);
 EDGEEMB_EXPORT int32_t edgeemb_vectors_hamming(
     const char *variant, const void *query, const void *store, int64_t rows, int64_t stride, int64_t count, void *differ);
+EDGEEMB_EXPORT int32_t edgeemb_vectors_dots(
+    const char *variant, const void *query, const void *store, int64_t rows, int32_t bits, int64_t dim, void *dots, void *squares);
 
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 5;
+    return 6;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
@@ -281,5 +283,26 @@ int32_t edgeemb_vectors_hamming(
         return EEB_BAD_SHAPE;
     }
     eeb_vectors_hamming_variant(chosen)(query, store, (size_t)rows, (size_t)stride, (size_t)count, differ);
+    return EEB_OK;
+}
+
+/* eeb_vectors_dots_function of vectors.h, by a variant's name (NULL: the fastest); dots and squares are int32_t[rows]. */
+int32_t edgeemb_vectors_dots(
+    const char *variant, const void *query, const void *store, int64_t rows, int32_t bits, int64_t dim, void *dots, void *squares)
+{
+    const eeb_variant chosen = find_variant(variant);
+    eeb_vectors_dots_function function;
+
+    if (chosen < 0) {
+        return EEB_NO_VARIANT;
+    }
+    function = eeb_vectors_dots_variant(bits, chosen);
+    if (function == NULL) {
+        return EEB_BAD_TYPE;
+    }
+    if (rows < 0 || dim < 0 || dim > EEB_VECTORS_LONGEST || (bits == 4 && dim % 2 != 0)) {
+        return EEB_BAD_SHAPE;
+    }
+    function(query, store, (size_t)rows, (size_t)dim, dots, squares);
     return EEB_OK;
 }

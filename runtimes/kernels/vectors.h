@@ -8,12 +8,15 @@
  * Codes are rounded to the nearest, halves away from zero. At 4 bits 8 is added, and byte j holds elements j (its low bits) and j + dim/2:
  * [1, 2, 3, 4] -> [0xb9, 0xca]. Bits begin with the highest of the first byte: signs [+ - - - - - - +] -> [0x81].
  *
- * Every value fits its code: what lies beyond the range is cut, NaN gives the lowest code. Sums of int8 products hold up to dim 133144.
+ * Every value fits its code: what lies beyond the range is cut, NaN gives the lowest code. Sums of int8 products, of codes of -128 too,
+ * hold up to EEB_VECTORS_LONGEST dimensions.
  * Memory is the caller's, and nothing needs to be aligned but floats. The same bits come out of numpy, Java and Swift. */
 #ifndef EEB_VECTORS_H
 #define EEB_VECTORS_H
 
 #include "cpu.h"
+
+#define EEB_VECTORS_LONGEST 131071
 
 /* Scales are used as they are stored: value / scale is value * (1 / scale), in float32. */
 EEB_INLINE int32_t eeb_vectors_code(float value, float factor, float largest)
@@ -123,6 +126,10 @@ EEB_FUNCTION float eeb_vectors_dot_binary(const float *values, const uint8_t *bi
 typedef void (*eeb_vectors_hamming_function)(
     const uint8_t *query, const uint8_t *store, size_t rows, size_t stride, size_t count, uint32_t *differ);
 
+/* The inner product of a vector of codes with each of `rows` others, and of each of these with itself: what a cosine takes. */
+typedef void (*eeb_vectors_dots_function)(
+    const uint8_t *query, const uint8_t *store, size_t rows, size_t dim, int32_t *dots, int32_t *squares);
+
 #include "vectors/serial.h"
 #if EEB_HAS_NEON
 #include "vectors/neon.h"
@@ -147,6 +154,20 @@ EEB_FUNCTION eeb_vectors_hamming_function eeb_vectors_hamming_variant(eeb_varian
 #endif
     default: return eeb_vectors_hamming_serial;
     }
+}
+
+/* The fastest for 8 or 4 bits and a variant; NULL if there is none, or this processor cannot run it. */
+EEB_FUNCTION eeb_vectors_dots_function eeb_vectors_dots_variant(int32_t bits, eeb_variant variant)
+{
+    if (!eeb_cpu_can(variant) || (bits != 8 && bits != 4)) {
+        return NULL;
+    }
+#if EEB_HAS_X86
+    if (variant == EEB_AVX2 || variant == EEB_AVX512) {
+        return bits == 8 ? eeb_vectors_dots_int8_avx2 : eeb_vectors_dots_int4_avx2;
+    }
+#endif
+    return bits == 8 ? eeb_vectors_dots_int8_serial : eeb_vectors_dots_int4_serial;
 }
 
 /* How many bits of two vectors differ. */

@@ -14,7 +14,8 @@ from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import host_compiler, run_compiler
 from edgeemb.native.kernels import variants
 from edgeemb.native.libraries import find_sources
-from edgeemb.native.vectors import hamming
+from edgeemb.native.vectors import dots, hamming
+from edgeemb.tables.program import pack_codes
 from edgeemb.vectors.codes import unit
 from edgeemb.vectors.registry import codes_of, parse_vectors
 from tests.fixtures.buffers import unaligned
@@ -70,6 +71,28 @@ def test_an_unknown_variant_and_other_sizes_are_refused() -> None:
         hamming(store[0, :3], store)
     with pytest.raises(InputError, match=r"give uint8\[B\] and uint8\[N, B\]"):
         hamming(store, store)
+
+
+@pytest.mark.parametrize("name", variants())
+@pytest.mark.parametrize(("bits", "dim"), [(8, 1), (8, 31), (8, 384), (4, 2), (4, 62), (4, 384)])
+def test_products_of_codes_are_exact(name: str, bits: int, dim: int) -> None:
+    random = np.random.default_rng(dim)
+    codes = random.integers(-128, 128, (19, dim)) if bits == 8 else random.integers(-8, 8, (19, dim))
+    store = codes.astype(np.int8) if bits == 8 else pack_codes((codes + 8).astype(np.uint8), 4)
+    store = unaligned(store, 1)
+    products, squares = dots(store[3], store, bits, name)
+    assert np.array_equal(products, codes @ codes[3]) and np.array_equal(squares, (codes**2).sum(axis=1))
+    assert dots(store[3], store[:0], bits, name)[0].shape == (0,)
+
+
+def test_products_of_other_arrays_are_refused() -> None:
+    codes = np.zeros((2, 4), np.int8)
+    with pytest.raises(InputError, match=r"give int8\[B\] and int8\[N, B\]"):
+        dots(codes[0, :3], codes, 8)
+    with pytest.raises(InputError, match=r"give uint8\[B\]"):
+        dots(codes[0], codes, 4)
+    with pytest.raises(NativeError, match="refused with status 3"):
+        dots(codes[0].astype(np.uint8), codes.astype(np.uint8), 2)
 
 
 def _address(array: NDArray[Any]) -> ctypes.c_void_p:

@@ -50,9 +50,9 @@ def test_similarities_are_the_cosines_of_what_is_stored(text: str, vectors: NDAr
     stored = form.pack(vectors, scales)
     assert stored.shape == (len(vectors), form.width(DIM)) and stored.dtype == form.dtype
     loaded = form.unpack(stored, DIM, scales)
-    np.testing.assert_allclose(
-        form.scores(stored[:3], stored, DIM, scales), cosines(loaded[:3], loaded), rtol=0, atol=2e-6
-    )
+    for queries in (1, 3, 20):  # few of them are compared by kernels, many by numpy
+        found = form.scores(stored[:queries], stored, DIM, scales)
+        np.testing.assert_allclose(found, cosines(loaded[:queries], loaded), rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(

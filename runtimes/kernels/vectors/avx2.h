@@ -22,4 +22,8 @@ EEB_AVX2_TARGET EEB_FUNCTION void eeb_vectors_hamming_avx2(
     }
 }
 
+#define EEB_ISA(name) name##_avx2
+#define EEB_ISA_TARGET EEB_AVX2_TARGET
+#include "rows.h"
+
 #endif

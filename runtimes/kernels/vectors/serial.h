@@ -40,4 +40,8 @@ EEB_FUNCTION void eeb_vectors_hamming_serial(
     }
 }
 
+#define EEB_ISA(name) name##_serial
+#define EEB_ISA_TARGET
+#include "rows.h"
+
 #endif
