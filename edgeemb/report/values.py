@@ -15,6 +15,7 @@ LABELS = {
     "tokens_p50_ms": "text to tokens",
     "text_p50_ms": "text in, vector out",
     "p50_ms": "p50",
+    "cold_p50_ms": "p50, cold",
     "p90_ms": "p90",
     "p99_ms": "p99",
     "load_anonymous_bytes": "after load, anonymous",

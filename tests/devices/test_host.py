@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import edgeemb
 from edgeemb.bundle.manifest import TensorEntry, read_manifest
 from edgeemb.devices.feeds import make_feeds, refusal
-from edgeemb.devices.host.latency import Turns, measure_latency, ratio
-from edgeemb.devices.host.machine import cores, this_machine
+from edgeemb.devices.host.latency import Turns, measure_latency, ratio, swept_bytes
+from edgeemb.devices.host.machine import USUAL_CACHE_BYTES, cores, last_cache_bytes, this_machine
 from edgeemb.devices.host.memory import read_memory, reset_peak
 from edgeemb.devices.host.operators import read_operators
 from edgeemb.devices.host.process import Setting, Worker
@@ -78,6 +78,7 @@ def test_a_profile_has_load_latency_and_memory_of_a_fresh_process(report: Report
         ("first_inference_ms", 4, 1),
         ("p50_ms", 4, 1),
         ("p90_ms", 4, 1),
+        ("cold_p50_ms", 4, 1),
         ("first_text_ms", None, 1),
         ("tokens_p50_ms", 4, 1),
         ("text_p50_ms", 4, 1),
@@ -86,9 +87,21 @@ def test_a_profile_has_load_latency_and_memory_of_a_fresh_process(report: Report
         assert found is not None and found.value is not None and found.value > 0, name
     latency = report.find("p50_ms", 4, 1)
     assert latency is not None and latency.runs == 12
+    cold = report.find("cold_p50_ms", 4, 1)
+    assert cold is not None and cold.runs == 12
+    assert any(f"{swept_bytes() / 1e6:.0f} MB of other memory" in note for note in report.notes)
     assert (report.device, report.kind) == ("host", "host")
     assert report.machine == this_machine()
     assert report_from_json(json.loads(dump(report))) == report
+
+
+def test_sweeps_four_times_the_last_of_the_caches(tmp_path: Path) -> None:
+    assert swept_bytes() == 4 * last_cache_bytes()
+    assert last_cache_bytes(tmp_path / "none") == USUAL_CACHE_BYTES
+    for number, size in enumerate(("48K\n", "32K\n", "2048K\n", "36M\n", "unknown\n")):
+        (tmp_path / f"index{number}").mkdir()
+        (tmp_path / f"index{number}" / "size").write_text(size, "utf-8")
+    assert last_cache_bytes(tmp_path) == 36 * 2**20
 
 
 def test_a_profile_says_what_a_text_costs_beside_the_inference(report: Report) -> None:
@@ -114,6 +127,8 @@ def test_a_profile_leaves_out_what_cannot_be_measured_and_says_why(report: Repor
     assert too_many is not None and too_many.value is None and f"{cores()} cores" in too_many.reason
     few = report.find("p99_ms", 4, 1)
     assert few is not None and few.value is None and few.reason == "needs 100 runs, had 12"
+    cold = report.find("cold_p50_ms", 2 * POSITIONS, 1)
+    assert cold is not None and cold.value is None and cold.reason == too_long.reason
 
 
 def test_a_profile_describes_the_bundle_as_its_manifest_does(
@@ -230,6 +245,7 @@ def test_every_bundle_takes_as_many_turns_as_the_first(bundles: tuple[Path, Path
     turns = measure_latency([Setting(str(bundle)) for bundle in bundles], 4, runs=3)
     assert [taken.runs for taken in turns] == [3, 3]
     assert len(turns[0].turns) == len(turns[1].turns)
+    assert [len(taken.cold) for taken in turns] == [3, 3]
 
 
 @given(

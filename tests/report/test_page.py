@@ -43,6 +43,13 @@ def test_the_page_is_whole_shows_every_value_and_asks_for_nothing() -> None:
     assert "width=device-width, initial-scale=1" in page.attributes["content"]
 
 
+def test_the_page_shows_hot_and_cold_latency_side_by_side() -> None:
+    text = Elements(render_page(COMPARISON, "hot and cold")).text
+    assert "Cold: the caches were swept before each run." in text
+    hot, cold = text.index("1.04 ms"), text.index("2.31 ms")
+    assert hot < cold < text.index("8.12 ms")
+
+
 def test_the_page_shows_names_as_text_whatever_they_hold() -> None:
     name = "<script>alert(1)</script>\"'&"
     odd = replace(

@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from edgeemb.devices.host.machine import last_cache_bytes
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.devices.measurement import Measurement
 
@@ -24,6 +25,11 @@ LEAST_RUNS = 100
 MOST_RUNS = 2000
 FEWEST_RUNS = 10
 
+#: Cold runs of a bundle at most, in turns of so many.
+COLD_RUNS, COLD_TURN = 12, 3
+#: Before a cold run, this many times the last-level cache is read and written.
+SWEPT_CACHES = 4
+
 
 @dataclass(frozen=True)
 class Turns:
@@ -32,11 +38,13 @@ class Turns:
     :param length: sequence length in tokens.
     :param threads: thread count.
     :param turns: milliseconds of each run, turn by turn.
+    :param cold: milliseconds of each run before which the caches were swept.
     """
 
     length: int
     threads: int
     turns: tuple[tuple[float, ...], ...]
+    cold: tuple[float, ...] = ()
 
     @property
     def runs(self) -> int:
@@ -44,10 +52,12 @@ class Turns:
         return sum(len(turn) for turn in self.turns)
 
     def percentiles(self) -> list[Measurement]:
-        """p50, p90 and p99; those for which there are too few runs are absent."""
+        """p50, p90 and p99, hot, and p50 cold; those for which there are too few runs are absent."""
         times = [time for turn in self.turns for time in turn]
-        return [
-            self._percentile(times, percent, enough) for percent, enough in ((50, 1), (90, 10), (99, 100))
+        hot = [self._percentile(times, percent, enough) for percent, enough in ((50, 1), (90, 10), (99, 100))]
+        cold = [float(median(self.cold))] if self.cold else []
+        return hot + [
+            Measurement("cold_p50_ms", value, "", self.length, self.threads, len(self.cold)) for value in cold
         ]
 
     def _percentile(self, times: list[float], percent: int, enough: int) -> Measurement:
@@ -71,7 +81,7 @@ def ratio(turns: Turns, reference: Turns) -> float:
 def measure_latency(
     settings: Sequence[Setting], length: int, *, runs: int | None = None, budget_s: float = 1.0
 ) -> list[Turns]:
-    """Time inferences of one sequence, in turns.
+    """Time inferences of one sequence, in turns: first hot, run after run, and then cold, with the caches swept before each run.
 
     :param settings: what to time; all with the same thread count.
     :param length: sequence length in tokens.
@@ -95,10 +105,26 @@ def measure_latency(
             for place in range(len(workers)) if forward else reversed(range(len(workers))):
                 collected[place].append(tuple(workers[place].ask("run", length=length, runs=count)["ms"]))
             done, forward = done + count, not forward
+        cold = _cold(workers, length, min(wanted, COLD_RUNS))
     return [
-        Turns(length, setting.threads, tuple(turns))
-        for setting, turns in zip(settings, collected, strict=True)
+        Turns(length, setting.threads, tuple(turns), tuple(own))
+        for setting, turns, own in zip(settings, collected, cold, strict=True)
     ]
+
+
+def swept_bytes() -> int:
+    """Bytes that are read and written before a cold run."""
+    return SWEPT_CACHES * last_cache_bytes()
+
+
+def _cold(workers: Sequence[Worker], length: int, runs: int) -> list[list[float]]:
+    """Milliseconds of each worker's cold runs."""
+    found: list[list[float]] = [[] for _ in workers]
+    for done in range(0, runs, COLD_TURN):
+        for times, worker in zip(found, workers, strict=True):
+            count = min(COLD_TURN, runs - done)
+            times += worker.ask("cold", length=length, runs=count, sweep=swept_bytes())["ms"]
+    return found
 
 
 def _warm_up(worker: Worker, length: int) -> float:

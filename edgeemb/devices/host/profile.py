@@ -10,7 +10,7 @@ from statistics import median
 
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices.feeds import refusal, settled
-from edgeemb.devices.host.latency import Turns, measure_latency, ratio
+from edgeemb.devices.host.latency import SWEPT_CACHES, Turns, measure_latency, ratio, swept_bytes
 from edgeemb.devices.host.machine import cores, this_machine, version_of, versions_of
 from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.host.operators import read_operators
@@ -173,6 +173,13 @@ def _case(folder: Path, manifest: Manifest, name: str, plan: ProfilePlan) -> _Ca
     return _Case(folder, name, manifest, plan.ops, plan.allow_code, {}, [])
 
 
+def _cold_note() -> str:
+    return (
+        f"Cold latency is the median of runs before each of which {swept_bytes() / 1e6:.0f} MB of other memory were read and written, "
+        f"{SWEPT_CACHES} times this machine's last-level cache; the other latencies are of runs one after another."
+    )
+
+
 def _taken(case: _Case, lengths: Sequence[int]) -> list[int]:
     return [length for length in lengths if not refusal(case.manifest, length)]
 
@@ -250,7 +257,8 @@ def _latency(
     for case, reason in zip(cases, reasons, strict=True):
         if reason:
             case.measurements += [
-                Measurement(f"p{p}_ms", None, reason, length, threads) for p in (50, 90, 99)
+                Measurement(name, None, reason, length, threads)
+                for name in ("p50_ms", "p90_ms", "p99_ms", "cold_p50_ms")
             ]
     able = [place for place, reason in enumerate(reasons) if not reason]
     turns: dict[int, Turns] = {}
@@ -293,7 +301,7 @@ def _report(case: _Case) -> Report:
     manifest = case.manifest
     subject = Subject.of(case.name, manifest, case.used["ops"], case.used["kernel"])
     versions = {"edgeemb": version_of("edgeemb"), **versions_of(case.used["package"])}
-    notes = (*NOTES, *case.notes)
+    notes = (*NOTES, _cold_note(), *case.notes)
     return Report(
         "host", "host", this_machine(), subject, tuple(case.measurements), case.operators, notes, versions
     )

@@ -3,7 +3,7 @@
 It is given a `edgeemb.devices.host.process.Setting` as JSON, answers one JSON line for each JSON line on its
 standard input, and ends when that closes. What libraries print goes to the standard error stream.
 
-The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences,
+The questions: ``runtime`` imports the runtime, ``open`` opens the bundle, ``run`` times inferences, ``cold`` those before which the caches are swept,
 ``first_text`` times the tokens of the first text, ``text`` those of further ones and the way to their vectors,
 ``memory`` reads the memory, ``used`` reports the ops and the kernel in use, ``end_profile`` ends the
 runtime's own profile.
@@ -20,6 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import read_manifest
@@ -31,6 +32,9 @@ from edgeemb.errors import DeviceError, EdgeembError
 from edgeemb.native.kernels import variants
 from edgeemb.runtimes import Session, open_bundle
 from edgeemb.runtimes.registry import find_runtime
+
+#: Bytes of a line of a cache, or fewer.
+_LINE = 64
 
 
 class Bench:
@@ -58,6 +62,8 @@ class Bench:
                 return self._open()
             case "run":
                 return self._run(int(arguments["length"]), int(arguments["runs"]))
+            case "cold":
+                return self._cold(int(arguments["length"]), int(arguments["runs"]), int(arguments["sweep"]))
             case "first_text":
                 return self._first_text()
             case "text":
@@ -126,6 +132,19 @@ class Bench:
         times = []
         gc.disable()
         for _ in range(runs):
+            begin = time.perf_counter_ns()
+            run(feeds)
+            times.append((time.perf_counter_ns() - begin) / 1e6)
+        gc.enable()
+        return {"ms": times}
+
+    def _cold(self, length: int, runs: int, sweep: int) -> dict[str, Any]:
+        """Runs after each of which, as in an app that does other work, the caches hold something else."""
+        feeds, run, other = self.feeds(length), self.session.run, np.zeros(sweep, np.uint8)
+        times = []
+        gc.disable()
+        for _ in range(runs):
+            other[::_LINE] += 1
             begin = time.perf_counter_ns()
             run(feeds)
             times.append((time.perf_counter_ns() - begin) / 1e6)

@@ -169,7 +169,11 @@ def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[Part]:
     settings = dict.fromkeys((m.length, m.threads) for report in reports for m in report.named("p50_ms"))
     if not settings:
         return
-    yield Note("Bars end at the median; the lines mark p90 and p99.")
+    cold_too = any(m.name == "cold_p50_ms" for report in reports for m in report.measurements)
+    yield Note(
+        "Bars end at the median; the lines mark p90 and p99."
+        + (" Cold: the caches were swept before each run." if cold_too else "")
+    )
     for length, threads in settings:
         tails = [
             [
@@ -181,9 +185,11 @@ def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[Part]:
         ]
         medians = [report.find("p50_ms", length, threads) for report in reports]
         known = [found.value for found in medians if found and found.value]
+        colds = [report.find("cold_p50_ms", length, threads) for report in reports]
+        known += [found.value for found in colds if found and found.value]
         whole = max([*known, *(value for tail in tails for value in tail)], default=0)
         yield Heading(label_of("p50_ms", length, threads).removeprefix("p50, "))
-        for report, name, found, tail in zip(reports, names, medians, tails, strict=True):
+        for report, name, found, tail, cold in zip(reports, names, medians, tails, colds, strict=True):
             if found is None or found.value is None:
                 yield Value(name, "–", None, found.reason if found else _no_time(report))
                 continue
@@ -191,6 +197,9 @@ def _latency(reports: Sequence[Report], names: Sequence[str]) -> Iterator[Part]:
             yield Value(
                 name, text, bar([Segment(found.value, "accent")], whole, marks=tail, says=f"{name}: {text}")
             )
+            if cold is not None and cold.value is not None:
+                text, label = show(cold.value, "ms"), f"{name}, cold"
+                yield Value(label, text, bar([Segment(cold.value, "cold")], whole, says=f"{label}: {text}"))
 
 
 def _no_time(report: Report) -> str:
