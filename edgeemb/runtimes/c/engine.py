@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable
+import re
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.cache import digest_of, keep_newest, made_once
+from edgeemb.cache import cache_folder, digest_of, keep_newest, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
@@ -27,6 +29,10 @@ _CACHE_VERSION = "1"
 _LIBRARY = "model.so"
 #: Compiled exports that are kept for the user: one with weights of 10 MB takes 18 MB.
 _KEPT = 16
+#: Exports whose digest is kept, in a file of this name, beside the state of their files.
+_NOTED, _NOTE = 64, "digest"
+#: Files that changed less than so many seconds ago may change again within one tick of the file system's clock.
+_SETTLED_S = 2.0
 
 
 class _Sizes(ctypes.Structure):
@@ -63,13 +69,39 @@ def cached_library(folder: Path, flags: tuple[str, ...] = ()) -> Path:
     :param flags: further flags for the compiler.
     :raises NativeError: if the compiler fails, or the cache cannot be written.
     """
-    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in _SUFFIXES}
-    used = sorted(name for name in names if not name.startswith("kit/"))
-    contents = (part for name in used for part in (name, (folder / name).read_bytes()))
-    name = f"engines/{digest_of(_CACHE_VERSION, platform.machine(), *FLAGS, *flags, *contents)}"
-    made = made_once(name, lambda place: build_library(folder, place / _LIBRARY, flags), NativeError)
+    found = (path for path in folder.rglob("*") if path.suffix in _SUFFIXES)
+    files = sorted(path for path in found if path.relative_to(folder).parts[0] != "kit")
+    how = (_CACHE_VERSION, platform.machine(), *FLAGS, *flags)
+    # The sources hold the weights, so that reading them takes longer than all else: files that did not change since are known.
+    states = [path.stat() for path in files]
+    seen = [f"{state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}" for state in states]
+    name = f"opened/{digest_of(*how, *map(str, files), *seen)}"
+    digest = _noted(cache_folder() / name)
+    if not digest:
+        digest = digest_of(*how, *_contents(folder, files))
+        if time.time() - max(state.st_ctime for state in states) > _SETTLED_S:
+            made_once(name, lambda place: (place / _NOTE).write_text(digest, "utf-8"), NativeError)
+            keep_newest("opened", _NOTED)
+    made = made_once(
+        f"engines/{digest}", lambda place: build_library(folder, place / _LIBRARY, flags), NativeError
+    )
     keep_newest("engines", _KEPT)
     return made / _LIBRARY
+
+
+def _contents(folder: Path, files: list[Path]) -> Iterator[str | bytes]:
+    for path in files:
+        yield path.relative_to(folder).as_posix()
+        yield path.read_bytes()
+
+
+def _noted(place: Path) -> str:
+    """The digest that was noted of the files; empty if none was."""
+    try:
+        text = (place / _NOTE).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text if re.fullmatch(r"[0-9a-f]{16}", text) else ""
 
 
 class MicroEngine:
