@@ -20,14 +20,14 @@ def disable_telemetry() -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Suppresses warnings and log lines below errors, and undoes changes to the root logger at the end.
+    """Suppresses warnings and log lines, and undoes changes to the root logger at the end.
 
     Exporters and quantisers log to the root logger, some set it up when they are imported, and importing transformers imports
     whatever it finds installed. Anything that matters is raised as an error.
     """
     root = logging.getLogger()
     level, handlers, disabled = root.level, root.handlers[:], root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

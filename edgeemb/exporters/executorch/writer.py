@@ -48,6 +48,8 @@ KIT = "kit/executorch"
 LONGEST = 256
 #: Tokens of the longest text where no `lengths` are asked for: memory for attention is planned ahead, and grows with their square.
 LONGEST_TEXT = 512
+#: Tokens that every text is padded to where a model does not trace with free lengths and no `lengths` are asked for.
+FIXED_LENGTH = 128
 #: Version of the program's schema: ExecuTorch has had one so far.
 SCHEMA = 0
 
@@ -85,12 +87,20 @@ def write(request: Request, folder: Path) -> Written:
     module, remarks = with_tables(model, tables, request.ops, sealed=request.tables_apart)
     notes += remarks
     notes += quantize_body(module, request.body, request.grids)
-    examples, shapes = _inputs(model, request.lengths)
+    quantized = request.body != "fp32" or bool(request.grids.found)
+    fixed: tuple[int, ...] = ()
     with quiet():
-        program = _trace(model.name, module, examples, shapes)
-        keep_reduced_axes(program)
-        share_products(program)
-        edge = _lower(model.name, program, quantized=request.body != "fp32" or bool(request.grids.found))
+        try:
+            edge = _edge(model.name, module, _inputs(model, request.lengths), quantized=quantized)
+        except ExportError as error:
+            if not _free_length(model):
+                raise
+            length = max(request.lengths, default=min(model.max_length or FIXED_LENGTH, FIXED_LENGTH))
+            edge = _edge(model.name, module, (_padded(model, length), ()), quantized=quantized)
+            fixed = (length,)
+            notes.append(
+                f"every text is padded to {length} tokens, as the model has no form for texts of any length ({first_line(error)})"
+            )
         try:
             done = edge.to_executorch(
                 ExecutorchBackendConfig(external_constants=_place if request.tables_apart else False)
@@ -106,12 +116,19 @@ def write(request: Request, folder: Path) -> Written:
     if request.ops == "custom":
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
-    cut = not request.lengths and model.max_length > LONGEST_TEXT
+    longest = max(fixed, default=LONGEST_TEXT)
+    cut = not request.lengths and model.max_length > longest
     if cut:
         notes.append(
-            f"texts are cut at {LONGEST_TEXT} tokens, for which memory is planned; the model takes {model.max_length}: name longer lengths for more"
+            f"texts are cut at {longest} tokens, for which memory is planned; the model takes {model.max_length}: name longer lengths for more"
         )
-    return Written(opset=SCHEMA, notes=tuple(notes), max_length=LONGEST_TEXT if cut else 0, left=tuple(left))
+    return Written(
+        opset=SCHEMA,
+        notes=tuple(notes),
+        max_length=longest if cut else max(fixed, default=0),
+        left=tuple(left),
+        lengths=fixed,
+    )
 
 
 def locate(apart: Apart) -> str | None:
@@ -148,12 +165,38 @@ def _inputs(model: Model, lengths: tuple[int, ...]) -> tuple[tuple[Tensor, ...],
     return tuple(examples), tuple(shapes)
 
 
+def _free_length(model: Model) -> bool:
+    return model.takes_text and model.inputs[0].axes[1:2] == ("length",)
+
+
+def _padded(model: Model, length: int) -> tuple[Tensor, ...]:
+    """Example inputs of one text that is padded to a length."""
+    return tuple(
+        torch.nn.functional.pad(example[:1, :length], (0, max(length - example.shape[1], 0)))
+        for example in model.example_inputs
+    )
+
+
+def _edge(
+    name: str,
+    module: nn.Module,
+    inputs: tuple[tuple[Tensor, ...], tuple[dict[int, Any], ...]],
+    *,
+    quantized: bool,
+) -> EdgeProgramManager:
+    """The lowered program for example inputs and the axes that vary; none do where the second is empty."""
+    program = _trace(name, module, *inputs)
+    keep_reduced_axes(program)
+    share_products(program)
+    return _lower(name, program, quantized=quantized)
+
+
 def _trace(
     name: str, module: nn.Module, examples: tuple[Tensor, ...], shapes: tuple[dict[int, Any], ...]
 ) -> ExportedProgram:
     try:
         with torch.no_grad():
-            return torch.export.export(module, examples, dynamic_shapes=shapes, strict=False)
+            return torch.export.export(module, examples, dynamic_shapes=shapes or None, strict=False)
     except _FAILURES as error:
         raise ExportError(f"{name} cannot be traced{_where(error)}: {first_line(error)}") from error
 

@@ -37,7 +37,7 @@ class ExecuTorchEngine:
     def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
         self.package = "executorch"
         self.ops = manifest.ops
-        self.lengths: tuple[int, ...] = ()
+        self.lengths = tuple(manifest.lengths)
         self._manifest = manifest
         self._profile = options.ops_profile
         path = folder / PROGRAM
@@ -99,7 +99,7 @@ class ExecuTorchEngine:
         rows = len(arrays[0])
         for low in range(0, rows, most) if rows > most else (0,):
             part = [array[low : low + most] for array in arrays] if rows > most else arrays
-            if rows > most and most == 1 and self._manifest.max_length:
+            if rows > most and most == 1 and self._manifest.max_length and not self.lengths:
                 width = max(int(np.max(np.nonzero(part[1][0])[0], initial=0)) + 1, 1)
                 part = [np.ascontiguousarray(array[:, :width]) for array in part]
             for info, array, known in zip(self._manifest.inputs, part, self.program.inputs, strict=True):

@@ -28,6 +28,7 @@ from edgeemb.runtimes.executorch import build as executorch_build
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables import encode
 from tests.fixtures import models
+from tests.fixtures.models.families import save_family
 from tests.places import ROOT
 
 SPECS = ["word=int4:block=8", "position=int8"]
@@ -259,6 +260,22 @@ def test_plans_memory_for_512_tokens_where_a_model_takes_more_and_no_length_is_n
     long = replace(model, max_length=9000)
     assert _inputs(long, ())[1][0][1].max == 512
     assert _inputs(long, (1024,))[1][0][1].max == 1024
+
+
+def test_texts_are_padded_where_a_model_cannot_be_lowered_for_any_length(tmp_path: Path) -> None:
+    model = load(save_family(tmp_path / "m", "MobileBERT"))
+    bundle = edgeemb.export(
+        model, tmp_path / "out", runtime="executorch", body="fp32", table="fp32", lengths=(24,)
+    )
+    with edgeemb.open(bundle) as session:
+        assert session.manifest.lengths == [24]
+        assert any(note.startswith("every text is padded to 24 tokens") for note in session.manifest.notes)
+        together = session.encode(models.TEXTS)
+        assert np.array_equal(together, np.concatenate([session.encode([text]) for text in models.TEXTS]))
+        with pytest.raises(InputError, match="takes at most 24"):
+            session.run(
+                {"input_ids": np.ones((1, 25), np.int64), "attention_mask": np.ones((1, 25), np.int64)}
+            )
 
 
 def test_a_module_with_two_tables_and_a_shared_weight_runs_in_batches(tmp_path: Path) -> None:
