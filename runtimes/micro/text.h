@@ -87,7 +87,37 @@ EEM_FUNCTION eem_status eem_text_ids(
     return eem_text_status(status);
 }
 
-/* The same in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
+/* Ids and types of a pair of texts, each [limit], which lie in none of the memory. What the model expects in front of a text is for single
+ * ones. */
+EEM_FUNCTION eem_status eem_pair_ids(
+    const eem_tokenizer *model, const char *text, size_t size, const char *pair, size_t pair_size, void *memory, size_t bytes, int32_t *ids,
+    int32_t *types, uint32_t limit, size_t *count)
+{
+    const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
+    eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
+    eet_tokenizer tokenizer;
+    eet_status status = eet_open(&tokenizer, model->blob, model->bytes);
+    int32_t own;
+
+    if (status != EET_OK) {
+        return EEM_DAMAGED;
+    }
+    if (text == NULL || pair == NULL) {
+        return EEM_NULL;
+    }
+    own = eem_text_begins(&tokenizer, text, size, memory, bytes);
+    own = own < 1 ? own : eem_text_begins(&tokenizer, pair, pair_size, memory, bytes);
+    if (own < 1) {
+        return own == 0 ? (eem_status)EEM_EMPTY : -own;
+    }
+    output.ids = (uint32_t *)(void *)ids;
+    output.types = (uint32_t *)(void *)types;
+    status = eet_encode(&tokenizer, text, size, pair, pair_size, &options, memory, bytes, &output, NULL);
+    *count = output.count;
+    return eem_text_status(status);
+}
+
+/* The ids of a text in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
 EEM_FUNCTION eem_status eem_text_in_arena(
     const eem_tokenizer *model, const char *text, size_t size, uint8_t *arena, size_t arena_bytes, size_t at, int32_t *ids, uint32_t limit,
     size_t *count)
@@ -96,6 +126,18 @@ EEM_FUNCTION eem_status eem_text_in_arena(
 
     return at > arena_bytes - behind ? eem_text_ids(model, text, size, arena, at, ids, limit, count)
                                      : eem_text_ids(model, text, size, arena + behind, arena_bytes - behind, ids, limit, count);
+}
+
+/* Those of a pair, with the types behind the ids: [at, at + 2 * size). */
+EEM_FUNCTION eem_status eem_pair_in_arena(
+    const eem_tokenizer *model, const char *text, size_t size, const char *pair, size_t pair_size, uint8_t *arena, size_t arena_bytes,
+    size_t at, int32_t *ids, int32_t *types, uint32_t limit, size_t *count)
+{
+    const size_t behind = at + 2 * sizeof(int32_t) * (size_t)limit;
+
+    return at > arena_bytes - behind
+               ? eem_pair_ids(model, text, size, pair, pair_size, arena, at, ids, types, limit, count)
+               : eem_pair_ids(model, text, size, pair, pair_size, arena + behind, arena_bytes - behind, ids, types, limit, count);
 }
 
 #endif

@@ -133,18 +133,18 @@ def layer_text(layer: Layer, arrays: Arrays) -> str:
     return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
 
 
-def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input, vectors: str) -> str:
+def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input, more: str) -> str:
     """`model.h`.
 
     :param prefix: prefix of the symbols.
     :param name: name of the model.
     :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
     :param given: what goes in.
-    :param vectors: declarations for vectors that are stored as codes.
+    :param more: further declarations.
     """
     upper = prefix.upper()
     return (
-        HEADER.replace("@TEXT@", given.typed_api + given.text_api + vectors)
+        HEADER.replace("@TEXT@", given.typed_api + given.text_api + more)
         .replace("@INPUT@", given.macros)
         .replace("@WHAT@", given.what)
         .replace("@TYPE@", given.type)

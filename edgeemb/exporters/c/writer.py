@@ -24,6 +24,7 @@ from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.reading import read_encoder
 from edgeemb.exporters.c.scaling import settle_factors
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
+from edgeemb.exporters.c.two_texts import pairs_api, pairs_code, with_types
 from edgeemb.exporters.c.vectors import vectors_api, vectors_code
 from edgeemb.exporters.c.weights import write_weights
 from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
@@ -33,6 +34,7 @@ from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables import Table, encode
+from edgeemb.tasks.registry import TASKS
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
 from edgeemb.text.words import MIN_TOKENS
@@ -80,10 +82,16 @@ def write(request: Request, folder: Path) -> Written:
         )
     given, tokenizer, why_not = _input(model, encoder)
     relative = None if encoder.relative is None else _relative(request, encoder.relative, padded(tokens))
-    reading = 0 if tokenizer is None else arena_bytes(tokenizer, tokens)
-    plan = plan_arena(packing.buffers(encoder, tokens, scratch, reading))
+    pairs = tokenizer is not None and model.kind in TASKS and TASKS[model.kind].pairs
+    reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
+    buffers = packing.buffers(encoder, tokens, scratch, reading)
+    plan = plan_arena(with_types(buffers) if pairs else buffers)
     text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt, relative)
     text += vectors_code(request.vectors, prefix)
+    more = vectors_api(request.vectors, prefix)
+    if pairs:
+        text += pairs_code(prefix, given.typed, plan.offsets["ids"])
+        more = pairs_api(prefix) + more
     flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})
     _check_budget(request, arrays, plan, flash)
     sizes = {
@@ -97,9 +105,7 @@ def write(request: Request, folder: Path) -> Written:
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(
-        header_text(prefix, model.name, sizes, given, vectors_api(request.vectors, prefix)), "utf-8"
-    )
+    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given, more), "utf-8")
     _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if tokenizer is None else len(tokenizer)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import shutil
 
 from edgeemb.exporters.escape import comment, swift
-from edgeemb.exporters.kits import FOLDER, Kit, fill
+from edgeemb.exporters.kits import FOLDER, Kit, camel_case, fill
 from edgeemb.exporters.kits.micro import golden_header
+from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
+from edgeemb.tasks.registry import EMBEDDING, TASKS
 from edgeemb.vectors.form import form_of
 
 PACKAGE = "Package.swift"
@@ -40,6 +42,18 @@ _TEXT = """
         return Array(tokens.prefix(count * @width@))
     }
 """
+
+#: How the answers of a session's method are called for in Swift, and what they are.
+_CALLS = {
+    "encode": 'encode("some text")',
+    "classify": 'classify("some text")',
+    "rank": 'rank("a query", ["some text", "another"])',
+}
+_RESULTS = {
+    "encode": "@outputs@ numbers",
+    "classify": "the @outputs@ classes with their probabilities, the most probable first",
+    "rank": "the texts with their scores, the best first",
+}
 
 _VECTORS = """
     /// Bytes of a vector as an index stores it: @spec@.
@@ -82,8 +96,11 @@ def write(kit: Kit) -> tuple[str, ...]:
         else {"element": "Int32", "width": "1", "label": "ids"}
     )
     weights = sources(kit.bundle)[1].name
+    members = "" if reason else answers(kit.manifest, prefix)
+    method = camel_case(TASKS.get(kit.manifest.kind, EMBEDDING).method) if members else "encode"
     values = {
         "text": "" if reason else fill(_TEXT, {"prefix": prefix, **tokens}, "the Swift kit"),
+        "answers": members,
         "vectors": _vectors(kit, prefix),
         "prefix": prefix,
         **tokens,
@@ -95,7 +112,8 @@ def write(kit: Kit) -> tuple[str, ...]:
         ),
         "statuses": "\n".join(f'        case {status}: return "{words}"' for status, words in STATUS.items()),
         "labels": ", ".join(f'"{swift(label)}"' for label in kit.manifest.labels),
-        "call": 'encode("some text")' if not reason else "encode(ids: ids)",
+        "call": "encode(ids: ids)" if reason else _CALLS[method],
+        "result": _RESULTS[method].replace("@outputs@", str(sizes["outputs"])),
         "outputs": str(sizes["outputs"]),
         "tokens": str(sizes["tokens"]),
         "arena": str(sizes["arena_bytes"]),

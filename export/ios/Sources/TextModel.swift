@@ -43,7 +43,7 @@ public final class TextModel {
         try check(@prefix@_run(arena, arenaBytes, @label@, @label@.count / @width@, &output))
         return output
     }
-@text@@vectors@
+@text@@answers@@vectors@
     /// How many of the bundle's golden texts give another result here than where it was exported: 0, bit for bit.
     public func mismatches() -> Int {
         running.lock()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.exporters.c import weights as c_weights
@@ -16,9 +20,11 @@ from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.source import Arrays
 from edgeemb.exporters.kits import FOLDER
 from edgeemb.exporters.kits.ios import PACKAGE, module_name
+from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.models.torch_model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
+from tests.fixtures.models.families import reference_model, save_family
 from tests.fixtures.models.words import save_words
 
 STRICT = ("-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -135,6 +141,95 @@ def test_a_model_without_a_vocabulary_takes_text_too(tmp_path: Path) -> None:
     excluded = re.search(r"exclude: \[(.*)\]", (bundle / PACKAGE).read_text())
     assert excluded is not None
     assert all((bundle / name).is_file() for name in re.findall(r'"([^"]+)"', excluded.group(1)))
+
+
+_PAIRS = """
+#include <stdio.h>
+#include <string.h>
+#include "kit/include/edgeemb_model.h"
+
+static M_ARENA(arena);
+
+int main(int count, char **texts)
+{
+    float output[M_OUTPUTS];
+    int at;
+
+    for (at = 1; at + 1 < count; at += 2) {
+        const char *text = texts[at], *pair = texts[at + 1];
+        const int32_t status = m_run_pair(arena, sizeof arena, text, strlen(text), pair, strlen(pair), output);
+        size_t number;
+
+        printf("%d", (int)status);
+        for (number = 0; status == 0 && number < M_OUTPUTS; ++number) {
+            printf(" %a", output[number]);
+        }
+        printf("\\n");
+    }
+    return 0;
+}
+"""
+
+
+NAMES = {0: "bad", 1: "fair", 2: "good"}
+#: Weights large enough that what goes in shows in what comes out.
+OPTIONS: dict[str, Any] = {"id2label": NAMES, "initializer_range": 0.3}
+
+
+@pytest.fixture(scope="module", params=["BERT", "RoBERTa"])
+def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A family whose pairs have types, and one whose have none, with the package of a classifier."""
+    folder = tmp_path_factory.mktemp("classifier")
+    save_family(folder / "m", request.param, "ForSequenceClassification", **OPTIONS)
+    return request.param, edgeemb.export(str(folder / "m"), folder / "b", target="ios", table="int8")
+
+
+def test_a_pair_has_the_logits_of_a_session_and_of_the_model(
+    classifier: tuple[str, Path], tmp_path: Path
+) -> None:
+    family, bundle = classifier
+    pairs = [("the cat sat on the mat", "a cat"), ("a", "the cats and a mat ran away " * 9), ("it", "")]
+    (tmp_path / "main.c").write_text(_PAIRS)
+    sources = [str(bundle / name) for name in package_sources(bundle)]
+    command = [*host_compiler(), *STRICT, f"-I{bundle}", str(tmp_path / "main.c"), *sources, "-o"]
+    subprocess.run([*command, str(tmp_path / "main")], check=True)
+    given = [text for pair in pairs for text in pair]
+    done = subprocess.run([tmp_path / "main", *given], capture_output=True, text=True, check=True)
+    *found, empty = (line.split() for line in done.stdout.splitlines())
+    assert empty == ["3"]
+    logits = np.array([[float.fromhex(value) for value in row[1:]] for row in found], np.float32)
+    with edgeemb.open(bundle, allow_code=True) as session:
+        np.testing.assert_array_equal(logits, session.encode(pairs[:2]))
+        alone = session.encode([text for text, _ in pairs[:2]])
+        assert np.abs(alone - logits).max() > 0.05
+        assert [len(session.classify([pair])[0]) for pair in pairs[:2]] == [3, 3]
+    reference = reference_model(family, "ForSequenceClassification", **OPTIONS)
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    tokenizer.enable_truncation(describe(bundle).max_length)
+    for row, pair in zip(logits, pairs[:2], strict=True):
+        encoding = tokenizer.encode(*pair)
+        types = {"token_type_ids": torch.tensor([encoding.type_ids])} if family == "BERT" else {}
+        with torch.no_grad():
+            wanted = reference(input_ids=torch.tensor([encoding.ids]), **types).logits[0].numpy()
+        np.testing.assert_allclose(row, wanted, atol=0.05 * max(1, np.abs(wanted).max()))
+
+
+def test_swift_answers_as_sessions_do(classifier: tuple[str, Path]) -> None:
+    _, bundle = classifier
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    assert "public func classify(_ text: String) throws -> [Label]" in swift
+    assert "public func classify(_ text: String, _ pair: String) throws -> [Label]" in swift
+    assert 'labels: [String] = ["bad", "fair", "good"]' in swift and "@" not in swift
+    assert swift.count("{") == swift.count("}") and swift.count("(") == swift.count(")")
+    called = set(re.findall(r"\bm_\w+(?=\()", swift))
+    declared = (bundle / "model.h").read_text()
+    assert "m_run_pair" in called and all(f"{name}(" in declared for name in called - {"m_mismatches"})
+    assert 'model.classify("some text")' in (bundle / FOLDER / "README.md").read_text()
+    manifest = replace(describe(bundle), kind="cross-encoder", labels=[], activation="sigmoid")
+    members = answers(manifest, "m")
+    assert "struct Ranked" in members and "public func rank(_ query: String, _ texts: [String])" in members
+    assert "classify" not in members and "exp(-Double" in members
+    assert answers(replace(manifest, kind="embedding"), "m") == ""
 
 
 @pytest.mark.parametrize(
