@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-from usearch.index import Index
 
 import edgeemb
+
+if TYPE_CHECKING:
+    from usearch.index import Index
 
 #: Metric and type of an index, by the codes of the vectors.
 KINDS = {"float32": ("cos", "f32"), "int8": ("cos", "i8"), "binary": ("hamming", "b1")}
@@ -32,6 +35,9 @@ def empty_index(form: edgeemb.VectorForm) -> Index:
     """
     if form.codes not in KINDS or form.spec.endswith("planes=2"):
         raise click.UsageError(f"usearch has no index for {form.spec}: export with {', '.join(KINDS)}")
+    # Not at the top: ONNX Runtime crashes if usearch is loaded before it (seen with 1.31.1 and 2.26.6 on Linux), and here a bundle is open.
+    from usearch.index import Index
+
     metric, kind = KINDS[form.codes]
     return Index(ndim=form.dim, metric=metric, dtype=kind)
 

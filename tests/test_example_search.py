@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +62,18 @@ def test_an_index_of_other_vectors_is_refused(example: Any, tiny: Model, tmp_pat
         example.load(session, tmp_path / "texts.usearch")
     with opened(tiny, "int4", tmp_path) as session, pytest.raises(UsageError, match="no index for int4"):
         example.build(session, sentences()[:4], tmp_path / "texts.usearch")
+
+
+def test_the_program_finds_a_text_with_the_real_runtime(minilm_bundle: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.txt"
+    texts.write_text("Play some quiet piano music.\nThe package has not arrived.\nThe heating is cold.\n")
+    command = [sys.executable, str(ROOT / "examples" / "search.py"), str(minilm_bundle), str(texts)]
+    for _ in ("builds the index", "opens it again"):
+        done = subprocess.run(
+            [*command, "Where is my parcel?", "--index", str(tmp_path / "texts.usearch"), "--count", "1"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("  The package has not arrived.\n")
