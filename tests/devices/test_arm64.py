@@ -72,6 +72,8 @@ def test_runs_a_c_export_as_one_program_and_gives_the_bits_of_the_host(tiny: Mod
     plan = ProfilePlan(lengths=(8, 999), ops_profile=True, allow_code=True)
     first, second = (profile_on("arm64-a53", bundle, plan) for _ in range(2))
     assert first == second
+    assert 500 < value(first, "tokens_instructions", 8) < 100_000
+    assert any("instructions a byte of these texts" in note for note in first.notes)
     assert "3 of 3 golden sentences gave the host's result to the bit." in first.notes
     assert first.operators[-1].unit == "instructions"
     assert {operator.name for operator in first.operators if operator.lookup} == {"lookup word"}

@@ -17,6 +17,7 @@ from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.phone import Phone, phones
 from edgeemb.devices.arm64.python import guest
 from edgeemb.devices.arm64.qemu import MARK, qemu_version
+from edgeemb.devices.arm64.text import measure_texts
 from edgeemb.devices.feeds import check_takes_ids, refusal, settled
 from edgeemb.devices.host.machine import version_of, versions_of
 from edgeemb.devices.host.memory import Reading
@@ -80,15 +81,21 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
             found = run_program(phone, folder, manifest, lengths, inputs, progress)
         else:
             found = _run_python(phone, folder, manifest, lengths, inputs, plan, progress)
+        texts, said = measure_texts(phone, folder, manifest, lengths)
     name = bundle.resolve().name
     return Report(
         phone.name,
         "emulated",
         Machine(phone.core, 1, "Linux", (f"emulated by {qemu_version()}", phone.summary)),
         Subject.of(name, manifest, found.ops, found.kernel),
-        (*_memory(found.memory), *_counts(manifest, plan, found.instructions)),
+        (*_memory(found.memory), *_counts(manifest, plan, found.instructions), *texts),
         found.operators if plan.ops_profile else (),
-        (*found.notes, MEMORY_NOTE, agreement([output for _, output in golden], found.outputs)),
+        (
+            *found.notes,
+            *([said] if said else []),
+            MEMORY_NOTE,
+            agreement([output for _, output in golden], found.outputs),
+        ),
         {"edgeemb": version_of("edgeemb"), **versions_of(runtime.package)},
     )
 
