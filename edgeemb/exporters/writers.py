@@ -114,6 +114,16 @@ def headless(tables: Mapping[str, Table], tied: Collection[str]) -> dict[str, st
     }
 
 
+def memory_note(alias: str, table: Table) -> str:
+    """What is said of an output layer that unpacks the whole table for each call.
+
+    :param alias: the table.
+    :param table: what is stored of it.
+    """
+    rows, dim = table.shape
+    return f"the output layer reads table {alias}, and unpacks it for each call: {4e-6 * rows * dim:.2g} MB of memory"
+
+
 def left_alone(request: Request, reasons: Mapping[str, str]) -> list[str]:
     """Remarks on tables that a format cannot replace: they stay as they are, unless that goes against what was asked for.
 

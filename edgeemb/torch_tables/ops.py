@@ -67,9 +67,9 @@ def quantized_lookup(
     width = -(-dim // (8 // bits))
     packed = nn.functional.embedding(ids, codes).reshape(*shape, planes, width)
     steps = nn.functional.embedding(ids, scales).to(torch.float32).reshape(*shape, planes, dim // block, 1)
-    values = _unpack(packed, bits, dim).to(torch.float32) - ZERO_POINT[bits]
+    values = unpack(packed, bits, dim).to(torch.float32) - ZERO_POINT[bits]
     values = (values.reshape(*shape, planes, dim // block, block) * steps).reshape(*shape, planes, dim)
-    return _sum_in_order(values)
+    return sum_in_order(values)
 
 
 def codebook_lookup(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
@@ -85,8 +85,14 @@ def codebook_lookup(ids: Tensor, codes: Tensor, codebooks: Tensor, additive: boo
     return _from_entries(ids, codes, codebooks.flatten(0, 1), count, entries, additive)
 
 
-def _unpack(packed: Tensor, bits: int, dim: int) -> Tensor:
-    """uint8[..., width] to uint8[..., dim]; see `edgeemb.tables.program.unpack_codes`."""
+def unpack(packed: Tensor, bits: int, dim: int) -> Tensor:
+    """Codes of packed rows; see `edgeemb.tables.program.unpack_codes`.
+
+    :param packed: uint8[..., width].
+    :param bits: 8, 4, 2 or 1.
+    :param dim: elements in a row.
+    :return: uint8[..., dim].
+    """
     if bits == 8:
         return packed
     shifted = [
@@ -100,8 +106,12 @@ def _unpack(packed: Tensor, bits: int, dim: int) -> Tensor:
     return codes if codes.shape[-1] == dim else codes[..., :dim]
 
 
-def _sum_in_order(values: Tensor) -> Tensor:
-    """float32[..., n, d] to float32[..., d], added up in order."""
+def sum_in_order(values: Tensor) -> Tensor:
+    """Add rows up in order.
+
+    :param values: float32[..., n, d].
+    :return: float32[..., d].
+    """
     total = values[..., 0, :]
     for part in range(1, values.shape[-2]):
         total = total + values[..., part, :]
@@ -115,7 +125,7 @@ def _from_entries(
     start = torch.arange(0, count * size, size, dtype=torch.int64)
     chosen = nn.functional.embedding(ids, codes).to(torch.int64) + start
     parts = nn.functional.embedding(chosen, entries).to(torch.float32)
-    return _sum_in_order(parts) if additive else parts.flatten(-2)
+    return sum_in_order(parts) if additive else parts.flatten(-2)
 
 
 def _quantized_fake(
@@ -139,8 +149,13 @@ def _ngram_bytes_fake(padded: Tensor, seeds: Tensor, bases: Tensor, n: int) -> T
     return seeds.new_empty((*padded.shape[:-1], len(seeds)), dtype=torch.float32)
 
 
-def _define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
-    """An op and its ``out`` form, which memory-planning runtimes call."""
+def define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
+    """Define an op and its ``out`` form, which memory-planning runtimes call.
+
+    :param schema: its signature.
+    :param compute: what it computes.
+    :param fake: what shape and type that has.
+    """
     name, _, rest = schema.partition("(")
     arguments = rest.partition(")")[0]
 
@@ -156,10 +171,10 @@ def _define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Ten
     torch.library.register_fake(f"edgeemb::{name}", fake, lib=LIBRARY)
 
 
-_define(_QUANTIZED, quantized_lookup, _quantized_fake)
-_define(_CODEBOOK, codebook_lookup, _codebook_fake)
-_define(_NGRAMS, ngram_lookup, _ngrams_fake)
-_define(_NGRAM_BYTES, ngram_bytes, _ngram_bytes_fake)
+define(_QUANTIZED, quantized_lookup, _quantized_fake)
+define(_CODEBOOK, codebook_lookup, _codebook_fake)
+define(_NGRAMS, ngram_lookup, _ngrams_fake)
+define(_NGRAM_BYTES, ngram_bytes, _ngram_bytes_fake)
 
 
 class QuantizedRows(nn.Module):
@@ -319,16 +334,27 @@ class TableModule(nn.Module):
             ids = ids + nn.functional.embedding(ids, zeros).squeeze(-1).to(ids.dtype)
         return self._run(self.program, ids)
 
-    def _array(self, name: str) -> Tensor:
+    def array(self, name: str) -> Tensor:
+        """A stored array that is read as it is; a matrix comes transposed, in float32.
+
+        :param name: its name in the table.
+        """
         array: Tensor = getattr(self.arrays, _name(name))
         return array
+
+    def part(self, node: Lookup) -> nn.Module:
+        """The module of one of the program's lookups.
+
+        :param node: the lookup.
+        """
+        return self.parts[self._keys[node]]
 
     def _run(self, node: Node, ids: Tensor) -> Tensor:
         match node:
             case Ids():
                 return ids
             case Take(array, index):
-                taken = self._array(array).reshape(-1, 1)
+                taken = self.array(array).reshape(-1, 1)
                 return nn.functional.embedding(self._run(index, ids), taken).squeeze(-1).to(torch.int64)
             case Modulo(index, divisor):
                 return torch.remainder(self._run(index, ids), divisor)
@@ -337,7 +363,7 @@ class TableModule(nn.Module):
             case Clip(index, offset, count):
                 return torch.clamp(self._run(index, ids) - offset, 0, count - 1)
             case Gather(array, index):
-                return nn.functional.embedding(self._run(index, ids), self._array(array)).to(torch.float32)
+                return nn.functional.embedding(self._run(index, ids), self.array(array)).to(torch.float32)
             case QuantizedLookup() | CodebookLookup() | NgramLookup():
                 rows: Tensor = self.parts[self._keys[node]](self._run(node.index, ids))
                 return rows
@@ -346,7 +372,7 @@ class TableModule(nn.Module):
             case Multiply(left, right):
                 return self._run(left, ids) * self._run(right, ids)
             case MatMul(rows_node, array):
-                return nn.functional.linear(self._run(rows_node, ids), self._array(array))
+                return nn.functional.linear(self._run(rows_node, ids), self.array(array))
             case BatchMatMul(left, right, inner):
                 tall, wide = self._run(left, ids), self._run(right, ids)
                 tall = tall.reshape(*tall.shape[:-1], tall.shape[-1] // inner, inner)

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "../kernels/codebook.h"
+#include "../kernels/logits.h"
 #include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
 
@@ -126,6 +127,46 @@ Tensor &quantized_lookup_out(
         "QuantizedLookup: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together",
         bits, dim, block, planes);
     return look_up(context, "QuantizedLookup", eeb_quantized_lookup, table, dim, ids, out);
+}
+
+/* The products of vectors with every row of the table. */
+Tensor &quantized_logits_out(
+    KernelRuntimeContext &context, const Tensor &hidden, const Tensor &codes, const Tensor &scales, int64_t bits, int64_t dim,
+    int64_t block, int64_t planes, Tensor &out)
+{
+    const ssize_t last = hidden.dim() - 1;
+    eeb_quantized_table table;
+    eeb_logits_call call = {};
+    size_t size = 0;
+
+    ET_KERNEL_CHECK_MSG(
+        context, quantized_table(codes, scales, bits, dim, block, planes, &table), InvalidArgument, out,
+        "QuantizedLogits: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together",
+        bits, dim, block, planes);
+    ET_KERNEL_CHECK_MSG(
+        context, last >= 0 && hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument,
+        out, "QuantizedLogits: the vectors must be float32 with %" PRId64 " elements each", dim);
+    ET_KERNEL_CHECK_MSG(
+        context, resize_output(hidden, last, table.rows, out), InvalidArgument, out,
+        "QuantizedLogits: the output cannot hold the logits of these vectors");
+    call.count = static_cast<size_t>(hidden.numel() / dim);
+    call.rows = static_cast<size_t>(table.rows);
+    call.output = out.mutable_data_ptr();
+    if (call.count == 0 || call.rows == 0) {
+        return out;
+    }
+    ET_KERNEL_CHECK_MSG(
+        context, eeb_logits_check(&table, &call, table.bits) == EEB_OK && eeb_logits_memory(&table, call.count, &size) == EEB_OK,
+        InvalidArgument, out, "QuantizedLogits: %zu vectors and the table are too large together", call.count);
+    const auto memory = context.allocate_temp(size);
+    ET_KERNEL_CHECK_MSG(
+        context, memory.ok(), MemoryAllocationFailed, out, "QuantizedLogits: %zu bytes of memory for the vectors are not there", size);
+    call.memory = memory.get();
+    (void)eeb_logits_prepare(&table, hidden.const_data_ptr(), call.count, memory.get());
+    const eeb_status status = eeb_quantized_logits(&table, &call);
+    ET_KERNEL_CHECK_MSG(
+        context, status == EEB_OK, Internal, out, "QuantizedLogits: the kernel refused the call with status %d", static_cast<int>(status));
+    return out;
 }
 
 /* Describes the table of a codebook lookup; false if the arguments do not fit together. */
@@ -296,6 +337,7 @@ template <const char *name, typename... Arguments, Tensor &(*function)(KernelRun
 };
 
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
+constexpr char quantized_logits_name[] = "edgeemb::quantized_logits.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
 constexpr char ngram_bytes_name[] = "edgeemb::ngram_bytes.out";
@@ -311,8 +353,9 @@ template <const char *name, auto function> bool add()
     return executorch::runtime::register_kernel(Kernel(name, Op<name, function>::call)) == Error::Ok;
 }
 
-const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<codebook_lookup_name, codebook_lookup_out>() &&
-                        add<ngram_lookup_name, ngram_lookup_out>() && add<ngram_bytes_name, ngram_bytes_out>();
+const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<quantized_logits_name, quantized_logits_out>() &&
+                        add<codebook_lookup_name, codebook_lookup_out>() && add<ngram_lookup_name, ngram_lookup_out>() &&
+                        add<ngram_bytes_name, ngram_bytes_out>();
 
 } // namespace
 } // namespace edgeemb

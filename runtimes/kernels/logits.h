@@ -32,7 +32,7 @@
  *
  * ERRORS     a status of status.h; after any error the output is as it was.
  *
- * COST       no allocation, no state, no libc but memcpy and memset; 4.5 KiB of stack. Each row is read once for four vectors.
+ * COST       no allocation, no state, no libc but memcpy and memset; 5 KiB of stack. A vector is loaded once for up to four rows.
  *
  * VARIANTS   serial   any processor with 8-bit bytes, little-endian; the reference. Rows whose blocks or columns are not multiples of 4,
  *                     or of more than 256 blocks, go there in every variant. So does all of Helium.
@@ -51,8 +51,6 @@
 #define EEB_LOGITS_GROUP 4
 /* Scales of a plane of a row that a variant keeps at hand; rows with more go to the serial kernel. */
 #define EEB_LOGITS_NEAR 256
-/* Vectors for which a row is read once. */
-#define EEB_LOGITS_TILE 4
 #define EEB_LOGITS_MOST 32639.0f
 #define EEB_LOGITS_LEAST 7.888609052210118e-31f /* 2^-100 */
 

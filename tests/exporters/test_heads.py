@@ -207,3 +207,28 @@ def test_a_table_without_rows_cannot_be_the_head_and_says_why(masked: Path, tmp_
             ExportError, match="table word cannot be compressed here: it is also the output layer"
         ):
             edgeemb.export(masked, tmp_path / "b", runtime="onnx", table=spec)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "ops", "spec"),
+    [
+        ("tflite", "builtin", "int4:block=16"),
+        ("executorch", "custom", "mixed:20=lowrank:rank=8+int8,*=int4:block=16"),
+        pytest.param("tflite", "custom", "mixed:20=lowrank:rank=8+int8,*=pq:m=4", marks=pytest.mark.slow),
+        pytest.param("executorch", "builtin", "int4:block=16", marks=pytest.mark.slow),
+    ],
+)
+def test_other_runtimes_compute_the_logits_from_the_table_too(
+    masked: Path, runtime: str, ops: str, spec: str, tmp_path: Path
+) -> None:
+    model = edgeemb.load(masked).torch_model()
+    weight = model.table_weight("word")
+    same = model.with_rows("word", rows_of(model, "word", spec), shared=True)
+    tables = [f"word={spec}", "position=keep", "type=keep"]
+    bundle = edgeemb.export(masked, tmp_path / "b", runtime=runtime, ops=ops, body="fp32", table=tables)
+    (file,) = [path for path in bundle.iterdir() if path.name.startswith("model.")]
+    assert weight[40].tobytes() not in file.read_bytes()
+    feeds = {name: value[:1] for name, value in same.examples()[0].items()}
+    with edgeemb.open(bundle) as session:
+        np.testing.assert_allclose(session.run(feeds)[0], same.reference(feeds)[0][0], atol=1e-3)
+        assert len(session.fill([TEXT], top=3)[0]) == 2

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeemb.exporters.executorch.policy import lookup_policy
+from edgeemb.exporters.writers import USED_WHOLE
 from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordRows
 from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
 from edgeemb.torch_tables.copying import copy_module
+from edgeemb.torch_tables.heads import put_heads, tied_layers
 from edgeemb.torch_tables.ngram import ngram_bytes
 from edgeemb.torch_tables.ops import Lookups, TableModule, fused, portable
 from edgeemb.torch_tables.placing import put_rows
@@ -141,19 +143,33 @@ class Sealed(nn.Module):
         return rows
 
 
-def with_tables(
-    model: Model, tables: Mapping[str, Table], ops: str, *, sealed: bool = False
-) -> tuple[nn.Module, list[str]]:
-    """A copy of a model's module with compressed tables in it, and rows of words as the lowering has them.
+def heads_of(model: Model) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """The output layers that use tables a second time.
+
+    :param model: the loaded model.
+    :return: their paths by the alias of the table, and by alias why a table that others use too cannot be compressed.
+    """
+    heads, whole = {}, {}
+    for info in model.tables:
+        linear, other = tied_layers(model.module, model.module.get_parameter(info.name))
+        if linear:
+            heads[info.alias] = linear
+        if other:
+            whole[info.alias] = USED_WHOLE
+    return heads, whole
+
+
+def with_tables(model: Model, tables: Mapping[str, Table], ops: str, *, sealed: bool = False) -> nn.Module:
+    """A copy of a model's module with compressed tables in it, output layers that share them, and rows of words as the lowering has them.
 
     :param model: the loaded model, which is left as it is.
     :param tables: compressed tables by alias.
     :param ops: ``builtin`` or ``custom``.
     :param sealed: name their constants by their content.
-    :return: the copy, and remarks for the user.
+    :return: the copy.
     """
     module = copy_module(model.module)
-    notes = []
+    heads, _ = heads_of(model)
     for layer in module.modules():
         if isinstance(layer, nn.Embedding):
             # It matters in training only, and keeps the runtime's passes from recognising a lookup.
@@ -165,10 +181,8 @@ def with_tables(
                     setattr(parent, name, PlainWords(layer))
     weights = {alias: module.get_parameter(model.table(alias).name) for alias in tables}
     for alias, table in tables.items():
-        info, weight = model.table(alias), weights[alias]
         rows = TableModule(table, lookups_for(ops))
         replacement = Sealed(table, rows) if sealed else rows
-        module = put_rows(module, weight, replacement)
-        if info.tied:
-            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
-    return module, notes
+        put_heads(module, heads.get(alias, []), table, rows)
+        module = put_rows(module, weights[alias], replacement)
+    return module

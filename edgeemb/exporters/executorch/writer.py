@@ -17,7 +17,7 @@ from edgeemb.body.grids import Grids
 from edgeemb.bundle.pte import PROGRAM
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.layers import first_apart, in_words, results_of
-from edgeemb.exporters.writers import Apart, Request, Written, left_alone
+from edgeemb.exporters.writers import Apart, Request, Written, headless, left_alone
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, python_package, runtime_sources
 from edgeemb.quiet import quiet
@@ -38,7 +38,7 @@ with quiet():
     from edgeemb.exporters.executorch.body import quantize_body
     from edgeemb.exporters.executorch.passes import keep_reduced_axes, share_products
     from edgeemb.exporters.executorch.report import delegation
-    from edgeemb.exporters.executorch.tables import SEAL, with_tables
+    from edgeemb.exporters.executorch.tables import SEAL, heads_of, with_tables
 
 #: Name of the file of separate tables, whose ending is ``.ptd``.
 TABLES = "tables"
@@ -82,10 +82,11 @@ def write(request: Request, folder: Path) -> Written:
         {alias: model.module.get_parameter(model.table(alias).name) for alias in request.tables},
         model.example_inputs,
     )
+    heads, whole = heads_of(model)
+    left |= headless(request.tables, heads) | {alias: whole[alias] for alias in request.tables.keys() & whole}
     tables = {alias: table for alias, table in request.tables.items() if alias not in left}
     notes = left_alone(request, left)
-    module, remarks = with_tables(model, tables, request.ops, sealed=request.tables_apart)
-    notes += remarks
+    module = with_tables(model, tables, request.ops, sealed=request.tables_apart)
     notes += quantize_body(module, request.body, request.grids)
     quantized = request.body != "fp32" or bool(request.grids.found)
     fixed: tuple[int, ...] = ()
@@ -128,13 +129,14 @@ def write(request: Request, folder: Path) -> Written:
         max_length=longest if cut else max(fixed, default=0),
         left=tuple(left),
         lengths=fixed,
+        heads=tuple(sorted(heads.keys() & tables)),
     )
 
 
 def locate(apart: Apart) -> str | None:
     """The first table or layer where the module that is lowered differs from its original; the runtime itself shows no results of layers."""
     model = apart.model.torch_model()
-    module, _ = with_tables(model, apart.tables, "builtin")
+    module = with_tables(model, apart.tables, "builtin")
     quantize_body(module, apart.body, Grids())
     wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
     return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)

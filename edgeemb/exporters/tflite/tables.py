@@ -9,6 +9,7 @@ import numpy as np
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Constants, Graph
+from edgeemb.exporters.tflite.heads import replace_heads
 from edgeemb.exporters.tflite.lowering import Lowering
 from edgeemb.exporters.tflite.policy import MAX_ROWS, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
@@ -42,7 +43,7 @@ def replace_table(
     *,
     custom: bool,
 ) -> None:
-    """Replace a found table by a compressed one, at every place where it is used.
+    """Replace a found table by a compressed one, at every place where it is looked up or an output layer multiplies with it.
 
     :param model: the ``ModelT`` to change.
     :param constants: its constants.
@@ -64,6 +65,8 @@ def replace_table(
         _write_site(graph, arrays, site, runtime, custom=custom)
         at = next(place for place, operator in enumerate(subgraph.operators) if operator is site.operator)
         subgraph.operators[at : at + 1] = graph.operators
+    replace_heads(model, constants, arrays, {found.buffer}, alias, runtime, custom=custom)
+    for subgraph in model.subgraphs:
         _drop_unused_dequantize(model, subgraph)
 
 

@@ -12,10 +12,21 @@ from edgeemb.body.precision import KEEP
 from edgeemb.errors import ExportError
 from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
+from edgeemb.exporters.tflite.heads import is_mark, mark_heads, marked_buffers, restore_heads
 from edgeemb.exporters.tflite.locate import first_difference
 from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
-from edgeemb.exporters.writers import Apart, Request, Written, left_alone, twin_note, twins
+from edgeemb.exporters.writers import (
+    USED_WHOLE,
+    Apart,
+    Request,
+    Written,
+    headless,
+    left_alone,
+    memory_note,
+    twin_note,
+    twins,
+)
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name, read_tflite, write_tflite
 from edgeemb.models.tflite.model import TfliteModel
 from edgeemb.models.tflite.tables import FoundTable, find_tables
@@ -57,11 +68,14 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
     converted = convert(
         model, lengths, {model.table(alias).name: weight for alias, weight in weights.items()}
     )
+    mark_heads(converted, find_tables(converted))
     converted, notes = convert_body(converted, request.body, request.grids)
     constants = Constants(converted)
     stored: dict[str, int] = {}
     found = find_tables(converted)
     left: dict[str, str] = {}
+    heads: list[str] = []
+    marked = marked_buffers(converted)
     same = twins(model, request.tables)
     for alias, table in request.tables.items():
         if same.get(alias, alias) in stored:
@@ -75,6 +89,9 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             if entry.weight.shape == expected.shape and np.array_equal(entry.weight, expected)
         ]
         reason = next(filter(None, (unfit(converted, entry, table) for entry in own)), "")
+        tied = any(entry.buffer in marked for entry in own)
+        reason = reason or headless({alias: table}, [alias] if tied else []).get(alias, "")
+        reason = reason or (USED_WHOLE if _used_otherwise(converted, own) else "")
         if reason or not (own or alias in small):
             left[alias] = reason or "the converted model has no lookup of it"
             continue
@@ -82,20 +99,24 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
         for entry in own:
             replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
         stored[alias] = constants.nbytes - before
-        if own and _still_used(converted, own):
-            notes.append(f"table {alias} also serves another layer, which keeps its own float copy")
+        if tied:
+            heads.append(alias)
+            notes.append(memory_note(alias, table))
         if not own and alias in small:
             notes.append(
                 f"table {alias} is looked up with fixed ids: its rows are constants of the graph, in float32, and count as body"
             )
     notes += left_alone(request, left)
+    restore_heads(converted)
     expand_ops(converted, constants, runtime)
     tidy(converted)
     _shorten_names(converted)
     check_ops(converted, runtime)
     write_tflite(converted, folder / MODEL)
     longest = lengths[-1] if lengths and model.max_length else 0
-    return Written(SCHEMA_VERSION, lengths, tuple(notes), longest, left=tuple(left), stored=stored)
+    return Written(
+        SCHEMA_VERSION, lengths, tuple(notes), longest, left=tuple(left), stored=stored, heads=tuple(heads)
+    )
 
 
 def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime, folder: Path) -> Written:
@@ -114,10 +135,16 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     constants = Constants(finished)
     stored: dict[str, int] = {}
     left: dict[str, str] = {}
-    for info, found in zip(model.tables, find_tables(finished), strict=True):
+    tables = find_tables(finished)
+    mark_heads(finished, tables)
+    marked = marked_buffers(finished)
+    heads = [info.alias for info, found in zip(model.tables, tables, strict=True) if found.buffer in marked]
+    for info, found in zip(model.tables, tables, strict=True):
         if info.alias in request.tables:
             table = request.tables[info.alias]
             reason = unfit(finished, found, table)
+            reason = reason or headless({info.alias: table}, heads).get(info.alias, "")
+            reason = reason or (USED_WHOLE if _used_otherwise(finished, [found]) else "")
             if reason:
                 left[info.alias] = reason
                 continue
@@ -127,12 +154,15 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
             )
             stored[info.alias] = constants.nbytes - before
     notes = left_alone(request, left)
+    notes += [memory_note(alias, request.tables[alias]) for alias in heads if alias in stored]
+    restore_heads(finished)
     expand_ops(finished, constants, runtime)
     add_signature(finished)
     tidy(finished)
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)
-    return Written(SCHEMA_VERSION, notes=tuple(notes), left=tuple(left), stored=stored)
+    shared = tuple(alias for alias in heads if alias in stored)
+    return Written(SCHEMA_VERSION, notes=tuple(notes), left=tuple(left), stored=stored, heads=shared)
 
 
 def locate(apart: Apart) -> str | None:
@@ -170,12 +200,19 @@ def _shorten_names(model: Any) -> None:
                 tensor.name = f"{name.rstrip(';').rpartition('/')[2][-LONGEST_NAME:]}_{place}".encode()
 
 
-def _still_used(model: Any, found: list[FoundTable]) -> bool:
+def _used_otherwise(model: Any, found: list[FoundTable]) -> bool:
+    """Whether something reads a table that neither looks up its rows nor is an output layer."""
     buffers = {entry.buffer for entry in found}
+    lookups = [site.operator for entry in found for site in entry.sites]
     for graph in model.subgraphs:
-        read = {int(index) for operator in graph.operators for index in operator.inputs if index >= 0}
-        if any(graph.tensors[index].buffer in buffers for index in read):
-            return True
+        for operator in graph.operators:
+            read = {graph.tensors[int(index)].buffer for index in operator.inputs if index >= 0}
+            if (
+                read & buffers
+                and not is_mark(model, operator)
+                and not any(operator is own for own in lookups)
+            ):
+                return True
     return False
 
 

@@ -107,6 +107,15 @@ EEB_INLINE EEB_AVX2_TARGET eeb_logits_lanes_avx2 eeb_logits_scale_avx2(const eeb
     return lanes;
 }
 
+/* Eight lanes at a time are read where they are used: there are too few registers for more. */
+typedef const uint8_t *eeb_logits_vector_avx2;
+
+EEB_INLINE EEB_AVX2_TARGET eeb_logits_vector_avx2 eeb_logits_operands_avx2(const uint8_t *from, int bits)
+{
+    (void)bits;
+    return from;
+}
+
 EEB_INLINE EEB_AVX2_TARGET __m256i eeb_logits_bytes_avx2(const uint8_t *from)
 {
     return _mm256_loadu_si256((const __m256i *)(const void *)from);
@@ -142,11 +151,11 @@ EEB_INLINE EEB_AVX2_TARGET __m256 eeb_logits_more_avx2(__m256 lanes, __m256i sum
     return _mm256_add_ps(lanes, product);
 }
 
-EEB_INLINE EEB_AVX2_TARGET eeb_logits_lanes_avx2
-eeb_logits_add_avx2(eeb_logits_lanes_avx2 lanes, eeb_logits_levels_avx2 levels, const uint8_t *from, eeb_logits_lanes_avx2 scale, int bits)
+EEB_INLINE EEB_AVX2_TARGET eeb_logits_lanes_avx2 eeb_logits_add_avx2(
+    eeb_logits_lanes_avx2 lanes, eeb_logits_levels_avx2 levels, const eeb_logits_vector_avx2 *vector, eeb_logits_lanes_avx2 scale, int bits)
 {
-    lanes.low = eeb_logits_more_avx2(lanes.low, eeb_logits_sums_avx2(levels.low, from, 0, bits), scale.low);
-    lanes.high = eeb_logits_more_avx2(lanes.high, eeb_logits_sums_avx2(levels.high, from, 1, bits), scale.high);
+    lanes.low = eeb_logits_more_avx2(lanes.low, eeb_logits_sums_avx2(levels.low, *vector, 0, bits), scale.low);
+    lanes.high = eeb_logits_more_avx2(lanes.high, eeb_logits_sums_avx2(levels.high, *vector, 1, bits), scale.high);
     return lanes;
 }
 
@@ -161,6 +170,7 @@ EEB_INLINE EEB_AVX2_TARGET float eeb_logits_total_avx2(eeb_logits_lanes_avx2 lan
 
 #define EEB_ISA(name) name##_avx2
 #define EEB_ISA_TARGET EEB_AVX2_TARGET
+#define EEB_ISA_ROWS 2
 #include "rows.h"
 
 #endif

@@ -11,6 +11,9 @@
 
 #define EEB_VNNI_TARGET EEB_TARGET("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,f16c")
 
+/* EEB_ROUNDED in any of the 32 registers. */
+#define EEB_LOGITS_ROUNDED(value) __asm__("" : "+v"(value))
+
 typedef __m512 eeb_logits_lanes_avx512;
 typedef __m512i eeb_logits_codes_avx512;
 typedef __m512i eeb_logits_levels_avx512; /* bytes: codes, doubled at 1 and 2 bits */
@@ -94,20 +97,31 @@ EEB_INLINE EEB_VNNI_TARGET __m512 eeb_logits_scale_avx512(const eeb_logits_near_
     return _mm512_maskz_permutexvar_ps((__mmask16)used, after, _mm512_loadu_ps(near->values + first));
 }
 
-EEB_INLINE EEB_VNNI_TARGET __m512 eeb_logits_add_avx512(__m512 lanes, __m512i levels, const uint8_t *from, __m512 scale, int bits)
+typedef struct eeb_logits_vector_avx512 {
+    __m512i high, low, excess;
+} eeb_logits_vector_avx512;
+
+EEB_INLINE EEB_VNNI_TARGET eeb_logits_vector_avx512 eeb_logits_operands_avx512(const uint8_t *from, int bits)
 {
-    const __m512i sums = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, excess)));
-    const __m512i low = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, low)));
-    __m512i high = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, high)));
-    __m512i total;
+    eeb_logits_vector_avx512 vector;
+
+    (void)bits;
+    vector.high = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, high)));
+    vector.low = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, low)));
+    vector.excess = _mm512_loadu_si512((const void *)(from + offsetof(eeb_logits_part, excess)));
+    return vector;
+}
+
+EEB_INLINE EEB_VNNI_TARGET __m512
+eeb_logits_add_avx512(__m512 lanes, __m512i levels, const eeb_logits_vector_avx512 *vector, __m512 scale, int bits)
+{
+    const __m512i high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), levels, vector->high);
     __m512 product;
 
     (void)bits;
-    high = _mm512_dpbusd_epi32(_mm512_setzero_si512(), levels, high);
-    total = _mm512_add_epi32(_mm512_slli_epi32(high, 8), sums);
-    total = _mm512_dpbusd_epi32(total, levels, low);
-    product = _mm512_mul_ps(_mm512_cvtepi32_ps(total), scale);
-    EEB_ROUNDED(product);
+    product = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 8), vector->excess), levels, vector->low));
+    product = _mm512_mul_ps(product, scale);
+    EEB_LOGITS_ROUNDED(product);
     return _mm512_add_ps(lanes, product);
 }
 
@@ -122,6 +136,7 @@ EEB_INLINE EEB_VNNI_TARGET float eeb_logits_total_avx512(__m512 lanes)
 
 #define EEB_ISA(name) name##_avx512
 #define EEB_ISA_TARGET EEB_VNNI_TARGET
+#define EEB_ISA_ROWS 4
 #include "rows.h"
 
 #endif

@@ -94,6 +94,14 @@ EEB_INLINE eeb_logits_lanes_neon eeb_logits_scale_neon(const eeb_logits_near_neo
     return lanes;
 }
 
+typedef const uint8_t *eeb_logits_vector_neon;
+
+EEB_INLINE eeb_logits_vector_neon eeb_logits_operands_neon(const uint8_t *from, int bits)
+{
+    (void)bits;
+    return from;
+}
+
 EEB_INLINE int32x4_t eeb_logits_sums_neon(int8x16_t levels, const uint8_t *from, size_t at)
 {
 #if defined(__ARM_FEATURE_DOTPROD)
@@ -112,14 +120,14 @@ EEB_INLINE int32x4_t eeb_logits_sums_neon(int8x16_t levels, const uint8_t *from,
 #endif
 }
 
-EEB_INLINE eeb_logits_lanes_neon
-eeb_logits_add_neon(eeb_logits_lanes_neon lanes, eeb_logits_levels_neon levels, const uint8_t *from, eeb_logits_lanes_neon scale, int bits)
+EEB_INLINE eeb_logits_lanes_neon eeb_logits_add_neon(
+    eeb_logits_lanes_neon lanes, eeb_logits_levels_neon levels, const eeb_logits_vector_neon *vector, eeb_logits_lanes_neon scale, int bits)
 {
     size_t at;
 
     (void)bits;
     for (at = 0; at < 4; ++at) {
-        float32x4_t product = vmulq_f32(vcvtq_f32_s32(eeb_logits_sums_neon(levels.four[at], from, at)), scale.four[at]);
+        float32x4_t product = vmulq_f32(vcvtq_f32_s32(eeb_logits_sums_neon(levels.four[at], *vector, at)), scale.four[at]);
 
         EEB_ROUNDED(product);
         lanes.four[at] = vaddq_f32(lanes.four[at], product);
@@ -137,6 +145,7 @@ EEB_INLINE float eeb_logits_total_neon(eeb_logits_lanes_neon lanes)
 
 #define EEB_ISA(name) name##_neon
 #define EEB_ISA_TARGET
+#define EEB_ISA_ROWS 2
 #include "rows.h"
 
 #endif

@@ -4,6 +4,7 @@
  *
  *     #define EEB_ISA(name) name##_avx2
  *     #define EEB_ISA_TARGET EEB_TARGET("avx2,f16c")
+ *     #define EEB_ISA_ROWS 2     rows for which a vector is loaded once
  *     eeb_logits_lanes_<isa>     a type: 16 lanes of float32
  *     eeb_logits_zero_<isa>      lanes of zero
  *     eeb_logits_codes_<isa>     a type: 64 bytes of codes as stored
@@ -14,11 +15,13 @@
  *     eeb_logits_read_<isa>      reads them; `whole`: for eeb_logits_spread_<isa> alone
  *     eeb_logits_scale_<isa>     the scale of each lane, for the place of a part; zero for lanes unused
  *     eeb_logits_spread_<isa>    the same for one scale that all lanes share
+ *     eeb_logits_vector_<isa>    a type: a chunk's part of a vector
+ *     eeb_logits_operands_<isa>  reads it
  *     eeb_logits_add_<isa>       lanes + float32(sum of levels times integers) * scales
  *     eeb_logits_total_<isa>     the tree
  */
 
-/* A row with `tile` prepared vectors; `bits` and `tile` are constants wherever this is called. */
+/* `tile` rows with a prepared vector, which is loaded once for all of them; `bits` and `tile` are constants wherever this is called. */
 EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_logits_tile)(
     const eeb_quantized_table *table, const eeb_logits_sizes *sizes, const eeb_logits_call *call, size_t row, size_t vector, int whole,
     int bits, size_t tile)
@@ -29,40 +32,58 @@ EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_logits_tile)(
     const uint8_t *scales = (const uint8_t *)table->scales + row * planes * scale_bytes;
     const uint8_t *places = (const uint8_t *)call->memory;
     const uint8_t *prepared = places + sizes->places_bytes + vector * sizes->vector_bytes;
-    EEB_ISA(eeb_logits_near) near;
-    EEB_ISA(eeb_logits_lanes) lanes[EEB_LOGITS_TILE];
+    EEB_ISA(eeb_logits_near) near[EEB_ISA_ROWS];
+    EEB_ISA(eeb_logits_lanes) lanes[EEB_ISA_ROWS];
+    EEB_ISA(eeb_logits_codes) loaded[EEB_ISA_ROWS];
     size_t plane, chunk, at;
+    float step;
     int part;
 
     for (at = 0; at < tile; ++at) {
         lanes[at] = EEB_ISA(eeb_logits_zero)();
     }
     for (plane = 0; plane < planes; ++plane, codes += sizes->width, scales += scale_bytes) {
-        EEB_ISA(eeb_logits_read)(&near, scales, table->scale_type, sizes->blocks, whole);
+        const uint8_t *from = prepared + sizeof(float), *place = places;
+
+        for (at = 0; at < tile; ++at) {
+            EEB_ISA(eeb_logits_read)(&near[at], scales + at * planes * scale_bytes, table->scale_type, sizes->blocks, whole);
+        }
         for (chunk = 0; chunk < sizes->chunks; ++chunk) {
             const size_t column = chunk * EEB_LOGITS_CHUNK;
-            const EEB_ISA(eeb_logits_codes) loaded = EEB_ISA(eeb_logits_load)(codes + column, sizes->width - column);
 
-            for (part = 0; part < 8 / bits; ++part) {
-                const EEB_ISA(eeb_logits_levels) levels = EEB_ISA(eeb_logits_unpack)(loaded, part, bits);
-                const size_t place = chunk * (size_t)(8 / bits) + (size_t)part;
-                const uint8_t *from = prepared + sizeof(float) + place * sizeof(eeb_logits_part);
-                const EEB_ISA(eeb_logits_lanes) scale =
-                    whole ? EEB_ISA(eeb_logits_spread)(near.values[((size_t)part * sizes->width + column) / sizes->block])
-                          : EEB_ISA(eeb_logits_scale)(&near, places + place * sizeof(eeb_logits_place));
+            for (at = 0; at < tile; ++at) {
+                loaded[at] = EEB_ISA(eeb_logits_load)(codes + at * planes * sizes->width + column, sizes->width - column);
+            }
+            for (part = 0; part < 8 / bits; ++part, from += sizeof(eeb_logits_part), place += sizeof(eeb_logits_place)) {
+                const EEB_ISA(eeb_logits_vector) loaded_vector = EEB_ISA(eeb_logits_operands)(from, bits);
+                const size_t block = ((size_t)part * sizes->width + column) / (whole ? sizes->block : 1);
 
                 for (at = 0; at < tile; ++at) {
-                    lanes[at] = EEB_ISA(eeb_logits_add)(lanes[at], levels, from + at * sizes->vector_bytes, scale, bits);
+                    const EEB_ISA(eeb_logits_lanes) scale =
+                        whole ? EEB_ISA(eeb_logits_spread)(near[at].values[block]) : EEB_ISA(eeb_logits_scale)(&near[at], place);
+
+                    lanes[at] =
+                        EEB_ISA(eeb_logits_add)(lanes[at], EEB_ISA(eeb_logits_unpack)(loaded[at], part, bits), &loaded_vector, scale, bits);
                 }
             }
         }
     }
+    memcpy(&step, prepared, sizeof step);
+    step = bits < 4 ? 0.5f * step : step;
     for (at = 0; at < tile; ++at) {
-        float step;
+        eeb_logits_put(table, call, vector, row + at, EEB_ISA(eeb_logits_total)(lanes[at]), step);
+    }
+}
 
-        memcpy(&step, prepared + at * sizes->vector_bytes, sizeof step);
-        step = bits < 4 ? 0.5f * step : step;
-        eeb_logits_put(table, call, vector + at, row, EEB_ISA(eeb_logits_total)(lanes[at]), step);
+/* All vectors with `tile` rows. */
+EEB_INLINE EEB_ISA_TARGET void EEB_ISA(eeb_logits_some)(
+    const eeb_quantized_table *table, const eeb_logits_sizes *sizes, const eeb_logits_call *call, size_t row, int whole, int bits,
+    size_t tile)
+{
+    size_t vector;
+
+    for (vector = 0; vector < call->count; ++vector) {
+        EEB_ISA(eeb_logits_tile)(table, sizes, call, row, vector, whole, bits, tile);
     }
 }
 
@@ -70,7 +91,8 @@ EEB_INLINE EEB_ISA_TARGET eeb_status EEB_ISA(eeb_logits_all)(const eeb_quantized
 {
     const eeb_status status = eeb_logits_check(table, call, bits);
     eeb_logits_sizes sizes;
-    size_t row, vector;
+    const size_t end = call->first + call->rows;
+    size_t row, tile;
     int whole;
 
     if (status != EEB_OK) {
@@ -82,22 +104,14 @@ EEB_INLINE EEB_ISA_TARGET eeb_status EEB_ISA(eeb_logits_all)(const eeb_quantized
     }
     /* Every chunk's part lies in one block, and all of its lanes have elements. */
     whole = sizes.width % EEB_LOGITS_CHUNK == 0 && sizes.block % EEB_LOGITS_CHUNK == 0 && sizes.width * (size_t)sizes.parts == sizes.dim;
-    for (row = call->first; row < call->first + call->rows; ++row) {
-        vector = 0;
-        if (whole) {
-            for (; call->count - vector >= EEB_LOGITS_TILE; vector += EEB_LOGITS_TILE) {
-                EEB_ISA(eeb_logits_tile)(table, &sizes, call, row, vector, 1, bits, EEB_LOGITS_TILE);
-            }
-            for (; vector < call->count; ++vector) {
-                EEB_ISA(eeb_logits_tile)(table, &sizes, call, row, vector, 1, bits, 1);
-            }
+    for (row = call->first; row < end; row += tile) {
+        tile = end - row < EEB_ISA_ROWS ? 1 : EEB_ISA_ROWS;
+        if (whole && tile != 1) {
+            EEB_ISA(eeb_logits_some)(table, &sizes, call, row, 1, bits, EEB_ISA_ROWS);
+        } else if (tile != 1) {
+            EEB_ISA(eeb_logits_some)(table, &sizes, call, row, 0, bits, EEB_ISA_ROWS);
         } else {
-            for (; call->count - vector >= EEB_LOGITS_TILE; vector += EEB_LOGITS_TILE) {
-                EEB_ISA(eeb_logits_tile)(table, &sizes, call, row, vector, 0, bits, EEB_LOGITS_TILE);
-            }
-            for (; vector < call->count; ++vector) {
-                EEB_ISA(eeb_logits_tile)(table, &sizes, call, row, vector, 0, bits, 1);
-            }
+            EEB_ISA(eeb_logits_some)(table, &sizes, call, row, 0, bits, 1);
         }
     }
     return EEB_OK;
@@ -136,3 +150,4 @@ EEB_FUNCTION eeb_logits_function EEB_ISA(eeb_logits_choose)(int32_t bits)
 
 #undef EEB_ISA
 #undef EEB_ISA_TARGET
+#undef EEB_ISA_ROWS

@@ -1,0 +1,200 @@
+"""Output layers over a packed table, one vector at a time: ours against ONNX Runtime's MatMulNBits, in alternation.
+
+    python -m bench.heads [--threads 1] [--rounds 15] [--quality]
+
+Prints, for each size of a vocabulary, the least and the median milliseconds of a call, the bytes that the table takes, and how much of it is
+read in a second. ``--quality`` adds what quantising the vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeemb.exporters.onnx.functions import DOMAIN, VERSION
+from edgeemb.models.torch_model import Model
+from edgeemb.native.libraries import find_library
+from edgeemb.tables import encode
+from edgeemb.tables.logits import quantized_products
+
+SHAPES = ((30522, 384), (151936, 1024), (262144, 640))
+BITS, BLOCK = 4, 32
+_OURS, _PEER, _PEER8 = (
+    "QuantizedLogits, 15 bits",
+    "MatMulNBits, float vectors",
+    "MatMulNBits, 8 bits (accuracy_level 4)",
+)
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--quality", action="store_true", help="what quantising the vectors costs")
+    asked = parser.parse_args()
+    for rows, dim in SHAPES:
+        measure(rows, dim, asked.threads, asked.rounds)
+    if asked.quality:
+        quality()
+
+
+def measure(rows: int, dim: int, threads: int, rounds: int) -> None:
+    """One size.
+
+    :param rows: of the table.
+    :param dim: columns.
+    :param threads: of each session.
+    :param rounds: alternating calls of each contender.
+    """
+    random = np.random.default_rng(0)
+    codes = random.integers(0, 256, (rows, dim // 2), dtype=np.uint8)
+    scales = random.random((rows, dim // BLOCK), np.float32) + np.float32(0.5)
+    hidden = random.standard_normal((1, dim), np.float32)
+    contenders: dict[str, tuple[Callable[[], Any], int]] = {
+        _OURS: (
+            session(ours(codes, scales.astype(np.float16), dim), hidden, threads),
+            codes.nbytes + scales.nbytes // 2,
+        )
+    }
+    for name, level in ((_PEER8, 4), (_PEER, 1)):
+        contenders[name] = (
+            session(peer(codes, scales, dim, level), hidden, threads),
+            codes.nbytes + scales.nbytes,
+        )
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, (call, _) in contenders.items():
+            start = time.perf_counter()
+            call()
+            taken[name].append(1e3 * (time.perf_counter() - start))
+    print(f"{rows} x {dim}, int4 in blocks of {BLOCK}, one vector, {threads} threads")
+    for name, (_, size) in contenders.items():
+        least = min(taken[name])
+        print(
+            f"  {name:40} {least:8.2f} ms least {statistics.median(taken[name]):8.2f} median"
+            f" {size / 1e6:7.1f} MB {size / least / 1e6:6.1f} GB/s"
+        )
+
+
+def session(model: onnx.ModelProto, hidden: NDArray[np.float32], threads: int) -> Callable[[], Any]:
+    """A call of ONNX Runtime.
+
+    :param model: a model of one node.
+    :param hidden: what it takes.
+    :param threads: within the op.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.register_custom_ops_library(str(find_library("edgeemb_onnxruntime")))
+    opened = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    opened.run(None, {"hidden": hidden})
+    return lambda: opened.run(None, {"hidden": hidden})
+
+
+def ours(codes: NDArray[np.uint8], scales: NDArray[np.float16], dim: int) -> onnx.ModelProto:
+    """Our op.
+
+    :param codes: uint8[V, D / 2], planar.
+    :param scales: float16[V, D / 32].
+    :param dim: D.
+    """
+    node = helper.make_node(
+        "QuantizedLogits",
+        ["hidden", "codes", "scales"],
+        ["logits"],
+        domain=DOMAIN,
+        bits=BITS,
+        dim=dim,
+        block=BLOCK,
+    )
+    return _model(node, {"codes": codes, "scales": scales}, (len(codes), dim), (DOMAIN, VERSION))
+
+
+def peer(codes: NDArray[np.uint8], scales: NDArray[np.float32], dim: int, level: int) -> onnx.ModelProto:
+    """ONNX Runtime's op, over as many codes in its own layout: which ones they are does not matter for time.
+
+    :param codes: uint8[V, D / 2].
+    :param scales: float32[V, D / 32].
+    :param dim: D.
+    :param level: ``accuracy_level``: 1 for float vectors, 4 for vectors in 8 bits.
+    """
+    options: dict[str, Any] = {"K": dim, "N": len(codes), "bits": BITS, "block_size": BLOCK}
+    options["accuracy_level"] = level
+    node = helper.make_node(
+        "MatMulNBits", ["hidden", "codes", "scales"], ["logits"], domain="com.microsoft", **options
+    )
+    arrays: dict[str, NDArray[Any]] = {
+        "codes": codes.reshape(len(codes), dim // BLOCK, BLOCK // 2),
+        "scales": scales.reshape(-1),
+    }
+    return _model(node, arrays, (len(codes), dim), ("com.microsoft", 1))
+
+
+def _model(
+    node: onnx.NodeProto, arrays: dict[str, NDArray[Any]], shape: tuple[int, int], domain: tuple[str, int]
+) -> onnx.ModelProto:
+    rows, dim = shape
+    graph = helper.make_graph(
+        [node],
+        "head",
+        [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["n", dim])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", rows])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid(*domain)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8)
+
+
+def quality() -> None:
+    """What quantising the vectors costs: states of all-MiniLM-L6-v2 against its own table in int4."""
+    from edgeemb.models.torch_model import load
+    from edgeemb.text.sentences import sentences
+
+    model = load("sentence-transformers/all-MiniLM-L6-v2")
+    table = encode(model.table_weight("word"), f"int4:block={BLOCK}")
+    rows = table.reconstruct()
+    states = _states(model, sentences())
+    exact = states.astype(np.float64) @ rows.T.astype(np.float64)
+    largest = np.abs(states).max(axis=1, keepdims=True)
+    step = largest / 127
+    eight = (np.rint(states / step) * step).astype(np.float64) @ rows.T.astype(np.float64)
+    arrays = table.arrays
+    fifteen = quantized_products(states, arrays["codes"], arrays["scales"], BITS, BLOCK)
+    for name, found in (("8 bits", eight), ("15 bits", fifteen)):
+        error = np.abs(found - exact).max() / np.abs(exact).max()
+        same = (found.argmax(axis=1) == exact.argmax(axis=1)).mean()
+        print(
+            f"vectors in {name}: largest error {error:.1e} of the largest logit, the best token is the same for {same:.2%} of {len(exact)}"
+        )
+
+
+def _states(model: Model, texts: list[str]) -> NDArray[np.float32]:
+    """The vectors of the tokens of some texts, before they are pooled: float32[tokens, D]."""
+    from tokenizers import Tokenizer
+
+    assert model.tokenizer_json is not None
+    tokenizer = Tokenizer.from_str(model.tokenizer_json)
+    body = model.module.get_submodule("body")
+    found = []
+    for text in texts:
+        ids = torch.tensor([tokenizer.encode(text).ids])
+        with torch.no_grad():
+            found.append(body(input_ids=ids).last_hidden_state[0].numpy())
+    return np.concatenate(found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Output layers that are a table used a second time: products with all of its rows, which the ops of its lookups give.
+
+TFLite has no op that multiplies with rows as they are stored: all rows are looked up, by the ids 0 to V - 1, and then multiplied. So nothing is
+stored twice, and the rows take memory while the layer runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgeemb.exporters.tflite.arrays import Arrays
+from edgeemb.exporters.tflite.graph import Constants, Graph, opcode_index
+from edgeemb.exporters.tflite.lowering import Lowering
+from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.models.tflite.flatbuffer import opcode_name
+from edgeemb.models.tflite.tables import FoundTable
+
+#: Stands for a FULLY_CONNECTED with a table until the table is written: its options are the activation, whether axes are kept, and the version.
+MARK = "edgeemb.TiedLogits"
+
+
+def mark_heads(model: Any, found: Sequence[FoundTable]) -> None:
+    """Put a custom op in the place of each FULLY_CONNECTED whose weights are a table, so that nothing converts its weights.
+
+    :param model: a float32 ``ModelT``, which is changed.
+    :param found: its tables.
+    """
+    buffers = {entry.buffer for entry in found}
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if opcode_name(model.operatorCodes[operator.opcodeIndex]) != "FULLY_CONNECTED":
+                continue
+            weights = graph.tensors[int(operator.inputs[1])]
+            if weights.buffer not in buffers or weights.type != schema.TensorType.FLOAT32:
+                continue
+            options = operator.builtinOptions
+            version = int(model.operatorCodes[operator.opcodeIndex].version)
+            kept = [int(options.fusedActivationFunction), int(options.keepNumDims), version]
+            operator.opcodeIndex = opcode_index(model, MARK, 1, True)
+            operator.builtinOptions, operator.builtinOptionsType = None, 0
+            operator.customOptions = np.array(kept, np.uint8)
+
+
+def is_mark(model: Any, operator: Any) -> bool:
+    """Whether an operator is one that `mark_heads` has put there.
+
+    :param model: the ``ModelT``.
+    :param operator: one of its operators.
+    """
+    code = model.operatorCodes[operator.opcodeIndex]
+    return code.customCode is not None and bytes(code.customCode) == MARK.encode()
+
+
+def marked_buffers(model: Any) -> set[int]:
+    """The buffers of tables that `mark_heads` has found output layers of.
+
+    :param model: a ``ModelT``.
+    """
+    return {
+        int(subgraph.tensors[int(mark.inputs[1])].buffer)
+        for subgraph in model.subgraphs
+        for mark in _marks(model, subgraph, None)
+    }
+
+
+def replace_heads(
+    model: Any,
+    constants: Constants,
+    arrays: Arrays,
+    buffers: set[int],
+    alias: str,
+    runtime: TfliteRuntime,
+    *,
+    custom: bool,
+) -> None:
+    """Multiply with the rows of a compressed table wherever a mark has a float one.
+
+    :param model: the ``ModelT`` to change.
+    :param constants: its constants.
+    :param arrays: the arrays of the compressed table.
+    :param buffers: the buffers of the float table.
+    :param alias: prefix of the new tensors.
+    :param runtime: what the operators must suit.
+    :param custom: whether lookups that our kernels compute become custom ops.
+    """
+    table = arrays.table
+    for subgraph in model.subgraphs:
+        for mark in _marks(model, subgraph, buffers):
+            graph = Graph(constants, subgraph, f"{alias}_head")
+            ids = _all_ids(graph, table.shape[0], runtime)
+            rows, _ = Lowering(graph, arrays, ids, table.shape[0], runtime, custom=custom).rows(table.program)
+            _restore(model, mark, rows)
+            at = next(place for place, operator in enumerate(subgraph.operators) if operator is mark)
+            subgraph.operators[at:at] = graph.operators
+
+
+def restore_heads(model: Any) -> None:
+    """Make the marks that are left products with the float tables again, which are stored once for both uses.
+
+    :param model: the ``ModelT`` to change.
+    """
+    for subgraph in model.subgraphs:
+        for mark in _marks(model, subgraph, None):
+            _restore(model, mark, int(mark.inputs[1]))
+
+
+def _marks(model: Any, subgraph: Any, buffers: set[int] | None) -> list[Any]:
+    """The marks of a subgraph, over tables in some buffers or over all."""
+    return [
+        operator
+        for operator in subgraph.operators
+        if is_mark(model, operator)
+        and (buffers is None or subgraph.tensors[int(operator.inputs[1])].buffer in buffers)
+    ]
+
+
+def _restore(model: Any, mark: Any, weights: int) -> None:
+    activation, keeps, version = (int(value) for value in mark.customOptions)
+    options = schema.FullyConnectedOptionsT()
+    options.fusedActivationFunction, options.keepNumDims = activation, bool(keeps)
+    mark.opcodeIndex = opcode_index(model, "FULLY_CONNECTED", version, False)
+    mark.builtinOptions, mark.builtinOptionsType = options, schema.BuiltinOptions.FullyConnectedOptions
+    mark.customOptions = None
+    inputs = [int(index) for index in mark.inputs]
+    inputs[1] = weights
+    mark.inputs = inputs
+
+
+def _all_ids(graph: Graph, rows: int, runtime: TfliteRuntime) -> int:
+    """The ids 0 to rows - 1, int32[rows]."""
+    if runtime.op_versions and "RANGE" not in runtime.op_versions:
+        return graph.constant(np.arange(rows, dtype=np.int32))
+    bounds = [graph.constant(np.array(value, np.int32)) for value in (0, rows, 1)]
+    return graph.op("RANGE", bounds, (rows,), "int32")
