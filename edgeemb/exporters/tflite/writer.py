@@ -205,13 +205,13 @@ def _used_otherwise(model: Any, found: list[FoundTable]) -> bool:
     buffers = {entry.buffer for entry in found}
     lookups = [site.operator for entry in found for site in entry.sites]
     for graph in model.subgraphs:
+        held = {place for place, tensor in enumerate(graph.tensors) if tensor.buffer in buffers}
         for operator in graph.operators:
-            read = {graph.tensors[int(index)].buffer for index in operator.inputs if index >= 0}
-            if (
-                read & buffers
-                and not is_mark(model, operator)
-                and not any(operator is own for own in lookups)
-            ):
+            if not held & {int(index) for index in operator.inputs}:
+                continue
+            if opcode_name(model.operatorCodes[operator.opcodeIndex]) == "DEQUANTIZE":
+                held |= {int(index) for index in operator.outputs}
+            elif not is_mark(model, operator) and not any(operator is own for own in lookups):
                 return True
     return False
 
