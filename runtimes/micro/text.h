@@ -105,6 +105,9 @@ EEM_FUNCTION eem_status eem_pair_ids(
     if (text == NULL || pair == NULL) {
         return EEM_NULL;
     }
+    if (limit == 0) {
+        return EEM_TOO_LONG;
+    }
     own = eem_text_begins(&tokenizer, text, size, memory, bytes);
     own = own < 1 ? own : eem_text_begins(&tokenizer, pair, pair_size, memory, bytes);
     if (own < 1) {

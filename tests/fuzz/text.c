@@ -39,6 +39,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         status = eem_text_in_arena(&model, text, text_bytes, small, arena, at, (int32_t *)(void *)(small + at), limit, &longer);
         require(status != EEM_OK || longer <= limit, "ids in the arena are as many as may be");
     }
+    if (arena > at + 2 * sizeof(int32_t) * limit) {
+        int32_t *pair_ids = (int32_t *)(void *)(small + at);
+        const size_t half = text_bytes / 2;
+
+        status = eem_pair_in_arena(
+            &model, text, half, text + half, text_bytes - half, small, arena, at, pair_ids, pair_ids + limit, limit, &longer);
+        require(status != EEM_DAMAGED && status != EEM_NULL, "what is whole is not called damaged");
+        require(status != EEM_OK || longer <= limit, "ids of a pair are as many as may be");
+        for (number = 0; status == EEM_OK && number < longer; ++number) {
+            require(pair_ids[limit + number] == 0 || pair_ids[limit + number] == 1, "a token is of the first text or of the second");
+        }
+    }
     free(text);
     free(lead);
     free(small);
