@@ -41,7 +41,7 @@ def test_a_session_gives_codes_and_compares_them(bundle: Path) -> None:
         assert form is not None and np.array_equal(form.pack(floats), stored)
         np.testing.assert_allclose(session.similarity(stored, stored), cosines(floats, floats), atol=0.01)
         np.testing.assert_allclose(session.similarity(floats, stored), cosines(floats, floats), atol=0.01)
-        assert session.manifest.parity["cosine_min"] > 0.9999
+        assert session.manifest.parity["cosine_min"] > 0.999
         assert session.manifest.normalize
 
 
@@ -170,5 +170,5 @@ def test_a_c_export_stores_and_compares_as_python_does(
 def test_every_runtime_gives_the_same_vectors(runtime: str, spec: str, tiny: Model, tmp_path: Path) -> None:
     bundle = edgeemb.export(tiny, tmp_path / "tiny", runtime=runtime, table="fp32", body="fp32", vectors=spec)
     with edgeemb.open(bundle) as session:
-        assert session.manifest.parity["cosine_min"] > 0.9999
+        assert session.manifest.parity["cosine_min"] > 0.999
         assert session.encode(TEXTS).shape == (3, 8 if spec == "dim=8" else 1)
