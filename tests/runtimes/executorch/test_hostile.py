@@ -17,9 +17,10 @@ from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.executorch import build
 from edgeemb.runtimes.executorch import runner as runner_module
 from edgeemb.runtimes.executorch.runner import Program
-from tests.fixtures.hostile.executorch import hostile_programs, write_programs
+from edgeemb.tables.logits import quantized_products
+from tests.fixtures.hostile.executorch import MOST, hostile_programs, write_programs
 from tests.fixtures.hostile.isolated import SANITIZE, run_cases, sanitizer_environment
-from tests.fixtures.hostile.tflite import DIM, IDS, SPECS, table_of
+from tests.fixtures.hostile.tflite import DIM, IDS, ROWS, SPECS, table_of
 
 #: Changes that leave a program's meaning as it is: room for more or fewer rows, and fields that the op does not need.
 HARMLESS = re.compile(
@@ -58,6 +59,25 @@ def test_a_hostile_program_is_refused_and_crashes_nothing(op: str, runner: Path,
             count = rows.size // DIM
             np.testing.assert_array_equal(rows.reshape(count, DIM), table.rows(np.resize(IDS, count)), name)
     assert "whole" in ran and len(found) - len(ran) > 200
+
+
+def test_a_hostile_head_is_refused_and_crashes_nothing(runner: Path, tmp_path: Path) -> None:
+    cases = write_programs("logits", tmp_path)
+    command = [sys.executable, "-m", "tests.fixtures.hostile.run_executorch", json.dumps(IDS)]
+    found = run_cases(
+        command, cases, tmp_path, {**sanitizer_environment(), build.LIBRARY_VARIABLE: str(runner)}
+    )
+    died = {name: answer for name, answer in found.items() if "died" in answer}
+    assert not died, json.dumps(died, indent=1)[:5000]
+    ran = {name: np.array(answer["rows"], np.float32) for name, answer in found.items() if "rows" in answer}
+    taken = {name for name in ran if not (HARMLESS.fullmatch(name) or OTHER_VALUES.fullmatch(name))}
+    # Vectors may come from the constants, too.
+    assert taken == {"ids-constant"}
+    arrays = table_of("logits").arrays
+    vectors = np.resize(np.array(IDS, np.float32), (MOST, DIM))
+    wanted = quantized_products(vectors, arrays["codes"], arrays["scales"], 4, 8)
+    np.testing.assert_array_equal(ran["whole"].reshape(MOST, ROWS), wanted)
+    assert len(found) - len(ran) > 200
 
 
 @pytest.mark.parametrize("field", ["rank", "type", "axis", "data"])
