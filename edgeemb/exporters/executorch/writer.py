@@ -117,7 +117,7 @@ def write(request: Request, folder: Path) -> Written:
     if request.ops == "custom":
         _copy_sources(folder / KIT)
     notes.append(str(delegation(done)))
-    longest = max(fixed, default=LONGEST_TEXT)
+    longest = max(request.lengths or fixed, default=LONGEST_TEXT)
     cut = not request.lengths and model.max_length > longest
     if cut:
         notes.append(
@@ -126,7 +126,7 @@ def write(request: Request, folder: Path) -> Written:
     return Written(
         opset=SCHEMA,
         notes=tuple(notes),
-        max_length=longest if cut else max(fixed, default=0),
+        max_length=longest if cut or (model.takes_text and (request.lengths or fixed)) else 0,
         left=tuple(left),
         lengths=fixed,
         heads=tuple(sorted(heads.keys() & tables)),

@@ -262,6 +262,16 @@ def test_plans_memory_for_512_tokens_where_a_model_takes_more_and_no_length_is_n
     assert _inputs(long, (1024,))[1][0][1].max == 1024
 
 
+def test_texts_are_cut_at_the_longest_length_that_was_asked_for(model: Model, tmp_path: Path) -> None:
+    bundle = edgeemb.export(
+        model, tmp_path / "out", runtime="executorch", table="fp32", body="fp32", lengths=(8,)
+    )
+    with edgeemb.open(bundle) as session:
+        assert session.manifest.max_length == 8
+        assert len(session.tokens(["a " * 30])[0]) == 8
+        assert session.encode(["a " * 30]).shape == (1, 16)
+
+
 def test_texts_are_padded_where_a_model_cannot_be_lowered_for_any_length(tmp_path: Path) -> None:
     model = load(save_family(tmp_path / "m", "MobileBERT"))
     bundle = edgeemb.export(
