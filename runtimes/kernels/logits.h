@@ -8,16 +8,21 @@
  *
  * VALUE      logits[n][v] = sum over e of hidden[n][e] * row[v][e]  (+ bias[v]), with row as QuantizedLookup defines it. In detail:
  *
- *            A vector is quantised by itself to integers: step = max |hidden| / 32639, q[e] = hidden[e] * (32639 / max |hidden|), rounded
- * to the nearest, ties to even. 32639 = 127 * 256 + 127 makes two signed bytes of q. A vector whose largest magnitude is below 2^-100
- * counts as zero; one with a NaN or an infinity gives NaN for each of its logits. Elements are taken in the order of their bytes: columns
- * in chunks of 64, and for each chunk its p = 8 / bits parts. Column j of a chunk belongs to lane j / 4, of which there are 16. The sum of
- * q[e] * (code[e] - zero) over the elements that a lane has of a chunk's part, which are at most 4, is exact: below 2^24 in magnitude.
- * Where these lie in several blocks, each block has a sum of its own, in order. lane += float32(sum) * float32(scale)         product, then
- * addition, each rounded to float32: never fused over planes, chunks and parts in this order, from lanes that are zero. Lanes are added up
- * as a tree: l and l + 8, then l and l + 4, l and l + 2, l and l + 1. Then logits[n][v] = total * step,                  + bias[v] if there
- * is a bias At 2 and 1 bits, where zero is 1.5 and 0.5, sums are of 2 (code - zero) and the step is halved, both exactly. Every variant
- * gives the same bits where scales and hidden are finite and no sum overflows.
+ *            A vector is quantised by itself to integers: q[e] = hidden[e] * (32639 / max |hidden|), rounded to the nearest, ties to even;
+ *            step = max |hidden| / 32639. 32639 = 127 * 256 + 127 makes two signed bytes of q. A vector whose largest magnitude is
+ *            below 2^-100 counts as zero; one with a NaN or an infinity gives NaN for each of its logits.
+ *
+ *            Elements are taken in the order of their bytes: columns in chunks of 64, and for each chunk its p = 8 / bits parts. Column j
+ *            of a chunk belongs to lane j / 4, of which there are 16. The sum of q[e] * (code[e] - zero) over the elements that a lane
+ *            has of a chunk's part, at most 4, is exact: below 2^24 in magnitude. Where these lie in several blocks, each block has a
+ *            sum of its own, in order.
+ *
+ *            Over planes, chunks and parts in this order, from lanes that are zero: lane += float32(sum) * float32(scale). The product,
+ *            then the addition, is rounded to float32: never fused. Lanes are added up as a tree: l and l + 8, then l and l + 4,
+ *            l and l + 2, l and l + 1. Then logits[n][v] = total * step, and + bias[v] if there is a bias.
+ *
+ *            At 2 and 1 bits, where zero is 1.5 and 0.5, sums are of 2 (code - zero) and the step is halved, both exactly. Every variant
+ *            gives the same bits where scales and hidden are finite and no sum overflows.
  *
  * ERROR      Of q, at most half a step for each element: relative to the largest magnitude of a vector 1.6e-5. That is 15 bits:
  *            with 8 bits the logits of all-MiniLM-L6-v2's own states are off by 250 times as much, and 0.5% of the best tokens differ
