@@ -76,7 +76,7 @@ class ProductQuantized:
         codes = np.empty((rows, self.m), np.uint8)
         books = np.empty((self.m, count, width), np.float16)
         for part in range(self.m):
-            points = np.ascontiguousarray(fit.weight[:, part * width : (part + 1) * width])
+            points = np.array(fit.weight[:, part * width : (part + 1) * width], order="C")
             if self.norm:
                 points /= np.maximum(lengths, np.float32(1e-30))[:, None]
             books[part] = as_half(kmeans(points[taken], count, mass, rng), "centroids")

@@ -44,6 +44,13 @@ def assets_of(folder: Path, name: str, version: str) -> Path:
         "max_length": 1,
         "pad_id": 0,
         "prompt": "",
+        "kind": "embedding",
+        "activation": "",
+        "per_token": "false",
+        "takes_pairs": "false",
+        "method": "encode",
+        "vectors": "",
+        "vector_codes": "",
     }
     lines = [f"{key}={value}" for key, value in {**values, "no_tokenizer": "none"}.items()]
     lines += [f"file.{number}={file}" for number, file in enumerate(FILES)]

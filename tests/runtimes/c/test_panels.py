@@ -30,6 +30,7 @@ from tests.places import TESTS
 
 LENGTHS = ("1", "2", "3", "7", "8", "9", "15", "16", "17", "31", "33", "40")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+_SLOW = ("narrow", "even")
 #: Shapes with tails everywhere: heads of 10 elements, 37 between the layers of the MLP; and the usual case, in which nothing is padded.
 SHAPES: dict[str, dict[str, Any]] = {
     "odd": {
@@ -110,7 +111,10 @@ def bits(folder: Path, program: Path, compiler: list[str], *flags: str, run: tup
     ).stdout
 
 
-@pytest.fixture(scope="module", params=sorted(SHAPES))
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name for name in SHAPES],
+)
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Sources in panels, of a body that is smoothed in one case, and what the engine for microcontrollers prints."""
     folder = tmp_path_factory.mktemp(request.param)
@@ -183,7 +187,9 @@ def test_weights_lie_in_panels_of_32_outputs_and_the_last_may_have_16() -> None:
     assert not flat[32 * 16 + 5 * 4 : 32 * 16 + 64].any()
 
 
-@pytest.mark.parametrize("family", ["MPNet", "ALBERT", "ELECTRA"])
+@pytest.mark.parametrize(
+    "family", ["MPNet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ALBERT", "ELECTRA"))]
+)
 def test_adds_distances_widens_embeddings_and_shares_layers_as_microcontrollers_do(
     family: str, tmp_path: Path
 ) -> None:
