@@ -235,7 +235,7 @@ class _Rows:
         from edgeemb.exporters.executorch.tables import lookups_for
         from edgeemb.exporters.executorch.writer import _lower, _trace
         from edgeemb.tables import encode
-        from edgeemb.torch_tables.ops import TableModule
+        from edgeemb.torch_tables.module import TableModule
 
         self.path = work / f"rows-{ops}.pte"
         if not self.path.exists():

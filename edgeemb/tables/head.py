@@ -10,7 +10,7 @@ definition that every runtime is held against. Two kinds of value flow through a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Union
 
 import numpy as np
@@ -34,6 +34,7 @@ from edgeemb.tables.program import (
     Rows,
     Select,
     Take,
+    nodes_of,
     width,
 )
 
@@ -163,12 +164,7 @@ def walk_head(node: HeadNode) -> Iterator[HeadNode]:
 
     :param node: root of the tree.
     """
-    for field in fields(node):
-        value = getattr(node, field.name)
-        for child in value if isinstance(value, tuple) else (value,):
-            if hasattr(child, "__dataclass_fields__"):
-                yield from walk_head(child)
-    yield node
+    return nodes_of(node)
 
 
 @dataclass(frozen=True)

@@ -197,12 +197,20 @@ def walk(node: Node) -> Iterator[Node]:
 
     :param node: root of the tree.
     """
-    for field in fields(node):
-        value = getattr(node, field.name)
+    return nodes_of(node)
+
+
+def nodes_of(root: Any) -> Iterator[Any]:
+    """Every node of a tree of dataclasses, children before parents.
+
+    :param root: its fields hold its children, alone or in tuples.
+    """
+    for field in fields(root):
+        value = getattr(root, field.name)
         for child in value if isinstance(value, tuple) else (value,):
             if hasattr(child, "__dataclass_fields__"):
-                yield from walk(child)
-    yield node
+                yield from nodes_of(child)
+    yield root
 
 
 def array_names(node: Node) -> list[str]:

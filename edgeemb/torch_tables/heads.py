@@ -25,8 +25,9 @@ from edgeemb.tables.head import (
     Vectors,
     head_of,
 )
-from edgeemb.tables.program import ZERO_POINT, CodebookLookup, Lookup, QuantizedLookup, walk
-from edgeemb.torch_tables.ops import QuantizedRows, TableModule, define, sum_in_order, unpack
+from edgeemb.tables.program import CodebookLookup, Lookup, QuantizedLookup, walk
+from edgeemb.torch_tables.module import QuantizedRows, TableModule
+from edgeemb.torch_tables.ops import define, unpacked_rows
 
 _QUANTIZED = "quantized_logits(Tensor hidden, Tensor codes, Tensor scales, int bits, int dim, int block, int planes) -> Tensor"
 
@@ -45,12 +46,8 @@ def quantized_logits(
     :param planes: residual planes, added up in order.
     :return: float32[..., V].
     """
-    rows = len(codes)
-    packed = codes.reshape(rows, planes, -1)
-    levels = unpack(packed, bits, dim).to(torch.float32) - ZERO_POINT[bits]
-    steps = scales.to(torch.float32).reshape(rows, planes, dim // block, 1)
-    values = (levels.reshape(rows, planes, dim // block, block) * steps).reshape(rows, planes, dim)
-    return torch.matmul(hidden, sum_in_order(values).transpose(0, 1))
+    rows = unpacked_rows(codes, scales, bits, dim, block, planes)
+    return torch.matmul(hidden, rows.transpose(0, 1))
 
 
 def _quantized_fake(

@@ -1,6 +1,6 @@
 """A trainable compressed table, whatever its codec.
 
-`edgeemb.torch_tables.ops.TableModule` evaluates any lookup program with gradients; here its float arrays become parameters. An array that is stored in
+`edgeemb.torch_tables.module.TableModule` evaluates any lookup program with gradients; here its float arrays become parameters. An array that is stored in
 float16 is rounded to it in every forward pass, and quantised codes are recomputed from a float shadow, both straight through. So the
 rows of a forward pass are those of the table that `TrainableTable.fitted` gives at that moment, and there is no conversion between training
 and export.
@@ -33,7 +33,7 @@ from edgeemb.tables.program import (
     unpack_codes,
     walk,
 )
-from edgeemb.torch_tables.ops import TableModule
+from edgeemb.torch_tables.module import TableModule
 from edgeemb.torch_tables.rounding import Half, half_through, round_through
 
 Arrays = dict[str, NDArray[Any]]

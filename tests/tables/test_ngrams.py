@@ -24,8 +24,8 @@ from edgeemb.tables.ngrams import (
     rows_of_tokens,
 )
 from edgeemb.text.token_bytes import token_bytes
+from edgeemb.torch_tables.module import TableModule, fused, portable
 from edgeemb.torch_tables.ngram import ngram_bytes
-from edgeemb.torch_tables.ops import TableModule, fused, portable
 from tests.fixtures.tokenizers.small import KINDS, load, tokenizer_json
 from tests.golden.make_ngram import golden
 from tests.places import TESTS

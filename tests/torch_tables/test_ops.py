@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edgeemb.tables import Table
 from edgeemb.tables.program import CodebookLookup, Ids, QuantizedLookup, walk
-from edgeemb.torch_tables.ops import QuantizedRows, TableModule, fused, portable
+from edgeemb.torch_tables.module import QuantizedRows, TableModule, fused, portable
 from tests.fixtures.tables import DIM, ROWS, SPECS, table_of
 
 

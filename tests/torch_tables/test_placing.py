@@ -13,7 +13,7 @@ import edgeemb
 from edgeemb.errors import ExportError
 from edgeemb.models.torch_model import Model, load
 from edgeemb.tables import encode
-from edgeemb.torch_tables.ops import TableModule
+from edgeemb.torch_tables.module import TableModule
 from edgeemb.torch_tables.placing import put_rows
 from edgeemb.training.student import copied, put_tables, take_tables
 from tests.fixtures.weights import structured

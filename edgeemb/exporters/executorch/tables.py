@@ -20,8 +20,8 @@ from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes
 from edgeemb.torch_tables.copying import copy_module
 from edgeemb.torch_tables.heads import put_heads, tied_layers
+from edgeemb.torch_tables.module import Lookups, TableModule, fused, portable
 from edgeemb.torch_tables.ngram import ngram_bytes
-from edgeemb.torch_tables.ops import Lookups, TableModule, fused, portable
 from edgeemb.torch_tables.placing import put_rows
 
 #: Begins the name of a sealed table.
@@ -159,17 +159,24 @@ def heads_of(model: Model) -> tuple[dict[str, list[str]], dict[str, str]]:
     return heads, whole
 
 
-def with_tables(model: Model, tables: Mapping[str, Table], ops: str, *, sealed: bool = False) -> nn.Module:
+def with_tables(
+    model: Model,
+    tables: Mapping[str, Table],
+    ops: str,
+    heads: Mapping[str, list[str]],
+    *,
+    sealed: bool = False,
+) -> nn.Module:
     """A copy of a model's module with compressed tables in it, output layers that share them, and rows of words as the lowering has them.
 
     :param model: the loaded model, which is left as it is.
     :param tables: compressed tables by alias.
     :param ops: ``builtin`` or ``custom``.
+    :param heads: paths of the output layers that share them, as `heads_of` gives them.
     :param sealed: name their constants by their content.
     :return: the copy.
     """
     module = copy_module(model.module)
-    heads, _ = heads_of(model)
     for layer in module.modules():
         if isinstance(layer, nn.Embedding):
             # It matters in training only, and keeps the runtime's passes from recognising a lookup.

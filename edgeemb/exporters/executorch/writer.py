@@ -86,7 +86,7 @@ def write(request: Request, folder: Path) -> Written:
     left |= headless(request.tables, heads) | {alias: whole[alias] for alias in request.tables.keys() & whole}
     tables = {alias: table for alias, table in request.tables.items() if alias not in left}
     notes = left_alone(request, left)
-    module = with_tables(model, tables, request.ops, sealed=request.tables_apart)
+    module = with_tables(model, tables, request.ops, heads, sealed=request.tables_apart)
     notes += quantize_body(module, request.body, request.grids)
     quantized = request.body != "fp32" or bool(request.grids.found)
     fixed: tuple[int, ...] = ()
@@ -136,7 +136,7 @@ def write(request: Request, folder: Path) -> Written:
 def locate(apart: Apart) -> str | None:
     """The first table or layer where the module that is lowered differs from its original; the runtime itself shows no results of layers."""
     model = apart.model.torch_model()
-    module = with_tables(model, apart.tables, "builtin")
+    module = with_tables(model, apart.tables, "builtin", heads_of(model)[0])
     quantize_body(module, apart.body, Grids())
     wanted, found = (results_of(each, model, apart.feeds) for each in (model.module, module))
     return in_words(first_apart(wanted, found, apart.floor), model, apart.tables)
@@ -174,7 +174,9 @@ def _free_length(model: Model) -> bool:
 def _padded(model: Model, length: int) -> tuple[Tensor, ...]:
     """Example inputs of one text that is padded to a length."""
     return tuple(
-        torch.nn.functional.pad(example[:1, :length], (0, max(length - example.shape[1], 0)))
+        nn.functional.pad(
+            example[:1, :length], (0, 0) * (example.dim() - 2) + (0, max(length - example.shape[1], 0))
+        )
         for example in model.example_inputs
     )
 

@@ -16,7 +16,7 @@ from edgeemb.exporters.executorch.writer import _lower, _trace
 from edgeemb.native.kernels import quantized_lookup
 from edgeemb.runtimes.executorch.runner import Program, RunnerError
 from edgeemb.tables.program import Ids, QuantizedLookup
-from edgeemb.torch_tables.ops import TableModule
+from edgeemb.torch_tables.module import TableModule
 from tests.fixtures.tables import ROWS, SPECS, table_of
 
 IDS = np.random.default_rng(3).integers(0, ROWS, (1, 9))
