@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -32,64 +33,89 @@ class Family:
     relative: Callable[[Any, str], Relative | None] = lambda body, path: None
 
 
-def _layers(read: Callable[[Any, str], Layer], inner: str) -> Callable[[Any, str], Sequence[Layer]]:
+@dataclass(frozen=True)
+class Names:
+    """Where a layer holds its parts: paths from the layer."""
+
+    query: str
+    key: str
+    value: str
+    output: str
+    attention_norm: str
+    up: str
+    down: str
+    mlp_norm: str
+    activation: str
+
+
+_BERT = Names(
+    query="attention.self.query",
+    key="attention.self.key",
+    value="attention.self.value",
+    output="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    up="intermediate.dense",
+    down="output.dense",
+    mlp_norm="output.LayerNorm",
+    activation="intermediate.intermediate_act_fn",
+)
+_MPNET = replace(
+    _BERT,
+    query="attention.attn.q",
+    key="attention.attn.k",
+    value="attention.attn.v",
+    output="attention.attn.o",
+    attention_norm="attention.LayerNorm",
+)
+_DISTIL = Names(
+    query="attention.q_lin",
+    key="attention.k_lin",
+    value="attention.v_lin",
+    output="attention.out_lin",
+    attention_norm="sa_layer_norm",
+    up="ffn.lin1",
+    down="ffn.lin2",
+    mlp_norm="output_layer_norm",
+    activation="ffn.activation",
+)
+_ALBERT = Names(
+    query="attention.query",
+    key="attention.key",
+    value="attention.value",
+    output="attention.dense",
+    attention_norm="attention.LayerNorm",
+    up="ffn",
+    down="ffn_output",
+    mlp_norm="full_layer_layer_norm",
+    activation="activation",
+)
+#: How each part of a layer is read.
+_READ: dict[str, Callable[[Any, str], Any]] = {
+    **dict.fromkeys(("query", "key", "value", "output", "up", "down"), linear),
+    **dict.fromkeys(("attention_norm", "mlp_norm"), norm),
+    "activation": activation,
+}
+
+
+def _layer(names: Names, block: Any, path: str) -> Layer:
+    return Layer(
+        **{
+            part: _READ[part](attrgetter(name)(block), f"{path}.{name}")
+            for part, name in asdict(names).items()
+        }
+    )
+
+
+def _layers(names: Names, inner: str) -> Callable[[Any, str], Sequence[Layer]]:
     """Of a body whose layers are a list."""
 
     def all_of_them(body: Any, path: str) -> Sequence[Layer]:
         return [
-            read(block, f"{path}.{inner}.{number}") for number, block in enumerate(body.get_submodule(inner))
+            _layer(names, block, f"{path}.{inner}.{number}")
+            for number, block in enumerate(body.get_submodule(inner))
         ]
 
     return all_of_them
-
-
-def _bert_layer(block: Any, path: str) -> Layer:
-    attention, output = block.attention.self, block.attention.output
-    return Layer(
-        query=linear(attention.query, f"{path}.attention.self.query"),
-        key=linear(attention.key, f"{path}.attention.self.key"),
-        value=linear(attention.value, f"{path}.attention.self.value"),
-        output=linear(output.dense, f"{path}.attention.output.dense"),
-        attention_norm=norm(output.LayerNorm, f"{path}.attention.output.LayerNorm"),
-        **_bert_mlp(block, path),
-    )
-
-
-def _bert_mlp(block: Any, path: str) -> dict[str, Any]:
-    inner = block.intermediate
-    return {
-        "up": linear(inner.dense, f"{path}.intermediate.dense"),
-        "down": linear(block.output.dense, f"{path}.output.dense"),
-        "mlp_norm": norm(block.output.LayerNorm, f"{path}.output.LayerNorm"),
-        "activation": activation(inner.intermediate_act_fn, f"{path}.intermediate.intermediate_act_fn"),
-    }
-
-
-def _distil_layer(block: Any, path: str) -> Layer:
-    attention, mlp = block.attention, block.ffn
-    return Layer(
-        query=linear(attention.q_lin, f"{path}.attention.q_lin"),
-        key=linear(attention.k_lin, f"{path}.attention.k_lin"),
-        value=linear(attention.v_lin, f"{path}.attention.v_lin"),
-        output=linear(attention.out_lin, f"{path}.attention.out_lin"),
-        attention_norm=norm(block.sa_layer_norm, f"{path}.sa_layer_norm"),
-        up=linear(mlp.lin1, f"{path}.ffn.lin1"),
-        down=linear(mlp.lin2, f"{path}.ffn.lin2"),
-        mlp_norm=norm(block.output_layer_norm, f"{path}.output_layer_norm"),
-        activation=activation(mlp.activation, f"{path}.ffn.activation"),
-    )
-
-
-def _mpnet_layer(block: Any, path: str) -> Layer:
-    attention = block.attention.attn
-    return Layer(
-        query=linear(attention.q, f"{path}.attention.attn.q"),
-        key=linear(attention.k, f"{path}.attention.attn.k"),
-        value=linear(attention.v, f"{path}.attention.attn.v"),
-        output=linear(attention.o, f"{path}.attention.attn.o"),
-        attention_norm=norm(block.attention.LayerNorm, f"{path}.attention.LayerNorm"),
-        **_bert_mlp(block, path),
-    )
 
 
 def _mpnet_relative(body: Any, path: str) -> Relative:
@@ -100,25 +126,10 @@ def _mpnet_relative(body: Any, path: str) -> Relative:
     return Relative(f"{path}.encoder.relative_attention_bias.weight", buckets)
 
 
-def _albert_layer(block: Any, path: str) -> Layer:
-    attention = block.attention
-    return Layer(
-        query=linear(attention.query, f"{path}.attention.query"),
-        key=linear(attention.key, f"{path}.attention.key"),
-        value=linear(attention.value, f"{path}.attention.value"),
-        output=linear(attention.dense, f"{path}.attention.dense"),
-        attention_norm=norm(attention.LayerNorm, f"{path}.attention.LayerNorm"),
-        up=linear(block.ffn, f"{path}.ffn"),
-        down=linear(block.ffn_output, f"{path}.ffn_output"),
-        mlp_norm=norm(block.full_layer_layer_norm, f"{path}.full_layer_layer_norm"),
-        activation=activation(block.activation, f"{path}.activation"),
-    )
-
-
 def _albert_layers(body: Any, path: str) -> Sequence[Layer]:
     count, groups = body.config.num_hidden_layers, body.encoder.albert_layer_groups
     return [
-        _albert_layer(block, f"{path}.encoder.albert_layer_groups.{group}.albert_layers.{number}")
+        _layer(_ALBERT, block, f"{path}.encoder.albert_layer_groups.{group}.albert_layers.{number}")
         for group in (int(at / (count / len(groups))) for at in range(count))
         for number, block in enumerate(groups[group].albert_layers)
     ]
@@ -177,23 +188,23 @@ def _behind_padding(body: Any) -> int:
 
 
 _ROBERTA = Family(
-    _layers(_bert_layer, "encoder.layer"), _dense_classifier("EEM_TANH"), first_position=_behind_padding
+    _layers(_BERT, "encoder.layer"), _dense_classifier("EEM_TANH"), first_position=_behind_padding
 )
 
 #: By the class of the body.
 FAMILIES = {
-    "BertModel": Family(_layers(_bert_layer, "encoder.layer"), _pooler_classifier),
+    "BertModel": Family(_layers(_BERT, "encoder.layer"), _pooler_classifier),
     "RobertaModel": _ROBERTA,
     "XLMRobertaModel": _ROBERTA,
-    "DistilBertModel": Family(_layers(_distil_layer, "transformer.layer"), _distil_classifier),
+    "DistilBertModel": Family(_layers(_DISTIL, "transformer.layer"), _distil_classifier),
     "MPNetModel": Family(
-        _layers(_mpnet_layer, "encoder.layer"),
+        _layers(_MPNET, "encoder.layer"),
         _dense_classifier("EEM_TANH"),
         first_position=lambda body: int(body.embeddings.padding_idx) + 1,
         relative=_mpnet_relative,
     ),
     "AlbertModel": Family(_albert_layers, _albert_classifier, widen=_albert_widen),
     "ElectraModel": Family(
-        _layers(_bert_layer, "encoder.layer"), _dense_classifier("EEM_GELU"), widen=_electra_widen
+        _layers(_BERT, "encoder.layer"), _dense_classifier("EEM_GELU"), widen=_electra_widen
     ),
 }
