@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.exporters.onnx.functions import DOMAIN, op_name
 from edgeemb.exporters.onnx.nodes import NodeWriter, gathers_of
+from edgeemb.models.onnx.plain import put_in_place, remove_unread
 from edgeemb.tables import Table
 from edgeemb.tables.head import (
     Bands,
@@ -38,12 +39,12 @@ MARK = "TiedLogits"
 class _Product:
     """A product of vectors with all rows of a table.
 
-    :param nodes: what computes it; the last gives the result.
+    :param node: what computes it.
     :param hidden: name of the vectors.
     :param bias: name of what is added, or empty.
     """
 
-    nodes: tuple[onnx.NodeProto, ...]
+    node: onnx.NodeProto
     hidden: str
     bias: str
 
@@ -58,19 +59,17 @@ def mark_heads(graph: onnx.GraphProto, initializer: str) -> int:
     :return: how many there are.
     """
     products = _products(graph, initializer)
+    others = [product.node.input[1] for product in products]
     for number, product in enumerate(products):
-        last = product.nodes[-1]
-        at = next(place for place, node in enumerate(graph.node) if node is last or node == last)
-        graph.node.remove(last)
+        last = product.node
         name = f"{initializer}/{MARK}_{number}"
         output = f"{name}/products" if product.bias else last.output[0]
-        mark = helper.make_node(MARK, [product.hidden, initializer], [output], name=name, domain=DOMAIN)
-        graph.node.insert(at, mark)
+        nodes = [helper.make_node(MARK, [product.hidden, initializer], [output], name=name, domain=DOMAIN)]
         if product.bias:
-            add = helper.make_node("Add", [output, product.bias], [last.output[0]], name=f"{name}/bias")
-            graph.node.insert(at + 1, add)
-    if products:
-        _sweep(graph, products)
+            inputs = [output, product.bias]
+            nodes.append(helper.make_node("Add", inputs, [last.output[0]], name=f"{name}/bias"))
+        put_in_place(graph, last, nodes)
+    remove_unread(graph, others)
     return len(products)
 
 
@@ -112,25 +111,8 @@ def _products(graph: onnx.GraphProto, initializer: str) -> list[_Product]:
         if options.get("transA", 0) or options.get("alpha", 1) != 1 or options.get("beta", 1) != 1:
             continue
         bias = node.input[2] if len(node.input) > 2 else ""
-        found.append(_Product((maker, node) if turned and maker is not None else (node,), hidden, bias))
+        found.append(_Product(node, hidden, bias))
     return found
-
-
-def _sweep(graph: onnx.GraphProto, products: list[_Product]) -> None:
-    """Remove what only the products read: transpositions, and transposed constants."""
-    for product in products:
-        for name in (name for node in product.nodes for name in (*node.input[1:2], *node.output)):
-            used = {value for node in graph.node for value in node.input} | {
-                info.name for info in graph.output
-            }
-            if name in used:
-                continue
-            for node in [node for node in graph.node if list(node.output) == [name]]:
-                graph.node.remove(node)
-            for item in [item for item in graph.initializer if item.name == name]:
-                graph.initializer.remove(item)
-            for info in [info for info in graph.input if info.name == name]:
-                graph.input.remove(info)
 
 
 def marks_of(graph: onnx.GraphProto, initializer: str) -> list[onnx.NodeProto]:
@@ -163,8 +145,6 @@ def unmark(graph: onnx.GraphProto, initializer: str) -> None:
     :param initializer: name of the table.
     """
     for mark in marks_of(graph, initializer):
-        at = next(place for place, node in enumerate(graph.node) if node is mark or node == mark)
-        graph.node.remove(mark)
         turned = f"{mark.name}/transposed"
         nodes = [
             helper.make_node("Transpose", [initializer], [turned], name=turned, perm=[1, 0]),
@@ -172,8 +152,7 @@ def unmark(graph: onnx.GraphProto, initializer: str) -> None:
                 "MatMul", [mark.input[0], turned], list(mark.output), name=f"{mark.name}/MatMul"
             ),
         ]
-        for offset, node in enumerate(nodes):
-            graph.node.insert(at + offset, node)
+        put_in_place(graph, mark, nodes)
 
 
 class HeadLowering:

@@ -23,7 +23,7 @@ from edgeemb.exporters.onnx.functions import (
 from edgeemb.exporters.onnx.heads import HeadLowering, marks_of
 from edgeemb.exporters.onnx.nodes import NodeWriter, gathers_of
 from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
-from edgeemb.models.onnx.plain import is_used
+from edgeemb.models.onnx.plain import is_used, put_in_place
 from edgeemb.tables import Table
 from edgeemb.tables.head import head_of, walk_head, why_no_head
 from edgeemb.tables.program import (
@@ -280,10 +280,7 @@ def replace_table(
 
 def _put(graph: onnx.GraphProto, old: onnx.NodeProto, written: NodeWriter) -> None:
     """Put what was written in the place of a node."""
-    at = next(position for position, node in enumerate(graph.node) if node is old or node == old)
-    graph.node.remove(old)
-    for offset, node in enumerate(written.nodes):
-        graph.node.insert(at + offset, node)
+    put_in_place(graph, old, written.nodes)
     graph.initializer.extend(written.initializers)
 
 

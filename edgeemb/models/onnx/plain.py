@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -49,15 +49,29 @@ def make_plain(
         gather = helper.make_node(
             "Gather", [name, lookup.ids], [lookup.output], name=old.name or lookup.output, axis=0
         )
-        at = next(place for place, node in enumerate(graph.node) if node is old or node == old)
-        graph.node.remove(old)
-        graph.node.insert(at, gather)
-        gather = graph.node[at]
+        (gather,) = put_in_place(graph, old, [gather])
         dropped += list(old.input)
         _with_known_ids(graph, gather, types)
         _with_float_rows(graph, gather, lookup.elem_type)
     remove_unread(graph, dropped)
     return name
+
+
+def put_in_place(
+    graph: onnx.GraphProto, old: onnx.NodeProto, nodes: Sequence[onnx.NodeProto]
+) -> list[onnx.NodeProto]:
+    """Put nodes, in order, in the place of one.
+
+    :param graph: the graph, which is changed.
+    :param old: a node of it.
+    :param nodes: what takes its place.
+    :return: the nodes as the graph has them, which are copies.
+    """
+    at = next(place for place, node in enumerate(graph.node) if node is old or node == old)
+    graph.node.remove(old)
+    for offset, node in enumerate(nodes):
+        graph.node.insert(at + offset, node)
+    return list(graph.node[at : at + len(nodes)])
 
 
 def remove_unread(graph: onnx.GraphProto, names: Iterable[str]) -> None:
@@ -77,6 +91,8 @@ def remove_unread(graph: onnx.GraphProto, names: Iterable[str]) -> None:
             waiting += [item for item in maker.input if item]
         for item in [item for item in graph.initializer if item.name == name]:
             graph.initializer.remove(item)
+            for info in [info for info in graph.input if info.name == name]:
+                graph.input.remove(info)  # it was the default of an input, which would be asked for now
 
 
 def _with_known_ids(graph: onnx.GraphProto, gather: onnx.NodeProto, types: Mapping[str, int]) -> None:
