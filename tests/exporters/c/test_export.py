@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import shutil
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,15 +18,13 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.cache import CACHE_VARIABLE
 from edgeemb.errors import ExportError, InputError, NativeError, SpecError
 from edgeemb.exporters.c.arena import ALIGNMENT
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import host_compiler, run_compiler
-from edgeemb.runtimes.c import engine
-from edgeemb.runtimes.c.engine import MicroEngine, build_library, cached_library
+from edgeemb.runtimes.c.engine import MicroEngine, build_library
 from edgeemb.runtimes.c.sources import read_sizes, symbol_prefix
 from edgeemb.text.sentences import sentences
 from tests.fixtures.models import Recommender, save_plain, save_sentence
@@ -170,45 +167,6 @@ def test_names_the_length_of_the_text_that_a_batch_cannot_take(classifier: Path)
         feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         with pytest.raises(InputError, match="refused 21 tokens: the text has more tokens"):
             session.engine.run(feeds)
-
-
-def test_compiles_an_export_once_and_again_when_a_source_changes(
-    classifier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    copy = tmp_path / "copy"
-    shutil.copytree(classifier, copy)
-    first = cached_library(copy)
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert cached_library(copy) == first
-    with (copy / "model.c").open("a") as file:
-        file.write("/* another */\n")
-    with pytest.raises(NativeError, match="no C compiler"):
-        cached_library(copy)
-
-
-def test_does_not_read_sources_again_that_did_not_change_since(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(engine, "build_library", lambda folder, out, flags: out.write_text("compiled"))
-    (tmp_path / "bundle").mkdir()
-    source = tmp_path / "bundle" / "model.c"
-    source.write_text("int a;", "utf-8")
-    monkeypatch.setattr(engine, "_SETTLED_S", 60.0)
-    first = cached_library(tmp_path / "bundle")
-    assert not (tmp_path / "cache" / "opened").exists()
-    monkeypatch.setattr(engine, "_SETTLED_S", -60.0)
-    assert cached_library(tmp_path / "bundle") == first
-    (note,) = (tmp_path / "cache" / "opened").glob("*/digest")
-    with monkeypatch.context() as patch:
-        patch.setattr(engine, "_contents", None)
-        assert cached_library(tmp_path / "bundle") == first
-    note.write_text("../../elsewhere", "utf-8")
-    assert cached_library(tmp_path / "bundle") == first
-    source.write_text("int b;", "utf-8")
-    assert cached_library(tmp_path / "bundle") != first
 
 
 def test_reports_an_id_out_of_range_through_the_session(classifier: Path) -> None:
