@@ -131,6 +131,11 @@ class VectorsEntry:
     calibration: Text = ""
     agreement: Figure = 1.0
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of a stored vector: all codes are of one byte."""
+        return self.width * (4 if self.dtype == "float32" else 1)
+
 
 @dataclass(frozen=True)
 class TensorEntry:

@@ -78,7 +78,7 @@ def steps(out: Path, model: str) -> Iterator[Step]:
         str(out / name) for name in ("host.json", "arm64.json", "board.json", "report.html")
     )
     length = ("--lengths", _LENGTH)
-    plain = (
+    plain = [
         "--table",
         "fp32",
         "--table",
@@ -89,7 +89,7 @@ def steps(out: Path, model: str) -> Iterator[Step]:
         "fp32",
         "--ops",
         "builtin",
-    )
+    ]
     yield Step(("export", model, *plain, "--force", "-o", whole))
     yield Step(("export", model, "--table", _TABLE, "--body", "int8", "--force", "-o", small))
     yield Step(("run", small, *_TEXTS))

@@ -15,7 +15,7 @@ from edgeemb.native.libraries import find_library
 _ABI_VERSION = 6
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
-STATUS = {
+_STATUS = {
     2: "the sizes do not fit together",
     3: "an element type or bit width is unknown",
     4: "this processor cannot run the variant",
@@ -271,7 +271,17 @@ def raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: s
             f"id {ids[position]} at position {position} is outside [0, {rows}), the rows of the table"
         )
     if status:
-        raise NativeError(f"the lookup kernel refused {asked}: {STATUS.get(status, f'status {status}')}")
+        raise refused("lookup", asked, status)
+
+
+def refused(kernel: str, asked: str, status: int) -> NativeError:
+    """The error of a kernel that does not do what it was asked for.
+
+    :param kernel: which.
+    :param asked: its sizes and variant, in words.
+    :param status: what it returned, of `runtimes/kernels/status.h`.
+    """
+    return NativeError(f"the {kernel} kernel refused {asked}: {_STATUS.get(status, f'status {status}')}")
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import NativeError
-from edgeemb.native.kernels import FLOAT_TYPES, STATUS, check_arrays, kernel_library
+from edgeemb.native.kernels import FLOAT_TYPES, check_arrays, kernel_library, refused
 
 
 def quantized_logits(
@@ -67,9 +67,8 @@ def quantized_logits(
         *(0, rows, memory.ctypes.data, out.ctypes.data),
     )
     if status:
-        raise NativeError(
-            f"the logits kernel refused bits={bits} dim={dim} block={block} planes={planes} variant={variant}: "
-            f"{STATUS.get(status, f'status {status}')}"
+        raise refused(
+            "logits", f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}", status
         )
     return out
 

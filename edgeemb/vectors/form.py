@@ -68,7 +68,7 @@ class VectorForm:
     @property
     def nbytes(self) -> int:
         """Bytes of a stored vector."""
-        return self.width * np.dtype(self.dtype).itemsize
+        return self.entry.nbytes
 
     @cached_property
     def _codes(self) -> Codes:

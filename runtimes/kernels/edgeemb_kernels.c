@@ -90,13 +90,29 @@ static int32_t told(eeb_status status, size_t at, int64_t *position)
     return status;
 }
 
+static eeb_quantized_table table_of(
+    const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block, int32_t planes)
+{
+    eeb_quantized_table table;
+
+    table.codes = codes;
+    table.scales = scales;
+    table.rows = rows;
+    table.bits = bits;
+    table.dim = dim;
+    table.block = block;
+    table.planes = planes;
+    table.scale_type = scale_type;
+    return table;
+}
+
 /* eeb_quantized_lookup of quantized.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE only. */
 int32_t edgeemb_quantized_lookup(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
     int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position)
 {
     const eeb_variant chosen = find_variant(variant);
-    eeb_quantized_table table;
+    const eeb_quantized_table table = table_of(codes, scales, scale_type, rows, bits, dim, block, planes);
     eeb_quantized_function lookup;
     eeb_ids all;
     size_t at = 0;
@@ -112,35 +128,15 @@ int32_t edgeemb_quantized_lookup(
     if (lookup == NULL) {
         return EEB_BAD_TYPE;
     }
-    table.codes = codes;
-    table.scales = scales;
-    table.rows = rows;
-    table.bits = bits;
-    table.dim = dim;
-    table.block = block;
-    table.planes = planes;
-    table.scale_type = scale_type;
     all = ids_of(ids, id_type, count);
     status = lookup(&table, &all, output, &at);
     return told(status, at, position);
 }
 
-static eeb_quantized_table logits_table(int32_t bits, int32_t dim, int32_t block)
-{
-    eeb_quantized_table table = {0};
-
-    table.bits = bits;
-    table.dim = dim;
-    table.block = block;
-    table.planes = 1;
-    table.scale_type = EEB_FLOAT32;
-    return table;
-}
-
 /* Bytes of working memory that edgeemb_quantized_logits takes for `count` vectors; -1 if the sizes do not fit together. */
 int64_t edgeemb_logits_memory(int32_t bits, int32_t dim, int32_t block, int64_t count)
 {
-    const eeb_quantized_table table = logits_table(bits, dim, block);
+    const eeb_quantized_table table = table_of(NULL, NULL, EEB_FLOAT32, 0, bits, dim, block, 1);
     size_t size = 0;
 
     return count < 0 || eeb_logits_memory(&table, (size_t)count, &size) != EEB_OK ? -1 : (int64_t)size;
@@ -152,7 +148,7 @@ int32_t edgeemb_quantized_logits(
     int32_t planes, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *memory, void *output)
 {
     const eeb_variant chosen = find_variant(variant);
-    eeb_quantized_table table = logits_table(bits, dim, block);
+    const eeb_quantized_table table = table_of(codes, scales, scale_type, rows, bits, dim, block, planes);
     eeb_logits_function logits;
     eeb_logits_call call;
     eeb_status status;
@@ -167,11 +163,6 @@ int32_t edgeemb_quantized_logits(
     if (logits == NULL) {
         return EEB_BAD_TYPE;
     }
-    table.codes = codes;
-    table.scales = scales;
-    table.rows = rows;
-    table.planes = planes;
-    table.scale_type = scale_type;
     call.memory = memory;
     call.count = (size_t)count;
     call.bias = bias;

@@ -43,6 +43,34 @@ EEM_FUNCTION int32_t eem_text_begins(const eet_tokenizer *tokenizer, const char 
     return status == EET_OK ? (int32_t)output.count : -eem_text_status(status);
 }
 
+/* Opens the tokenizer for texts that must each have a token of their own. */
+EEM_FUNCTION eem_status eem_texts_open(
+    eet_tokenizer *tokenizer, const eem_tokenizer *model, const char *const *texts, const size_t *sizes, uint32_t count, void *memory,
+    size_t bytes, uint32_t limit)
+{
+    uint32_t at;
+
+    if (eet_open(tokenizer, model->blob, model->bytes) != EET_OK) {
+        return EEM_DAMAGED;
+    }
+    for (at = 0; at < count; ++at) {
+        if (texts[at] == NULL) {
+            return EEM_NULL;
+        }
+    }
+    if (limit == 0) {
+        return EEM_TOO_LONG;
+    }
+    for (at = 0; at < count; ++at) {
+        const int32_t own = eem_text_begins(tokenizer, texts[at], sizes[at], memory, bytes);
+
+        if (own < 1) {
+            return own == 0 ? (eem_status)EEM_EMPTY : -own;
+        }
+    }
+    return EEM_OK;
+}
+
 /* Ids of a text into ids [limit], which lies in none of the memory; EEM_EMPTY where the text has no token of its own. */
 EEM_FUNCTION eem_status eem_text_ids(
     const eem_tokenizer *model, const char *text, size_t size, void *memory, size_t bytes, int32_t *ids, uint32_t limit, size_t *count)
@@ -50,21 +78,11 @@ EEM_FUNCTION eem_status eem_text_ids(
     const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
     eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
     eet_tokenizer tokenizer;
-    eet_status status = eet_open(&tokenizer, model->blob, model->bytes);
-    int32_t own;
+    const eem_status opened = eem_texts_open(&tokenizer, model, &text, &size, 1, memory, bytes, limit);
+    eet_status status;
 
-    if (status != EET_OK) {
-        return EEM_DAMAGED;
-    }
-    if (text == NULL) {
-        return EEM_NULL;
-    }
-    if (limit == 0) {
-        return EEM_TOO_LONG;
-    }
-    own = eem_text_begins(&tokenizer, text, size, memory, bytes);
-    if (own < 1) {
-        return own == 0 ? (eem_status)EEM_EMPTY : -own;
+    if (opened != EEM_OK) {
+        return opened;
     }
     if (model->prompt_bytes != 0) {
         uint8_t *whole = (uint8_t *)memory;
@@ -95,23 +113,14 @@ EEM_FUNCTION eem_status eem_pair_ids(
 {
     const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
     eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
+    const char *const texts[] = {text, pair};
+    const size_t sizes[] = {size, pair_size};
     eet_tokenizer tokenizer;
-    eet_status status = eet_open(&tokenizer, model->blob, model->bytes);
-    int32_t own;
+    const eem_status opened = eem_texts_open(&tokenizer, model, texts, sizes, 2, memory, bytes, limit);
+    eet_status status;
 
-    if (status != EET_OK) {
-        return EEM_DAMAGED;
-    }
-    if (text == NULL || pair == NULL) {
-        return EEM_NULL;
-    }
-    if (limit == 0) {
-        return EEM_TOO_LONG;
-    }
-    own = eem_text_begins(&tokenizer, text, size, memory, bytes);
-    own = own < 1 ? own : eem_text_begins(&tokenizer, pair, pair_size, memory, bytes);
-    if (own < 1) {
-        return own == 0 ? (eem_status)EEM_EMPTY : -own;
+    if (opened != EEM_OK) {
+        return opened;
     }
     output.ids = (uint32_t *)(void *)ids;
     output.types = (uint32_t *)(void *)types;

@@ -164,9 +164,8 @@ def _body(manifest: Manifest) -> str:
 
 def _vectors(entry: VectorsEntry) -> str:
     """What vectors are, in words."""
-    size = entry.width * (4 if entry.dtype == "float32" else 1)
     return (
-        f"Vectors: {entry.spec}, {size} bytes each, compared by {entry.measure}; their similarities correlate {entry.agreement:.4f} with the "
+        f"Vectors: {entry.spec}, {entry.nbytes} bytes each, compared by {entry.measure}; their similarities correlate {entry.agreement:.4f} with the "
         f"model's own ({entry.calibration})"
     )
 

@@ -139,7 +139,7 @@ class Bench:
         return {"ms": times}
 
     def _cold(self, length: int, runs: int, sweep: int) -> dict[str, Any]:
-        """Runs after each of which, as in an app that does other work, the caches hold something else."""
+        """Runs before each of which, as in an app that does other work, the caches hold something else."""
         feeds, run, other = self.feeds(length), self.session.run, np.zeros(sweep, np.uint8)
         times = []
         gc.disable()

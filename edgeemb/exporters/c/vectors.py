@@ -73,7 +73,7 @@ def _filled(text: str, entry: VectorsEntry, prefix: str) -> str:
     values = {
         "UPPER": prefix.upper(),
         "lower": prefix,
-        "BYTES": str(entry.width * (4 if entry.dtype == "float32" else 1)),
+        "BYTES": str(entry.nbytes),
         "SPEC": entry.spec,
         "CODES": _CODES[parse_vectors(entry.spec).codes, len(entry.scales)],
         "DIM": str(entry.dim),

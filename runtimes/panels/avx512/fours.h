@@ -1,6 +1,5 @@
-/* Weights of 4 bits with AVX-512 VNNI: bits 0 ... 15 are the unsigned operand of VPDPBUSD and the row's codes less 128 the signed one. Part
- * of
- * ../avx512.h, which names its macros. */
+/* Weights of 4 bits with AVX-512 VNNI: bits 0 ... 15 are the unsigned operand of VPDPBUSD and the row's codes less 128 the signed one.
+ * Part of ../avx512.h, which names its macros. */
 #ifndef EEP_AVX512_FOURS_H
 #define EEP_AVX512_FOURS_H
 
