@@ -152,6 +152,11 @@ def test_restores_tables_that_are_tensor_trains() -> None:
     assert relative_error(encode(weight, "tt:rank=3"), weight) < EXACT
 
 
+def test_shares_the_scale_of_a_tensor_train_though_a_core_has_one_value() -> None:
+    weight = np.float32([[0.5, -0.25]])
+    assert relative_error(encode(weight, "tt:rank=1"), weight) < EXACT
+
+
 def test_restores_clusters_that_are_flat() -> None:
     own = np.repeat(np.arange(4), 60)
     weight = (20 * normal(4, 16))[own] + np.einsum("nr,nrd->nd", normal(240, 2), normal(4, 2, 16)[own])

@@ -55,7 +55,7 @@ class TensorTrain:
             first = _first(fit.weight, second, weights, first)
             second = _second(fit.weight, first, weights, second)
             # The scale may move between the cores: share it evenly, which suits float16.
-            share = np.sqrt((first.std() + 1e-12) / (second.std() + 1e-12)).astype(np.float32)
+            share = np.sqrt((_size(first) + 1e-12) / (_size(second) + 1e-12))
             first, second = first / share, second * share
             fit.progress(rows * (number + 1) // _ROUNDS, rows)
         arrays = {
@@ -87,6 +87,11 @@ class TensorTrain:
                 f"rank={self.rank} is larger than the cores of this table allow: use 1 to {limit}"
             )
         return count, split, high
+
+
+def _size(core: Floats) -> np.float32:
+    """The root mean square of a core."""
+    return np.float32(np.sqrt(np.square(core).mean()))
 
 
 def _ridge(gram: NDArray[np.float64]) -> NDArray[np.float64]:
