@@ -12,7 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,13 +132,25 @@ def _compiler() -> list[str]:
     )
 
 
-def compile_runner(folder: Path, package: Path, library: Path, compiler: list[str]) -> None:
+def compile_runner(
+    folder: Path, package: Path, library: Path, compiler: list[str], options: Sequence[str] = ()
+) -> None:
+    """Compile the runner and the ops.
+
+    :param folder: the sources.
+    :param package: folder of the package executorch to link with.
+    :param library: the file to write.
+    :param compiler: command of a C++ compiler.
+    :param options: what the compiler is told beside, after what it is always told.
+    :raises NativeError: if there is no such compiler, or it fails.
+    """
     headers = package / "include"
     libraries = package / "lib"
     linux = sys.platform.startswith("linux")
     command = [
         *compiler,
         *FLAGS,
+        *options,
         f"-I{headers}",
         f"-I{headers / 'executorch/runtime/core/portable_type/c10'}",
         *(str(folder / name) for name in _SOURCES),

@@ -40,8 +40,8 @@ static float plain_vector(const uint8_t *hidden, size_t dim, int32_t *whole)
     return most / 32639.0f;
 }
 
-/* One logit, from the words of the header. */
-static float plain(const eeb_quantized_table *table, size_t row, const int32_t *whole, float step, const float *bias)
+/* One logit before its bias, from the words of the header. */
+static float plain(const eeb_quantized_table *table, size_t row, const int32_t *whole, float step)
 {
     const size_t per_byte = 8 / (size_t)table->bits, dim = (size_t)table->dim;
     const size_t block = table->block == 0 ? dim : (size_t)table->block;
@@ -92,11 +92,7 @@ static float plain(const eeb_quantized_table *table, size_t row, const int32_t *
             lanes[lane] = lanes[lane] + lanes[lane + half];
         }
     }
-    value = lanes[0] * (table->bits < 4 ? step * 0.5f : step);
-    if (bias != NULL) {
-        value = value + bias[row];
-    }
-    return value;
+    return lanes[0] * (table->bits < 4 ? step * 0.5f : step);
 }
 
 /* All variants over one table; the number of comparisons. */
@@ -113,7 +109,7 @@ static int compare(int32_t bits, int32_t dim, int32_t block, int32_t planes, eeb
     uint8_t *output = make(out_size, offset, &starts[3]);
     uint8_t *memory;
     int32_t *whole;
-    float bias[ROWS], steps[VECTORS];
+    float bias[ROWS], steps[VECTORS], logit[VECTORS * ROWS];
     eeb_quantized_table table;
     eeb_logits_call call;
     eeb_variant variant;
@@ -156,6 +152,11 @@ static int compare(int32_t bits, int32_t dim, int32_t block, int32_t planes, eeb
     if (eeb_logits_prepare(&table, hidden, VECTORS, memory) != EEB_OK) {
         refused(EEB_SERIAL, "the vectors are refused");
     }
+    for (at = 0; at < VECTORS * ROWS; ++at) {
+        const size_t from = at / ROWS;
+
+        logit[at] = plain(&table, at % ROWS, whole + from * (size_t)dim, steps[from]);
+    }
     for (variant = 0; variant < EEB_VARIANTS; ++variant) {
         const eeb_logits_function logits = eeb_logits_variant(bits, variant);
 
@@ -179,8 +180,7 @@ static int compare(int32_t bits, int32_t dim, int32_t block, int32_t planes, eeb
                 refused(variant, "a call is refused");
             }
             for (at = 0; at < VECTORS * ROWS; ++at) {
-                const size_t from = at / ROWS;
-                const float want = plain(&table, at % ROWS, whole + from * (size_t)dim, steps[from], call.bias ? bias : NULL);
+                const float want = with_bias ? logit[at] + bias[at % ROWS] : logit[at];
                 float got;
 
                 memcpy(&got, output + 4 * at, 4);

@@ -37,7 +37,7 @@ def runner(cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     def make(folder: Path) -> None:
         folder.mkdir()
         source = find_sources() / "runtimes" / "executorch"
-        build.compile_runner(source, build.find_executorch(), folder / build.LIBRARY, ["c++", *SANITIZE])
+        build.compile_runner(source, build.find_executorch(), folder / build.LIBRARY, ["c++"], SANITIZE)
 
     return cached("executorch-sanitized", make) / build.LIBRARY
 
