@@ -10,7 +10,7 @@ from typing import Any
 from edgeemb.body.precision import PRECISIONS
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.exporters.choice import Choice
-from edgeemb.exporters.parity import run_both
+from edgeemb.exporters.parity import compare, run_both
 from edgeemb.exporters.writers import Apart, locator_for
 from edgeemb.models.agreement import agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
@@ -42,7 +42,7 @@ def check_floor(
     :param parity: how near it comes to the original.
     :param folder: the folder that was written.
     :param heads: tables that an output layer shares in it.
-    :return: a note for the user if the tables alone lose that much.
+    :return: a note for the user if the tables, or short lengths, alone lose that much.
     :raises ExportError: if the export is below the floor of its precision, with the first table or layer that differs.
     """
     floor = PRECISIONS[choice.body].floor
@@ -52,12 +52,20 @@ def check_floor(
     if same is None:
         return ()
     # A runtime of fixed lengths may cut texts earlier.
-    same = replace(same, max_length=min(model.max_length, session.manifest.max_length))
+    longest = min(model.max_length, session.manifest.max_length)
+    same = replace(same, max_length=longest)
     runs = run_both(same, session)
     worst = worst_of(agreements_of(same, runs.feeds[0], runs.wanted, runs.found))
     if worst.mean >= floor:
         if parity["cosine_mean"] >= _LITTLE:
             return ()
+        if longest < model.max_length:
+            cut, _ = compare(replace(model, max_length=longest), session)
+            if cut["cosine_mean"] >= _LITTLE:
+                return (
+                    f"texts are cut at {longest} tokens, where the model takes {model.max_length} "
+                    f"(mean agreement {parity['cosine_mean']:.2f}, of texts that are not cut {cut['cosine_mean']:.2f}): choose longer `lengths`",
+                )
         return (
             f"the tables keep little of the model (mean agreement {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
         )

@@ -31,6 +31,7 @@ from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
 from edgeemb.tables.request import TableRequest
+from edgeemb.tasks.registry import TASKS
 from edgeemb.vectors.registry import parse_vectors
 from edgeemb.vocabulary import parse_vocab
 
@@ -142,7 +143,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         manifest = replace(manifest, recipe=prepared.entry, vectors=vectors)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
-            parity, golden = _compared(original, session, options.unchecked)
+            parity, golden = _compared(_counterpart(original, model), session, options.unchecked)
             losses = (
                 check_floor(model, tables, session, choice, parity, folder, written.heads) if parity else ()
             )
@@ -155,6 +156,16 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             manifest = replace(manifest, plan=planned.to_json())
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return place
+
+
+def _counterpart(original: LoadedModel, model: LoadedModel) -> LoadedModel:
+    """What an export is compared with: the original, or, where outputs have a row or a column for each token, the model with its tokens.
+
+    :param original: the model as it came.
+    :param model: the model that was written.
+    """
+    task = TASKS.get(original.kind)
+    return model if task is not None and (task.per_token or task.per_vocabulary) else original
 
 
 def _compared(

@@ -7,7 +7,7 @@ name, or a torch module from Python. Its ``module`` is complete, so that exporti
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
+from edgeemb.models.torch_tokens import same_columns, without_tokens
 from edgeemb.tasks.registry import TASKS
 from edgeemb.torch_tables.copying import copy_module
 
@@ -106,26 +107,27 @@ class Model(LoadedModel):
         return self
 
     def with_tokens(self, pruned: Pruned) -> Model:
-        """A model that knows only some tokens; a layer that uses the word table in another way than by its rows keeps its own.
+        """A model that knows only some tokens.
+
+        Where an output has a column for each token, the columns of the other tokens go; otherwise a layer that uses the word table in another way
+        than by its rows keeps its own.
 
         :param pruned: the tokens and their tokenizer.
         :raises InputError: if the padding token is not among them.
-        :raises SpecError: if an output has a column for each token, of which none can go.
+        :raises SpecError: if an output has a column for each token, and those of the others cannot be taken out.
         """
-        if self.kind in TASKS and TASKS[self.kind].per_vocabulary:
-            raise SpecError(
-                f"{self.name} is for {TASKS[self.kind].title}, whose outputs cover the whole vocabulary: leave `vocab` out"
-            )
         word = self.word_table
-        module = copy_module(self.module)
-        old = module.get_parameter(word.name)
-        weight = nn.Parameter(old.detach()[torch.from_numpy(pruned.kept)], requires_grad=False)
+        per_vocabulary = self.kind in TASKS and TASKS[self.kind].per_vocabulary
+        module = without_tokens(self.module, word.name, pruned.kept, pruned.new_id, heads=per_vocabulary)
         rows = len(pruned.kept)
-        for layer in module.modules():
-            if isinstance(layer, nn.Embedding) and layer.weight is old:
-                layer.weight = weight
-                layer.num_embeddings = rows
-                layer.padding_idx = None if layer.padding_idx is None else pruned.new_id(layer.padding_idx)
+        examples = self._on_words(lambda ids: ids % rows)
+        if per_vocabulary:
+            kept = torch.from_numpy(pruned.kept)
+            old = replace(self, example_inputs=examples)._on_words(lambda ids: kept[ids].to(ids.dtype))
+            if not same_columns(self.module, module, examples, old, pruned.kept):
+                raise SpecError(
+                    f"{self.name} is for {TASKS[self.kind].title}, and its output layer is not one that can lose tokens: leave `vocab` out"
+                )
         return replace(
             self,
             module=module,
@@ -136,10 +138,20 @@ class Model(LoadedModel):
             inputs=tuple(
                 replace(info, rows=rows) if info.table == word.alias else info for info in self.inputs
             ),
-            example_inputs=tuple(
-                example % rows if info.table == word.alias else example
-                for info, example in zip(self.inputs, self.example_inputs, strict=True)
+            outputs=tuple(
+                replace(info, axes=(*info.axes[:-1], rows)) if per_vocabulary else info
+                for info in self.outputs
             ),
+            example_inputs=examples,
+            pad_id=pruned.find(self.pad_id) or 0,  # padding is masked: any row serves
+            mask_id=None if self.mask_id is None else pruned.new_id(self.mask_id),
+        )
+
+    def _on_words(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+        """The example inputs, those of the word table changed."""
+        return tuple(
+            change(example) if info.table == self.word_table.alias else example
+            for info, example in zip(self.inputs, self.example_inputs, strict=True)
         )
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:

@@ -18,7 +18,7 @@ class Task:
     :param shows: how `edgeemb run` shows them: a function ``show(session, texts, asked) -> list[Shown]`` (`edgeemb.cli.show.answers`), named
         as ``module:function``.
     :param per_token: whether outputs have a row for each token; those of padding mean nothing.
-    :param per_vocabulary: whether an output has a column for each row of the vocabulary, which then cannot shrink.
+    :param per_vocabulary: whether an output has a column for each token of the vocabulary, and loses those that the vocabulary loses.
     :param pairs: whether it takes pairs of texts.
     """
 

@@ -43,12 +43,20 @@ class Pruned:
         :param old: its old id.
         :raises InputError: if the token was dropped.
         """
-        places = np.flatnonzero(self.kept == old)
-        if not places.size:
+        found = self.find(old)
+        if found is None:
             raise InputError(
                 f"token id {old} was dropped by {', '.join(self.report.selections)}; add it with list:"
             )
-        return int(places[0])
+        return found
+
+    def find(self, old: int) -> int | None:
+        """The new id of a token, or None if it was dropped.
+
+        :param old: its old id.
+        """
+        places = np.flatnonzero(self.kept == old)
+        return int(places[0]) if places.size else None
 
 
 def prune(

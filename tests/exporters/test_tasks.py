@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 import edgeemb
+from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.app import main
 from edgeemb.cli.show.answers import Asked, Shown
 from edgeemb.errors import InputError, ModelError, SpecError
@@ -146,8 +147,49 @@ def test_fills_masked_places(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"text 1 has no masked place: write \[MASK\]"):
             session.fill(["the cat"])
     assert edgeemb.load(folder, task="embedding").pooling == "mean"
-    with pytest.raises(SpecError, match="cover the whole vocabulary"):
-        edgeemb.export(folder, tmp_path / "small", vocab=["script:Latin"])
+
+
+def test_columns_of_the_vocabulary_go_with_its_rows(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForMaskedLM")
+    whole = load(folder)
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("the cat sat\n", "utf-8")
+    bundle = edgeemb.export(
+        whole, tmp_path / "b", table="fp32", body="fp32", ops="builtin", vocab=[f"keep:{corpus}"]
+    )
+    manifest = read_manifest(bundle)
+    count = manifest.tables["word"].rows
+    assert count < whole.word_table.rows
+    assert manifest.outputs[0].axes[-1] == count
+    assert manifest.parity["cosine_min"] > 0.95
+    with edgeemb.open(bundle) as session:
+        tokens = session.tokens(["the [MASK] sat"])[0]
+        (found,) = session.run_all(session.feeds([tokens]))
+        old, new = (Tokenizer.from_file(str(place / "tokenizer.json")) for place in (folder, bundle))
+        assert manifest.mask_id == new.token_to_id("[MASK]")
+        kept = [old.token_to_id(new.id_to_token(number)) for number in range(count)]
+        feeds = dict(session.feeds([tokens]))
+        feeds["input_ids"] = np.array([[kept[token] for token in tokens]])
+        np.testing.assert_allclose(found, whole.reference(feeds)[0][..., kept], atol=0.05)
+        assert len(session.fill(["the [MASK] sat"], top=3)[0][0]) == 3
+
+
+def test_an_output_layer_made_of_several_weights_keeps_its_vocabulary(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "MobileBERT", "ForMaskedLM")
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("the cat sat\n", "utf-8")
+    with pytest.raises(SpecError, match="its output layer is not one that can lose tokens"):
+        edgeemb.export(folder, tmp_path / "small", vocab=[f"keep:{corpus}"])
+
+
+def test_words_are_compared_with_the_model_of_the_same_tokens(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT", "ForTokenClassification", id2label=LABELS)
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a\n", "utf-8")
+    bundle = edgeemb.export(
+        folder, tmp_path / "b", table="fp32", body="fp32", ops="builtin", vocab=[f"keep:{corpus}"]
+    )
+    assert read_manifest(bundle).parity["cosine_min"] > 0.95
 
 
 @pytest.mark.parametrize("pooling", ["max", "sum"])
