@@ -72,7 +72,7 @@ def test_short_lengths_are_blamed_for_what_they_cut(tiny: Model, tmp_path: Path)
     bundle = edgeemb.export(tiny, tmp_path / "b", target="cortex-m4", table="int8", lengths=[3])
     manifest = read_manifest(bundle)
     assert manifest.parity["cosine_mean"] < 0.8
-    assert any("texts are cut at 3 tokens" in note and "`lengths`" in note for note in manifest.notes)
+    assert any("texts are cut at 3 tokens" in note and "longer lengths" in note for note in manifest.notes)
     assert not any("keep little" in note for note in manifest.notes)
 
 
