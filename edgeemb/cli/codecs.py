@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -11,7 +12,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from edgeemb.cli.options import json_option, print_result
-from edgeemb.tables.listing import Listed, list_codecs
+
+if TYPE_CHECKING:
+    from edgeemb.tables.listing import Listed
 
 _SHAPE = re.compile(r"([1-9][0-9]{0,9})x([1-9][0-9]{0,5})")
 _FLOAT_BYTES = 4
@@ -36,6 +39,8 @@ def _read_shape(ctx: click.Context, param: click.Parameter, value: str) -> tuple
 @json_option
 def codecs(shape: tuple[int, int], as_json: bool) -> None:
     """List how a table can be stored, with the size of an example and what each codec is good for."""
+    from edgeemb.tables.listing import list_codecs  # the codecs take a while to import
+
     rows, dim = shape
     found = list_codecs(rows, dim)
     print_result(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any
 
 import click
 
 from edgeemb.cli.messages import as_flags
 from edgeemb.errors import EdgeembError, SpecError
-
-_LONGEST_HELP = 200
-
 
 #: How torch, ONNX Runtime and the C++ library say that memory is short; they raise RuntimeError over it.
 _NO_MEMORY = ("can't allocate memory", "bad_alloc", "not enough memory", "failed to allocate memory")
@@ -26,8 +27,45 @@ def _is_memory(error: BaseException) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Member:
+    """A command, which is imported when it is asked for.
+
+    :param name: its name, and that of the object that it is.
+    :param module: the module of this package that has it.
+    :param summary: the first sentence of its help.
+    """
+
+    name: str
+    module: str
+    summary: str
+
+
+class _Imported(UserDict[str, click.Command]):
+    """Commands by name, each imported when it is looked up."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        super().__init__()
+        self.data = dict.fromkeys((member.name for member in members), click.Command(None))
+        self._places = {member.name: f"edgeemb.cli.{member.module}:{member.name}" for member in members}
+
+    def __getitem__(self, name: str) -> click.Command:
+        command: click.Command = resolve_name(self._places[name])
+        return command
+
+
 class Commands(click.Group):
-    """A group whose expected errors are one line on standard error."""
+    """A group whose expected errors are one line on standard error.
+
+    :param members: its commands, in the order in which they are listed.
+    """
+
+    def __init__(self, name: str | None, *, members: Sequence[Member], **how: Any) -> None:
+        super().__init__(name, _Imported(members), **how)
+        self.members = members
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [member.name for member in self.members]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -50,6 +88,4 @@ class Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without cutting off their sentences."""
         with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, command.get_short_help_str(_LONGEST_HELP)) for name, command in self.commands.items()]
-            )
+            formatter.write_dl([(member.name, member.summary) for member in self.members])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from click.testing import CliRunner
 
 import edgeemb
 from edgeemb.body.precision import PRECISIONS
-from edgeemb.cli.app import main
+from edgeemb.cli.app import MEMBERS, main
 from edgeemb.cli.generated import help_of
 from edgeemb.cli.messages import as_flags
 from edgeemb.errors import SpecError
@@ -51,6 +53,22 @@ def test_every_field_of_the_settings_is_an_option() -> None:
     for command in ("adapt", "distill"):
         for kind in SOURCES[command][1:]:
             assert {field.name for field in dataclasses.fields(kind)} <= set(options_of(command))
+
+
+def test_the_list_of_commands_says_what_their_own_help_begins_with() -> None:
+    for member in MEMBERS:
+        assert main.commands[member.name].get_short_help_str(200) == member.summary
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    script = "import sys; from edgeemb.cli.app import main; main(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+    modules = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout
+    assert "'click'" in modules
+    assert not any(
+        f"'{name}'" in modules for name in ("numpy", "rich", "edgeemb.tables", "edgeemb.cli.using")
+    )
 
 
 @pytest.mark.parametrize("command", ["", *main.commands])
