@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -112,3 +113,10 @@ def adb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def phone_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The tiny encoder as C, for phones. Copy it before changing it."""
     return cached("phone-c", lambda path: edgeemb.export(tiny, path, target="cortex-m4", table="int4"))
+
+
+@pytest.fixture(scope="session")
+def c_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The tiny encoder as C, for application processors. Copy it before changing it."""
+    options: dict[str, Any] = {"runtime": "c", "table": "int8", "lengths": [40]}
+    return cached("linux-c", lambda path: edgeemb.export(tiny, path, target="linux-x64", **options))

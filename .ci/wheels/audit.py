@@ -19,7 +19,14 @@ _PROCESSORS = {
 
 
 #: The native libraries of edgeemb, without the prefix and suffix of a platform.
-LIBRARIES = ("edgeemb_kernels", "edgeemb_onnxruntime", "edgeemb_tflite", "edgeemb_tflm", "edgeemb_text")
+LIBRARIES = (
+    "edgeemb_kernels",
+    "edgeemb_onnxruntime",
+    "edgeemb_tflite",
+    "edgeemb_tflm",
+    "edgeemb_text",
+    "edgeemb_threads",
+)
 
 # What it says of damaged symbol tables is no fault of a wheel.
 lief.logging.disable()

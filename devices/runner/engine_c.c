@@ -1,5 +1,5 @@
 /* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX is the prefix of its symbols; RUNNER_WIDTH, where the
- * model takes the bytes of its tokens, how many each has.
+ * model takes the bytes of its tokens, how many each has; RUNNER_PARALLEL, where it can divide its work among threads.
  *
  * There is no runtime and nothing to parse. What stands for opening the model is reading every page of the program, in which its weights
  * lie, once: what an app pays before the first inference can be as fast as the next. */
@@ -13,10 +13,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if defined(RUNNER_PARALLEL)
+#include "threads/pool.h"
+#endif
+
 #define JOIN2(a, b) a##b
 #define JOIN(a, b) JOIN2(a, b)
 #define SIZES JOIN(RUNNER_PREFIX, _sizes)
 #define RUN JOIN(RUNNER_PREFIX, _run)
+#define RUN_PARALLEL JOIN(RUNNER_PREFIX, _run_parallel)
+#define PARALLEL JOIN(RUNNER_PREFIX, _parallel)
 
 enum { PAGE = 4096 };
 
@@ -36,8 +42,47 @@ void eem_mark(void)
     }
 }
 
-static void check(int32_t status, size_t count)
+#if defined(RUNNER_PARALLEL)
+
+static PARALLEL parallel; /* run is NULL for one thread */
+
+static int32_t run(const void *tokens, size_t count)
 {
+    return RUN_PARALLEL(parallel.run == NULL ? NULL : &parallel, arena, SIZES.arena_bytes, tokens, NULL, &count, 1, output);
+}
+
+static void start_threads(int threads)
+{
+    if (threads > 1) {
+        parallel.run = eew_run;
+        parallel.pool = eew_open((uint32_t)threads);
+        if (parallel.pool == NULL) {
+            fail("the system gives no %d threads", threads);
+        }
+    }
+}
+
+#else
+
+static int32_t run(const void *tokens, size_t count)
+{
+    return RUN(arena, SIZES.arena_bytes, tokens, count, output);
+}
+
+static void start_threads(int threads)
+{
+    if (threads > 1) {
+        fail("the model runs on one thread");
+    }
+}
+
+#endif
+
+/* The model's result of some tokens. */
+static void run_checked(const void *tokens, size_t count)
+{
+    const int32_t status = run(tokens, count);
+
     if (status != 0) {
         fail("the model refused %u tokens with status %d", (unsigned)count, (int)status);
     }
@@ -55,7 +100,7 @@ const char *engine_version(void)
 
 void engine_prepare(const runner_options *options)
 {
-    (void)options;
+    start_threads(options->threads);
     if (posix_memalign(&arena, 16, SIZES.arena_bytes) != 0 || (ids = calloc(SIZES.tokens, sizeof *ids)) == NULL ||
         (output = calloc(SIZES.outputs, sizeof *output)) == NULL) {
         fail("no memory for an arena of %u bytes", SIZES.arena_bytes);
@@ -95,7 +140,7 @@ void engine_run(const runner_feed *feed)
     if (feed->count == 0 || tensor->type != TYPE_UINT8 || count > SIZES.tokens) {
         fail("the model takes the bytes of up to %u tokens", SIZES.tokens);
     }
-    check(RUN(arena, SIZES.arena_bytes, tensor->data, count, output), count);
+    run_checked(tensor->data, count);
 }
 
 #else
@@ -112,7 +157,7 @@ void engine_run(const runner_feed *feed)
     for (at = 0; at < count; ++at) {
         ids[at] = size == 8 ? (int32_t)((const int64_t *)tensor->data)[at] : ((const int32_t *)tensor->data)[at];
     }
-    check(RUN(arena, SIZES.arena_bytes, ids, count, output), count);
+    run_checked(ids, count);
 }
 
 #endif

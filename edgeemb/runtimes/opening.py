@@ -134,9 +134,9 @@ def _check(folder: Path, manifest: Manifest, runtime: Runtime, options: OpenOpti
         raise SpecError(
             f"threads={options.threads} is out of range: use 0 for the runtime's choice, or a number of 1 or more"
         )
-    if options.threads > 1 and not runtime.threads:
+    if options.threads > 1 and (reason := runtime.one_thread(folder, manifest.name)):
         raise SpecError(
-            f"{folder} runs on one thread, as every bundle for {runtime.title}: leave `threads` out"
+            f"{folder} has no use for threads={options.threads}, as {reason}: leave `threads` out"
         )
     if options.ops_profile is not None and not runtime.profiles:
         raise SpecError(f"{runtime.title} has no profile by operator: leave `ops_profile` out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
@@ -58,6 +59,8 @@ class Runtime:
     :param compiles_lookups: whether an app compiles the lookups in: then the writer puts their sources into the kit.
     :param fixed_ops: whether the lookup is chosen at export and cannot be changed afterwards.
     :param threads: whether it can use several threads.
+    :param alone: where that depends on the bundle, a function ``alone(folder, name) -> str``: why the bundle in a folder, of a model of that
+        name, runs on one thread; empty if it need not.
     :param concurrent: whether one session can run in several threads at once; if not, a lock makes them take turns.
     :param profiles: whether it can report the cost by operator.
     :param tables_apart: whether it can keep the tables in a separate file.
@@ -79,6 +82,7 @@ class Runtime:
     compiles_lookups: bool = False
     fixed_ops: bool = True
     threads: bool = True
+    alone: str = ""
     concurrent: bool = False
     profiles: bool = True
     tables_apart: bool = False
@@ -87,6 +91,17 @@ class Runtime:
     lowerings: tuple[str, ...] = ("builtin", "custom")
     checks: str = ""
     fuses: str = "edgeemb.tables.program:fused_by_custom_ops"
+
+    def one_thread(self, folder: Path, name: str) -> str:
+        """Why a bundle runs on one thread; empty if it can use several.
+
+        :param folder: the bundle.
+        :param name: name of the model, as in the manifest.
+        :raises BundleError: if the bundle is damaged.
+        """
+        if not self.threads:
+            return f"a bundle for {self.title} runs on one thread"
+        return str(self.resolve(self.alone)(folder, name)) if self.alone else ""
 
     def resolve(self, name: str) -> Any:
         """Import one of the functions that the record names.

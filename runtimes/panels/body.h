@@ -321,7 +321,7 @@ EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, ui
 }
 
 static const eep_kernels EEP(kernels) = {
-    EEP_NAME, EEP(quantize), EEP(linear), EEP(keep), EEP(attend), EEP(norm),
+    EEP_NAME, EEP(quantize), EEP(prepare), EEP(linear), EEP(restore), EEP(keep), EEP(attend), EEP(norm),
 };
 
 #undef EEP_FN

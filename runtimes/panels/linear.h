@@ -130,15 +130,31 @@ EEP_FN void EEP(linear)(
 {
     if (layer->block == 0) {
         EEP_ACTIVATIONS(0)
-        return;
+    } else {
+        EEP_ACTIVATIONS(1)
     }
+}
+
+EEP_FN void EEP(prepare)(const eem_linear *layer, const eep_codes *codes, uint32_t count)
+{
+    if (layer->block != 0) {
 #if EEP_OFFSET == 0
-    EEP(flip_codes)(layer, codes, count);
+        EEP(flip_codes)(layer, codes, count);
 #endif
-    EEP(measure_blocks)(layer, codes, count);
-    EEP_ACTIVATIONS(1)
+        EEP(measure_blocks)(layer, codes, count);
+    }
+}
+
+EEP_FN void EEP(restore)(const eem_linear *layer, const eep_codes *codes, uint32_t count)
+{
 #if EEP_OFFSET == 0
-    EEP(flip_codes)(layer, codes, count);
+    if (layer->block != 0) {
+        EEP(flip_codes)(layer, codes, count);
+    }
+#else
+    (void)layer;
+    (void)codes;
+    (void)count;
 #endif
 }
 

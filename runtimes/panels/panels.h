@@ -41,6 +41,13 @@ typedef struct eep_codes {
     int32_t *starts; /* [EEP_BLOCK][inputs / block]: where the sums of a block of weights of 4 bits begin */
 } eep_codes;
 
+/* A loop whose turns may run at the same time: run(pool, count, task, context) calls task(context, index) once for each index below count,
+ * on any threads, and returns when all are done. dispatch_apply_f has this form but for the order of its arguments. */
+typedef struct eep_parallel {
+    void (*run)(void *pool, size_t count, void (*task)(void *context, size_t index), void *context);
+    void *pool;
+} eep_parallel;
+
 /* Working memory, all of it in the arena; `stride` is the size of a row, padded, `capacity` the tokens, padded. */
 typedef struct eep_memory {
     float *rows;         /* [capacity][stride] */
@@ -55,6 +62,9 @@ typedef struct eep_memory {
     float *scores;       /* [EEP_ROWS][capacity] */
     int16_t *shares;     /* [EEP_ROWS][capacity]: probabilities times the scales of the values, 12 bits */
     float *factors;      /* [2 + EEP_ROWS][padded heads] */
+    uint8_t *spare;      /* part of `wide` that attention leaves free: scores, shares, factors and codes of queries of further threads */
+    size_t spare_bytes;
+    const eep_parallel *parallel; /* NULL for one thread */
 } eep_memory;
 
 /* Before a loop of few, constant steps over arrays of vectors: unrolled early, so that they stay in registers. */
@@ -68,9 +78,12 @@ typedef struct eep_kernels {
     const char *name;
     /* Quantise `count` rows of `inputs` elements. */
     void (*quantize)(const float *rows, uint32_t stride, uint32_t count, uint32_t inputs, const eep_codes *codes);
-    /* output [count][stride] = activation(layer(codes)) */
+    /* Before the products of a layer with some codes, and after the last of them: weights of 4 bits take codes in another form. */
+    void (*prepare)(const eem_linear *layer, const eep_codes *codes, uint32_t count);
+    /* output [count][stride] = activation(layer(codes)); it may be called for panels of the layer, in any order. */
     void (*linear)(
         const eem_linear *layer, const eep_codes *codes, uint32_t count, eem_activation activation, float *output, uint32_t stride);
+    void (*restore)(const eem_linear *layer, const eep_codes *codes, uint32_t count);
     /* Quantise keys and values [count][stride] of the tokens from `first` on; `tokens` is the length of the sequence. */
     void (*keep)(
         const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,

@@ -124,7 +124,7 @@ def test_an_option_that_a_runtime_lacks_is_refused(bundle: Path) -> None:
     from edgeemb.runtimes.registry import find_runtime
 
     runtime = find_runtime(describe(bundle).runtime)
-    if not runtime.threads:
+    if runtime.one_thread(bundle, describe(bundle).name):
         with pytest.raises(SpecError, match="runs on one thread"):
             edgeemb.open(bundle, threads=2, allow_code=True)
     if not runtime.profiles:

@@ -22,7 +22,6 @@ from edgeemb.progress import Progress
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes
 from edgeemb.runtimes.registry import find_runtime
-from edgeemb.runtimes.runtime import Runtime
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"
@@ -133,7 +132,8 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
     in_c = runtime.is_source
     feeds = f"feeds={FEEDS}"
     look = job.run("look")
-    reasons = {count: _no_threads(runtime, count, len(look["used"])) for count in plan.threads}
+    one = runtime.one_thread(case.folder, case.manifest.name)
+    reasons = {count: _no_threads(one, count, len(look["used"])) for count in plan.threads}
     timed = sum(not reason for reason in reasons.values())
     job.total = bool(case.expected) + 1 + 2 * LOADS + bool(case.lengths) * (timed + in_c)
     near = _agreement(job, case.expected)
@@ -189,10 +189,10 @@ def _latencies(job: Job, case: Case, plan: ProfilePlan, reasons: Mapping[int, st
     return found + (report_of.conditions(taken[0], taken[-1]) if taken else [])
 
 
-def _no_threads(runtime: Runtime, threads: int, cores: int) -> str:
-    """Why there is no latency for a thread count; empty if there is."""
-    if threads > 1 and not runtime.threads:
-        return f"a bundle for {runtime.title} runs on one thread"
+def _no_threads(one: str, threads: int, cores: int) -> str:
+    """Why there is no latency for a thread count, such as `Runtime.one_thread`; empty if there is."""
+    if threads > 1 and one:
+        return one
     return f"the runner had {cores} cores" if threads > cores else ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import alone, read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.scratch import Scratch
 
@@ -78,6 +78,7 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     width = read_sizes(folder, name).get("width", 0)
     own = ["-static", "-DEEM_MARKS", f"-DRUNNER_PREFIX={prefix}", f"-I{folder}", *map(str, sources(folder))]
     own += [f"-DRUNNER_WIDTH={width}"] if width else []
+    own += [] if alone(folder, name) else ["-DRUNNER_PARALLEL"]
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 

@@ -247,9 +247,8 @@ def _latency(
     cases: Sequence[_Case], length: int, threads: int, plan: ProfilePlan, steps: _Steps
 ) -> list[Ratio]:
     reasons = [
-        f"a bundle for {case.runtime.title} runs on one thread"
-        if threads > 1 and not case.runtime.threads
-        else refusal(case.manifest, length)
+        (case.runtime.one_thread(case.folder, case.manifest.name) if threads > 1 else "")
+        or refusal(case.manifest, length)
         for case in cases
     ]
     if threads > cores():

@@ -31,6 +31,7 @@ class Packing:
     :param pack_fours: a grid of 4 bits with whole blocks as the kernels read it, scales included, flat.
     :param buffers: working memory for an encoder, its longest text in tokens, floats of scratch memory for lookups, and bytes for the tokenizer.
     :param pieces: the parts of `model.c` that depend on the packing; one that has placeholders itself stands before them.
+    :param api: declarations for `model.h` beside those that every packing has.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Packing:
     pack_fours: Callable[[Grid], NDArray[np.int8]]
     buffers: Callable[[Encoder, int, int, int], list[Buffer]]
     pieces: Callable[[Encoder], Mapping[str, str]]
+    api: str = ""
 
 
 def padded(size: int) -> int:

@@ -126,6 +126,10 @@ def pieces(encoder: Encoder) -> dict[str, str]:
     """
     return {
         "compute": _COMPUTE,
+        "divided": "",
+        "parallel": "",
+        "hand": "",
+        "alone": "",
         "room": "micro",
         "memory": "eem_memory",
         "stride": str(encoder.dim),

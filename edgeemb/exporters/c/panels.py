@@ -40,16 +40,54 @@ _PLACES = """\
     memory.key_sums = (int32_t *)(void *)(base + @at_key_sums@);
     memory.scores = (float *)(void *)(base + @at_scores@);
     memory.shares = (int16_t *)(void *)(base + @at_shares@);
-    memory.factors = (float *)(void *)(base + @at_factors@);"""
+    memory.factors = (float *)(void *)(base + @at_factors@);
+    memory.spare = base + @at_wide@ + @attended@;
+    memory.spare_bytes = @spare@;
+    memory.parallel = parallel;"""
 
 
 _WIDEN = "\n    eep_widen(eep_best(), &widen, memory, STRIDE, tokens);"
 
 
+#: For `model.h`: `@lower@_run_parallel`.
+_API = """
+/* A loop whose turns may run at the same time: run(pool, count, task, context) calls task(context, index) once for each index below count,
+ * on any threads, and returns when all are done. With Apple's libdispatch: dispatch_apply_f(count, DISPATCH_APPLY_AUTO, context, task). */
+typedef struct @lower@_parallel {
+    void (*run)(void *pool, size_t count, void (*task)(void *context, size_t index), void *context);
+    void *pool;
+} @lower@_parallel;
+
+/* The same as @lower@_run_batch, its work divided among the threads of `parallel`, which is NULL for the caller's alone. The bits are the same
+ * for any number of threads. */
+int32_t @lower@_run_parallel(
+    const @lower@_parallel *parallel, void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, const int32_t *types, const size_t *lengths,
+    size_t texts, float *output);
+"""
+
+_DIVIDED = """
+int32_t @prefix@_run_parallel(
+    const @prefix@_parallel *parallel, void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths,
+    size_t texts, float *output)
+{
+    eep_parallel given = {NULL, NULL};
+
+    if (lengths == NULL || (parallel != NULL && parallel->run == NULL)) {
+        return EEM_NULL;
+    }
+    if (parallel != NULL) {
+        given.run = parallel->run;
+        given.pool = parallel->pool;
+    }
+    return compute(parallel == NULL ? NULL : &given, arena, arena_bytes, input, types, lengths, texts, output);
+}
+"""
+
+
 _COMPUTE = """\
 /* Embeddings to results of as many texts as fit; gives their number. */
 static size_t some_texts(
-    uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
+    const eep_parallel *parallel, uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
 {
     eep_texts texts = {NULL, 0, 0, 0};
     @memory@ memory;
@@ -125,7 +163,6 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     heads, capacity = encoder.heads, padded(tokens)
     stride, head = padded(encoder.dim), padded(encoder.dim // encoder.heads)
     token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
-    wide = max(padded(widest_mlp(encoder)), 2 * stride)
     codes = max(ROW_BLOCK * padded(widest_input(encoder)), heads * ROWS * head)
     hidden = max(padded(widest_hidden(encoder)), padded(encoder.outputs))
     return [
@@ -133,7 +170,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("ids", token_bytes * tokens, -1, 0),
         Buffer("rows", 4 * capacity * stride + _SLACK, 0, 4),
         Buffer("queries", 4 * capacity * stride + _SLACK, 2, 3),
-        Buffer("wide", 4 * ROW_BLOCK * wide + _SLACK, 2, 3),
+        Buffer("wide", 4 * ROW_BLOCK * _wide(encoder) + _SLACK, 2, 3),
         Buffer("codes", codes, 0, 5),
         Buffer("code_scales", 4 * ROW_BLOCK, 0, 5),
         Buffer("code_zeros", 4 * ROW_BLOCK, 0, 5),
@@ -154,21 +191,33 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     ]
 
 
+def _wide(encoder: Encoder) -> int:
+    """Elements of a row between the linear layers of an MLP, or of its keys and values."""
+    return max(padded(widest_mlp(encoder)), 2 * padded(encoder.dim))
+
+
 def pieces(encoder: Encoder) -> dict[str, str]:
     """The parts of `model.c` that depend on the packing.
 
     :param encoder: the model.
     """
     pad = padded(encoder.width) - encoder.width
+    # Attention writes as many elements to `wide` as a row has.
+    attended = 4 * ROW_BLOCK * padded(encoder.dim)
+    spare = 4 * ROW_BLOCK * _wide(encoder) - attended
     return {
         "compute": _COMPUTE,
+        "divided": _DIVIDED,
+        "parallel": "const eep_parallel *parallel, ",
+        "hand": "parallel, ",
+        "alone": "NULL, ",
         "room": "panels",
         "memory": "eep_memory",
         "stride": str(padded(encoder.dim)),
         "pad": f"        memset(row + WIDTH, 0, {pad} * sizeof *row);\n" if pad else "",
         "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
         + ("" if encoder.widen is None else _WIDEN),
-        "places": _PLACES,
+        "places": _PLACES.replace("@attended@", str(attended)).replace("@spare@", str(spare)),
         "result": _result(encoder),
     }
 
@@ -205,7 +254,7 @@ def _result(encoder: Encoder) -> str:
 
 PANELS = Packing(
     name="panels",
-    rooms=("panels", "micro", "text", "kernels"),
+    rooms=("panels", "micro", "text", "kernels", "threads"),
     memory="eep_memory",
     project="eep_linear_run(eep_best(), &projection, memory, scratch, EEM_IDENTITY, row);",
     lanes=BLOCK,
@@ -213,4 +262,5 @@ PANELS = Packing(
     pack_fours=panels_fours,
     buffers=buffers,
     pieces=pieces,
+    api=_API,
 )

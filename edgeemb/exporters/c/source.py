@@ -133,18 +133,21 @@ def layer_text(layer: Layer, arrays: Arrays) -> str:
     return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
 
 
-def header_text(prefix: str, name: str, sizes: Mapping[str, int], given: Input, more: str) -> str:
+def header_text(
+    prefix: str, name: str, sizes: Mapping[str, int], given: Input, packing: Packing, more: str
+) -> str:
     """`model.h`.
 
     :param prefix: prefix of the symbols.
     :param name: name of the model.
     :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
     :param given: what goes in.
+    :param packing: what the engine has beside other engines.
     :param more: further declarations.
     """
     upper = prefix.upper()
     return (
-        HEADER.replace("@TEXT@", given.typed_api + given.text_api + more)
+        HEADER.replace("@TEXT@", given.typed_api + given.text_api + packing.api + more)
         .replace("@INPUT@", given.macros)
         .replace("@WHAT@", given.what)
         .replace("@TYPE@", given.type)
@@ -190,9 +193,9 @@ def model_text(
         else f"static const eem_linear widen = {linear_text(encoder.widen, arrays)};\n"
     )
     values = {
-        **arrays.packing.pieces(encoder),
         "text": TEXT if given.tokenize else "",
         "typed": TYPED if given.typed else "",
+        **arrays.packing.pieces(encoder),
         "include": given.include,
         "vocabulary": given.vocabulary,
         "type": given.type,

@@ -152,7 +152,7 @@ static void finish(const @memory@ memory, uint8_t *base, uint32_t tokens, float 
 
 @compute@
 static eem_status compute(
-    void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths, size_t texts, float *output)
+    @parallel@void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths, size_t texts, float *output)
 {
     eem_status status = texts == 0 ? EEM_EMPTY : EEM_OK;
     size_t number, done, offset = 0;
@@ -171,7 +171,7 @@ static eem_status compute(
     for (number = 0; number < texts; number += done) {
         size_t end;
 
-        done = some_texts((uint8_t *)arena, input, types, lengths + number, texts - number, output + number * @UPPER@_OUTPUTS);
+        done = some_texts(@hand@(uint8_t *)arena, input, types, lengths + number, texts - number, output + number * @UPPER@_OUTPUTS);
         for (offset = 0, end = number + done; end > number; --end) {
             offset += lengths[end - 1];
         }
@@ -184,15 +184,15 @@ static eem_status compute(
 
 int32_t @prefix@_run(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output)
 {
-    return compute(arena, arena_bytes, input, NULL, &count, 1, output);
+    return compute(@alone@arena, arena_bytes, input, NULL, &count, 1, output);
 }
 
 int32_t @prefix@_run_batch(
     void *arena, size_t arena_bytes, const @type@ *input, const int32_t *types, const size_t *lengths, size_t texts, float *output)
 {
-    return lengths == NULL ? (eem_status)EEM_NULL : compute(arena, arena_bytes, input, types, lengths, texts, output);
+    return lengths == NULL ? (eem_status)EEM_NULL : compute(@alone@arena, arena_bytes, input, types, lengths, texts, output);
 }
-@typed@
+@divided@@typed@
 int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output, int32_t *label)
 {
     eem_status status;
@@ -216,7 +216,7 @@ TYPED = """
 int32_t @prefix@_run_types(
     void *arena, size_t arena_bytes, const int32_t *input, const int32_t *types, size_t count, float *output)
 {
-    return types == NULL ? (eem_status)EEM_NULL : compute(arena, arena_bytes, input, types, &count, 1, output);
+    return types == NULL ? (eem_status)EEM_NULL : compute(@alone@arena, arena_bytes, input, types, &count, 1, output);
 }
 """
 

@@ -105,7 +105,7 @@ def write(request: Request, folder: Path) -> Written:
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given, more), "utf-8")
+    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given, packing, more), "utf-8")
     _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if tokenizer is None else len(tokenizer)

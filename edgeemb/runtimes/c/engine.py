@@ -18,6 +18,7 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.cache import cache_folder, digest_of, keep_newest, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
+from edgeemb.native.threads import Pool
 from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 
@@ -104,12 +105,17 @@ def _noted(place: Path) -> str:
     return text if re.fullmatch(r"[0-9a-f]{16}", text) else ""
 
 
+def _called(function: Callable[..., int], arguments: tuple[object, ...], kept: object) -> object:
+    function(*arguments)
+    return kept
+
+
 class MicroEngine:
     """A C export, compiled for this machine.
 
     :param folder: the bundle.
     :param manifest: its manifest.
-    :param options: nothing to choose.
+    :param options: the threads to use; 0 is one.
     :param flags: further flags for the compiler; no choice of them changes a result.
     :raises NativeError: if it cannot be compiled or loaded.
     """
@@ -126,6 +132,7 @@ class MicroEngine:
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
             self._run_batch: Any = getattr(library, f"{prefix}_run_batch")
+            divided: Any = getattr(library, f"{prefix}_run_parallel") if options.threads > 1 else None
             self._run_types: Any = getattr(library, f"{prefix}_run_types", None)
         except (OSError, ValueError, AttributeError) as error:
             raise NativeError(
@@ -133,9 +140,15 @@ class MicroEngine:
             ) from None
         pointer, size = ctypes.c_void_p, ctypes.c_size_t
         self._run.argtypes = [pointer, size, pointer, size, pointer]
-        self._run_batch.argtypes = [pointer, size, pointer, pointer, pointer, size, pointer]
+        batch = [pointer, size, pointer, pointer, pointer, size, pointer]
+        self._run_batch.argtypes = batch
         if self._run_types is not None:
             self._run_types.argtypes = [pointer, size, pointer, pointer, size, pointer]
+        self._pool = None
+        if divided is not None:
+            self._pool = Pool(options.threads)
+            divided.argtypes = [pointer, *batch]
+            self._run_batch = partial(divided, ctypes.byref(self._pool.parallel))
         self.lengths: tuple[int, ...] = ()
         self.tokens = int(sizes.tokens)
         self.outputs = int(sizes.outputs)
@@ -156,24 +169,28 @@ class MicroEngine:
             raise InputError(
                 f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding after them"
             )
+        arguments, kept = self._batch(given, mask, types)
+        status = self._run_batch(*arguments)
+        if status:
+            self._name_refused(given, mask.sum(axis=1), types)
+            raise InputError(f"the model refused the texts: {STATUS.get(status, f'status {status}')}")
+        return [kept[0]]
+
+    def _batch(
+        self, given: NDArray[Any], mask: NDArray[Any], types: list[NDArray[Any]]
+    ) -> tuple[tuple[object, ...], tuple[NDArray[Any], ...]]:
+        """The arguments of the function for many sequences; the output, float32[B, outputs], and what else must stay."""
         out = np.empty((len(given), self.outputs), np.float32)
         there = mask.astype(np.bool_)
         lengths = np.ascontiguousarray(there.sum(axis=1), np.uintp)
         tokens = np.ascontiguousarray(given[there], np.uint8 if given.ndim == 3 else np.int32)
         kinds = np.ascontiguousarray(types[0][there], np.int32) if types else None
-        status = self._run_batch(
-            self._arena(),
-            self.arena_bytes,
-            tokens.ctypes.data,
+        arguments = (
+            *(self._arena(), self.arena_bytes, tokens.ctypes.data),
             None if kinds is None else kinds.ctypes.data,
-            lengths.ctypes.data,
-            len(lengths),
-            out.ctypes.data,
+            *(lengths.ctypes.data, len(lengths), out.ctypes.data),
         )
-        if status:
-            self._name_refused(given, lengths, types)
-            raise InputError(f"the model refused the texts: {STATUS.get(status, f'status {status}')}")
-        return [out]
+        return arguments, (out, tokens, lengths, *([] if kinds is None else [kinds]))
 
     def _name_refused(self, given: NDArray[Any], lengths: NDArray[Any], types: list[NDArray[Any]]) -> None:
         """Run one sequence at a time, for the error that names the one that the model refuses."""
@@ -187,6 +204,9 @@ class MicroEngine:
         :param feeds: an array per input.
         """
         given, mask, *types = feeds.values()
+        if self._pool is not None:
+            arguments, arrays = self._batch(given, mask, types)
+            return partial(_called, self._run_batch, arguments, arrays)
         if len(given) != 1:
             return partial(self.run, feeds)
         count = int(mask[0].sum())
@@ -195,11 +215,7 @@ class MicroEngine:
             given[0][:count], out, *(of_type[0, :count] for of_type in types)
         )
 
-        def call() -> object:
-            function(*arguments)
-            return kept
-
-        return call
+        return partial(_called, function, arguments, kept)
 
     @property
     def profile_note(self) -> str:
@@ -244,4 +260,6 @@ class MicroEngine:
         return address + -address % _ALIGNMENT
 
     def close(self) -> None:
-        """Nothing to release: the code stays mapped until the process ends."""
+        """End the threads; the code stays mapped until the process ends."""
+        if self._pool is not None:
+            self._pool.close()

@@ -49,6 +49,18 @@ def sources(folder: Path) -> list[Path]:
     return [folder / "model.c", weights if weights.is_file() else folder / "weights.S"]
 
 
+def alone(folder: Path, name: str) -> str:
+    """Why an export runs on one thread; empty if it can use several.
+
+    :param folder: the bundle.
+    :param name: name of the model, as in the manifest.
+    :raises BundleError: if the header is missing.
+    """
+    header = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
+    divided = f" {symbol_prefix(name)}_run_parallel(" in header
+    return "" if divided else "a C export for microcontrollers runs on one thread"
+
+
 def read_sizes(folder: Path, name: str) -> dict[str, int]:
     """What ``model.h`` says of a model.
 

@@ -1,6 +1,11 @@
 /* Runs a C export on made-up ids of each length that is named, and prints every output's bits; then all of them at once, which must give
- * the same, or the status of the first that is refused. -DPREFIX and -DUPPER name the model. */
+ * the same, or the status of the first that is refused; and with -DPARALLEL also on two and on three threads. -DPREFIX and -DUPPER name the
+ * model. */
 #include "model.h"
+
+#if defined(PARALLEL)
+#include "../../../runtimes/threads/pool.h"
+#endif
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +59,27 @@ int main(int argc, char **argv)
         fprintf(stderr, "together: status %d, other results than alone\n", (int)status);
         return 1;
     }
+#if defined(PARALLEL)
+    for (number = 1; number <= 3; ++number) {
+        eew_pool *pool = eew_open((uint32_t)number);
+        const JOIN(PREFIX, _parallel) parallel = {eew_run, pool};
+
+        memset(again, 0, texts * OUTPUTS * sizeof *again);
+        status = JOIN(PREFIX, _run_parallel)(&parallel, fresh(block), bytes, ids, NULL, lengths, texts, again);
+        if (status != refused || (status == 0 && memcmp(outputs, again, texts * OUTPUTS * sizeof *outputs) != 0)) {
+            fprintf(stderr, "on %d threads: status %d, other results than on one\n", (int)number, (int)status);
+            return 1;
+        }
+        for (at = 0, total = 0; at < texts && refused == 0; total += lengths[at++]) {
+            JOIN(PREFIX, _run_parallel)(&parallel, fresh(block), bytes, ids + total, NULL, lengths + at, 1, again);
+            if (memcmp(outputs + at * OUTPUTS, again, OUTPUTS * sizeof *outputs) != 0) {
+                fprintf(stderr, "%d tokens on %d threads: other results than on one\n", (int)lengths[at], (int)number);
+                return 1;
+            }
+        }
+        eew_close(pool);
+    }
+#endif
     free(ids);
     free(lengths);
     free(outputs);

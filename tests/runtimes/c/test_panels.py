@@ -30,6 +30,8 @@ from tests.places import TESTS
 
 LENGTHS = ("1", "2", "3", "7", "8", "9", "15", "16", "17", "31", "33", "40")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
+#: The program runs on several threads too, and divides even the smallest layers among them.
+PARALLEL = ("-DPARALLEL", "-DEEP_TASK=1u", "-pthread")
 _SLOW = ("narrow", "even")
 #: Shapes with tails everywhere: heads of 10 elements, 37 between the layers of the MLP; and the usual case, in which nothing is padded.
 SHAPES: dict[str, dict[str, Any]] = {
@@ -138,18 +140,22 @@ def test_every_instruction_set_gives_the_bits_of_microcontrollers(
         pytest.skip(f"this processor has no {variant}")
     folder, expected = exported
     flag = f"-DEEP_VARIANT={HERE.get(variant, 'eep_kernels_serial')}"
-    assert bits(folder, tmp_path / "program", host_compiler(), *WARNINGS, flag) == expected
+    assert bits(folder, tmp_path / "program", host_compiler(), *WARNINGS, *PARALLEL, flag) == expected
 
 
-def test_the_fastest_variant_stays_within_its_memory(exported: tuple[Path, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("sanitizer", ["address,undefined", pytest.param("thread", marks=pytest.mark.slow)])
+def test_the_fastest_variant_stays_within_its_memory(
+    sanitizer: str, exported: tuple[Path, str], tmp_path: Path
+) -> None:
     folder, expected = exported
     best = next((HERE[name] for name in reversed(HERE) if can_run(name)), "eep_kernels_serial")
     checks = (
         "-g",
         "-O1",
-        "-fsanitize=address,undefined",
+        f"-fsanitize={sanitizer}",
         "-fno-sanitize-recover=all",
         f"-DEEP_VARIANT={best}",
+        *PARALLEL,
     )
     assert bits(folder, tmp_path / "program", host_compiler(), *checks) == expected
 
@@ -164,7 +170,7 @@ def test_gives_the_same_bits_on_arm_with_and_without_the_dot_product(
     program = tmp_path / "program"
     for cpu in ("cortex-a53", "cortex-a76"):
         run = ("qemu-aarch64", "-cpu", cpu)
-        assert bits(folder, program, compiler, *WARNINGS, run=run) == expected, cpu
+        assert bits(folder, program, compiler, *WARNINGS, *PARALLEL, run=run) == expected, cpu
 
 
 def test_runs_dense_layers_and_every_pooling_as_microcontrollers_do(tmp_path: Path) -> None:
