@@ -56,7 +56,7 @@ EEB_FUNCTION eeb_status edgeemb_codebook_rows(const void *table, const eeb_ids *
 
 static const edgeemb_op edgeemb_codebook_op = {
     "edgeemb.CodebookLookup", 3, 2, "holds a code that its codebook does not have", edgeemb_codebook_read, edgeemb_codebook_bind,
-    edgeemb_codebook_rows,
+    edgeemb_codebook_rows,    0,
 };
 
 #endif

@@ -1,10 +1,11 @@
-/* libedgeemb_tflite: the custom ops of lookups.h as an external delegate of TensorFlow Lite.
+/* libedgeemb_tflite: the custom ops of lookups.h and logits_op.h as an external delegate of TensorFlow Lite.
  *
- * An adapter: it claims the nodes of those names, hands their tensors to the lookups and words their errors. It holds no arithmetic. Every
+ * An adapter: it claims the nodes of those names, hands their tensors to the kernels and words their errors. It holds no arithmetic. Every
  * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "logits_op.h"
 #include "lookups.h"
 #include "tflite_abi.h"
 
@@ -32,7 +33,7 @@ typedef struct Lookups {
 static const edgeemb_op *op_of(const TflRegistration *registration)
 {
 #define EDGEEMB_OP(name, op) &edgeemb_##name##_op,
-    static const edgeemb_op *const ops[] = {EDGEEMB_LOOKUPS(EDGEEMB_OP)};
+    static const edgeemb_op *const ops[] = {EDGEEMB_LOOKUPS(EDGEEMB_OP) & edgeemb_logits_op};
 #undef EDGEEMB_OP
     size_t at;
 

@@ -1,7 +1,8 @@
 /* What a lookup of ours is to TensorFlow Lite and to TensorFlow Lite Micro: one description of each op that every adapter reads.
  *
  * Options of an op, as the writer puts them into the model, are little-endian int32, the first of them the version, 1. Its first input is
- * the ids, int32 or int64 [N]; its one output is float32 [N, dim]. The header of an op says the rest; lookups.h lists the ops. */
+ * the ids, int32 or int64 [N], or vectors, float32 [N, d]; its one output is float32 [N, dim]. The header of an op says the rest; lookups.h
+ * lists the ops. */
 #ifndef EDGEEMB_LOOKUP_OP_H
 #define EDGEEMB_LOOKUP_OP_H
 
@@ -47,6 +48,9 @@ typedef struct edgeemb_op {
      * not fit its tensors is refused. */
     eeb_status (*bind)(const edgeemb_tensor *inputs, void *table, edgeemb_size *size);
     eeb_status (*rows)(const void *table, const eeb_ids *ids, void *output, size_t *position);
+    /* Whether the first input holds vectors, float32 [N, d], in the place of ids. The table, whose `dim` is then the width of the output,
+     * is handed them as `ids` of the type EEB_FLOAT32. */
+    int vectors;
 } edgeemb_op;
 
 #define EDGEEMB_MOST_OPTIONS 15
@@ -133,6 +137,21 @@ EEB_FUNCTION eeb_status edgeemb_read_ids(const edgeemb_tensor *tensor, eeb_ids *
     ids->data = tensor->data;
     ids->count = (size_t)tensor->dims[0];
     ids->type = tensor->type == TFL_INT32 ? EEB_INT32 : EEB_INT64;
+    return EEB_OK;
+}
+
+/* The vectors of a product, in the place of ids. */
+EEB_FUNCTION eeb_status edgeemb_read_vectors(const edgeemb_tensor *tensor, eeb_ids *vectors)
+{
+    if (tensor->type != TFL_FLOAT32) {
+        return EEB_BAD_TYPE;
+    }
+    if (tensor->rank != 2) {
+        return EEB_BAD_SHAPE;
+    }
+    vectors->data = tensor->data;
+    vectors->count = (size_t)tensor->dims[0];
+    vectors->type = EEB_FLOAT32;
     return EEB_OK;
 }
 

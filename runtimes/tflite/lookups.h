@@ -40,7 +40,7 @@ edgeemb_bind(const edgeemb_op *op, const edgeemb_tensor *inputs, int placed, voi
         status = edgeemb_check_tensor(&inputs[at], placed);
     }
     if (status == EEB_OK) {
-        status = edgeemb_read_ids(&inputs[0], ids);
+        status = op->vectors ? edgeemb_read_vectors(&inputs[0], ids) : edgeemb_read_ids(&inputs[0], ids);
     }
     return status == EEB_OK ? op->bind(inputs, table, size) : status;
 }

@@ -47,7 +47,7 @@ EEB_FUNCTION eeb_status edgeemb_ngram_rows(const void *table, const eeb_ids *ids
 }
 
 static const edgeemb_op edgeemb_ngram_op = {
-    "edgeemb.NgramLookup", 5, 2, "has no token: its bounds are none", edgeemb_ngram_read, edgeemb_ngram_bind, edgeemb_ngram_rows,
+    "edgeemb.NgramLookup", 5, 2, "has no token: its bounds are none", edgeemb_ngram_read, edgeemb_ngram_bind, edgeemb_ngram_rows, 0,
 };
 
 #endif

@@ -47,7 +47,7 @@ EEB_FUNCTION eeb_status edgeemb_quantized_rows(const void *table, const eeb_ids 
 }
 
 static const edgeemb_op edgeemb_quantized_op = {
-    "edgeemb.QuantizedLookup", 3, 4, "", edgeemb_quantized_read, edgeemb_quantized_bind, edgeemb_quantized_rows,
+    "edgeemb.QuantizedLookup", 3, 4, "", edgeemb_quantized_read, edgeemb_quantized_bind, edgeemb_quantized_rows, 0,
 };
 
 #endif

@@ -1,11 +1,12 @@
-"""Output layers that are a table used a second time: products with all of its rows, which the ops of its lookups give.
+"""Output layers that are a table used a second time: products with all of its rows, over the arrays of its lookups.
 
-TFLite has no op that multiplies with rows as they are stored: all rows are looked up, by the ids 0 to V - 1, and then multiplied. So nothing is
-stored twice, and the rows take memory while the layer runs.
+Where our kernels run, one custom op multiplies with a packed table as it is stored. TFLite itself has no such op: all rows are looked up, by the
+ids 0 to V - 1, and then multiplied. So nothing is stored twice, and the rows take memory while the layer runs.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Constants, Graph, opcode_index
-from edgeemb.exporters.tflite.lowering import Lowering
-from edgeemb.exporters.tflite.policy import TfliteRuntime
+from edgeemb.exporters.tflite.lowering import CUSTOM_VERSION, Lowering
+from edgeemb.exporters.tflite.policy import FUSED, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import opcode_name
-from edgeemb.models.tflite.tables import FoundTable
+from edgeemb.models.tflite.tables import FoundTable, _shape
+from edgeemb.tables.head import Hidden, QuantizedLogits, head_of
 
 #: Stands for a FULLY_CONNECTED with a table until the table is written: its options are the activation, whether axes are kept, and the version.
 MARK = "edgeemb.TiedLogits"
@@ -76,7 +78,7 @@ def replace_heads(
     runtime: TfliteRuntime,
     *,
     custom: bool,
-) -> None:
+) -> bool:
     """Multiply with the rows of a compressed table wherever a mark has a float one.
 
     :param model: the ``ModelT`` to change.
@@ -85,17 +87,58 @@ def replace_heads(
     :param buffers: the buffers of the float table.
     :param alias: prefix of the new tensors.
     :param runtime: what the operators must suit.
-    :param custom: whether lookups that our kernels compute become custom ops.
+    :param custom: whether what our kernels compute becomes custom ops.
+    :return: whether a layer looks all rows up for each call.
     """
     table = arrays.table
+    unpacks = False
     for subgraph in model.subgraphs:
         for mark in _marks(model, subgraph, buffers):
             graph = Graph(constants, subgraph, f"{alias}_head")
+            at = next(place for place, operator in enumerate(subgraph.operators) if operator is mark)
+            if custom and _fused(graph, mark, arrays, runtime):
+                subgraph.operators[at : at + 1] = graph.operators
+                continue
+            unpacks = True
             ids = _all_ids(graph, table.shape[0], runtime)
             rows, _ = Lowering(graph, arrays, ids, table.shape[0], runtime, custom=custom).rows(table.program)
             _restore(model, mark, rows)
-            at = next(place for place, operator in enumerate(subgraph.operators) if operator is mark)
             subgraph.operators[at:at] = graph.operators
+    return unpacks
+
+
+def _fused(graph: Graph, mark: Any, arrays: Arrays, runtime: TfliteRuntime) -> bool:
+    """Write a marked layer as one custom op, and its bias as another, if its table and its shapes allow that."""
+    head = head_of(arrays.table)
+    if type(head) not in runtime.products or not isinstance(head, QuantizedLogits):
+        return False
+    hidden, bias = int(mark.inputs[0]), int(mark.inputs[2]) if len(mark.inputs) > 2 else -1
+    source, target = (graph.subgraph.tensors[place] for place in (hidden, int(mark.outputs[0])))
+    shape, result = _shape(source), _shape(target)
+    activation = int(mark.customOptions[0])
+    floats = source.type == target.type == schema.TensorType.FLOAT32
+    known = len(shape) > 0 and shape[-1] == head.dim and result.count(-1) < 2
+    if head.vectors != Hidden() or not floats or not known or (activation and bias < 0):
+        return False
+    rows = arrays.table.shape[0]
+    count = -1 if -1 in shape else int(np.prod(shape[:-1]))
+    if len(shape) != 2:
+        flat = [count, head.dim]
+        hidden = graph.op("RESHAPE", [hidden, graph.constant(np.array(flat, np.int32))], flat, newShape=flat)
+    stored = [
+        graph.constant(arrays.get(name, "stored"), f"{name}.stored") for name in (head.codes, head.scales)
+    ]
+    options = struct.pack("<5i", CUSTOM_VERSION, head.bits, head.dim, head.block, head.planes)
+    logits = graph.op(
+        FUSED[QuantizedLogits], [hidden, *stored], (count, rows), version=CUSTOM_VERSION, custom=options
+    )
+    if bias >= 0:
+        logits = graph.op("ADD", [logits, bias], (count, rows), fusedActivationFunction=activation)
+    if len(result) != 2:
+        axes = graph.constant(np.array(result, np.int32))
+        graph.op("RESHAPE", [logits, axes], result, newShape=result)
+    graph.operators[-1].outputs = [int(mark.outputs[0])]
+    return True
 
 
 def restore_heads(model: Any) -> None:

@@ -14,6 +14,7 @@ from edgeemb.exporters.tflite.ops import op_versions
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
 from edgeemb.runtimes.tflm import RUNTIME as TFLM
+from edgeemb.tables.head import HeadNode, QuantizedLogits
 from edgeemb.tables.program import CodebookLookup, NgramLookup, Node, QuantizedLookup
 
 #: Ids and indices are computed in float32, which is exact below this.
@@ -31,6 +32,7 @@ class TfliteRuntime:
     :param half_weights: whether float16 constants can be dequantised.
     :param op_versions: highest version of each op; an op that is missing here does not exist in it. Empty: no limit is known.
     :param expands: ops that are written as several simpler ones.
+    :param products: what of an output layer a custom op computes.
     :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may wrap around into them.
     """
 
@@ -41,6 +43,7 @@ class TfliteRuntime:
     op_versions: Mapping[str, int] = field(default_factory=dict)
     expands: frozenset[str] = frozenset()
     wraps_ids: bool = False
+    products: frozenset[type[HeadNode]] = frozenset()
 
 
 #: Any version of an op will do for a runtime that does not look at it.
@@ -52,6 +55,7 @@ RUNTIMES: dict[str, TfliteRuntime] = {
         signatures=True,
         wide="bitcast",
         half_weights=True,
+        products=frozenset({QuantizedLogits}),
     ),
     TFLITE_RUNTIME.name: TfliteRuntime(
         record=TFLITE_RUNTIME,
@@ -60,6 +64,7 @@ RUNTIMES: dict[str, TfliteRuntime] = {
         half_weights=True,
         op_versions=op_versions(TFLITE_RUNTIME_OPS),
         wraps_ids=True,
+        products=frozenset({QuantizedLogits}),
     ),
     TFLM.name: TfliteRuntime(
         record=TFLM,
@@ -72,8 +77,9 @@ RUNTIMES: dict[str, TfliteRuntime] = {
 }
 
 #: Nodes that a custom op computes, with the same kernels and bits in every runtime, and the name of the op in the model.
-FUSED: dict[type[Node], str] = {
+FUSED: dict[type[Node | HeadNode], str] = {
     QuantizedLookup: "edgeemb.QuantizedLookup",
     CodebookLookup: "edgeemb.CodebookLookup",
     NgramLookup: "edgeemb.NgramLookup",
+    QuantizedLogits: "edgeemb.QuantizedLogits",
 }

@@ -42,7 +42,7 @@ def replace_table(
     runtime: TfliteRuntime,
     *,
     custom: bool,
-) -> None:
+) -> bool:
     """Replace a found table by a compressed one, at every place where it is looked up or an output layer multiplies with it.
 
     :param model: the ``ModelT`` to change.
@@ -52,6 +52,7 @@ def replace_table(
     :param alias: prefix of the new tensors.
     :param runtime: what the operators must suit.
     :param custom: whether lookups that our kernels compute become custom ops.
+    :return: whether an output layer looks all rows up for each call.
     :raises ExportError: if the shapes differ, or the runtime cannot express the table.
     """
     if table.shape != found.weight.shape:
@@ -65,9 +66,10 @@ def replace_table(
         _write_site(graph, arrays, site, runtime, custom=custom)
         at = next(place for place, operator in enumerate(subgraph.operators) if operator is site.operator)
         subgraph.operators[at : at + 1] = graph.operators
-    replace_heads(model, constants, arrays, {found.buffer}, alias, runtime, custom=custom)
+    unpacks = replace_heads(model, constants, arrays, {found.buffer}, alias, runtime, custom=custom)
     for subgraph in model.subgraphs:
         _drop_unused_dequantize(model, subgraph)
+    return unpacks
 
 
 def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime, *, custom: bool) -> None:

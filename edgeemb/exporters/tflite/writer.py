@@ -96,11 +96,14 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             left[alias] = reason or "the converted model has no lookup of it"
             continue
         before = constants.nbytes
-        for entry in own:
+        unpacked = [
             replace_table(converted, constants, entry, table, alias, runtime, custom=request.ops == "custom")
+            for entry in own
+        ]
         stored[alias] = constants.nbytes - before
         if tied:
             heads.append(alias)
+        if any(unpacked):
             notes.append(memory_note(alias, table))
         if not own and alias in small:
             notes.append(
@@ -139,6 +142,7 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     mark_heads(finished, tables)
     marked = marked_buffers(finished)
     heads = [info.alias for info, found in zip(model.tables, tables, strict=True) if found.buffer in marked]
+    unpacked: list[str] = []
     for info, found in zip(model.tables, tables, strict=True):
         if info.alias in request.tables:
             table = request.tables[info.alias]
@@ -149,12 +153,13 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
                 left[info.alias] = reason
                 continue
             before = constants.nbytes
-            replace_table(
+            if replace_table(
                 finished, constants, found, table, info.alias, runtime, custom=request.ops == "custom"
-            )
+            ):
+                unpacked.append(info.alias)
             stored[info.alias] = constants.nbytes - before
     notes = left_alone(request, left)
-    notes += [memory_note(alias, request.tables[alias]) for alias in heads if alias in stored]
+    notes += [memory_note(alias, request.tables[alias]) for alias in unpacked]
     restore_heads(finished)
     expand_ops(finished, constants, runtime)
     add_signature(finished)
