@@ -3,7 +3,8 @@
     python -m bench.heads [--threads 1] [--rounds 15] [--quality]
 
 Prints, for each size of a vocabulary, the least and the median milliseconds of a call, the bytes that the table takes, and how much of it is
-read in a second. ``--quality`` adds what quantising the vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states.
+read in a second. ``--quality`` adds what quantising the vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states, and
+how often cheaper products would find the best token, and the 40 best, among their first candidates.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
 from edgeemb.tables.logits import quantized_products
+from edgeemb.tables.program import unpack_codes
 
 SHAPES = ((30522, 384), (151936, 1024), (262144, 640))
 BITS, BLOCK = 4, 32
@@ -179,6 +181,36 @@ def quality() -> None:
         print(
             f"vectors in {name}: largest error {error:.1e} of the largest logit, the best token is the same for {same:.2%} of {len(exact)}"
         )
+    two_bits = (np.floor(unpack_codes(arrays["codes"], BITS, states.shape[1]) / 4) * 4 - 6.5).astype(
+        np.float32
+    )
+    scales = arrays["scales"].astype(np.float32)
+    two_bits *= np.repeat(scales, BLOCK, axis=1)
+    signs = np.where(rows < 0, -1, 1).astype(np.float32)
+    signs *= np.repeat(np.abs(rows).reshape(*scales.shape, BLOCK).mean(axis=2), BLOCK, axis=1)
+    coarse = {
+        "vectors in 8 bits": eight,
+        "the high 2 bits of each code": states @ two_bits.T,
+        "signs and the mean of a block": states @ signs.T,
+    }
+    for name, found in coarse.items():
+        for count in (64, 128, 256, 512, 1024):
+            one, forty = (recall(exact, found, wanted, count) for wanted in (1, 40))
+            print(f"{name}, {count} candidates: the best token for {one:.2%}, {forty:.2%} of the 40 best")
+
+
+def recall(exact: NDArray[Any], coarse: NDArray[Any], wanted: int, count: int) -> float:
+    """How many of the best rows are among the candidates that coarse products choose.
+
+    :param exact: logits [N, V].
+    :param coarse: those of the same vectors, computed more cheaply.
+    :param wanted: the best rows that count.
+    :param count: candidates.
+    """
+    best = np.argpartition(-exact, wanted, axis=1)[:, :wanted]
+    chosen = np.zeros(exact.shape, bool)
+    np.put_along_axis(chosen, np.argpartition(-coarse, count, axis=1)[:, :count], True, axis=1)
+    return float(np.take_along_axis(chosen, best, axis=1).mean())
 
 
 def _states(model: Model, texts: list[str]) -> NDArray[np.float32]:
