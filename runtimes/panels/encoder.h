@@ -13,18 +13,13 @@ EEM_FUNCTION void eep_attention_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, const eep_texts *texts)
 {
     const uint32_t stride = EEM_PADDED(shape->dim);
-    const eep_codes *codes = &memory->codes;
     float *keys = memory->wide, *values = memory->wide + (size_t)EEP_BLOCK * stride;
     uint32_t at, count, number, from;
 
     for (at = 0; at < texts->rows; at += count) {
-        const float *rows = memory->rows + (size_t)at * stride;
-
         count = eep_block(texts, at);
-        kernels->quantize(rows, stride, count, shape->dim, codes);
-        eep_linear(kernels, memory, &layer->query, count, EEM_IDENTITY, memory->queries + (size_t)at * stride, stride);
-        eep_linear(kernels, memory, &layer->key, count, EEM_IDENTITY, keys, stride);
-        eep_linear(kernels, memory, &layer->value, count, EEM_IDENTITY, values, stride);
+        eep_quantize(kernels, memory, memory->rows + (size_t)at * stride, stride, count, shape->dim);
+        eep_project(kernels, memory, layer, count, memory->queries + (size_t)at * stride, keys, values, stride);
         for (number = 0; number < texts->count; ++number) {
             const eep_text *text = texts->text + number;
             const uint32_t part = eep_part(text, at, count, &from);
@@ -42,9 +37,9 @@ EEM_FUNCTION void eep_attention_run(
 
         count = texts->rows - at < EEP_BLOCK ? texts->rows - at : EEP_BLOCK;
         eep_attend(kernels, shape, memory, texts, at, count);
-        kernels->quantize(memory->wide, stride, count, shape->dim, codes);
+        eep_quantize(kernels, memory, memory->wide, stride, count, shape->dim);
         eep_linear(kernels, memory, &layer->output, count, EEM_IDENTITY, queries, stride);
-        kernels->norm(&layer->attention_norm, memory->rows + (size_t)at * stride, queries, stride, count);
+        eep_norm(kernels, memory, &layer->attention_norm, memory->rows + (size_t)at * stride, queries, stride, count);
     }
 }
 
@@ -53,18 +48,17 @@ EEM_FUNCTION void eep_mlp_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, uint32_t tokens)
 {
     const uint32_t stride = EEM_PADDED(shape->dim), wide = EEM_PADDED(layer->up.outputs);
-    const eep_codes *codes = &memory->codes;
     uint32_t at, count;
 
     for (at = 0; at < tokens; at += count) {
         float *rows = memory->rows + (size_t)at * stride;
 
         count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
-        kernels->quantize(rows, stride, count, shape->dim, codes);
+        eep_quantize(kernels, memory, rows, stride, count, shape->dim);
         eep_linear(kernels, memory, &layer->up, count, layer->activation, memory->wide, wide);
-        kernels->quantize(memory->wide, wide, count, layer->up.outputs, codes);
+        eep_quantize(kernels, memory, memory->wide, wide, count, layer->up.outputs);
         eep_linear(kernels, memory, &layer->down, count, EEM_IDENTITY, memory->queries, stride);
-        kernels->norm(&layer->mlp_norm, rows, memory->queries, stride, count);
+        eep_norm(kernels, memory, &layer->mlp_norm, rows, memory->queries, stride, count);
     }
 }
 
@@ -77,7 +71,7 @@ EEM_FUNCTION void eep_widen(const eep_kernels *kernels, const eem_linear *layer,
         float *rows = memory->rows + (size_t)at * stride;
 
         count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
-        kernels->quantize(rows, stride, count, layer->inputs, &memory->codes);
+        eep_quantize(kernels, memory, rows, stride, count, layer->inputs);
         eep_linear(kernels, memory, layer, count, EEM_IDENTITY, rows, stride);
     }
 }

@@ -67,6 +67,11 @@ typedef struct eep_memory {
     const eep_parallel *parallel; /* NULL for one thread */
 } eep_memory;
 
+/* Multiply-adds below which a part is not worth a thread's while: about 2 microseconds. */
+#if !defined(EEP_TASK)
+#define EEP_TASK 0x80000u
+#endif
+
 /* Before a loop of few, constant steps over arrays of vectors: unrolled early, so that they stay in registers. */
 #if defined(__GNUC__) && !defined(__clang__)
 #define EEP_UNROLL _Pragma("GCC unroll 8")

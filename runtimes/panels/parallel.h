@@ -1,4 +1,5 @@
-/* Linear layers and attention, divided among the threads of a caller that has some: eep_parallel in panels.h.
+/* Linear layers and attention, and what is done row by row (rows.h), divided among the threads of a caller that has some: eep_parallel in
+ * panels.h.
  *
  * DIVISION  a linear layer by its panels, attention by blocks of EEP_ROWS queries. A part writes elements that no other touches, and
  *           computes them as one thread does: the bits are the same for any number of threads.
@@ -6,12 +7,7 @@
 #ifndef EEP_PARALLEL_H
 #define EEP_PARALLEL_H
 
-#include "texts.h"
-
-/* Multiply-adds below which a part is not worth a thread's while: about 2 microseconds. */
-#if !defined(EEP_TASK)
-#define EEP_TASK 0x80000u
-#endif
+#include "rows.h"
 
 typedef struct eep_linear_job {
     const eep_kernels *kernels;
@@ -52,28 +48,70 @@ EEM_FUNCTION void eep_linear_part(void *context, size_t index)
     job->kernels->linear(&part, job->codes, job->count, job->activation, job->output + from, job->stride);
 }
 
+/* Columns of a part that is worth a thread's while. */
+EEM_INLINE uint32_t eep_part_columns(const eem_linear *layer, uint32_t count)
+{
+    const uint32_t panel = EEP_COLUMNS * EEM_PADDED(layer->inputs) * count;
+
+    return (EEP_TASK + panel - 1) / panel * EEP_COLUMNS;
+}
+
 /* output [count][stride] = activation(layer(codes of memory)) */
 EEM_FUNCTION void eep_linear(
     const eep_kernels *kernels, const eep_memory *memory, const eem_linear *layer, uint32_t count, eem_activation activation, float *output,
     uint32_t stride)
 {
     const eep_codes *codes = &memory->codes;
-    const uint32_t panel = EEP_COLUMNS * EEM_PADDED(layer->inputs) * count;
+    eep_linear_job job = {kernels, layer, codes, count, activation, output, stride, 0};
 
+    job.columns = eep_part_columns(layer, count);
     kernels->prepare(layer, codes, count);
-    if (memory->parallel != NULL && panel != 0) {
-        eep_linear_job job = {kernels, layer, codes, count, activation, output, stride, 0};
-
-        job.columns = (EEP_TASK + panel - 1) / panel * EEP_COLUMNS;
-        if (job.columns < layer->outputs) {
-            memory->parallel->run(memory->parallel->pool, (layer->outputs + job.columns - 1) / job.columns, eep_linear_part, &job);
-        } else {
-            kernels->linear(layer, codes, count, activation, output, stride);
-        }
+    if (memory->parallel != NULL && job.columns < layer->outputs) {
+        memory->parallel->run(memory->parallel->pool, (layer->outputs + job.columns - 1) / job.columns, eep_linear_part, &job);
     } else {
         kernels->linear(layer, codes, count, activation, output, stride);
     }
     kernels->restore(layer, codes, count);
+}
+
+/* Layers with the same inputs and as many outputs, one behind the other. */
+typedef struct eep_linears_job {
+    eep_linear_job layer[3];
+    size_t turns; /* of each */
+} eep_linears_job;
+
+EEM_FUNCTION void eep_linears_part(void *context, size_t index)
+{
+    eep_linears_job *job = (eep_linears_job *)context;
+
+    eep_linear_part(&job->layer[index / job->turns], index % job->turns);
+}
+
+/* Queries, keys and values [count][stride]: in one loop where all three read their rows in the same way. */
+EEM_FUNCTION void eep_project(
+    const eep_kernels *kernels, const eep_memory *memory, const eem_layer *layer, uint32_t count, float *queries, float *keys,
+    float *values, uint32_t stride)
+{
+    const uint32_t block = layer->query.block, outputs = layer->query.outputs;
+    const uint32_t columns = eep_part_columns(&layer->query, count);
+    const int alike = layer->key.block == block && layer->value.block == block;
+
+    if (memory->parallel == NULL || !alike || columns >= outputs) {
+        eep_linear(kernels, memory, &layer->query, count, EEM_IDENTITY, queries, stride);
+        eep_linear(kernels, memory, &layer->key, count, EEM_IDENTITY, keys, stride);
+        eep_linear(kernels, memory, &layer->value, count, EEM_IDENTITY, values, stride);
+    } else {
+        const eep_codes *codes = &memory->codes;
+        eep_linears_job job = {
+            {{kernels, &layer->query, codes, count, EEM_IDENTITY, queries, stride, columns},
+             {kernels, &layer->key, codes, count, EEM_IDENTITY, keys, stride, columns},
+             {kernels, &layer->value, codes, count, EEM_IDENTITY, values, stride, columns}},
+            (outputs + columns - 1) / columns};
+
+        kernels->prepare(&layer->query, codes, count);
+        memory->parallel->run(memory->parallel->pool, 3 * job.turns, eep_linears_part, &job);
+        kernels->restore(&layer->query, codes, count);
+    }
 }
 
 typedef struct eep_attend_job {
