@@ -18,7 +18,7 @@ from edgeemb.exporters.tflite.graph import Constants, Graph, opcode_index
 from edgeemb.exporters.tflite.lowering import CUSTOM_VERSION, Lowering
 from edgeemb.exporters.tflite.policy import FUSED, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import opcode_name
-from edgeemb.models.tflite.tables import FoundTable, _shape
+from edgeemb.models.tflite.tables import FoundTable, shape_of
 from edgeemb.tables.head import Hidden, QuantizedLogits, head_of
 
 #: Stands for a FULLY_CONNECTED with a table until the table is written: its options are the activation, whether axes are kept, and the version.
@@ -114,7 +114,7 @@ def _fused(graph: Graph, mark: Any, arrays: Arrays, runtime: TfliteRuntime) -> b
         return False
     hidden, bias = int(mark.inputs[0]), int(mark.inputs[2]) if len(mark.inputs) > 2 else -1
     source, target = (graph.subgraph.tensors[place] for place in (hidden, int(mark.outputs[0])))
-    shape, result = _shape(source), _shape(target)
+    shape, result = shape_of(source), shape_of(target)
     activation = int(mark.customOptions[0])
     floats = source.type == target.type == schema.TensorType.FLOAT32
     known = len(shape) > 0 and shape[-1] == head.dim and result.count(-1) < 2

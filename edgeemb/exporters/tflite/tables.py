@@ -13,7 +13,7 @@ from edgeemb.exporters.tflite.heads import replace_heads
 from edgeemb.exporters.tflite.lowering import Lowering
 from edgeemb.exporters.tflite.policy import MAX_ROWS, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
-from edgeemb.models.tflite.tables import _INTEGERS, FoundTable, Site, _shape
+from edgeemb.models.tflite.tables import INTEGERS, FoundTable, Site, shape_of
 from edgeemb.tables import Table
 
 
@@ -27,7 +27,7 @@ def unfit(model: Any, found: FoundTable, table: Table) -> str:
     if table.shape[0] > MAX_ROWS:
         return f"it has {table.shape[0]} rows, and TFLite lookups take at most {MAX_ROWS}"
     for site in found.sites:
-        output = _shape(model.subgraphs[site.subgraph].tensors[site.output])
+        output = shape_of(model.subgraphs[site.subgraph].tensors[site.output])
         if len(output) > 2 and output.count(-1) > 1:
             return "its ids have several axes of unknown size"
     return ""
@@ -75,7 +75,7 @@ def replace_table(
 def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime, *, custom: bool) -> None:
     tensors = graph.subgraph.tensors
     ids, output = tensors[site.ids], tensors[site.output]
-    shape = _shape(ids)
+    shape = shape_of(ids)
     count = int(np.prod(shape)) if -1 not in shape else -1
     index = site.ids
     if NUMPY_TYPES[ids.type] == "int64":
@@ -86,8 +86,8 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
         flat = graph.constant(np.array([count], np.int32))
         index = graph.op("RESHAPE", [index, flat], (count,), "int32", newShape=[count])
     rows, _ = Lowering(graph, arrays, index, count, runtime, custom=custom).rows(arrays.table.program)
-    out_shape = _shape(output)
-    quantised = NUMPY_TYPES[output.type] in _INTEGERS
+    out_shape = shape_of(output)
+    quantised = NUMPY_TYPES[output.type] in INTEGERS
     if len(shape) != 1:
         rows = graph.op(
             "RESHAPE", [rows, graph.constant(np.array(out_shape, np.int32))], out_shape, newShape=out_shape

@@ -14,7 +14,8 @@ from edgeemb.models.tflite.flatbuffer import NUMPY_TYPES, opcode_name
 
 _FLOATS = ("float32", "float16")
 _FLOAT_TYPES = (schema.TensorType.FLOAT32, schema.TensorType.FLOAT16)
-_INTEGERS = ("int8", "uint8")
+#: Types of codes that have a scale.
+INTEGERS = ("int8", "uint8")
 #: Two codes share a byte, the first in its low half: https://ai.google.dev/edge/litert/models/quantization_spec
 _INT4 = schema.TensorType.INT4
 
@@ -155,7 +156,7 @@ def _why_not(model: Any, graph: Any, operator: Any, table: Any, ids: int) -> str
         return "is no constant"
     if len(shape) != 2:
         return f"has {len(shape)} axes, not two"
-    if kind not in (*_FLOATS, *_INTEGERS, "int4"):
+    if kind not in (*_FLOATS, *INTEGERS, "int4"):
         return f"is of the type {kind or f'number {table.type}'}, of which rows are not read"
     if NUMPY_TYPES.get(graph.tensors[ids].type) not in ("int32", "int64"):
         return "is looked up by ids that are not int32 or int64"
@@ -164,9 +165,9 @@ def _why_not(model: Any, graph: Any, operator: Any, table: Any, ids: int) -> str
         return "has another number of bytes than its shape says"
     if kind not in _FLOATS and _steps(table) is None:
         return f"is {kind} with scales other than one for the whole table, or for each row or column"
-    if output not in ("float32", "float16", *_INTEGERS):
+    if output not in ("float32", "float16", *INTEGERS):
         return f"gives rows of the type {output or 'that is not read'}"
-    if output in _INTEGERS and len(table.quantization.scale) > 1:
+    if output in INTEGERS and len(table.quantization.scale) > 1:
         return f"gives rows of {output} that have a scale each"
     return ""
 
@@ -213,7 +214,11 @@ def _weight(model: Any, tensor: Any) -> NDArray[np.float32]:
     return np.ascontiguousarray(weight, np.float32)
 
 
-def _shape(tensor: Any) -> list[int]:
+def shape_of(tensor: Any) -> list[int]:
+    """Sizes of a tensor's axes, -1 for one that is free; empty where the file names none.
+
+    :param tensor: a tensor of the flatbuffer's object form.
+    """
     signature = tensor.shapeSignature
     shape = tensor.shape if signature is None or not len(signature) else signature
     return [] if shape is None else [int(size) for size in shape]
