@@ -94,13 +94,19 @@ def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Fil
         found.append(
             [
                 [
-                    Filling(tokenizer.decode([token]), float(row[token]))
+                    Filling(_spelled(tokenizer, token), float(row[token]))
                     for token in _known(tokenizer, order, top)
                 ]
                 for row, order in zip(scores, best, strict=True)
             ]
         )
     return found
+
+
+def _spelled(tokenizer: Any, token: int) -> str:
+    """A token as text; one that shows nothing, such as a special token, by its name."""
+    text = str(tokenizer.decode([token]))
+    return text if text.strip() else str(tokenizer.id_to_token(token))
 
 
 def _known(tokenizer: Any, order: NDArray[np.int64], top: int) -> list[int]:

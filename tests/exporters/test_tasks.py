@@ -144,6 +144,9 @@ def test_fills_masked_places(tmp_path: Path) -> None:
         for place, values in zip(found, wanted, strict=True):
             assert [one.score for one in place] == pytest.approx(values, abs=1e-3)
         assert shown(session, text, top=2)[0] == [[vars(one) for one in place[:2]] for place in found]
+        (every,) = session.fill(["the [MASK]"], top=100)
+        assert all(one.token.strip() for one in every[0])
+        assert "[PAD]" in {one.token for one in every[0]}
         with pytest.raises(InputError, match=r"text 1 has no masked place: write \[MASK\]"):
             session.fill(["the cat"])
     assert edgeemb.load(folder, task="embedding").pooling == "mean"
