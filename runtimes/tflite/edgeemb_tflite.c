@@ -33,7 +33,7 @@ typedef struct Lookups {
 static const edgeemb_op *op_of(const TflRegistration *registration)
 {
 #define EDGEEMB_OP(name, op) &edgeemb_##name##_op,
-    static const edgeemb_op *const ops[] = {EDGEEMB_LOOKUPS(EDGEEMB_OP) & edgeemb_logits_op};
+    static const edgeemb_op *const ops[] = {&edgeemb_logits_op, EDGEEMB_LOOKUPS(EDGEEMB_OP)};
 #undef EDGEEMB_OP
     size_t at;
 
