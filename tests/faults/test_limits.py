@@ -88,7 +88,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(file: Path, tmp_path: Path)
 
 _LIMITED = """
 import resource, sys
-import edgeemb.cli.app, edgeemb.exporters.pipeline
+import edgeemb.cli.app, edgeemb.cli.exporting, edgeemb.exporters.pipeline
 import onnx, onnxruntime
 with open("/proc/self/statm") as held:
     now = int(held.read().split()[0]) * resource.getpagesize()
