@@ -124,8 +124,7 @@ def main(
         for name in runtimes:
             path = bundle(folder, name, model)
             start = time.perf_counter()
-            given = {"threads": threads} if name != "c" else {"allow_code": True}
-            sessions[name] = opened.enter_context(edgeemb.open(path, **given))
+            sessions[name] = opened.enter_context(edgeemb.open(path, threads=threads, allow_code=True))
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             similar = sessions[name].manifest.parity["cosine_mean"]
             click.echo(
