@@ -18,7 +18,7 @@ from edgeemb.native.libraries import find_library
 #: Name of the native library.
 LIBRARY = "edgeemb_text"
 
-_ABI_VERSION = 2
+_ABI_VERSION = 3
 _ARENA, _TOO_LONG, _ROOM, _UNKNOWN, _NEWER = 3, 4, 5, 6, 8
 _SIDES = (None, "right", "left")
 _STRATEGIES = ("longest_first", "only_first", "only_second")
@@ -49,6 +49,27 @@ class Encoding:
     cut: bool
 
 
+class _Call(ctypes.Structure):
+    """``edgeemb_text_call`` of runtimes/text/edgeemb_text.c."""
+
+    _fields_ = [
+        ("blob", ctypes.c_void_p),
+        ("size", ctypes.c_size_t),
+        ("text", ctypes.c_char_p),
+        ("text_size", ctypes.c_size_t),
+        ("pair", ctypes.c_char_p),
+        ("pair_size", ctypes.c_size_t),
+        ("slots", ctypes.c_void_p),
+        ("arena", ctypes.c_void_p),
+        ("arena_size", ctypes.c_size_t),
+        *((name, ctypes.c_void_p) for name in ("ids", "types", "texts", "offsets")),
+        *(
+            (name, ctypes.c_uint32)
+            for name in ("room", "slot_count", "limit", "strategy", "side", "plain", "count", "cut")
+        ),
+    ]
+
+
 class CompiledTokenizer:
     """A compiled tokenizer, open. It may be shared by threads.
 
@@ -69,7 +90,9 @@ class CompiledTokenizer:
         self.size = count.value
         # Words that come again have their tokens here: runtimes/text/models/cache.h.
         self._slots = np.zeros(_SLOTS * _SLOT_BYTES, np.uint8)
-        self._slots_at = self._slots.ctypes.data
+        self._call = _Call(*self._mapped, slots=self._slots.ctypes.data, slot_count=_SLOTS)
+        self._call_at = ctypes.byref(self._call)
+        self._encode = self._library.edgeemb_text_encode
         self._grow(_FIRST_BYTES)
 
     def encode(
@@ -101,23 +124,22 @@ class CompiledTokenizer:
                 f"{', '.join(_STRATEGIES)}, and right or left"
             )
         first, second = _utf8(text), None if pair is None else _utf8(pair)
-        count, cut = ctypes.c_uint32(), ctypes.c_uint32()
+        call = self._call
         with self._lock:
+            call.text, call.text_size = first, len(first)
+            call.pair, call.pair_size = second, 0 if second is None else len(second)
+            call.limit, call.plain = max_length, not special_tokens
+            call.strategy, call.side = _STRATEGIES.index(strategy), _SIDES.index(side)
             while True:
-                status = self._library.edgeemb_text_encode(
-                    *self._mapped,
-                    *(first, len(first), second, 0 if second is None else len(second)),
-                    *(max_length, _STRATEGIES.index(strategy), _SIDES.index(side), int(not special_tokens)),
-                    *(self._slots_at, _SLOTS),
-                    *(self._places if offsets else (*self._places[:-1], None)),
-                    *(len(self._ids), ctypes.byref(count), ctypes.byref(cut)),
-                )
-                if status not in (_ARENA, _ROOM) or len(self._arena) > _MOST_MEMORY:
+                call.offsets = self._offsets_at if offsets else None
+                status = self._encode(self._call_at)
+                if status not in (_ARENA, _ROOM) or call.arena_size > _MOST_MEMORY:
                     break
                 self._grow(max(2 * self._bytes, len(first) + len(second or b"")))
+            call.text = call.pair = None
             self._raise_for(status)
-            found = count.value
-            ids, types, texts = (array[:found].copy() for array in (self._ids, self._types, self._texts))
+            found, cut = call.count, bool(call.cut)
+            ids, types, texts = self._words[:, :found].copy()
             parts = self._offsets[:found].astype(np.int64) if offsets else None
             # Memory for one long text is not kept.
             if self._bytes > 64 * _FIRST_BYTES:
@@ -125,7 +147,7 @@ class CompiledTokenizer:
         for number, encoded in enumerate((first, second), 1):
             if parts is not None and encoded is not None:
                 parts[texts == number] = _characters_before(encoded)[parts[texts == number]]
-        return Encoding(ids, types, texts, parts, bool(cut.value))
+        return Encoding(ids, types, texts, parts, cut)
 
     def check(self) -> None:
         """Compare the blob with its checksum, which opening does not.
@@ -137,11 +159,14 @@ class CompiledTokenizer:
     def _grow(self, size: int) -> None:
         self._bytes = size
         self._arena = np.empty(self._library.edgeemb_text_arena(size), np.uint8)
-        self._ids, self._types, self._texts = (np.empty(size, np.uint32) for _ in range(3))
+        self._words = np.empty((3, size), np.uint32)
         self._offsets = np.empty((size, 2), np.uint32)
-        arrays = (self._ids, self._types, self._texts, self._offsets)
+        call = self._call
+        call.arena, call.arena_size = self._arena.ctypes.data, len(self._arena)
+        call.ids, call.types, call.texts = (row.ctypes.data for row in self._words)
+        call.room = size
         # Asking an array for its address takes longer than a short text.
-        self._places = (self._arena.ctypes.data, len(self._arena), *(array.ctypes.data for array in arrays))
+        self._offsets_at = self._offsets.ctypes.data
 
     def _raise_for(self, status: int) -> None:
         if status == _TOO_LONG:
@@ -199,14 +224,10 @@ def _library() -> ctypes.CDLL:
         raise NativeError(
             f"the native library {path} is of another version than edgeemb: install edgeemb again"
         )
-    pointer, size, word = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint32
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.edgeemb_text_open.argtypes = [pointer, size, pointer]
     library.edgeemb_text_check.argtypes = [pointer, size]
     library.edgeemb_text_arena.argtypes = [size]
     library.edgeemb_text_arena.restype = size
-    library.edgeemb_text_encode.argtypes = [
-        *(pointer, size, ctypes.c_char_p, size, ctypes.c_char_p, size),
-        *(word, word, word, word, pointer, word, pointer, size),
-        *(pointer, pointer, pointer, pointer, word, pointer, pointer),
-    ]
+    library.edgeemb_text_encode.argtypes = [ctypes.POINTER(_Call)]
     return library
