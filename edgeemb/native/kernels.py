@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import InputError, NativeError
-from edgeemb.native.libraries import find_library
+from edgeemb.native.libraries import open_library
 
 _ABI_VERSION = 6
 _ID_OUT_OF_RANGE = 1
@@ -290,19 +290,8 @@ def kernel_library() -> ctypes.CDLL:
 
     :raises NativeError: if it is missing, or of another version.
     """
-    path = find_library("edgeemb_kernels")
-    try:
-        kernels = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NativeError(
-            f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine"
-        ) from error
+    kernels = open_library("edgeemb_kernels", "edgeemb_abi_version", _ABI_VERSION)
     pointer, int32, int64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
-    kernels.edgeemb_abi_version.restype = int32
-    if kernels.edgeemb_abi_version() != _ABI_VERSION:
-        raise NativeError(
-            f"the native library {path} is of another version than edgeemb: install edgeemb again"
-        )
     kernels.edgeemb_variant.restype = ctypes.c_char_p
     kernels.edgeemb_variant.argtypes = [int32]
     kernels.edgeemb_quantized_lookup.restype = int32

@@ -6,6 +6,7 @@ same place of the environment and takes the sources from the checkout, where the
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +30,30 @@ def find_library(name: str) -> Path:
     raise NativeError(
         f"the native library {name} is not installed: install a wheel of edgeemb, or a C compiler and then edgeemb again"
     )
+
+
+def open_library(name: str, version_of: str, version: int) -> ctypes.CDLL:
+    """Open a native library of this installation.
+
+    :param name: as for `find_library`.
+    :param version_of: name of its function that gives the version of its interface.
+    :param version: the version that is called here.
+    :raises NativeError: if it is missing, cannot be loaded, or is of another version.
+    """
+    path = find_library(name)
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NativeError(
+            f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine"
+        ) from error
+    asked = getattr(library, version_of)
+    asked.restype = ctypes.c_int32
+    if asked() != version:
+        raise NativeError(
+            f"the native library {path} is of another version than edgeemb: install edgeemb again"
+        )
+    return library
 
 
 def has_library(name: str) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import ctypes
 import weakref
 from functools import cache
-from typing import Any
 
 from edgeemb.errors import NativeError
-from edgeemb.native.libraries import find_library
+from edgeemb.native.libraries import open_library
 
 #: Name of the native library.
 LIBRARY = "edgeemb_threads"
@@ -45,13 +44,8 @@ class Pool:
 
 
 @cache
-def _library() -> Any:
-    library = ctypes.CDLL(str(find_library(LIBRARY)))
-    version = library.edgeemb_threads_abi_version()
-    if version != _ABI_VERSION:
-        raise NativeError(
-            f"{LIBRARY} has version {version} of its interface, not {_ABI_VERSION}: install edgeemb again"
-        )
+def _library() -> ctypes.CDLL:
+    library = open_library(LIBRARY, "edgeemb_threads_abi_version", _ABI_VERSION)
     library.edgeemb_threads_open.argtypes = [ctypes.c_uint32]
     library.edgeemb_threads_open.restype = ctypes.c_void_p
     library.edgeemb_threads_close.argtypes = [ctypes.c_void_p]

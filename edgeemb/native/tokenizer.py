@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import BundleError, InputError, NativeError
-from edgeemb.native.libraries import find_library
+from edgeemb.errors import BundleError, InputError
+from edgeemb.native.libraries import open_library
 
 #: Name of the native library.
 LIBRARY = "edgeemb_text"
@@ -212,18 +212,7 @@ def _characters_before(text: bytes) -> NDArray[np.int64]:
 
 @cache
 def _library() -> ctypes.CDLL:
-    path = find_library(LIBRARY)
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise NativeError(
-            f"the native library {path} cannot be loaded ({error}): install edgeemb again on this machine"
-        ) from error
-    library.edgeemb_text_abi_version.restype = ctypes.c_int32
-    if library.edgeemb_text_abi_version() != _ABI_VERSION:
-        raise NativeError(
-            f"the native library {path} is of another version than edgeemb: install edgeemb again"
-        )
+    library = open_library(LIBRARY, "edgeemb_text_abi_version", _ABI_VERSION)
     pointer, size = ctypes.c_void_p, ctypes.c_size_t
     library.edgeemb_text_open.argtypes = [pointer, size, pointer]
     library.edgeemb_text_check.argtypes = [pointer, size]
