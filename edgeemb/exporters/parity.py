@@ -18,7 +18,6 @@ from edgeemb.models.agreement import Agreement, agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.session import Session, Tokens
 from edgeemb.runtimes.text import WordsInput
-from edgeemb.tasks.registry import TASKS
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import script_sentences, sentences
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer, truncate
@@ -111,7 +110,7 @@ def _golden_texts(
     for row, output in zip(tokens[:GOLDEN_SENTENCES], found, strict=False):
         value = np.asarray(output[0][0])
         # The outputs of padding mean nothing.
-        per_token = TASKS[model.kind].per_token if model.kind in TASKS else False
+        per_token = model.task is not None and model.task.per_token
         outputs.append((value[: len(row)] if per_token else value).reshape(-1).astype(float).tolist())
     if max(map(len, outputs)) > _GOLDEN_VALUES:
         return {}

@@ -31,7 +31,6 @@ from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
 from edgeemb.tables.request import TableRequest
-from edgeemb.tasks.registry import TASKS
 from edgeemb.vectors.registry import parse_vectors
 from edgeemb.vocabulary import parse_vocab
 
@@ -164,7 +163,7 @@ def _counterpart(original: LoadedModel, model: LoadedModel) -> LoadedModel:
     :param original: the model as it came.
     :param model: the model that was written.
     """
-    task = TASKS.get(original.kind)
+    task = original.task
     return model if task is not None and (task.per_token or task.per_vocabulary) else original
 
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.tables import Table
+from edgeemb.tasks.registry import TASKS
+from edgeemb.tasks.task import Task
 from edgeemb.text.words import RowForm
 
 if TYPE_CHECKING:
@@ -114,6 +116,11 @@ class LoadedModel(ABC):
     prompts: Mapping[str, str] = field(default_factory=dict)
     mask_id: int | None = None
     fitted: Mapping[str, Table] = field(default_factory=dict, repr=False)
+
+    @property
+    def task(self) -> Task | None:
+        """What it is for; None where nothing is known of its outputs."""
+        return TASKS.get(self.kind)
 
     @property
     def takes_text(self) -> bool:

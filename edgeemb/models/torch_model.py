@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
 from edgeemb.models.torch_tokens import same_columns, without_tokens
-from edgeemb.tasks.registry import TASKS
 from edgeemb.torch_tables.copying import copy_module
 
 if TYPE_CHECKING:
@@ -117,16 +116,17 @@ class Model(LoadedModel):
         :raises SpecError: if an output has a column for each token, and those of the others cannot be taken out.
         """
         word = self.word_table
-        per_vocabulary = self.kind in TASKS and TASKS[self.kind].per_vocabulary
+        task = self.task
+        per_vocabulary = task is not None and task.per_vocabulary
         module = without_tokens(self.module, word.name, pruned.kept, pruned.new_id, heads=per_vocabulary)
         rows = len(pruned.kept)
-        examples = self._on_words(lambda ids: ids % rows)
-        if per_vocabulary:
+        examples = self._on_words(self.example_inputs, lambda ids: ids % rows)
+        if task is not None and per_vocabulary:
             kept = torch.from_numpy(pruned.kept)
-            old = replace(self, example_inputs=examples)._on_words(lambda ids: kept[ids].to(ids.dtype))
+            old = self._on_words(examples, lambda ids: kept[ids].to(ids.dtype))
             if not same_columns(self.module, module, examples, old, pruned.kept):
                 raise SpecError(
-                    f"{self.name} is for {TASKS[self.kind].title}, and its output layer is not one that can lose tokens: leave `vocab` out"
+                    f"{self.name} is for {task.title}, and its output layer is not one that can lose tokens: leave `vocab` out"
                 )
         return replace(
             self,
@@ -147,11 +147,13 @@ class Model(LoadedModel):
             mask_id=None if self.mask_id is None else pruned.new_id(self.mask_id),
         )
 
-    def _on_words(self, change: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-        """The example inputs, those of the word table changed."""
+    def _on_words(
+        self, examples: tuple[Tensor, ...], change: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, ...]:
+        """A tensor for each input, those of the word table changed."""
         return tuple(
             change(example) if info.table == self.word_table.alias else example
-            for info, example in zip(self.inputs, self.example_inputs, strict=True)
+            for info, example in zip(self.inputs, examples, strict=True)
         )
 
     def dynamic_shapes(self) -> tuple[dict[int, Any], ...]:

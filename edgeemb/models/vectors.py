@@ -14,7 +14,7 @@ from edgeemb.bundle.manifest import VectorsEntry
 from edgeemb.errors import InputError, SpecError
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.lines import LINE_TOKENS, ids_of, line_feeds, sample_lines, word_feeds
-from edgeemb.tasks.registry import EMBEDDING, TASKS
+from edgeemb.tasks.registry import EMBEDDING
 from edgeemb.text.sentences import sentences
 from edgeemb.vectors.fit import Fitted, check_vectors, fit_vectors, learns
 from edgeemb.vectors.registry import codes_of
@@ -81,8 +81,9 @@ def _width(model: LoadedModel, spec: VectorSpec) -> int:
     """Dimensions of a model's vectors."""
     axes = model.outputs[0].axes
     if model.kind != EMBEDDING.name or not model.takes_text or len(axes) != 2 or not isinstance(axes[1], int):
-        task = TASKS.get(model.kind)
-        gives = f"is for {task.title}" if task is not None else "says nothing of what its outputs are"
+        gives = (
+            f"is for {model.task.title}" if model.task is not None else "says nothing of what its outputs are"
+        )
         raise SpecError(
             f"vectors '{spec}' are for models that give one vector per text, and {model.name} {gives}: leave `vectors` out"
         )

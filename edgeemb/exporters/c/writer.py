@@ -34,7 +34,6 @@ from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.tables import Table, encode
-from edgeemb.tasks.registry import TASKS
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
 from edgeemb.text.words import MIN_TOKENS
@@ -82,7 +81,7 @@ def write(request: Request, folder: Path) -> Written:
         )
     given, tokenizer, why_not = _input(model, encoder)
     relative = None if encoder.relative is None else _relative(request, encoder.relative, padded(tokens))
-    pairs = tokenizer is not None and model.kind in TASKS and TASKS[model.kind].pairs
+    pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
     buffers = packing.buffers(encoder, tokens, scratch, reading)
     plan = plan_arena(with_types(buffers) if pairs else buffers)
