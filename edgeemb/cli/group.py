@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import UserDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -41,17 +40,21 @@ class Member:
     summary: str
 
 
-class _Imported(UserDict[str, click.Command]):
+class _Imported(Mapping[str, click.Command]):
     """Commands by name, each imported when it is looked up."""
 
     def __init__(self, members: Sequence[Member]) -> None:
-        super().__init__()
-        self.data = dict.fromkeys((member.name for member in members), click.Command(None))
         self._places = {member.name: f"edgeemb.cli.{member.module}:{member.name}" for member in members}
 
     def __getitem__(self, name: str) -> click.Command:
         command: click.Command = resolve_name(self._places[name])
         return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 class Commands(click.Group):
@@ -61,11 +64,12 @@ class Commands(click.Group):
     """
 
     def __init__(self, name: str | None, *, members: Sequence[Member], **how: Any) -> None:
-        super().__init__(name, _Imported(members), **how)
+        super().__init__(name, **how)
+        self.commands = cast("MutableMapping[str, click.Command]", _Imported(members))  # none is added
         self.members = members
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [member.name for member in self.members]
+        return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 from edgeemb.body.precision import PRECISIONS
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.exporters.choice import Choice
-from edgeemb.exporters.parity import compare, run_both
+from edgeemb.exporters.parity import run_both
 from edgeemb.exporters.writers import Apart, locator_for
 from edgeemb.models.agreement import agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
@@ -60,11 +60,13 @@ def check_floor(
         if parity["cosine_mean"] >= _LITTLE:
             return ()
         if longest < model.max_length:
-            cut, _ = compare(replace(model, max_length=longest), session)
-            if cut["cosine_mean"] >= _LITTLE:
+            cut = worst_of(
+                agreements_of(model, runs.feeds[0], list(map(model.reference, runs.feeds)), runs.found)
+            )
+            if cut.mean >= _LITTLE:
                 return (
                     f"texts are cut at {longest} tokens, where the model takes {model.max_length} "
-                    f"(mean agreement {parity['cosine_mean']:.2f}, of texts that are not cut {cut['cosine_mean']:.2f}): export it with longer lengths",
+                    f"(mean agreement {parity['cosine_mean']:.2f}, of texts that are not cut {cut.mean:.2f}): export it with longer lengths",
                 )
         return (
             f"the tables keep little of the model (mean agreement {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",

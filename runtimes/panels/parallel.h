@@ -192,7 +192,7 @@ EEM_FUNCTION void eep_attend(
     eep_attend_job job = {kernels, shape, memory, texts, at, count, 0};
     const size_t blocks = eep_attend_block(&job, memory, (size_t)-1);
 
-    for (job.first = 0; job.first < blocks; job.first += job.first + most < blocks ? most : blocks - job.first) {
+    for (job.first = 0; job.first < blocks; job.first += most) {
         const size_t left = blocks - job.first, turns = left < most ? left : most;
 
         if (memory->parallel != NULL && turns > 1) {
