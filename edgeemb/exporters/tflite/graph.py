@@ -134,6 +134,17 @@ class Graph:
             "CAST", [tensor], shape, target, inDataType=TENSOR_TYPES[source], outDataType=TENSOR_TYPES[target]
         )
 
+    def reshape(self, tensor: int, shape: Sequence[int], dtype: str = "float32") -> int:
+        """Add a change of shape.
+
+        :param tensor: index of its input.
+        :param shape: as for `op`; one axis at most is known at run time.
+        :param dtype: numpy name of its type.
+        :return: index of its output.
+        """
+        axes = self.constant(np.array(shape, np.int32))
+        return self.op("RESHAPE", [tensor, axes], shape, dtype, newShape=list(shape))
+
     def tensor(self, shape: Sequence[int], dtype: str, name: str, buffer: int) -> int:
         tensor = schema.TensorT()
         tensor.shape = [1 if size < 0 else int(size) for size in shape]

@@ -6,7 +6,6 @@ ids 0 to V - 1, and then multiplied. So nothing is stored twice, and the rows ta
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgeemb.exporters.tflite.arrays import Arrays
 from edgeemb.exporters.tflite.graph import Constants, Graph, opcode_index
-from edgeemb.exporters.tflite.lowering import CUSTOM_VERSION, Lowering
+from edgeemb.exporters.tflite.lowering import CUSTOM_VERSION, Lowering, custom_options
 from edgeemb.exporters.tflite.policy import FUSED, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import opcode_name
 from edgeemb.models.tflite.tables import FoundTable, shape_of
@@ -123,20 +122,18 @@ def _fused(graph: Graph, mark: Any, arrays: Arrays, runtime: TfliteRuntime) -> b
     rows = arrays.table.shape[0]
     count = -1 if -1 in shape else int(np.prod(shape[:-1]))
     if len(shape) != 2:
-        flat = [count, head.dim]
-        hidden = graph.op("RESHAPE", [hidden, graph.constant(np.array(flat, np.int32))], flat, newShape=flat)
+        hidden = graph.reshape(hidden, (count, head.dim))
     stored = [
         graph.constant(arrays.get(name, "stored"), f"{name}.stored") for name in (head.codes, head.scales)
     ]
-    options = struct.pack("<5i", CUSTOM_VERSION, head.bits, head.dim, head.block, head.planes)
+    options = custom_options(head.bits, head.dim, head.block, head.planes)
     logits = graph.op(
         FUSED[QuantizedLogits], [hidden, *stored], (count, rows), version=CUSTOM_VERSION, custom=options
     )
     if bias >= 0:
         logits = graph.op("ADD", [logits, bias], (count, rows), fusedActivationFunction=activation)
     if len(result) != 2:
-        axes = graph.constant(np.array(result, np.int32))
-        graph.op("RESHAPE", [logits, axes], result, newShape=result)
+        graph.reshape(logits, result)
     graph.operators[-1].outputs = [int(mark.outputs[0])]
     return True
 

@@ -44,6 +44,14 @@ from edgeemb.tables.program import (
 CUSTOM_VERSION = 1
 
 
+def custom_options(*values: int) -> bytes:
+    """The options of a custom op: little-endian int32, the version first.
+
+    :param values: what follows it.
+    """
+    return struct.pack(f"<{1 + len(values)}i", CUSTOM_VERSION, *values)
+
+
 class Lowering:
     """Writes one table's program into a subgraph.
 
@@ -193,7 +201,7 @@ class Lowering:
         """The custom op of a node. It checks ids itself, and names the one that is wrong."""
         ids = self.ids if isinstance(node.index, Ids) else self.index(node.index)
         inputs = [ids, *(self.row_ops.constant(name, "stored") for name in arrays)]
-        packed = struct.pack(f"<{1 + len(options)}i", CUSTOM_VERSION, *options)
+        packed = custom_options(*options)
         return self.row_ops.op(FUSED[type(node)], inputs, dim, custom=packed, version=CUSTOM_VERSION)
 
     def _quantized(self, node: QuantizedLookup) -> int:

@@ -121,7 +121,7 @@ class RowOps:
 
     def shaped(self, rows: int, axes: int | Sequence[int]) -> int:
         shape = (self.count, axes) if isinstance(axes, int) else (self.count, *axes)
-        return self.op("RESHAPE", [rows, self.axes(shape)], shape[1:], newShape=list(shape))
+        return self.graph.reshape(rows, shape)
 
     def codewords(self, name: str, entries: int, axes: tuple[int, int]) -> int:
         """Codewords float32[count, M, part]; stored in float32 where float16 cannot be reinterpreted (they are few)."""

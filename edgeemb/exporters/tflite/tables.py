@@ -83,15 +83,12 @@ def _write_site(graph: Graph, arrays: Arrays, site: Site, runtime: TfliteRuntime
         index = graph.cast(index, "int64", "float32", shape)
         index = graph.cast(index, "float32", "int32", shape)
     if len(shape) != 1:
-        flat = graph.constant(np.array([count], np.int32))
-        index = graph.op("RESHAPE", [index, flat], (count,), "int32", newShape=[count])
+        index = graph.reshape(index, (count,), "int32")
     rows, _ = Lowering(graph, arrays, index, count, runtime, custom=custom).rows(arrays.table.program)
     out_shape = shape_of(output)
     quantised = NUMPY_TYPES[output.type] in INTEGERS
     if len(shape) != 1:
-        rows = graph.op(
-            "RESHAPE", [rows, graph.constant(np.array(out_shape, np.int32))], out_shape, newShape=out_shape
-        )
+        rows = graph.reshape(rows, out_shape)
     if quantised:
         rows = graph.op("QUANTIZE", [rows], out_shape)
     elif NUMPY_TYPES[output.type] == "float16":
