@@ -66,7 +66,7 @@ def check_floor(
             if cut.mean >= _LITTLE:
                 return (
                     f"texts are cut at {longest} tokens, where the model takes {model.max_length} "
-                    f"(mean agreement {parity['cosine_mean']:.2f}, of texts that are not cut {cut.mean:.2f}): export it with longer lengths",
+                    f"(mean agreement {parity['cosine_mean']:.2f}, {cut.mean:.2f} with the same tokens): export it with longer lengths",
                 )
         return (
             f"the tables keep little of the model (mean agreement {parity['cosine_mean']:.2f}): choose a finer spec, or train them with 'edgeemb adapt'",
