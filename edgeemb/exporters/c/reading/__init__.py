@@ -60,12 +60,12 @@ def read_encoder(model: Model) -> Encoder:
         head, unit = _stages(stages, f"{prefix}head")
     elif isinstance(module, SequenceClassifier):
         whole: Any = module.body
-        body, path = _base(whole, "ForSequenceClassification")
+        body, path = _base(whole, f"{prefix}body", "ForSequenceClassification")
         pooling, unit = ("EEM_CLS",), False
         head = _family(body, path).classifier(whole)
-    elif isinstance(module, TokenModel):
+    elif isinstance(module, TokenModel) and words is None:
         whole = module.body
-        body, path = _base(whole, "ForTokenClassification")
+        body, path = _base(whole, "body", "ForTokenClassification")
         pooling, unit, labels = (), False, True
         head = (Dense(linear(whole.classifier, "body.classifier"), "EEM_IDENTITY"),)
     elif isinstance(module, TokenEncoder) and words is None:
@@ -77,14 +77,14 @@ def read_encoder(model: Model) -> Encoder:
     return encoder if words is None else replace(encoder, word=words)
 
 
-def _base(whole: Any, task: str) -> tuple[Any, str]:
+def _base(whole: Any, path: str, task: str) -> tuple[Any, str]:
     """The encoder in a transformers model for a task, and its path; other models of its family are refused."""
     base = str(whole.base_model_prefix)
-    body, path = getattr(whole, base), f"body.{base}"
-    _family(body, path)
+    body, inner = getattr(whole, base), f"{path}.{base}"
+    _family(body, inner)
     if type(whole).__name__ != f"{type(body).__name__.removesuffix('Model')}{task}":
-        raise refused(whole, "body")
-    return body, path
+        raise refused(whole, path)
+    return body, inner
 
 
 def _family(body: Any, path: str) -> Family:
