@@ -51,14 +51,16 @@ def golden_header(kit: Kit) -> str:
         f"#define GOLDEN_ARENA_BYTES {upper}_ARENA_BYTES",
         f"#define GOLDEN_RUN {prefix}_run{'_text' if whole else ''}",
         "",
-        f"static const size_t golden_lengths[] = {{{', '.join(str(len(text)) for text in texts)}}};",
+        f"static const size_t golden_lengths[] = {{{', '.join(str(len(text)) for text in texts) or '0'}}};",
         f"static const {kind} golden_inputs[] = {{\n{_wrapped(flat)}}};",
-        f"static const size_t golden_sizes[] = {{{', '.join(map(str, sizes))}}};",
+        f"static const size_t golden_sizes[] = {{{', '.join(map(str, sizes)) or '0'}}};",
         f"static const float golden_outputs[] = {{\n{_wrapped(values)}}};",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _wrapped(items: list[str]) -> str:
+    """Items in lines; without any a 0, since C99 has no empty arrays."""
+    items = items or ["0"]
     rows = (", ".join(items[at : at + _PER_LINE]) for at in range(0, len(items), _PER_LINE))
     return ",\n".join(f"    {row}" for row in rows)
