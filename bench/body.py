@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import click
 import numpy as np
@@ -42,6 +43,7 @@ def originals(model: LoadedModel, texts: list[str]) -> NDArray[np.float32]:
 @click.option("--every", default=1, show_default=True, help="Take every N-th pair.")
 @click.option("--runtime", "runtimes", multiple=True, default=("onnx", "tflite", "executorch", "c"))
 @click.option("--body", "bodies", multiple=True, default=("int8", "int4"), help="Specs.")
+@click.option("--ops", default="custom", show_default=True, type=click.Choice(["builtin", "custom"]))
 @click.option("--calibrate", type=click.Path(path_type=Path), help="Texts to prepare bodies on.")
 @click.option("--markdown", type=click.Path(path_type=Path), help="Also write the table to a file.")
 def main(
@@ -50,6 +52,7 @@ def main(
     every: int,
     runtimes: tuple[str, ...],
     bodies: tuple[str, ...],
+    ops: Literal["builtin", "custom"],
     calibrate: Path | None,
     markdown: Path | None,
 ) -> None:
@@ -73,7 +76,7 @@ def main(
                         runtime=name,
                         body=body,
                         table=TABLE,
-                        ops="builtin",
+                        ops=ops,
                         options=ExportOptions(calibrate=calibrate),
                     )
                 except SpecError as error:

@@ -106,9 +106,13 @@ def trained_grid(matrix: NDArray[np.float32], bits: int, block: int) -> Grid | N
     :param bits: 8 or 4.
     :param block: inputs that share a scale.
     """
-    found = nearest(matrix, full_scales(matrix, bits, block), bits, block)
-    steps = np.abs(spread(found.scales, block, matrix.shape[1]))
-    return found if np.all(np.abs(found.values() - matrix) <= _TRAINED * steps) else None
+    full = full_scales(matrix, bits, block)
+    for scales in (full,) if bits == 8 else (short(full), full):
+        found = nearest(matrix, scales, bits, block)
+        steps = np.abs(spread(scales, block, matrix.shape[1]))
+        if np.all(np.abs(found.values() - matrix) <= _TRAINED * steps):
+            return found
+    return None
 
 
 def near_grid(matrix: NDArray[np.float32], bits: int, block: int) -> Grid:

@@ -1,8 +1,8 @@
 """Weights of the body on the grid on which an export stores them, and which of them are trained.
 
 The grids are those of `edgeemb.body.grid.full_scales`: ``int8`` is one scale per output channel, the largest weight standing for 127; ``int4``
-is blocks of 32 along the inputs, the element of the largest magnitude standing for -8. Weights that lie on the grid are
-quantised to themselves, so that the exported codes are those of the last forward pass.
+is blocks of 32 along the inputs, the element of the largest magnitude standing for -8, with scales of 8 significant bits. Weights that lie on the grid
+are quantised to themselves, so that the exported codes are those of the last forward pass.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Int4Grid(nn.Module):
         with torch.no_grad():
             low, high = padded.amin(dim=2, keepdim=True), padded.amax(dim=2, keepdim=True)
             scale = torch.where(high.abs() > low.abs(), high, low) / -8
-            scale = torch.where(scale == 0, torch.ones_like(scale), scale)
+            scale = torch.where(scale == 0, torch.ones_like(scale), scale).bfloat16().float()
         levels = round_through((padded / scale).clamp(-8, 7))
         return (levels * scale).reshape(outputs, -1)[:, :inputs]
 
@@ -64,7 +64,7 @@ def quantize_body(module: nn.Module, grid: str) -> None:
     if grid == "fp32":
         return
     for name, layer in module.named_modules():
-        # MatMulNBits replaces products of three-dimensional states only, which are those inside the layers.
+        # An export stores layers that read one vector for each text in 8 bits.
         if isinstance(layer, nn.Linear) and (grid == "int8" or ".layer." in name):
             parametrize.register_parametrization(
                 layer, "weight", Int8Grid() if grid == "int8" else Int4Grid()

@@ -9,6 +9,7 @@
 STUB(__stack_chk_fail)
 STUB(calloc)
 STUB(free)
+STUB(getauxval)
 STUB(malloc)
 STUB(memcpy)
 STUB(memset)

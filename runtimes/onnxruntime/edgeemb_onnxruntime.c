@@ -2,6 +2,7 @@
  *
  * An adapter: it reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no arithmetic. */
 #include "codebook_op.h"
+#include "linear_op.h"
 #include "logits_op.h"
 #include "ngram_op.h"
 #include "quantized_op.h"
@@ -10,6 +11,12 @@
  * each. */
 #define QUANTIZED(name, bits, parallel) OP(quantized, name, bits, 3, 1, parallel)
 #define LOGITS(name, bits, parallel) OP(logits, name, bits, 3, 1, parallel)
+/* None of the inputs is declared as bytes: weights of 8 bits have a sign. */
+#define LINEAR(name, bits, activation, parallel) OP(linear, name, LINEAR_DETAIL(bits, activation), bits == 8 ? 5 : 4, 9, parallel)
+#define LINEARS(suffix, bits, parallel)                                                                                                    \
+    LINEAR("QuantizedLinear" suffix, bits, EEM_IDENTITY, parallel), LINEAR("QuantizedLinearRelu" suffix, bits, EEM_RELU, parallel),        \
+        LINEAR("QuantizedLinearGelu" suffix, bits, EEM_GELU, parallel),                                                                    \
+        LINEAR("QuantizedLinearFastGelu" suffix, bits, EEM_GELU_TANH, parallel)
 #define CODEBOOK(name, additive, parallel) OP(codebook, name, additive, 3, 1, parallel)
 #define NGRAMS(suffix, n, parallel)                                                                                                        \
     OP(ngram, "NgramLookup" suffix, n, 5, 1, parallel), OP(ngram_bytes, "NgramBytes" suffix, n, 3, 0, parallel)
@@ -24,6 +31,8 @@
      LOGITS("QuantizedLogits4", 4, parallel),                                                                                              \
      LOGITS("QuantizedLogits2", 2, parallel),                                                                                              \
      LOGITS("QuantizedLogits1", 1, parallel),                                                                                              \
+     LINEARS("8", 8, parallel),                                                                                                            \
+     LINEARS("4", 4, parallel),                                                                                                            \
      CODEBOOK("CodebookLookup", 0, parallel),                                                                                              \
      CODEBOOK("CodebookSumLookup", 1, parallel),                                                                                           \
      NGRAMS("", 0, parallel),                                                                                                              \
@@ -36,7 +45,7 @@
      NGRAMS("7", 7, parallel),                                                                                                             \
      NGRAMS("8", 8, parallel)}
 
-static const Op ops[2][30] = {OPS(0), OPS(1)};
+static const Op ops[2][38] = {OPS(0), OPS(1)};
 
 /* Whether a version such as "1.17.0" is 1.17 or newer. */
 static int has_parallel_for(const char *version)

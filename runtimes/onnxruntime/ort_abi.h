@@ -29,7 +29,7 @@ typedef struct OrtApiBase {
 enum { ORT_FAIL = 1, ORT_INVALID_ARGUMENT = 2 };
 
 /* Element types; as the declared type of an input, ORT_ANY leaves the check to the kernel. */
-enum { ORT_ANY = 0, ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT16 = 5, ORT_INT32 = 6, ORT_INT64 = 7, ORT_FLOAT16 = 10 };
+enum { ORT_ANY = 0, ORT_FLOAT = 1, ORT_UINT8 = 2, ORT_INT8 = 3, ORT_INT16 = 5, ORT_INT32 = 6, ORT_INT64 = 7, ORT_FLOAT16 = 10 };
 
 enum { ORT_REQUIRED = 0, ORT_OPTIONAL = 1, ORT_MEMORY_DEFAULT = 0 };
 

@@ -76,6 +76,7 @@ EEM_INLINE uint32_t EEP(left)(uint32_t size, uint32_t at)
 
 #include "linear.h"
 
+#if !defined(EEP_PRODUCTS_ALONE)
 /* For each head of a row: EEM_NARROW / the largest magnitude, or 0; and its scale times `by`, at scales[head * step]. */
 EEP_FN void EEP(measure_heads)(const eem_shape *shape, const float *row, float by, float *factors, float *scales, uint32_t step)
 {
@@ -320,8 +321,15 @@ EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, ui
     }
 }
 
+#endif
+
 static const eep_kernels EEP(kernels) = {
-    EEP_NAME, EEP(quantize), EEP(prepare), EEP(linear), EEP(restore), EEP(keep), EEP(attend), EEP(norm),
+    EEP_NAME,  EEP(quantize), EEP(prepare), EEP(linear), EEP(restore),
+#if !defined(EEP_PRODUCTS_ALONE)
+    EEP(keep), EEP(attend),   EEP(norm),
+#else
+    NULL,     NULL,          NULL,
+#endif
 };
 
 #undef EEP_FN

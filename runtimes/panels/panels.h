@@ -19,7 +19,8 @@
  *           neon        AArch64: SDOT, 16 products an instruction, where the processor has it; SMULL, 8, elsewhere
  *           avx2        VPMADDWD: 16 products an instruction
  *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers
- * COST      no allocation, no state, no libc but memcpy and memset. */
+ * COST      no allocation, no state, no libc but memcpy and memset.
+ * PARTS     -DEEP_PRODUCTS_ALONE leaves keep, attend and norm out, for those who only multiply: quantized_linear.h. */
 #ifndef EEP_PANELS_H
 #define EEP_PANELS_H
 

@@ -57,9 +57,10 @@ EEM_FUNCTION void eep_rows_run(const eep_memory *memory, eep_rows_job *job, void
 
 /* Quantise `count` rows of `inputs` elements to the codes of memory. */
 EEM_FUNCTION void eep_quantize(
-    const eep_kernels *kernels, const eep_memory *memory, float *rows, uint32_t stride, uint32_t count, uint32_t inputs)
+    const eep_kernels *kernels, const eep_memory *memory, const float *rows, uint32_t stride, uint32_t count, uint32_t inputs)
 {
-    eep_rows_job job = {kernels, rows, stride, count, inputs, 0, &memory->codes, NULL, NULL};
+    /* Only eep_norm writes to the rows of a job. */
+    eep_rows_job job = {kernels, (float *)(uintptr_t)rows, stride, count, inputs, 0, &memory->codes, NULL, NULL};
 
     eep_rows_run(memory, &job, eep_quantize_part);
 }

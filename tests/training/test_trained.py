@@ -92,7 +92,7 @@ def test_it_exports_the_very_weights_that_were_trained(
     body: str, tiny: Model, corpus: Path, tmp_path: Path
 ) -> None:
     adapt(tiny, tmp_path / "out", corpus=[corpus], table="int8", body=body, **QUICK)
-    bundle = edgeemb.export(tmp_path / "out", tmp_path / "bundle", body=body, ops="builtin")
+    bundle = edgeemb.export(tmp_path / "out", tmp_path / "bundle", body=body)
     _, wanted = _weights(edgeemb.load(tmp_path / "out"))
     found = _dequantised(bundle, body)
     assert len(found) == len(wanted) == 12
@@ -119,16 +119,36 @@ def _dequantised(bundle: Path, body: str) -> list[np.ndarray[Any, Any]]:
     arrays = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
     found = []
     for node in graph.node:
-        if body == "int8" and node.op_type == "MatMulIntegerToFloat":
-            matrix = (arrays[node.input[1]].astype(np.float32) * arrays[node.input[3]]).T
-            found += _apart(matrix)
-        elif body == "int4" and node.op_type == "MatMulNBits":
-            options = {item.name: item.i for item in node.attribute}
+        options = {item.name: item.i for item in node.attribute}
+        if node.op_type.startswith("QuantizedLinear") and node.op_type[-1] == body[-1]:
+            first, second = (arrays[name] for name in node.input[1:3])
+            values = (
+                _from_panels(first, second) if body == "int8" else _from_panels_fours(first, options["block"])
+            )
+        elif node.op_type == "MatMulNBits":  # whose blocks are not whole
             packed = arrays[node.input[1]]
             codes = np.stack([packed & 15, packed >> 4], axis=-1).reshape(options["N"], -1, 32)
-            values = (codes.astype(np.float32) - 8) * arrays[node.input[2]].reshape(options["N"], -1, 1)
-            found += _apart(values.reshape(options["N"], -1)[:, : options["K"]])
+            scaled = (codes.astype(np.float32) - 8) * arrays[node.input[2]].reshape(options["N"], -1, 1)
+            values = scaled.reshape(options["N"], -1)
+        else:
+            continue
+        found += _apart(values[: options["N"], : options["K"]])
     return found
+
+
+def _from_panels(codes: np.ndarray[Any, Any], scales: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Panels int8[panels, inputs / 4, 32, 4] as float32[outputs, inputs]."""
+    return codes.transpose(0, 2, 1, 3).reshape(len(scales), -1) * scales[:, None]
+
+
+def _from_panels_fours(panels: np.ndarray[Any, Any], block: int) -> np.ndarray[Any, Any]:
+    """Panels of 4 bits, each block behind its 32 scales of 16 bits, as float32[outputs, inputs]."""
+    count, blocks = panels.shape[:2]
+    scales = np.ascontiguousarray(panels[:, :, :64]).view("<u2").astype(np.uint32) << 16
+    words = panels[:, :, 64:].reshape(count, blocks, block // 8, 32, 4)
+    codes = np.stack([words & 15, words >> 4], axis=4).astype(np.float32) - 8
+    values = codes.reshape(count, blocks, block // 8, 32, 8) * scales.view(np.float32)[:, :, None, :, None]
+    return values.transpose(0, 3, 1, 2, 4).reshape(count * 32, -1)
 
 
 def _apart(matrix: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:

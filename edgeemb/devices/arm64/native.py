@@ -23,6 +23,8 @@ _LIBRARIES = {
     "edgeemb_onnxruntime": "onnxruntime/edgeemb_onnxruntime.c",
     "edgeemb_tflite": "tflite/edgeemb_tflite.c",
 }
+#: Rooms of ``runtimes`` that they include besides their own.
+_ROOMS = ("micro", "panels")
 _FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-fPIC")
 
 
@@ -48,7 +50,8 @@ def libraries() -> Path:
     :raises NativeError: if there is no compiler, or it fails.
     """
     sources = find_sources() / "runtimes"
-    files = runtime_sources(*sorted({source.split("/")[0] for source in _LIBRARIES.values()}))
+    rooms = {source.split("/")[0] for source in _LIBRARIES.values()} | set(_ROOMS)
+    files = runtime_sources(*sorted(rooms))
     texts = (part for path in files for part in (path.as_posix(), (sources / path).read_bytes()))
     digest = digest_of(*_FLAGS, *texts)
     return made_once(f"arm64/native-{digest}", lambda folder: _compile(sources, folder), NativeError)

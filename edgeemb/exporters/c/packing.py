@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.body.grid import Grid, by_output, full_scales, nearest, short, spread
+from edgeemb.body.grid import Grid, by_output, full_scales, nearest
 from edgeemb.body.grids import Grids
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Linear
@@ -61,32 +61,6 @@ def fill_up(values: NDArray[Any], lanes: int) -> NDArray[Any]:
     :param lanes: elements of a vector.
     """
     return np.concatenate([values, np.zeros(-len(values) % lanes, values.dtype)])
-
-
-def fours(grid: Grid) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Codes of 4 bits and their scales as bytes, which a packing puts in order.
-
-    A byte holds an input in its low bits and the one 4 behind it in its high bits, each as its code plus 8: codes 1 2 3 4 -8 -7 -6 -5 are the bytes
-    09 1a 2b 3c. A scale is the upper half of a float32, little-endian.
-
-    :param grid: of 4 bits with whole blocks.
-    :return: uint8[outputs, blocks, block / 8, 4] and uint8[outputs, blocks, 2].
-    """
-    outputs, inputs = grid.codes.shape
-    bits = (grid.codes + 8).astype(np.uint8).reshape(outputs, inputs // grid.block, -1, 2, 4)
-    codes = np.bitwise_or(bits[..., 0, :], bits[..., 1, :] * np.uint8(16), dtype=np.uint8)
-    scales = (short(grid.scales).view(np.uint32) >> 16).astype("<u2")
-    return codes, scales.view(np.uint8).reshape(outputs, -1, 2)
-
-
-def totals(grid: Grid) -> NDArray[np.float32]:
-    """The sum of the values of each output's weights, as they are stored.
-
-    :param grid: of 4 bits.
-    :return: float32[outputs].
-    """
-    values = grid.codes * spread(short(grid.scales), grid.block, grid.codes.shape[1]).astype(np.float64)
-    return np.asarray(values.sum(axis=1), np.float32)
 
 
 def on_grids(encoder: Encoder, grids: Grids) -> tuple[Encoder, tuple[str, ...]]:

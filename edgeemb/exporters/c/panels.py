@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.body import panels as layout
 from edgeemb.body.grid import Grid
+from edgeemb.body.panels import COLUMNS
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.packing import (
     BLOCK,
     Packing,
-    fours,
     fours_starts,
     padded,
     widest_hidden,
@@ -19,8 +20,8 @@ from edgeemb.exporters.c.packing import (
     widest_mlp,
 )
 
-#: `EEP_COLUMNS`, `EEP_ROWS` and `EEP_BLOCK` of `runtimes/panels/panels.h`.
-COLUMNS, ROWS, ROW_BLOCK = 32, 8, 32
+#: `EEP_ROWS` and `EEP_BLOCK` of `runtimes/panels/panels.h`.
+ROWS, ROW_BLOCK = 8, 32
 
 #: Bytes after a buffer of floats that a vector may read past the last head.
 _SLACK = 64
@@ -112,68 +113,38 @@ static size_t some_texts(
         eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, texts.rows);
         EEM_MARK();
     }
-@finish@
+    for (number = 0; number < texts.count; ++number) {
+        finish(eep_memory_of(&shape, &memory, texts.text + number), base, texts.text[number].tokens, output + (size_t)number * @UPPER@_OUTPUTS);
+    }
     return texts.count;
 }
 """
 
-#: Results of the texts that ran together.
-_FINISH = """\
-    for (number = 0; number < texts.count; ++number) {
-        finish(eep_memory_of(&shape, &memory, texts.text + number), base, texts.text[number].tokens, output + (size_t)number * @UPPER@_OUTPUTS);
-    }"""
-_FINISH_TOKENS = "    finish(memory, base, texts.rows, output);"
-
-#: Rows to the rows of the result, a block of them through the whole head.
-_ROWS = """\
-    uint32_t at, count, row;
-
-    for (at = 0; at < tokens; at += count) {
-        float *source = memory.rows + (size_t)at * STRIDE;
-
-        count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
-@head@        for (row = 0; row < count; ++row, output += @outputs@) {
-            memcpy(output, source + (size_t)row * @stride@, @outputs@ * sizeof *output);
-@unit@        }
-    }"""
-#: Rows of `source` through a layer of the head.
-_ROWS_DENSE = """\
-        eep_quantize(eep_best(), &memory, source, {stride}, count, {inputs});
-        source = (float *)(void *)(base + @at_hidden@) + {place};
-        eep_linear(eep_best(), &memory, &head[{number}], count, {activation}, source, {padded});
-"""
-
 
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Four inputs of each output of a panel side by side, panel after panel.
+    """`edgeemb.body.panels.panels`, of whose last panel only half is there where that is enough.
 
     :param codes: int8[outputs, inputs].
     :return: int8[padded(outputs) * padded(inputs)].
     """
-    outputs, inputs = codes.shape
-    wide = np.zeros((padded(outputs), padded(inputs)), np.int8)
-    wide[:outputs, :inputs] = codes
-    parts = [wide[at : at + COLUMNS] for at in range(0, len(wide), COLUMNS)]
-    return np.concatenate([part.reshape(len(part), -1, 4).transpose(1, 0, 2).reshape(-1) for part in parts])
+    whole = layout.panels(codes)
+    last = whole[-1, :, : padded(len(codes)) - COLUMNS * (len(whole) - 1)]
+    return np.concatenate([whole[:-1].reshape(-1), last.reshape(-1)])
 
 
 def panels_fours(grid: Grid) -> NDArray[np.int8]:
-    """Panels of 4 bits, each block behind its scales: see `runtimes/panels/panels.h`.
+    """`edgeemb.body.panels.panels_fours`, of whose last panel only half is there where that is enough.
 
     :param grid: of 4 bits with whole blocks.
     :return: int8[padded(outputs) * blocks * (2 + block / 2)].
     """
-    bytes_, scales = fours(grid)
-    missing = -len(bytes_) % BLOCK
-    bytes_ = np.concatenate([bytes_, np.full((missing, *bytes_.shape[1:]), 0x88, np.uint8)])
-    scales = np.concatenate([scales, np.zeros((missing, *scales.shape[1:]), np.uint8)])
-    parts = []
-    for at in range(0, len(bytes_), COLUMNS):
-        codes = bytes_[at : at + COLUMNS].transpose(1, 2, 0, 3)
-        heads = scales[at : at + COLUMNS].transpose(1, 0, 2)
-        whole = [part.reshape(len(heads), -1) for part in (heads, codes)]
-        parts.append(np.concatenate(whole, axis=1).reshape(-1))
-    return np.concatenate(parts).view(np.int8)
+    whole = layout.panels_fours(grid)
+    columns = padded(len(grid.codes)) - COLUMNS * (len(whole) - 1)
+    scales, codes = whole[-1, :, : 2 * COLUMNS], whole[-1, :, 2 * COLUMNS :]
+    blocks = len(scales)
+    kept = scales[:, : 2 * columns], codes.reshape(blocks, -1, COLUMNS, 4)[:, :, :columns]
+    last = np.concatenate([part.reshape(blocks, -1) for part in kept], axis=1)
+    return np.concatenate([whole[:-1].reshape(-1), last.reshape(-1)]).view(np.int8)
 
 
 def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buffer]:
@@ -188,11 +159,11 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     stride, head = padded(encoder.dim), padded(encoder.dim // encoder.heads)
     token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
     codes = max(ROW_BLOCK * padded(widest_input(encoder)), heads * ROWS * head)
-    hidden = _hidden(encoder) * (ROW_BLOCK if encoder.per_token else 1)
+    hidden = max(padded(widest_hidden(encoder)), padded(encoder.outputs))
     return [
         Buffer("text", text, -1, -1),
         Buffer("ids", token_bytes * tokens, -1, 0),
-        Buffer("rows", 4 * capacity * stride + _SLACK, 0, 5 if encoder.per_token else 4),
+        Buffer("rows", 4 * capacity * stride + _SLACK, 0, 4),
         Buffer("queries", 4 * capacity * stride + _SLACK, 2, 3),
         Buffer("wide", 4 * ROW_BLOCK * _wide(encoder) + _SLACK, 2, 3),
         Buffer("codes", codes, 0, 5),
@@ -215,11 +186,6 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     ]
 
 
-def _hidden(encoder: Encoder) -> int:
-    """Elements of a row between the layers of the head, or behind its last."""
-    return max(padded(widest_hidden(encoder)), padded(encoder.outputs))
-
-
 def _wide(encoder: Encoder) -> int:
     """Elements of a row between the linear layers of an MLP, or of its keys and values."""
     return max(padded(widest_mlp(encoder)), 2 * padded(encoder.dim))
@@ -236,7 +202,6 @@ def pieces(encoder: Encoder) -> dict[str, str]:
     spare = 4 * ROW_BLOCK * _wide(encoder) - attended
     return {
         "compute": _COMPUTE,
-        "finish": _FINISH_TOKENS if encoder.per_token else _FINISH,
         "divided": _DIVIDED,
         "parallel": "const eep_parallel *parallel, ",
         "hand": "parallel, ",
@@ -248,28 +213,8 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
         + ("" if encoder.widen is None else _WIDEN),
         "places": _PLACES.replace("@attended@", str(attended)).replace("@spare@", str(spare)),
-        "result": _rows(encoder) if encoder.per_token else _result(encoder),
+        "result": _result(encoder),
     }
-
-
-def _rows(encoder: Encoder) -> str:
-    """Statements from the rows to those of the output."""
-    stride, inputs, hidden = padded(encoder.dim), encoder.dim, _hidden(encoder)
-    dense = ""
-    for number, layer in enumerate(encoder.head):
-        outputs = len(layer.linear.bias)
-        dense += _ROWS_DENSE.format(
-            stride=stride,
-            inputs=inputs,
-            place=number % 2 * ROW_BLOCK * hidden,
-            number=number,
-            activation=layer.activation,
-            padded=padded(outputs),
-        )
-        stride, inputs = padded(outputs), outputs
-    unit = f"            eem_unit(output, {encoder.outputs});\n" if encoder.unit else ""
-    text = _ROWS.replace("@head@", dense).replace("@unit@", unit)
-    return text.replace("@stride@", str(stride)).replace("@outputs@", str(encoder.outputs))
 
 
 def _result(encoder: Encoder) -> str:
@@ -281,7 +226,8 @@ def _result(encoder: Encoder) -> str:
     ]
     declared = []
     if encoder.head:
-        pooled, hidden = encoder.dim * len(encoder.pooling), _hidden(encoder)
+        pooled, hidden = encoder.dim * len(encoder.pooling), padded(widest_hidden(encoder))
+        hidden = max(hidden, padded(encoder.outputs))
         declared = [
             "float *pooled = (float *)(void *)(base + @at_pooled@);",
             "float *hidden = (float *)(void *)(base + @at_hidden@);",

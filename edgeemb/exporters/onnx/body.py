@@ -20,34 +20,40 @@ from edgeemb.quiet import quiet
 
 
 def convert_body(
-    model: onnx.ModelProto, body: str, tables: Collection[str], folder: Path, grids: Grids | None = None
+    model: onnx.ModelProto,
+    body: str,
+    tables: Collection[str],
+    folder: Path,
+    grids: Grids | None = None,
+    *,
+    native: bool = True,
 ) -> onnx.ModelProto:
     """Convert the weights of a model's matrix products. Its tables stay float32 Gather nodes.
 
-    ``int8`` has a scale per output channel and quantises each row of activations by itself (`edgeemb.exporters.onnx.products`);
-    ``int8-tensor`` is ONNX Runtime's dynamic quantisation, with one activation scale over the whole batch; ``int4`` is `MatMulNBits` with
-    blocks of 32 and int8 activations; ``fp16`` keeps inputs and outputs in float32.
+    ``int8`` and ``int4`` quantise each row of activations by itself (`edgeemb.exporters.onnx.quantized`); ``int8-tensor`` is ONNX Runtime's dynamic
+    quantisation, with one activation scale over the whole batch; ``fp16`` keeps inputs and outputs in float32.
 
     :param model: a float32 model. It may be changed.
     :param body: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``.
     :param tables: names of the initializers that are tables.
     :param folder: an existing folder for intermediate files.
     :param grids: the grids of matrices, where some were chosen before.
+    :param native: whether products may be ops of our domain, with portable bodies; otherwise they are ONNX Runtime's own.
     :return: the converted model.
     :raises ExportError: if the precision is unknown.
     """
     match body:
         case "fp32":
             if grids is not None and grids.found:
-                quantize_products(model, 0, 0, grids)
+                quantize_products(model, 0, 0, grids, native=native)
             return model
         case "fp16":
             return _to_float16(model, tables)
         case "int8":
-            quantize_products(model, 8, 0, grids)
+            quantize_products(model, 8, 0, grids, native=native)
             return model
         case "int4":
-            quantize_products(model, 4, BLOCK, grids)
+            quantize_products(model, 4, BLOCK, grids, native=native)
             return model
         case "int8-tensor":
             return _quantize_dynamic(model, folder)

@@ -64,7 +64,10 @@ def with_tables(model: OnnxModel, request: Request, folder: Path) -> tuple[onnx.
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             kept = {*request.kept, *left}
             untouched = {table.info.name for table in model.found if table.info.alias in kept}
-            proto = convert_body(proto, request.body, {*names.values(), *untouched}, Path(scratch))
+            native = request.ops == "custom"
+            proto = convert_body(
+                proto, request.body, {*names.values(), *untouched}, Path(scratch), native=native
+            )
     for alias, table in found.items():
         prefix = free_prefix(proto.graph, alias)
         stored[alias] = replace_table(

@@ -14,15 +14,17 @@ from collections.abc import Sequence
 
 import onnx
 import onnx.parser
+from onnx import helper
 
+from edgeemb.exporters.onnx import linear
 from edgeemb.exporters.onnx import ngrams as onnx_ngrams
 from edgeemb.tables.head import CodebookLogits, QuantizedLogits
 from edgeemb.tables.program import CodebookLookup, NgramLookup, QuantizedLookup
 
 #: The bodies are written in this op set.
 OPSET = 18
-#: Domain and version of the ops.
-DOMAIN = "edgeemb"
+#: Domain and version of the ops; ONNX Runtime's own have the same version.
+DOMAIN = linear.DOMAIN
 VERSION = 1
 
 #: A lookup that one op computes.
@@ -102,6 +104,27 @@ def bytes_function(n: int) -> onnx.FunctionProto:
     return _parsed(onnx_ngrams.bytes_text(bytes_op_name(n), n))
 
 
+def linear_function(name: str) -> onnx.FunctionProto | None:
+    """The body of a product with a matrix of the model's body; None for another op.
+
+    :param name: name of an op of the domain.
+    """
+    text = linear.body_text(name)
+    return None if text is None else _parsed(text, linear.CONTRIB)
+
+
+def import_ops(model: onnx.ModelProto) -> None:
+    """Declare our domain and that of ONNX Runtime's own ops, where a model has some.
+
+    :param model: the model to change.
+    """
+    used = {node.domain for node in model.graph.node}
+    declared = {item.domain for item in model.opset_import}
+    for domain in (DOMAIN, linear.CONTRIB):
+        if domain in used - declared:
+            model.opset_import.append(helper.make_opsetid(domain, VERSION))
+
+
 def match_opset(model: onnx.ModelProto) -> None:
     """Give our functions the model's own op set: ONNX requires one for both, and the ops of the bodies are the same from `OPSET` on.
 
@@ -115,8 +138,9 @@ def match_opset(model: onnx.ModelProto) -> None:
                     item.version = version
 
 
-def _parsed(text: str) -> onnx.FunctionProto:
-    function = onnx.parser.parse_function(f'<opset_import: ["" : {OPSET}], domain: "{DOMAIN}">\n{text}')
+def _parsed(text: str, *domains: str) -> onnx.FunctionProto:
+    opsets = ", ".join([f'"" : {OPSET}', *(f'"{domain}" : 1' for domain in domains)])
+    function = onnx.parser.parse_function(f'<opset_import: [{opsets}], domain: "{DOMAIN}">\n{text}')
     for place, node in enumerate(function.node):
         # Named nodes keep their origin when a runtime inlines them, and a per-op profile can tell whose they are.
         node.name = f"{function.name}/{node.op_type}_{place}"

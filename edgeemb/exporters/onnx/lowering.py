@@ -13,16 +13,16 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import (
     DOMAIN,
-    VERSION,
     Fused,
     bytes_function,
     bytes_op_size,
     function_for,
+    import_ops,
     op_name,
 )
 from edgeemb.exporters.onnx.heads import HeadLowering, marks_of
 from edgeemb.exporters.onnx.nodes import NodeWriter, gathers_of
-from edgeemb.exporters.onnx.products import import_ops, multiply, quantize_columns, quantize_rows
+from edgeemb.exporters.onnx.products import multiply, quantize_columns, quantize_rows
 from edgeemb.models.onnx.plain import is_used, put_in_place
 from edgeemb.tables import Table
 from edgeemb.tables.head import head_of, walk_head, why_no_head
@@ -331,6 +331,4 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
     model.functions.extend(function_for(nodes) for nodes in by_name.values())
     sizes = sorted(filter(None, map(bytes_op_size, ours)))
     model.functions.extend(bytes_function(size) for size in sizes)
-    if ours and all(opset.domain != DOMAIN for opset in model.opset_import):
-        model.opset_import.append(helper.make_opsetid(DOMAIN, VERSION))
     import_ops(model)

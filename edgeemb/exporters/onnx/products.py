@@ -15,15 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
 from edgeemb.body.grid import Grid
 from edgeemb.exporters.onnx.nodes import NodeWriter
 
 # ONNX Runtime's own ops.
-_CONTRIB, _VERSION = "com.microsoft", 1
+_CONTRIB = "com.microsoft"
 _LARGEST = np.float32(127)
 _CODES = 255
 #: `accuracy_level` of `MatMulNBits`.
@@ -130,6 +128,28 @@ def multiply(
     return nodes.op("Reshape", [result, shape], output=output, allowzero=1)
 
 
+def multiply_columns(
+    nodes: NodeWriter, rows: str, grid: Grid, bias: NDArray[np.float32], *, output: str | None = None
+) -> str:
+    """Write the nodes that multiply activations with a matrix in 8 bits: `quantize_rows`, then `multiply`.
+
+    :param nodes: where to write them.
+    :param rows: name of the activations, float32[..., inputs].
+    :param grid: of 8 bits with a scale for each output.
+    :param bias: float32[outputs] that is added to each row.
+    :param output: name of the result; a new one by default.
+    :return: name of the result, float32[..., outputs].
+    """
+    outputs, inputs = grid.codes.shape
+    columns = Columns(np.ascontiguousarray(grid.codes.T), grid.scales[:, 0])
+    names = (
+        nodes.constant(columns.codes),
+        nodes.constant(columns.steps),
+        nodes.constant(columns.corrections(bias)),
+    )
+    return multiply(nodes, quantize_rows(nodes, rows, inputs), names, outputs, output=output)
+
+
 def multiply_blocks(
     nodes: NodeWriter, rows: str, grid: Grid, bias: NDArray[np.float32], *, output: str | None = None
 ) -> str:
@@ -162,14 +182,3 @@ def multiply_blocks(
         accuracy_level=_INT8_ACTIVATIONS,
     )
     return nodes.op("Add", [result, nodes.constant(bias)], output=output) if bias.any() else result
-
-
-def import_ops(model: onnx.ModelProto) -> None:
-    """Declare the op set of the products, where a model has some.
-
-    :param model: the model to change.
-    """
-    if any(node.domain == _CONTRIB for node in model.graph.node) and all(
-        item.domain != _CONTRIB for item in model.opset_import
-    ):
-        model.opset_import.append(helper.make_opsetid(_CONTRIB, _VERSION))

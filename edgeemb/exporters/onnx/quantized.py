@@ -12,8 +12,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.body.grid import Grid, near_grid
 from edgeemb.body.grids import Grids
+from edgeemb.exporters.onnx.functions import DOMAIN, import_ops, linear_function
+from edgeemb.exporters.onnx.linear import ACTIVATIONS, fits_panels, fuse_activations, multiply_panels
 from edgeemb.exporters.onnx.nodes import NodeWriter, free_prefix
-from edgeemb.exporters.onnx.products import Columns, import_ops, multiply, multiply_blocks, quantize_rows
+from edgeemb.exporters.onnx.products import multiply_blocks, multiply_columns
 from edgeemb.models.onnx.file import inner_graphs
 
 
@@ -27,6 +29,7 @@ class _Product:
     :param addend: name of a tensor that is added besides, or empty.
     :param reads: what it reads as constants.
     :param writes: outputs of its nodes; the last is the result.
+    :param activation: name of the activation that makes the result, or empty.
     """
 
     rows: str
@@ -35,23 +38,32 @@ class _Product:
     addend: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    activation: str = ""
 
 
 def quantize_products(
-    model: onnx.ModelProto, bits: int = 8, block: int = 0, grids: Grids | None = None
+    model: onnx.ModelProto,
+    bits: int = 8,
+    block: int = 0,
+    grids: Grids | None = None,
+    *,
+    native: bool = True,
 ) -> None:
     """Put products in 8 or 4 bits in place of each MatMul and Gemm of the main graph whose second factor is a constant float32 matrix.
 
-    Those in 8 bits are `edgeemb.exporters.onnx.products.multiply`, those in 4 are ONNX Runtime's `MatMulNBits`. A constant that is added to a product is merged into it, and products of the same activations become one. A matrix that something else reads
-    too, such as a tied table, keeps its float copy for that.
+    They are `edgeemb.exporters.onnx.linear.multiply_panels`, or nodes that ONNX Runtime has: `edgeemb.exporters.onnx.products`. A constant that is
+    added to a product is merged into it, and so is an activation; products of the same rows become one. A matrix that something else reads too, such
+    as a tied table, keeps its float copy for that.
 
     :param model: the model to change, in op set 18 or above.
     :param bits: 8 or 4, for matrices of which `grids` says nothing; 0 leaves these in float.
     :param block: inputs of these that share a scale; 0 for all of an output.
     :param grids: grids that were chosen before.
+    :param native: whether the op of our domain may be written.
     """
     graph = model.graph
-    conversion = _Conversion(graph, bits, block, grids or Grids())
+    fuse_activations(model)
+    conversion = _Conversion(graph, bits, block, grids or Grids(), native=native)
     for node in graph.node:
         conversion.convert(node)
     del graph.node[:]
@@ -65,15 +77,17 @@ def quantize_products(
         graph.initializer.remove(item)
     for info in [info for info in graph.input if info.name in unused]:
         graph.input.remove(info)
+    names = sorted({node.op_type for node in graph.node if node.domain == DOMAIN})
+    model.functions.extend(filter(None, map(linear_function, names)))
     import_ops(model)
 
 
 class _Conversion:
     """The nodes of a graph, rewritten one by one."""
 
-    def __init__(self, graph: onnx.GraphProto, bits: int, block: int, grids: Grids) -> None:
+    def __init__(self, graph: onnx.GraphProto, bits: int, block: int, grids: Grids, *, native: bool) -> None:
         self.written = NodeWriter(free_prefix(graph, f"int{bits}"))
-        self._bits, self._block, self._grids = bits, block, grids
+        self._bits, self._block, self._grids, self._native = bits, block, grids, native
         self._found: dict[tuple[str, tuple[int, ...], float], Grid | None] = {}
         #: What products read as floats.
         self.replaced: set[str] = set()
@@ -99,8 +113,8 @@ class _Conversion:
             self.written.op("Add", [name, product.addend], output=product.writes[-1])
         else:
             others = [other for other in map(self._product, self._users[product.rows]) if other is not None]
-            like = _likeness(product.grid)
-            self._write([other for other in others if not other.addend and _likeness(other.grid) == like])
+            like = _likeness(product)
+            self._write([other for other in others if not other.addend and _likeness(other) == like])
 
     def _write(self, products: Sequence[_Product]) -> list[str]:
         grid = _joined([product.grid for product in products])
@@ -115,28 +129,25 @@ class _Conversion:
             self._done.update(product.writes)
         if len(products) > 1:
             results = [product.writes[-1] for product in products]
-            total = self._multiply(products[0].rows, grid, bias, None)
+            total = self._multiply(products[0], grid, bias, None)
             split = [total, self.written.constant(np.array(sizes))]
             self.written.nodes.append(
                 helper.make_node("Split", split, results, name=f"{total}/Split", axis=-1)
             )
             return results
         output = None if products[0].addend else products[0].writes[-1]
-        return [self._multiply(products[0].rows, grid, bias, output)]
+        return [self._multiply(products[0], grid, bias, output)]
 
-    def _multiply(self, name: str, grid: Grid, bias: NDArray[np.float32], output: str | None) -> str:
-        outputs, inputs = grid.codes.shape
-        if grid.bits == 4:
-            return multiply_blocks(self.written, name, grid, bias, output=output)
-        columns = Columns(np.ascontiguousarray(grid.codes.T), grid.scales[:, 0])
-        names = (
-            self.written.constant(columns.codes),
-            self.written.constant(columns.steps),
-            self.written.constant(columns.corrections(bias)),
-        )
-        return multiply(
-            self.written, quantize_rows(self.written, name, inputs), names, outputs, output=output
-        )
+    def _multiply(self, product: _Product, grid: Grid, bias: NDArray[np.float32], output: str | None) -> str:
+        if self._fits(grid):
+            return multiply_panels(
+                self.written, product.rows, grid, bias, activation=product.activation, output=output
+            )
+        write = multiply_columns if grid.bits == 8 else multiply_blocks
+        return write(self.written, product.rows, grid, bias, output=output)
+
+    def _fits(self, grid: Grid) -> bool:
+        return self._native and fits_panels(grid)
 
     def _product(self, node: onnx.NodeProto) -> _Product | None:
         """What a node computes, if that is a product with a constant matrix."""
@@ -163,9 +174,23 @@ class _Conversion:
         if grid is None:
             return None
         bias = self._bias(added, matrix.shape[1])
-        if bias is not None:
-            return _Product(rows, grid, factor * bias, "", (name, added), writes)
-        return _Product(rows, grid, None, added, (name,), writes) if factor == 1 else None
+        if added and bias is None:
+            return _Product(rows, grid, None, added, (name,), writes) if factor == 1 else None
+        activation = self._activation(writes[-1]) if self._fits(grid) else None
+        return _Product(
+            rows,
+            grid,
+            None if bias is None else factor * bias,
+            "",
+            (name, added) if added else (name,),
+            writes if activation is None else (*writes, activation.output[0]),
+            "" if activation is None else activation.op_type,
+        )
+
+    def _activation(self, result: str) -> onnx.NodeProto | None:
+        """The only reader of a tensor, if that is an activation."""
+        user = self._only_user(result)
+        return user if user is not None and (user.domain, user.op_type) in ACTIVATIONS else None
 
     def _grid(self, name: str, matrix: NDArray[np.float32]) -> Grid | None:
         """The grid of a constant as a node uses it; None if it stays in float."""
@@ -180,11 +205,17 @@ class _Conversion:
 
     def _sum(self, product: str, outputs: int) -> tuple[str, str]:
         """The constant that the only reader of a product adds to each of its rows, and the name of the sum; empty where there is none."""
-        users = self._users.get(product, [])
-        if len(users) != 1 or product in self._outputs or product in self._inner or users[0].op_type != "Add":
+        user = self._only_user(product)
+        if user is None or user.op_type != "Add":
             return "", ""
-        other = next((name for name in users[0].input if name != product), "")
-        return ("", "") if self._bias(other, outputs) is None else (other, str(users[0].output[0]))
+        other = next((name for name in user.input if name != product), "")
+        return ("", "") if self._bias(other, outputs) is None else (other, str(user.output[0]))
+
+    def _only_user(self, name: str) -> onnx.NodeProto | None:
+        """The node that alone reads a tensor."""
+        users = self._users.get(name, [])
+        alone = len(users) == 1 and name not in self._outputs and name not in self._inner
+        return users[0] if alone else None
 
     def _bias(self, name: str, outputs: int) -> NDArray[np.float32] | None:
         value = self._constant(name)
@@ -197,9 +228,10 @@ class _Conversion:
         return np.asarray(numpy_helper.to_array(item), np.float32)
 
 
-def _likeness(grid: Grid) -> tuple[int, int, int]:
+def _likeness(product: _Product) -> tuple[str, int, int, int]:
     """What products have in common that are computed as one."""
-    return grid.bits, grid.block, grid.codes.shape[1]
+    grid = product.grid
+    return product.activation, grid.bits, grid.block, grid.codes.shape[1]
 
 
 def _joined(grids: Sequence[Grid]) -> Grid:

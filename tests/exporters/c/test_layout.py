@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeemb.body.grid import BLOCK, Grid, near_grid, spread
+from edgeemb.body.panels import fours, totals
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
-from edgeemb.exporters.c.packing import fours, totals
 from edgeemb.exporters.c.pairs import interleave, interleave_fours
 from edgeemb.exporters.c.panels import panels_fours
 

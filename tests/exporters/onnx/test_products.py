@@ -58,10 +58,10 @@ def run(model: onnx.ModelProto, x: NDArray[np.float32]) -> list[NDArray[np.float
     ]
 
 
-def quantised(model: onnx.ModelProto) -> onnx.ModelProto:
+def quantised(model: onnx.ModelProto, *, native: bool = True) -> onnx.ModelProto:
     changed = onnx.ModelProto()
     changed.CopyFrom(model)
-    quantize_products(changed)
+    quantize_products(changed, native=native)
     onnx.checker.check_model(changed)
     return changed
 
@@ -82,6 +82,14 @@ def test_a_product_is_that_of_codes_with_a_step_and_a_zero_point_for_each_row() 
     # A code may round the other way where float32 does.
     np.testing.assert_allclose(got, expected, atol=1.01 * float(step.max() * np.abs(matrix(0)).max()))
     assert np.median(np.abs(got - expected)) < 1e-5
+
+
+def test_builtin_ops_and_the_portable_body_give_the_same_bits() -> None:
+    x = np.random.default_rng(2).standard_normal((3, 5, INPUTS)).astype(np.float32)
+    builtin = quantised(linear(), native=False)
+    assert "MatMulIntegerToFloat" in ops(builtin)
+    assert not builtin.functions
+    np.testing.assert_array_equal(run(builtin, x)[0], run(quantised(linear()), x)[0])
 
 
 def test_a_row_is_the_same_to_the_bit_beside_any_other() -> None:
@@ -123,7 +131,7 @@ def test_products_of_the_same_activations_become_one() -> None:
     constants = {"q": matrix(4, outputs=8), "k": matrix(5, outputs=12), "b": matrix(6, 1, 12)[0]}
     model = model_of(nodes, constants, {"qx": 3, "kb": 3})
     changed = quantised(model)
-    assert ops(changed).count("MatMulIntegerToFloat") == 1
+    assert ops(changed).count("QuantizedLinear8") == 1
     assert not {"q", "k", "b"} & {item.name for item in changed.graph.initializer}
     x = np.random.default_rng(7).standard_normal((2, 3, INPUTS)).astype(np.float32)
     for exact, got in zip(run(model, x), run(changed, x), strict=True):
@@ -155,7 +163,7 @@ def test_a_gemm_keeps_what_it_computes(options: dict[str, Any], added: str) -> N
     exact, got = run(model, x)[0], run(changed, x)[0]
     assert np.abs(exact - got).max() < 0.02 * np.abs(exact).max()
     left_alone = "transA" in options or (added == "rows" and "beta" in options)
-    assert ("MatMulIntegerToFloat" in ops(changed)) != left_alone
+    assert ("QuantizedLinear8" in ops(changed)) != left_alone
 
 
 def test_a_matrix_that_something_else_reads_keeps_its_float_copy() -> None:
@@ -193,6 +201,47 @@ def test_a_product_in_4_bits_is_that_of_its_grid_with_a_last_block_of_any_size()
     expected = x @ values.values().T + matrix(1, 1)[0]
     # Activations have 8 bits too.
     assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
+
+
+GELU = [
+    helper.make_node("Div", ["y", "root"], ["z"]),
+    helper.make_node("Erf", ["z"], ["e"]),
+    helper.make_node("Add", ["e", "one"], ["f"]),
+    helper.make_node("Mul", ["y", "f"], ["g"]),
+    helper.make_node("Mul", ["g", "half"], ["h"]),
+]
+
+
+@pytest.mark.parametrize("library", [True, False])
+@pytest.mark.parametrize(
+    ("nodes", "op"),
+    [
+        ([helper.make_node("Relu", ["y"], ["h"])], "QuantizedLinearRelu8"),
+        (GELU, "QuantizedLinearGelu8"),
+        ([helper.make_node("Sigmoid", ["y"], ["h"])], "QuantizedLinear8"),
+    ],
+    ids=["relu", "gelu", "sigmoid"],
+)
+def test_an_activation_that_alone_reads_a_product_is_computed_with_it(
+    nodes: list[onnx.NodeProto], op: str, library: bool
+) -> None:
+    product = helper.make_node("Gemm", ["x", "w", "b"], ["y"])
+    one, half, root = (np.array(value, np.float32) for value in (1, 0.5, 2**0.5))
+    constants = {"w": matrix(0), "b": matrix(1, 1)[0], "one": one, "half": half, "root": root}
+    model = model_of([product, *nodes], constants, {"h": 2}, ("batch", INPUTS))
+    changed = quantised(model)
+    assert op in ops(changed)
+    assert len(changed.graph.node) == (2 if op == "QuantizedLinear8" else 1)
+    x = np.random.default_rng(9).standard_normal((7, INPUTS)).astype(np.float32)
+    got = np.asarray(session(changed.SerializeToString(), library=library).run(None, {"x": x})[0])
+    exact = run(model, x)[0]
+    assert np.abs(exact - got).max() < 0.02 * np.abs(exact).max()
+
+
+def test_an_activation_stays_where_something_else_reads_the_product() -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"]), helper.make_node("Relu", ["y"], ["h"])]
+    changed = quantised(model_of(nodes, {"w": matrix(0)}, {"y": 3, "h": 3}))
+    assert ops(changed) == ["QuantizedLinear8", "Relu"]
 
 
 def test_a_matrix_that_is_kept_stays_in_float() -> None:

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #include "ort_abi.h"
@@ -24,9 +25,10 @@ static int failed(const char *what)
 static const struct {
     const char *name;
     uintptr_t address;
-} libc[] = {{"__stack_chk_fail", (uintptr_t)abort}, {"calloc", (uintptr_t)calloc}, {"free", (uintptr_t)free},
-            {"malloc", (uintptr_t)malloc},          {"memcpy", (uintptr_t)memcpy}, {"memset", (uintptr_t)memset},
-            {"snprintf", (uintptr_t)snprintf},      {"sscanf", (uintptr_t)sscanf}, {"strcmp", (uintptr_t)strcmp}};
+} libc[] = {{"__stack_chk_fail", (uintptr_t)abort}, {"calloc", (uintptr_t)calloc},     {"free", (uintptr_t)free},
+            {"getauxval", (uintptr_t)getauxval},    {"malloc", (uintptr_t)malloc},     {"memcpy", (uintptr_t)memcpy},
+            {"memset", (uintptr_t)memset},          {"snprintf", (uintptr_t)snprintf}, {"sscanf", (uintptr_t)sscanf},
+            {"strcmp", (uintptr_t)strcmp}};
 
 typedef struct Library {
     uint8_t *base;
