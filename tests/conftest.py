@@ -18,6 +18,7 @@ from filelock import FileLock
 import edgeemb
 from edgeemb.models.torch_model import Model
 from tests.fixtures.models import save_sentence
+from tests.fixtures.models.families import load_labeller
 from tests.places import ROOT
 
 
@@ -120,3 +121,17 @@ def c_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path
     """The tiny encoder as C, for application processors. Copy it before changing it."""
     options: dict[str, Any] = {"runtime": "c", "table": "int8", "lengths": [40]}
     return cached("linux-c", lambda path: edgeemb.export(tiny, path, target="linux-x64", **options))
+
+
+@pytest.fixture(scope="session")
+def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
+    """A tiny token classifier as C, called ``m``, for boards (``cortex-m7``) and for application processors (``ios``)."""
+
+    def make(target: str) -> Path:
+        def export(path: Path) -> None:
+            model = load_labeller()
+            edgeemb.export(model, path, target=target, table="int8", lengths=[38])
+
+        return cached(f"labeller-{target}", export)
+
+    return {target: make(target) for target in ("cortex-m7", "ios")}

@@ -1,11 +1,12 @@
 /* The measuring program for an emulated phone: runs a C export over the inputs in a file and writes its results to another.
  *
  *   input.bin              per inference: uint32 count, int32 ids[count]
- *   output.bin             per inference: int32 status, float outputs[]
+ *   output.bin             per inference: int32 status, float outputs[] of the longest text; what a shorter one leaves free means nothing
  *   stack.bin              uint32 0: the stack of a phone is no concern
  *   maps.N, smaps.N        the memory as the system tells it, before the inferences (0) and after them (1)
  *
- * The compiler is told the prefix of the model's symbols and the number that marks: -DPREFIX=banking -DUPPER=BANKING -DMARK=123. */
+ * The compiler is told the prefix of the model's symbols, the rows of the longest result, and the number that marks:
+ * -DPREFIX=banking -DUPPER=BANKING -DROWS=1 -DMARK=123. */
 #define _GNU_SOURCE
 #include <stdint.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #define JOIN(left, right) JOIN_NOW(left, right)
 #define RUN JOIN(PREFIX, _run)
 #define TOKENS JOIN(UPPER, _TOKENS)
-#define OUTPUTS JOIN(UPPER, _OUTPUTS)
+#define OUTPUTS (ROWS * JOIN(UPPER, _OUTPUTS))
 #define ARENA_BYTES JOIN(UPPER, _ARENA_BYTES)
 
 __attribute__((aligned(16))) static uint8_t arena[ARENA_BYTES];

@@ -1,10 +1,11 @@
 /* The measuring firmware: runs a model over the inputs in a file of the host and writes its results to another.
  *
  *   input.bin   per inference: uint32 count, int32 ids[count]; with -DFIRMWARE_TEXT uint32 bytes, and a text of so many
- *   output.bin  per inference: int32 status, float outputs[]
+ *   output.bin  per inference: int32 status, float outputs[] of the longest text; what a shorter one leaves free means nothing
  *   stack.bin   at the end: uint32 bytes of stack that were ever used
  *
- * The compiler is told the prefix of the model's symbols: -DFIRMWARE_PREFIX=banking -DFIRMWARE_UPPER=BANKING. */
+ * The compiler is told the prefix of the model's symbols, and the rows of the longest result where it has one for each token:
+ * -DFIRMWARE_PREFIX=banking -DFIRMWARE_UPPER=BANKING -DFIRMWARE_ROWS=128. */
 #include "model.h"
 
 #include "semihosting.h"
@@ -12,7 +13,11 @@
 #define JOIN_NOW(left, right) left##right
 #define JOIN(left, right) JOIN_NOW(left, right)
 #define FIRMWARE_TOKENS JOIN(FIRMWARE_UPPER, _TOKENS)
+#if defined(FIRMWARE_ROWS)
+#define FIRMWARE_OUTPUTS (FIRMWARE_ROWS * JOIN(FIRMWARE_UPPER, _OUTPUTS))
+#else
 #define FIRMWARE_OUTPUTS JOIN(FIRMWARE_UPPER, _OUTPUTS)
+#endif
 #define FIRMWARE_ARENA_BYTES JOIN(FIRMWARE_UPPER, _ARENA_BYTES)
 
 extern uint32_t stack_bottom[], stack_top[];
@@ -34,6 +39,20 @@ static struct {
     int32_t status;
     float output[FIRMWARE_OUTPUTS];
 } result;
+
+#if defined(FIRMWARE_ROWS) && defined(FIRMWARE_TEXT)
+static int32_t run(uint32_t count)
+{
+    size_t rows;
+
+    return FIRMWARE_RUN(arena, sizeof arena, input_values, count, result.output, NULL, &rows);
+}
+#else
+static int32_t run(uint32_t count)
+{
+    return FIRMWARE_RUN(arena, sizeof arena, input_values, count, result.output);
+}
+#endif
 
 /* The simulator watches this address. */
 __attribute__((noinline, used)) void eem_mark(void)
@@ -63,7 +82,7 @@ int main(void)
         if (count > FIRMWARE_MOST || semihosting_transfer(SEMIHOSTING_READ, input, input_values, bytes) != 0) {
             return 2;
         }
-        result.status = FIRMWARE_RUN(arena, sizeof arena, input_values, count, result.output);
+        result.status = run(count);
         if (semihosting_transfer(SEMIHOSTING_WRITE, output, &result, sizeof result) != 0) {
             return 3;
         }

@@ -1,5 +1,6 @@
 /* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX is the prefix of its symbols; RUNNER_WIDTH, where the
- * model takes the bytes of its tokens, how many each has; RUNNER_PARALLEL, where it can divide its work among threads.
+ * model takes the bytes of its tokens, how many each has; RUNNER_PER_TOKEN, where its result has a row for each token; RUNNER_PARALLEL,
+ * where it can divide its work among threads.
  *
  * There is no runtime and nothing to parse. What stands for opening the model is reading every page of the program, in which its weights
  * lie, once: what an app pays before the first inference can be as fast as the next. */
@@ -31,6 +32,7 @@ static int32_t *ids;
 static float *output;
 static int64_t *marks;
 static size_t marked;
+static size_t tokens_run; /* of the last run */
 
 void eem_mark(void);
 
@@ -78,6 +80,17 @@ static void start_threads(int threads)
 
 #endif
 
+/* Floats of the result of so many tokens. */
+static size_t floats(size_t count)
+{
+#if defined(RUNNER_PER_TOKEN)
+    return count * SIZES.outputs;
+#else
+    (void)count;
+    return SIZES.outputs;
+#endif
+}
+
 /* The model's result of some tokens. */
 static void run_checked(const void *tokens, size_t count)
 {
@@ -86,6 +99,7 @@ static void run_checked(const void *tokens, size_t count)
     if (status != 0) {
         fail("the model refused %u tokens with status %d", (unsigned)count, (int)status);
     }
+    tokens_run = count;
 }
 
 const char *engine_name(void)
@@ -102,7 +116,7 @@ void engine_prepare(const runner_options *options)
 {
     start_threads(options->threads);
     if (posix_memalign(&arena, 16, SIZES.arena_bytes) != 0 || (ids = calloc(SIZES.tokens, sizeof *ids)) == NULL ||
-        (output = calloc(SIZES.outputs, sizeof *output)) == NULL) {
+        (output = calloc(floats(SIZES.tokens), sizeof *output)) == NULL) {
         fail("no memory for an arena of %u bytes", SIZES.arena_bytes);
     }
 }
@@ -164,7 +178,7 @@ void engine_run(const runner_feed *feed)
 
 const float *engine_output(size_t *count)
 {
-    *count = SIZES.outputs;
+    *count = floats(tokens_run);
     return output;
 }
 

@@ -71,9 +71,21 @@ EEM_FUNCTION eem_status eem_texts_open(
     return EEM_OK;
 }
 
-/* Ids of a text into ids [limit], which lies in none of the memory; EEM_EMPTY where the text has no token of its own. */
+/* Bytes of the text behind what the model expects in front of it, which stands for none. */
+EEM_FUNCTION void eem_text_behind(uint32_t prompt_bytes, uint32_t *spans, size_t count)
+{
+    size_t at;
+
+    for (at = 0; prompt_bytes != 0 && at < 2 * count; ++at) {
+        spans[at] = spans[at] > prompt_bytes ? spans[at] - prompt_bytes : 0;
+    }
+}
+
+/* Ids of a text into ids [limit], and into spans [limit][2] the bytes [from, to) of it that each stands for, 0 and 0 for one around it;
+ * spans may be NULL. Both lie in none of the memory. EEM_EMPTY where the text has no token of its own. */
 EEM_FUNCTION eem_status eem_text_ids(
-    const eem_tokenizer *model, const char *text, size_t size, void *memory, size_t bytes, int32_t *ids, uint32_t limit, size_t *count)
+    const eem_tokenizer *model, const char *text, size_t size, void *memory, size_t bytes, int32_t *ids, uint32_t *spans, uint32_t limit,
+    size_t *count)
 {
     const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
     eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
@@ -100,8 +112,12 @@ EEM_FUNCTION eem_status eem_text_ids(
         size = length;
     }
     output.ids = (uint32_t *)(void *)ids;
+    output.offsets = spans;
     status = eet_encode(&tokenizer, text, size, NULL, 0, &options, memory, bytes, &output, NULL);
     *count = output.count;
+    if (status == EET_OK && spans != NULL) {
+        eem_text_behind(model->prompt_bytes, spans, output.count);
+    }
     return eem_text_status(status);
 }
 
@@ -131,13 +147,13 @@ EEM_FUNCTION eem_status eem_pair_ids(
 
 /* The ids of a text in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
 EEM_FUNCTION eem_status eem_text_in_arena(
-    const eem_tokenizer *model, const char *text, size_t size, uint8_t *arena, size_t arena_bytes, size_t at, int32_t *ids, uint32_t limit,
-    size_t *count)
+    const eem_tokenizer *model, const char *text, size_t size, uint8_t *arena, size_t arena_bytes, size_t at, int32_t *ids, uint32_t *spans,
+    uint32_t limit, size_t *count)
 {
     const size_t behind = at + sizeof(int32_t) * (size_t)limit;
 
-    return at > arena_bytes - behind ? eem_text_ids(model, text, size, arena, at, ids, limit, count)
-                                     : eem_text_ids(model, text, size, arena + behind, arena_bytes - behind, ids, limit, count);
+    return at > arena_bytes - behind ? eem_text_ids(model, text, size, arena, at, ids, spans, limit, count)
+                                     : eem_text_ids(model, text, size, arena + behind, arena_bytes - behind, ids, spans, limit, count);
 }
 
 /* Those of a pair, with the types behind the ids: [at, at + 2 * size). */

@@ -82,6 +82,12 @@ def test_runs_a_c_export_as_one_program_and_gives_the_bits_of_the_host(tiny: Mod
 
 
 @QEMU
+def test_gives_the_rows_of_tokens_to_the_bit_as_the_host(labellers: dict[str, Path]) -> None:
+    report = profile_on("arm64-a53", labellers["ios"], PLAN)
+    assert "3 of 3 golden sentences gave the host's result to the bit." in report.notes
+
+
+@QEMU
 def test_memory_is_that_of_the_same_program_on_this_machine(tmp_path: Path) -> None:
     totals = []
     with machine(phones()["arm64-a76"], None) as emulated:

@@ -18,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *lead = (uint8_t *)malloc(prompt_bytes != 0 ? prompt_bytes : 1);
     uint8_t *small = (uint8_t *)malloc(arena != 0 ? arena : 1), *wide = (uint8_t *)malloc(large);
     int32_t ids[FUZZ_LIMIT], more[FUZZ_LIMIT + 8];
+    uint32_t spans[FUZZ_LIMIT + 8][2];
     size_t count = 0, longer = 0, number;
     eem_status status, again;
 
@@ -27,16 +28,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     model.bytes = fuzz_blobs[which].size;
     model.prompt = lead;
     model.prompt_bytes = prompt_bytes;
-    again = eem_text_ids(&model, text, text_bytes, wide, large, more, FUZZ_LIMIT + 8, &longer);
-    status = eem_text_ids(&model, text, text_bytes, small, arena, ids, limit, &count);
+    again = eem_text_ids(&model, text, text_bytes, wide, large, more, spans[0], FUZZ_LIMIT + 8, &longer);
+    status = eem_text_ids(&model, text, text_bytes, small, arena, ids, NULL, limit, &count);
     require(again == EEM_OK || again == EEM_BAD_TEXT || again == EEM_EMPTY || again == EEM_UNKNOWN_TEXT, "a text is read, or is none");
     require(status != EEM_DAMAGED && status != EEM_NULL, "what is whole is not called damaged");
     require(status != EEM_OK || (again == EEM_OK && count <= limit && count <= longer), "a small arena gives what a large one gives");
     for (number = 0; status == EEM_OK && number < count && number + 2 < limit; ++number) {
         require(ids[number] == more[number], "the end alone is cut off");
     }
+    for (number = 0; again == EEM_OK && number < longer; ++number) {
+        require(spans[number][0] <= spans[number][1] && spans[number][1] <= text_bytes, "a token stands for a part of the text");
+    }
     if (arena > at + sizeof(int32_t) * limit) {
-        status = eem_text_in_arena(&model, text, text_bytes, small, arena, at, (int32_t *)(void *)(small + at), limit, &longer);
+        status = eem_text_in_arena(&model, text, text_bytes, small, arena, at, (int32_t *)(void *)(small + at), NULL, limit, &longer);
         require(status != EEM_OK || longer <= limit, "ids in the arena are as many as may be");
     }
     if (arena > at + 2 * sizeof(int32_t) * limit) {

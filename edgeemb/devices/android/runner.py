@@ -75,9 +75,10 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     :raises NativeError: if there is no compiler, or it fails.
     """
     prefix = symbol_prefix(name)
-    width = read_sizes(folder, name).get("width", 0)
+    sizes = read_sizes(folder, name)
     own = ["-static", "-DEEM_MARKS", f"-DRUNNER_PREFIX={prefix}", f"-I{folder}", *map(str, sources(folder))]
-    own += [f"-DRUNNER_WIDTH={width}"] if width else []
+    own += [f"-DRUNNER_WIDTH={sizes['width']}"] if sizes["width"] else []
+    own += ["-DRUNNER_PER_TOKEN"] if sizes["per_token"] else []
     own += [] if alone(folder, name) else ["-DRUNNER_PARALLEL"]
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 

@@ -20,7 +20,7 @@ from edgeemb.errors import DeviceError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.progress import Progress
-from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import read_sizes, result_rows, sources, symbol_prefix
 from edgeemb.scratch import Scratch
 
 #: Times that each length is run, to see that the count repeats.
@@ -52,13 +52,14 @@ def run_program(
     made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
     inputs = [ids for ids in made for _ in range(COUNTED_RUNS)] + list(golden)
     with Scratch() as place, machine(phone, None) as emulated:
-        program = _compile(folder, manifest.name, place)
+        rows = result_rows(sizes, sizes["tokens"])
+        program = _compile(folder, manifest.name, rows, place)
         progress(1, 2)
         write_inputs(place, inputs)
         _run(emulated, program, place)
         stages = 2 * sizes["layers"] + 3
         marks = [(mark,) for mark in emulated.marks()]
-        inferences = read_results(place, sizes["outputs"], marks, len(inputs), stages).inferences
+        inferences = read_results(place, rows * sizes["outputs"], marks, len(inputs), stages).inferences
         before, after = (
             guest_memory((place / f"maps.{number}").read_text(), (place / f"smaps.{number}").read_text())
             for number in (0, 1)
@@ -69,17 +70,20 @@ def run_program(
         length: [one.total.instructions for one in counted[at * COUNTED_RUNS :][:COUNTED_RUNS]]
         for at, length in enumerate(lengths)
     }
-    outputs = [one.output.tolist() for one in inferences[len(counted) :]]
+    outputs = [
+        one.output[: result_rows(sizes, len(ids)) * sizes["outputs"]].tolist()
+        for one, ids in zip(inferences[len(counted) :], golden, strict=True)
+    ]
     operators = part_operators(counted[0], sizes["layers"]) if counted else ()
     return Findings(
         "builtin", "serial", instructions, outputs, (before, before, after), operators, notes=[NOTE]
     )
 
 
-def _compile(folder: Path, name: str, out: Path) -> Path:
+def _compile(folder: Path, name: str, rows: int, out: Path) -> Path:
     prefix = symbol_prefix(name)
     program = out / "program"
-    defines = ("EEM_MARKS", f"PREFIX={prefix}", f"UPPER={prefix.upper()}", f"MARK={MARK}")
+    defines = ("EEM_MARKS", f"PREFIX={prefix}", f"UPPER={prefix.upper()}", f"ROWS={rows}", f"MARK={MARK}")
     run_compiler(
         [
             *c_compiler(static=True),

@@ -13,7 +13,7 @@ from edgeemb.devices.cortex_m.board import Board, Region
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import run_compiler
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import read_sizes, result_rows, sources, symbol_prefix
 
 #: What is set aside for code when a bundle is held against a board before it is built, in bytes.
 CODE_BYTES = 16 * 1024
@@ -87,7 +87,7 @@ def build(
     :raises DeviceError: if the board's memory is too small.
     """
     place = find_sources() / "devices" / "firmware"
-    prefix = symbol_prefix(name)
+    prefix, sizes = symbol_prefix(name), read_sizes(folder, name)
     script = out / "board.ld"
     script.write_text(linker_script(place / "cortex-m.ld", board), "utf-8")
     elf = out / "firmware.elf"
@@ -98,7 +98,8 @@ def build(
         *extra,
         f"-DFIRMWARE_PREFIX={prefix}",
         f"-DFIRMWARE_UPPER={prefix.upper()}",
-        *(["-DFIRMWARE_TEXT"] if (read_sizes(folder, name)["width"] > 0 if text is None else text) else []),
+        *(["-DFIRMWARE_TEXT"] if (sizes["width"] > 0 if text is None else text) else []),
+        *([f"-DFIRMWARE_ROWS={result_rows(sizes, sizes['tokens'])}"] if sizes["per_token"] else []),
         f"-I{folder}",
         f"-I{place}",
         str(place / "startup.c"),

@@ -26,7 +26,7 @@ from edgeemb.devices.texts import text_of
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
-from edgeemb.runtimes.c.sources import read_sizes
+from edgeemb.runtimes.c.sources import read_sizes, result_rows
 from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.tokenizer import open_tokenizer
@@ -98,7 +98,7 @@ def simulate(
     :param firmware: what `build` gave.
     :param board: its board.
     :param inputs: ids of each text, or its bytes where the model has no vocabulary.
-    :param outputs: floats of a result.
+    :param outputs: floats of a result, of the longest text where it has a row for each token.
     :param layers: layers of the encoder.
     :param folder: an empty folder for the firmware's files.
     :param limit: executed instructions after which it counts as hung.
@@ -137,11 +137,14 @@ def _profile(
     progress(1, 2)
     lengths = [length for length in plan.lengths if length <= sizes["tokens"]]
     inputs, golden = _inputs(folder, manifest, lengths, text=sizes["width"] > 0)
-    outputs, layers = sizes["outputs"], sizes["layers"]
+    outputs, layers = result_rows(sizes, sizes["tokens"]) * sizes["outputs"], sizes["layers"]
     run = simulate(engine, firmware, board, inputs, outputs, layers, place, limit, memory=engine == "qemu")
     texts = _texts(folder, manifest, board, engine, lengths[:1], scratch, limit) if plan.ops_profile else []
     progress(2, 2)
-    got = [inference.output.tolist() for inference in run.inferences[len(lengths) :]]
+    got = [
+        inference.output[: result_rows(sizes, len(given)) * sizes["outputs"]].tolist()
+        for inference, (given, _) in zip(run.inferences[len(lengths) :], golden, strict=True)
+    ]
     notes = [*NOTES, agreement([output for _, output in golden], got)]
     notes += [CYCLES_NOTE] if board.cycles and engine == "qemu" else []
     return Report(
@@ -194,7 +197,8 @@ def _texts(
     (place / "run").mkdir(parents=True)
     firmware = build(folder, manifest.name, board, place, text=True)
     texts = [text_of(length, lambda text: tokenizer.ids([text])[0][0]).encode() for length in lengths]
-    run = simulate(engine, firmware, board, texts, sizes["outputs"], sizes["layers"], place / "run", limit)
+    outputs = result_rows(sizes, sizes["tokens"]) * sizes["outputs"]
+    run = simulate(engine, firmware, board, texts, outputs, sizes["layers"], place / "run", limit)
     found = [Measurement("flash_tokenizer_bytes", firmware.flash["tokenizer"])]
     for length, inference in zip(lengths, run.inferences, strict=True):
         found += [

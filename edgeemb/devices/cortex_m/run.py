@@ -100,7 +100,7 @@ def read_results(
     """What the firmware and the counter wrote.
 
     :param folder: where the simulator ran.
-    :param outputs: floats of a result.
+    :param outputs: floats of a result, of the longest text where it has a row for each token.
     :param marks: running counts at each mark: instructions, and where known bytes read, written and cycles.
     :param inputs: number of inferences.
     :param stages: parts of an inference; one mark more is executed.

@@ -107,10 +107,11 @@ class Encoder:
     :param layers: the layers in order.
     :param heads: attention heads.
     :param temperature: factor of the attention scores.
-    :param pooling: enumerators of the pooling modes, whose vectors are concatenated.
-    :param head: dense layers after the pooling.
-    :param unit: whether the result is scaled to length 1.
+    :param pooling: enumerators of the pooling modes, whose vectors are concatenated; none for a result with a row for each token.
+    :param head: dense layers after the pooling, or of the row of each token.
+    :param unit: whether the result, or each row of it, is scaled to length 1.
     :param kept: elements of the pooled vector that are kept, from the first, where no dense layer follows; 0 for all.
+    :param labels: whether the rows of tokens are logits of labels.
     """
 
     word: str | Words
@@ -127,6 +128,7 @@ class Encoder:
     head: tuple[Dense, ...]
     unit: bool
     kept: int = 0
+    labels: bool = False
 
     @property
     def width(self) -> int:
@@ -139,11 +141,16 @@ class Encoder:
         return self.width if self.widen is None else len(self.widen.bias)
 
     @property
+    def per_token(self) -> bool:
+        """Whether the result has a row for each token."""
+        return not self.pooling
+
+    @property
     def outputs(self) -> int:
-        """Elements of the result."""
+        """Elements of the result, or of a row of it."""
         if self.head:
             return len(self.head[-1].linear.bias)
-        return self.kept or self.dim * len(self.pooling)
+        return self.kept or self.dim * max(1, len(self.pooling))
 
     def pooled(self) -> Iterator[tuple[str, int, int]]:
         """Each pooling mode, where its part of the pooled vector begins, and how many elements of it are kept."""

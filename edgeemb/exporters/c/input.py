@@ -12,9 +12,6 @@ _TEXT_API = """
 /* UTF-8 text of `bytes` bytes to ids [@UPPER@_TOKENS], as the model's tokenizer makes them: special tokens added, the end cut off where the
  * text is too long. A text without a token of its own is EEM_EMPTY; EEM_TEXT_NEEDS_MORE asks for a larger arena. See micro/text.h. */
 int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, int32_t *ids, size_t *count);
-
-/* Text in, vector or logits out. */
-int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
 _TYPED_MACRO = "\n * @UPPER@_TYPES        types of tokens lie in [0, types)"
@@ -38,11 +35,9 @@ static const uint8_t prompt[] = {@prompt@};
 static const eem_tokenizer tokenizer = {@prefix@_tokenizer, @bytes@u, prompt, sizeof prompt - 1};
 """
 
-_TOKENIZE = "eem_text_ids(&tokenizer, text, bytes, arena, arena_bytes, tokens, @UPPER@_TOKENS, count)"
+_TOKENIZE = "eem_text_ids(&tokenizer, text, bytes, arena, arena_bytes, tokens, NULL, @UPPER@_TOKENS, count)"
 
-_IN_ARENA = (
-    "eem_text_in_arena(&tokenizer, text, bytes, base, arena_bytes, @at_ids@, tokens, @UPPER@_TOKENS, &count)"
-)
+_IN_ARENA = "eem_text_in_arena(&tokenizer, text, bytes, base, arena_bytes, @at_ids@, tokens, @spans@, @UPPER@_TOKENS, @count_at@)"
 
 _NO_TYPES = "    (void)types;\n"
 _TYPES_CHECKS = """\
@@ -77,8 +72,8 @@ class Input:
     :param include: lines that include the tokenizer.
     :param vocabulary: definition of the tokenizer's tables.
     :param tokenize: call that turns text into tokens; empty where no text is taken.
-    :param in_arena: the same where the tokens lie in the arena.
-    :param text_api: declarations of what takes text.
+    :param in_arena: the same where the tokens lie in the arena and their number goes where the result says.
+    :param text_api: declaration of what gives the tokens of a text.
     :param typed_api: declarations of what takes the types of tokens; empty where every token has the first.
     """
 

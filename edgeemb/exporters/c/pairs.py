@@ -103,7 +103,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     return [
         Buffer("text", text, -1, -1),
         Buffer("ids", token_bytes * tokens, -1, 0),
-        Buffer("rows", 4 * tokens * dim, 0, 5),
+        Buffer("rows", 4 * tokens * dim, 0, 6 if encoder.per_token else 5),
         Buffer("scratch", 4 * scratch, 0, 1),
         Buffer("other", 4 * encoder.width, 1, 1),
         Buffer("keys", heads * capacity * padded(dim // heads), 2, 3),
@@ -143,12 +143,16 @@ def pieces(encoder: Encoder) -> dict[str, str]:
 def _result(encoder: Encoder) -> str:
     """Statements from the rows to the output."""
     head = encoder.head
-    first = "pooled" if head else "output"
-    lines = [
-        f"eem_pool({mode}, memory.rows, STRIDE, tokens, {count}, {first} + {begin});"
-        for mode, begin, count in encoder.pooled()
-    ]
-    source = first
+    if encoder.per_token:
+        source, lines = "memory.rows + (size_t)token * STRIDE", []
+        if not head:
+            lines.append(f"memcpy(output, {source}, {encoder.outputs} * sizeof *output);")
+    else:
+        source = "pooled" if head else "output"
+        lines = [
+            f"eem_pool({mode}, memory.rows, STRIDE, tokens, {count}, {source} + {begin});"
+            for mode, begin, count in encoder.pooled()
+        ]
     for number, dense in enumerate(head):
         to = "output" if number == len(head) - 1 else f"hidden + {number % 2} * {widest_hidden(encoder)}"
         lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
@@ -158,10 +162,14 @@ def _result(encoder: Encoder) -> str:
     if encoder.unit:
         lines.append(f"eem_unit(output, {encoder.outputs});")
     declared = []
-    if head:
+    if head and not encoder.per_token:
         declared.append("float *pooled = (float *)(void *)(base + @at_pooled@);")
     if len(head) > 1:
         declared.append("float *hidden = (float *)(void *)(base + @at_hidden@);")
+    if encoder.per_token:
+        declared.append("uint32_t token;")
+        loop = f"for (token = 0; token < tokens; ++token, output += {encoder.outputs}) {{"
+        lines = [loop, *(f"    {line}" for line in lines), "}"]
     return "\n".join(f"    {line}".rstrip() for line in [*declared, "", *lines])
 
 

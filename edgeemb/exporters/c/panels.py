@@ -113,11 +113,35 @@ static size_t some_texts(
         eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, texts.rows);
         EEM_MARK();
     }
-    for (number = 0; number < texts.count; ++number) {
-        finish(eep_memory_of(&shape, &memory, texts.text + number), base, texts.text[number].tokens, output + (size_t)number * @UPPER@_OUTPUTS);
-    }
+@finish@
     return texts.count;
 }
+"""
+
+#: Results of the texts that ran together.
+_FINISH = """\
+    for (number = 0; number < texts.count; ++number) {
+        finish(eep_memory_of(&shape, &memory, texts.text + number), base, texts.text[number].tokens, output + (size_t)number * @UPPER@_OUTPUTS);
+    }"""
+_FINISH_TOKENS = "    finish(memory, base, texts.rows, output);"
+
+#: Rows to the rows of the result, a block of them through the whole head.
+_ROWS = """\
+    uint32_t at, count, row;
+
+    for (at = 0; at < tokens; at += count) {
+        float *source = memory.rows + (size_t)at * STRIDE;
+
+        count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
+@head@        for (row = 0; row < count; ++row, output += @outputs@) {
+            memcpy(output, source + (size_t)row * @stride@, @outputs@ * sizeof *output);
+@unit@        }
+    }"""
+#: Rows of `source` through a layer of the head.
+_ROWS_DENSE = """\
+        eep_quantize(eep_best(), &memory, source, {stride}, count, {inputs});
+        source = (float *)(void *)(base + @at_hidden@) + {place};
+        eep_linear(eep_best(), &memory, &head[{number}], count, {activation}, source, {padded});
 """
 
 
@@ -159,11 +183,11 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     stride, head = padded(encoder.dim), padded(encoder.dim // encoder.heads)
     token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
     codes = max(ROW_BLOCK * padded(widest_input(encoder)), heads * ROWS * head)
-    hidden = max(padded(widest_hidden(encoder)), padded(encoder.outputs))
+    hidden = _hidden(encoder) * (ROW_BLOCK if encoder.per_token else 1)
     return [
         Buffer("text", text, -1, -1),
         Buffer("ids", token_bytes * tokens, -1, 0),
-        Buffer("rows", 4 * capacity * stride + _SLACK, 0, 4),
+        Buffer("rows", 4 * capacity * stride + _SLACK, 0, 5 if encoder.per_token else 4),
         Buffer("queries", 4 * capacity * stride + _SLACK, 2, 3),
         Buffer("wide", 4 * ROW_BLOCK * _wide(encoder) + _SLACK, 2, 3),
         Buffer("codes", codes, 0, 5),
@@ -186,6 +210,11 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     ]
 
 
+def _hidden(encoder: Encoder) -> int:
+    """Elements of a row between the layers of the head, or behind its last."""
+    return max(padded(widest_hidden(encoder)), padded(encoder.outputs))
+
+
 def _wide(encoder: Encoder) -> int:
     """Elements of a row between the linear layers of an MLP, or of its keys and values."""
     return max(padded(widest_mlp(encoder)), 2 * padded(encoder.dim))
@@ -202,6 +231,7 @@ def pieces(encoder: Encoder) -> dict[str, str]:
     spare = 4 * ROW_BLOCK * _wide(encoder) - attended
     return {
         "compute": _COMPUTE,
+        "finish": _FINISH_TOKENS if encoder.per_token else _FINISH,
         "divided": _DIVIDED,
         "parallel": "const eep_parallel *parallel, ",
         "hand": "parallel, ",
@@ -213,8 +243,28 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
         + ("" if encoder.widen is None else _WIDEN),
         "places": _PLACES.replace("@attended@", str(attended)).replace("@spare@", str(spare)),
-        "result": _result(encoder),
+        "result": _rows(encoder) if encoder.per_token else _result(encoder),
     }
+
+
+def _rows(encoder: Encoder) -> str:
+    """Statements from the rows to those of the output."""
+    stride, inputs, hidden = padded(encoder.dim), encoder.dim, _hidden(encoder)
+    dense = ""
+    for number, layer in enumerate(encoder.head):
+        outputs = len(layer.linear.bias)
+        dense += _ROWS_DENSE.format(
+            stride=stride,
+            inputs=inputs,
+            place=number % 2 * ROW_BLOCK * hidden,
+            number=number,
+            activation=layer.activation,
+            padded=padded(outputs),
+        )
+        stride, inputs = padded(outputs), outputs
+    unit = f"            eem_unit(output, {encoder.outputs});\n" if encoder.unit else ""
+    text = _ROWS.replace("@head@", dense).replace("@unit@", unit)
+    return text.replace("@stride@", str(stride)).replace("@outputs@", str(encoder.outputs))
 
 
 def _result(encoder: Encoder) -> str:
@@ -226,8 +276,7 @@ def _result(encoder: Encoder) -> str:
     ]
     declared = []
     if encoder.head:
-        pooled, hidden = encoder.dim * len(encoder.pooling), padded(widest_hidden(encoder))
-        hidden = max(hidden, padded(encoder.outputs))
+        pooled, hidden = encoder.dim * len(encoder.pooling), _hidden(encoder)
         declared = [
             "float *pooled = (float *)(void *)(base + @at_pooled@);",
             "float *hidden = (float *)(void *)(base + @at_hidden@);",

@@ -15,6 +15,7 @@ from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
+from edgeemb.exporters.c.result import Result
 from edgeemb.exporters.c.template import HEADER, MODEL, TEXT, TYPED
 from edgeemb.exporters.escape import comment
 
@@ -135,7 +136,13 @@ def layer_text(layer: Layer, arrays: Arrays) -> str:
 
 
 def header_text(
-    prefix: str, name: str, sizes: Mapping[str, int], given: Input, packing: Packing, more: str
+    prefix: str,
+    name: str,
+    sizes: Mapping[str, int],
+    given: Input,
+    result: Result,
+    packing: Packing,
+    more: str,
 ) -> str:
     """`model.h`.
 
@@ -143,12 +150,18 @@ def header_text(
     :param name: name of the model.
     :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
     :param given: what goes in.
+    :param result: what comes out.
     :param packing: what the engine has beside other engines.
     :param more: further declarations.
     """
     upper = prefix.upper()
+    text = given.text_api + result.text_api if given.tokenize else ""
     return (
-        HEADER.replace("@TEXT@", given.typed_api + given.text_api + packing.api + more)
+        HEADER.replace("@TEXT@", given.typed_api + text + packing.api + more)
+        .replace("@NUMBERS@", result.numbers_api)
+        .replace("@RESULT@", result.macros)
+        .replace("@RUN@", result.run)
+        .replace("@BATCH@", result.batch)
         .replace("@INPUT@", given.macros)
         .replace("@WHAT@", given.what)
         .replace("@TYPE@", given.type)
@@ -170,6 +183,7 @@ def model_text(
     functions: list[str],
     capacity: int,
     given: Input,
+    result: Result,
     prompt: str = "",
     relative: NDArray[np.float32] | None = None,
 ) -> str:
@@ -182,6 +196,7 @@ def model_text(
     :param functions: the two functions that write a row of the word and of the position table.
     :param capacity: tokens that the attention's memory holds.
     :param given: what goes in.
+    :param result: what comes out.
     :param prompt: what the model expects in front of each text.
     :param relative: float32[heads, 2 * capacity] that is added to scores, by the distance of key and query plus capacity - 1; None for nothing.
     """
@@ -195,7 +210,10 @@ def model_text(
     )
     values = {
         "text": TEXT if given.tokenize else "",
+        "run_text": result.text,
         "typed": TYPED if given.typed else "",
+        "numbers": result.numbers,
+        "advance": result.advance,
         **arrays.packing.pieces(encoder),
         "include": given.include,
         "vocabulary": given.vocabulary,
@@ -206,6 +224,8 @@ def model_text(
         "checks": given.checks,
         "tokenize": given.tokenize,
         "in_arena": given.in_arena,
+        "spans": result.spans,
+        "count_at": result.count,
         "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
         "prefix": prefix,
         "UPPER": prefix.upper(),

@@ -7,7 +7,7 @@ HEADER = """\
  *
  * @UPPER@_TOKENS       tokens of the longest text, special tokens included
 @INPUT@
- * @UPPER@_OUTPUTS      floats of the result
+@RESULT@
  * @UPPER@_LAYERS       layers of the encoder
  * @UPPER@_ARENA_BYTES  working memory of one call, aligned to 16 bytes; nothing of it is kept between calls
  * @UPPER@_FLASH_BYTES  bytes of weights, tables and vocabulary; code comes on top
@@ -43,17 +43,15 @@ typedef struct @lower@_sizes_type {
 } @lower@_sizes_type;
 extern const @lower@_sizes_type @lower@_sizes;
 
-/* @WHAT@ in, vector or logits out: output [@UPPER@_OUTPUTS]. */
+/* @WHAT@ in, @RUN@ */
 int32_t @lower@_run(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output);
 
-/* Many texts: @TOKENS@ of one behind those of another, lengths [texts] the number of each, output [texts][@UPPER@_OUTPUTS]. Texts share the work
- * of the layers, nothing is padded, and each result has the bits that its text has alone. types, of all tokens, may be NULL. */
+/* Many texts: @TOKENS@ of one behind those of another, lengths [texts] the number of each, @BATCH@
+ * Texts share the work of the layers, nothing is padded, and each result has the bits that its text has alone. types, of all tokens, may be
+ * NULL. */
 int32_t @lower@_run_batch(
     void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, const int32_t *types, const size_t *lengths, size_t texts, float *output);
-
-/* @WHAT@ in, number of the largest output out. output is written too. */
-int32_t @lower@_classify(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output, int32_t *label);
-@TEXT@
+@NUMBERS@@TEXT@
 #ifdef __cplusplus
 }
 #endif
@@ -143,7 +141,7 @@ static eem_status check(
 @checks@    return EEM_OK;
 }
 
-/* rows to result: pooling and head */
+/* rows of the encoder to the result */
 static void finish(const @memory@ memory, uint8_t *base, uint32_t tokens, float *output)
 {
 @result@
@@ -171,12 +169,13 @@ static eem_status compute(
     for (number = 0; number < texts; number += done) {
         size_t end;
 
-        done = some_texts(@hand@(uint8_t *)arena, input, types, lengths + number, texts - number, output + number * @UPPER@_OUTPUTS);
+        done = some_texts(@hand@(uint8_t *)arena, input, types, lengths + number, texts - number, output);
         for (offset = 0, end = number + done; end > number; --end) {
             offset += lengths[end - 1];
         }
         input += offset * @step@;
         types = types == NULL ? NULL : types + offset;
+        output += @advance@ * @UPPER@_OUTPUTS;
     }
     EEM_MARK();
     return EEM_OK;
@@ -192,25 +191,7 @@ int32_t @prefix@_run_batch(
 {
     return lengths == NULL ? (eem_status)EEM_NULL : compute(@alone@arena, arena_bytes, input, types, lengths, texts, output);
 }
-@divided@@typed@
-int32_t @prefix@_classify(void *arena, size_t arena_bytes, const @type@ *input, size_t count, float *output, int32_t *label)
-{
-    eem_status status;
-    int32_t at;
-
-    if (label == NULL) {
-        return EEM_NULL;
-    }
-    status = @prefix@_run(arena, arena_bytes, input, count, output);
-    if (status == EEM_OK) {
-        *label = 0;
-        for (at = 1; at < (int32_t)@UPPER@_OUTPUTS; ++at) {
-            *label = output[at] > output[*label] ? at : *label;
-        }
-    }
-    return status;
-}
-@text@"""
+@divided@@typed@@numbers@@text@"""
 
 TYPED = """
 int32_t @prefix@_run_types(
@@ -230,19 +211,4 @@ int32_t @prefix@_tokenize(void *arena, size_t arena_bytes, const char *text, siz
     }
     return @tokenize@;
 }
-
-int32_t @prefix@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output)
-{
-    uint8_t *base = (uint8_t *)arena;
-    @type@ *tokens = (@type@ *)(void *)(base + @at_ids@);
-    size_t count;
-    eem_status status = check_arena(arena, arena_bytes);
-
-    if (status != EEM_OK || text == NULL) {
-        return status != EEM_OK ? status : (eem_status)EEM_NULL;
-    }
-    EEM_MARK();
-    status = @in_arena@;
-    return status != EEM_OK ? status : @prefix@_run(arena, arena_bytes, tokens, count, output);
-}
-"""
+@run_text@"""

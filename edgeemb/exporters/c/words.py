@@ -35,9 +35,6 @@ _TEXT_API = """
 /* Text, any bytes of which the well-formed UTF-8 counts, to token_bytes [@UPPER@_TOKENS][@UPPER@_WIDTH]: special tokens added, the end cut off
  * where the text is too long. A text without a word is EEM_EMPTY. Nothing is kept in the arena. See text/vocabulary_free/words.h. */
 int32_t @lower@_tokenize(void *arena, size_t arena_bytes, const char *text, size_t bytes, uint8_t *token_bytes, size_t *count);
-
-/* Text in, vector or logits out. */
-int32_t @lower@_run_text(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output);
 """
 
 _VOCABULARY = """\

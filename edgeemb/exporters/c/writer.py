@@ -22,6 +22,7 @@ from edgeemb.exporters.c.packing import Packing, on_grids, padded, widest_input
 from edgeemb.exporters.c.pairs import PAIRS
 from edgeemb.exporters.c.panels import PANELS
 from edgeemb.exporters.c.reading import read_encoder
+from edgeemb.exporters.c.result import FOR_TEXT, for_tokens
 from edgeemb.exporters.c.scaling import settle_factors
 from edgeemb.exporters.c.source import Arrays, header_text, model_text
 from edgeemb.exporters.c.two_texts import pairs_api, pairs_code, with_types
@@ -80,12 +81,15 @@ def write(request: Request, folder: Path) -> Written:
             f"a layer with {widest_input(encoder)} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
         )
     given, tokenizer, why_not = _input(model, encoder)
+    result = for_tokens(labels=encoder.labels) if encoder.per_token else FOR_TEXT
     relative = None if encoder.relative is None else _relative(request, encoder.relative, padded(tokens))
     pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
     buffers = packing.buffers(encoder, tokens, scratch, reading)
     plan = plan_arena(with_types(buffers) if pairs else buffers)
-    text = model_text(encoder, prefix, arrays, plan, functions, padded(tokens), given, model.prompt, relative)
+    text = model_text(
+        encoder, prefix, arrays, plan, functions, padded(tokens), given, result, model.prompt, relative
+    )
     text += vectors_code(request.vectors, prefix)
     more = vectors_api(request.vectors, prefix)
     if pairs:
@@ -99,12 +103,14 @@ def write(request: Request, folder: Path) -> Written:
         **({} if model.words is None else {"width": model.words.width}),
         **({"types": len(encoder.types)} if given.typed and encoder.types is not None else {}),
         "outputs": encoder.outputs,
+        **({"per_token": 1} if encoder.per_token else {}),
         "layers": len(encoder.layers),
         "arena_bytes": plan.bytes,
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    (folder / "model.h").write_text(header_text(prefix, model.name, sizes, given, packing, more), "utf-8")
+    header = header_text(prefix, model.name, sizes, given, result, packing, more)
+    (folder / "model.h").write_text(header, "utf-8")
     _copy_headers(folder, packing.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if tokenizer is None else len(tokenizer)

@@ -12,7 +12,7 @@ from typing import Any
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
-from edgeemb.tasks.registry import TASKS, TOKEN_CLASSIFICATION
+from edgeemb.tasks.registry import MULTI_VECTOR, TASKS, TOKEN_CLASSIFICATION
 from edgeemb.tasks.task import Task
 
 FOLDER = "kit"
@@ -52,7 +52,10 @@ class Kit:
 Writer = Callable[[Kit], tuple[str, ...]]
 
 #: Kits whose code gives answers, and the tasks with a row for each token that it knows.
-_PER_TOKEN: dict[str, tuple[Task, ...]] = {"android": (TOKEN_CLASSIFICATION,), "ios": ()}
+_PER_TOKEN: dict[str, tuple[Task, ...]] = {
+    "android": (TOKEN_CLASSIFICATION,),
+    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR),
+}
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
     "android": "edgeemb.exporters.kits.android",

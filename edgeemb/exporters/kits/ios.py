@@ -20,7 +20,7 @@ HEADER = "include/edgeemb_model.h"
 _LATER = ("manifest.json", f"{FOLDER}/README.md")
 _OTHERS = (*_LATER, "golden.json", "tokenizer.json", "tokenizer.bin", "weights.bin")
 
-_TEXT = """
+_ENCODE = """
     /// Vector or logits of a text; the end of one that is too long is cut off.
     public func encode(_ text: String) throws -> [Float] {
         running.lock()
@@ -30,7 +30,9 @@ _TEXT = """
         try check(@prefix@_run_text(arena, arenaBytes, bytes, bytes.count - 1, &output))
         return output
     }
+"""
 
+_TOKENIZE = """
     /// Tokens of a text, as the model takes them.
     public func tokenize(_ text: String) throws -> [@element@] {
         running.lock()
@@ -48,11 +50,15 @@ _CALLS = {
     "encode": 'encode("some text")',
     "classify": 'classify("some text")',
     "rank": 'rank("a query", ["some text", "another"])',
+    "labelWords": 'labelWords("some text")',
+    "encodeTokens": 'encodeTokens("some text")',
 }
 _RESULTS = {
     "encode": "@outputs@ numbers",
     "classify": "the @outputs@ classes with their probabilities, the most probable first",
     "rank": "the texts with their scores, the best first",
+    "labelWords": "the words with their labels, probabilities and places",
+    "encodeTokens": "@outputs@ numbers for each token, and the bytes of the text that it stands for",
 }
 
 _VECTORS = """
@@ -97,9 +103,13 @@ def write(kit: Kit) -> tuple[str, ...]:
     )
     weights = sources(kit.bundle)[1].name
     members = "" if reason else answers(kit.manifest, prefix)
+    per_token = bool(sizes["per_token"])
     method = camel_case(TASKS.get(kit.manifest.kind, EMBEDDING).method) if members else "encode"
+    result = "@outputs@ numbers for each token" if per_token and reason else _RESULTS[method]
+    # What is encoded token by token is one of the answers.
+    text = _TOKENIZE if per_token else _ENCODE + _TOKENIZE
     values = {
-        "text": "" if reason else fill(_TEXT, {"prefix": prefix, **tokens}, "the Swift kit"),
+        "text": "" if reason else fill(text, {"prefix": prefix, **tokens}, "the Swift kit"),
         "answers": members,
         "vectors": _vectors(kit, prefix),
         "prefix": prefix,
@@ -111,9 +121,12 @@ def write(kit: Kit) -> tuple[str, ...]:
             f'"{name}"' for name in _OTHERS if name in _LATER or (kit.bundle / name).is_file()
         ),
         "statuses": "\n".join(f'        case {status}: return "{words}"' for status, words in STATUS.items()),
+        "result_of": "the result of a token" if per_token else "a result",
+        "encoded": "The results of the tokens, one behind the other," if per_token else "Vector or logits",
+        "rows": f" * {tokens['label']}.count" if per_token else "",
         "labels": ", ".join(f'"{swift(label)}"' for label in kit.manifest.labels),
         "call": "encode(ids: ids)" if reason else _CALLS[method],
-        "result": _RESULTS[method].replace("@outputs@", str(sizes["outputs"])),
+        "result": result.replace("@outputs@", str(sizes["outputs"])),
         "outputs": str(sizes["outputs"]),
         "tokens": str(sizes["tokens"]),
         "arena": str(sizes["arena_bytes"]),

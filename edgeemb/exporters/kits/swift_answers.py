@@ -1,9 +1,15 @@
-"""Swift of the iOS kit for classifiers: pairs of texts, classes with probabilities, and ranked texts, as sessions give them."""
+"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words."""
 
 from __future__ import annotations
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.tasks.registry import CLASSIFICATION, CROSS_ENCODER, TASKS
+from edgeemb.tasks.registry import (
+    CLASSIFICATION,
+    CROSS_ENCODER,
+    MULTI_VECTOR,
+    TASKS,
+    TOKEN_CLASSIFICATION,
+)
 
 _PAIR = """
     /// Logits of a pair of texts. Of texts that are too long together, a token at a time is cut off the one that has more.
@@ -29,7 +35,9 @@ _CLASSIFY = """
         let order = scores.indices.sorted { scores[$0] == scores[$1] ? $0 < $1 : scores[$0] > scores[$1] }
         return order.map { Label(label: name($0), score: scores[$0]) }
     }
+"""
 
+_NAME = """
     private func name(_ number: Int) -> String {
         return TextModel.labels.count == TextModel.outputs ? TextModel.labels[number] : String(number)
     }
@@ -69,6 +77,91 @@ _RANKED = """
     }
 """
 
+_TOKENS = """
+    /// What a token of a text gives.
+    public struct Token {
+        /// Its vector or logits.
+        public let output: [Float]
+        /// The bytes of the text's UTF-8 that it stands for; none for the tokens around a text.
+        public let bytes: Range<Int>
+    }
+
+    /// The tokens of a text; the end of one that is too long is cut off.
+    public func encodeTokens(_ text: String) throws -> [Token] {
+        running.lock()
+        defer { running.unlock() }
+        let size = TextModel.outputs
+        var output = [Float](repeating: 0, count: TextModel.tokens * size)
+        var spans = [UInt32](repeating: 0, count: TextModel.tokens * 2)
+        var count = 0
+        let bytes = Array(text.utf8CString)
+        try check(@prefix@_run_text(arena, arenaBytes, bytes, bytes.count - 1, &output, &spans, &count))
+        return (0..<count).map { place in
+            let row = Array(output[place * size..<(place + 1) * size])
+            return Token(output: row, bytes: Int(spans[2 * place])..<Int(spans[2 * place + 1]))
+        }
+    }
+"""
+
+_WORDS = """
+    /// A word of a text with its label.
+    public struct Word {
+        public let text: String
+        /// Where it is in the text.
+        public let range: Range<String.Index>
+        public let label: String
+        /// The probability of the label.
+        public let score: Float
+    }
+
+    /// The words of a text, runs of letters and digits and other characters by themselves, each with the label of its first token. Where the
+    /// text is too long, the words of its end are left out.
+    public func labelWords(_ text: String) throws -> [Word] {
+        let tokens = try encodeTokens(text)
+        let scalars = text.unicodeScalars
+        let spaces = scalars.flatMap { [Bool](repeating: isSpace($0), count: UTF8.width($0)) }
+        var first = [Int](repeating: -1, count: spaces.count)
+        for place in tokens.indices.reversed() {
+            // Tokens of some tokenizers have the space before them.
+            for byte in tokens[place].bytes.drop(while: { spaces[$0] }) {
+                first[byte] = place
+            }
+        }
+        var words = [Word]()
+        var start = scalars.startIndex
+        var from = 0
+        while start < scalars.endIndex {
+            var end = scalars.index(after: start)
+            var to = from + UTF8.width(scalars[start])
+            while isOfWord(scalars[start]) && end < scalars.endIndex && isOfWord(scalars[end]) {
+                to += UTF8.width(scalars[end])
+                end = scalars.index(after: end)
+            }
+            if !spaces[from], let place = first[from..<to].first(where: { $0 >= 0 }) {
+                let scores = probabilities(tokens[place].output)
+                let best = scores.indices.reduce(0) { scores[$1] > scores[$0] ? $1 : $0 }
+                words.append(Word(text: String(scalars[start..<end]), range: start..<end, label: name(best), score: scores[best]))
+            }
+            start = end
+            from = to
+        }
+        return words
+    }
+
+    private func isOfWord(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber, .letterNumber, .otherNumber:
+            return true
+        default:
+            return scalar == "_"
+        }
+    }
+
+    private func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+        return scalar.properties.isWhitespace || (0x1c...0x1f).contains(scalar.value)
+    }
+"""
+
 _PROBABILITIES = """
     private func probabilities(_ logits: [Float]) -> [Float] {
 @body@
@@ -88,7 +181,7 @@ _BODIES = {
 
 
 def answers(manifest: Manifest, prefix: str) -> str:
-    """Members of the class for what a model answers; nothing where it gives vectors.
+    """Members of the class for what a model answers; nothing where it gives a vector for a text.
 
     :param manifest: of the bundle.
     :param prefix: prefix of the C symbols.
@@ -96,8 +189,13 @@ def answers(manifest: Manifest, prefix: str) -> str:
     task = TASKS.get(manifest.kind)
     # A model without a vocabulary takes single texts.
     pairs = not manifest.tokenizer
+    if task is MULTI_VECTOR:
+        return _TOKENS.replace("@prefix@", prefix)
+    if task is TOKEN_CLASSIFICATION:
+        members = _TOKENS.replace("@prefix@", prefix) + _WORDS + _NAME
+        return members + _PROBABILITIES.replace("@body@", _BODIES["softmax"])
     if task is CLASSIFICATION:
-        members = _LABEL + _CLASSIFY + (_CLASSIFY_PAIR if pairs else "")
+        members = _LABEL + _CLASSIFY + _NAME + (_CLASSIFY_PAIR if pairs else "")
         activation = manifest.activation or "softmax"
     elif task is CROSS_ENCODER and pairs:
         members = _RANKED + _RANK

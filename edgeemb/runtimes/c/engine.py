@@ -19,7 +19,7 @@ from edgeemb.cache import cache_folder, digest_of, keep_newest, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.threads import Pool
-from edgeemb.runtimes.c.sources import SIZES, STATUS, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import SIZES, STATUS, read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 
 #: Of the arena, in bytes: a cache line, though a C export asks for less.
@@ -152,12 +152,14 @@ class MicroEngine:
         self.lengths: tuple[int, ...] = ()
         self.tokens = int(sizes.tokens)
         self.outputs = int(sizes.outputs)
+        self.per_token = bool(read_sizes(folder, manifest.name)["per_token"])
         self.arena_bytes = int(sizes.arena_bytes)
         self.flash_bytes = int(sizes.flash_bytes)
         self._memory = np.zeros(self.arena_bytes + _ALIGNMENT, np.uint8)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The output of every sequence; padding on the right is skipped, and costs nothing.
+        """The output of every sequence; padding on the right is skipped, and costs nothing. Where outputs have a row for each token, those of
+        padding are zeros.
 
         :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; mask int64[B, S], whose ones come before its zeros; and types int64[B, S]
             where the model takes them.
@@ -174,14 +176,19 @@ class MicroEngine:
         if status:
             self._name_refused(given, mask.sum(axis=1), types)
             raise InputError(f"the model refused the texts: {STATUS.get(status, f'status {status}')}")
-        return [kept[0]]
+        if not self.per_token:
+            return [kept[0]]
+        out = np.zeros((*mask.shape, self.outputs), np.float32)
+        out[mask.astype(np.bool_)] = kept[0]
+        return [out]
 
     def _batch(
         self, given: NDArray[Any], mask: NDArray[Any], types: list[NDArray[Any]]
     ) -> tuple[tuple[object, ...], tuple[NDArray[Any], ...]]:
-        """The arguments of the function for many sequences; the output, float32[B, outputs], and what else must stay."""
-        out = np.empty((len(given), self.outputs), np.float32)
+        """The arguments of the function for many sequences; the output, float32[B, outputs], or float32[tokens of all, outputs]; and
+        what else must stay."""
         there = mask.astype(np.bool_)
+        out = self._room(int(there.sum()) if self.per_token else len(given))
         lengths = np.ascontiguousarray(there.sum(axis=1), np.uintp)
         tokens = np.ascontiguousarray(given[there], np.uint8 if given.ndim == 3 else np.int32)
         kinds = np.ascontiguousarray(types[0][there], np.int32) if types else None
@@ -194,9 +201,12 @@ class MicroEngine:
 
     def _name_refused(self, given: NDArray[Any], lengths: NDArray[Any], types: list[NDArray[Any]]) -> None:
         """Run one sequence at a time, for the error that names the one that the model refuses."""
-        out = np.empty(self.outputs, np.float32)
         for number, (row, count) in enumerate(zip(given, lengths.tolist(), strict=True)):
+            out = self._room(count if self.per_token else 1)
             self.run_tokens(row[:count], out, *(of_type[number, :count] for of_type in types))
+
+    def _room(self, rows: int) -> NDArray[np.float32]:
+        return np.empty((rows, self.outputs), np.float32)
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
         """A call of the compiled function for one sequence, or of `run` for several.
@@ -210,7 +220,7 @@ class MicroEngine:
         if len(given) != 1:
             return partial(self.run, feeds)
         count = int(mask[0].sum())
-        out = np.empty(self.outputs, np.float32)
+        out = self._room(count if self.per_token else 1)
         function, arguments, kept = self._call(
             given[0][:count], out, *(of_type[0, :count] for of_type in types)
         )
@@ -231,7 +241,7 @@ class MicroEngine:
         """One sequence.
 
         :param given: ids integers[S], or token bytes uint8[S, width].
-        :param out: float32[outputs] that is written.
+        :param out: float32[outputs] that is written; float32[S, outputs] where outputs have a row for each token.
         :param types: integers[S], the type of each token; None for the first.
         :raises InputError: with the status in words if the model refuses it.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgeemb.errors import BundleError
@@ -66,15 +67,25 @@ def read_sizes(folder: Path, name: str) -> dict[str, int]:
 
     :param folder: the bundle.
     :param name: name of the model, as in the manifest.
-    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``; and ``width``, the bytes of a token, 0 where ids
-        go in.
+    :return: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes`` and ``flash_bytes``; ``width``, the bytes of a token, 0 where ids
+        go in; and ``per_token``, 1 where a result has a row of outputs for each token, else 0.
     :raises BundleError: if the header is missing or lacks one of them.
     """
     text = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
     found = dict(re.findall(rf"^#define {symbol_prefix(name).upper()}_(\w+) (\d+)u$", text, re.MULTILINE))
     try:
-        return {**{key: int(found[key.upper()]) for key in SIZES}, "width": int(found.get("WIDTH", 0))}
+        own = {key: int(found[key.upper()]) for key in SIZES}
     except KeyError as error:
         raise BundleError(
             f"{folder / 'model.h'} does not define {error.args[0]}: export the bundle again"
         ) from None
+    return {**own, **{key: int(found.get(key.upper(), 0)) for key in ("width", "per_token")}}
+
+
+def result_rows(sizes: Mapping[str, int], tokens: int) -> int:
+    """Rows of outputs in the result of a text.
+
+    :param sizes: what `read_sizes` gave.
+    :param tokens: of the text.
+    """
+    return tokens if sizes["per_token"] else 1

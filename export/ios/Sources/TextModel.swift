@@ -16,7 +16,7 @@ public struct ModelError: Error, CustomStringConvertible {
 
 /// The model with its working memory. Threads may share one; they wait for each other while it runs. Several models run at once.
 public final class TextModel {
-    /// Elements of a result.
+    /// Elements of @result_of@.
     public static let outputs = Int(@prefix@_sizes.outputs)
     /// Tokens of the longest text.
     public static let tokens = Int(@prefix@_sizes.tokens)
@@ -35,11 +35,11 @@ public final class TextModel {
         arena.deallocate()
     }
 
-    /// Vector or logits of a text that is given by its tokens, those around it included.
+    /// @encoded@ of a text that is given by its tokens, those around it included.
     public func encode(@label@: [@element@]) throws -> [Float] {
         running.lock()
         defer { running.unlock() }
-        var output = [Float](repeating: 0, count: TextModel.outputs)
+        var output = [Float](repeating: 0, count: TextModel.outputs@rows@)
         try check(@prefix@_run(arena, arenaBytes, @label@, @label@.count / @width@, &output))
         return output
     }

@@ -382,6 +382,17 @@ def test_says_what_to_install_where_a_simulator_is_missing(
         profile_on("cortex-m7-external:qemu", trained.bundle, ProfilePlan(allow_code=True))
 
 
+@QEMU
+def test_gives_the_rows_of_tokens_to_the_bit_as_the_host_from_ids_and_from_text(
+    labellers: dict[str, Path],
+) -> None:
+    plan = ProfilePlan(lengths=(8,), ops_profile=True, allow_code=True)
+    report = profile_on("mps2-an500", labellers["cortex-m7"], plan)
+    assert "4 of 4 golden sentences gave the host's result to the bit." in report.notes
+    text, ids = (report.find(name, 8) for name in ("text_instructions", "inference_instructions"))
+    assert text is not None and ids is not None and (text.value or 0) > (ids.value or 0) / 2
+
+
 def test_refuses_a_bundle_of_another_runtime(tiny_bundle: Path) -> None:
     with pytest.raises(DeviceError, match="is a bundle for onnx, mps2-an386 takes C"):
         profile_on("mps2-an386", tiny_bundle, ProfilePlan(allow_code=True))

@@ -24,6 +24,7 @@ from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.models.torch_model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
+from edgeemb.runtimes.c.engine import cached_library
 from tests.fixtures.models.families import reference_model, save_family
 from tests.fixtures.models.words import save_words
 
@@ -230,6 +231,40 @@ def test_swift_answers_as_sessions_do(classifier: tuple[str, Path]) -> None:
     assert "struct Ranked" in members and "public func rank(_ query: String, _ texts: [String])" in members
     assert "classify" not in members and "exp(-Double" in members
     assert answers(replace(manifest, kind="embedding"), "m") == ""
+
+
+def test_the_rows_of_tokens_are_those_of_the_export(labellers: dict[str, Path], tmp_path: Path) -> None:
+    bundle = labellers["ios"]
+    (tmp_path / "main.c").write_text(_MAIN.replace("TINY", "M").replace("tiny", "m"))
+    # The model itself was compiled for the session.
+    sources = [str(tmp_path / "main.c"), str(bundle / FOLDER / "check.c"), str(cached_library(bundle))]
+    subprocess.run(
+        [*host_compiler(), *STRICT, f"-I{bundle}", *sources, "-o", str(tmp_path / "main")], check=True
+    )
+    assert subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+def test_swift_labels_words_as_sessions_do(labellers: dict[str, Path]) -> None:
+    bundle = labellers["ios"]
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    assert "public func labelWords(_ text: String) throws -> [Word]" in swift
+    assert "public func encodeTokens(_ text: String) throws -> [Token]" in swift
+    assert "count: TextModel.outputs * ids.count)" in swift and "func encode(_ text" not in swift
+    assert 'labels: [String] = ["O", "B-PET", "I-PET"]' in swift and "@" not in swift
+    assert swift.count("{") == swift.count("}") and swift.count("(") == swift.count(")")
+    declared = (bundle / "model.h").read_text() + (
+        bundle / FOLDER / "include" / "edgeemb_model.h"
+    ).read_text()
+    called = set(re.findall(r"\bm_\w+(?=\()", swift))
+    assert called == {"m_run", "m_run_text", "m_tokenize", "m_mismatches"}
+    assert all(f"{name}(" in declared for name in called)
+    # As many arguments as the function takes.
+    (taken,) = re.findall(r"m_run_text\(([^)]*)\)", declared)
+    (given,) = re.findall(r"m_run_text\(([^)]*)\)", swift)
+    assert taken.count(",") == given.count(",") == 6
+    assert 'model.labelWords("some text")' in (bundle / FOLDER / "README.md").read_text()
+    vectors = answers(replace(describe(bundle), kind="multi-vector"), "m")
+    assert "encodeTokens" in vectors and "labelWords" not in vectors
 
 
 @pytest.mark.parametrize(

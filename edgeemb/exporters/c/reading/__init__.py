@@ -20,6 +20,8 @@ from edgeemb.models.huggingface.modules import (
     Normalize,
     SentenceEncoder,
     SequenceClassifier,
+    TokenEncoder,
+    TokenModel,
 )
 from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordsModel
@@ -42,7 +44,7 @@ def read_encoder(model: Model) -> Encoder:
     :raises ExportError: naming the first module that the kernels cannot compute.
     """
     module, prefix = model.module, ""
-    words, kept = None, 0
+    words, kept, labels = None, 0, False
     if isinstance(module, WordsModel):
         layer = module.projection
         words = Words(module.rows.form, linear(layer, "projection") if isinstance(layer, nn.Linear) else None)
@@ -58,17 +60,31 @@ def read_encoder(model: Model) -> Encoder:
         head, unit = _stages(stages, f"{prefix}head")
     elif isinstance(module, SequenceClassifier):
         whole: Any = module.body
-        base = str(whole.base_model_prefix)
-        body, path = getattr(whole, base), f"{prefix}body.{base}"
+        body, path = _base(whole, f"{prefix}body", "ForSequenceClassification")
         pooling, unit = ("EEM_CLS",), False
-        family = _family(body, path)
-        if type(whole).__name__ != f"{type(body).__name__.removesuffix('Model')}ForSequenceClassification":
-            raise refused(whole, "body")
-        head = family.classifier(whole)
+        head = _family(body, path).classifier(whole)
+    elif isinstance(module, TokenModel) and words is None:
+        whole = module.body
+        body, path = _base(whole, "body", "ForTokenClassification")
+        pooling, unit, labels = (), False, True
+        head = (Dense(linear(whole.classifier, "body.classifier"), "EEM_IDENTITY"),)
+    elif isinstance(module, TokenEncoder) and words is None:
+        body, path, pooling = module.body, "body", ()
+        head, unit = _stages(list(module.head.named_children()), "head")
     else:
         raise refused(module, "")
-    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept)
+    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept, labels=labels)
     return encoder if words is None else replace(encoder, word=words)
+
+
+def _base(whole: Any, path: str, task: str) -> tuple[Any, str]:
+    """The encoder in a transformers model for a task, and its path; other models of its family are refused."""
+    base = str(whole.base_model_prefix)
+    body, inner = getattr(whole, base), f"{path}.{base}"
+    _family(body, inner)
+    if type(whole).__name__ != f"{type(body).__name__.removesuffix('Model')}{task}":
+        raise refused(whole, path)
+    return body, inner
 
 
 def _family(body: Any, path: str) -> Family:
