@@ -74,7 +74,8 @@ class Input:
     :param tokenize: call that turns text into tokens; empty where no text is taken.
     :param in_arena: the same where the tokens lie in the arena and their number goes where the result says.
     :param text_api: declaration of what gives the tokens of a text.
-    :param typed_api: declarations of what takes the types of tokens; empty where every token has the first.
+    :param types: types that a token may have; 0 where every token has the first.
+    :param typed_api: declarations of what takes the types of tokens; empty where there are none to give.
     """
 
     type: str
@@ -90,19 +91,20 @@ class Input:
     tokenize: str = ""
     in_arena: str = ""
     text_api: str = ""
+    types: int = 0
     typed_api: str = ""
 
     @property
     def typed(self) -> bool:
         """Whether the types of tokens may go in."""
-        return bool(self.typed_api)
+        return self.types > 0
 
 
-def ids_input(tokenizer: bytes | None = None, *, typed: bool = False) -> Input:
+def ids_input(tokenizer: bytes | None = None, types: int = 0) -> Input:
     """The input of a model with a vocabulary.
 
     :param tokenizer: the compiled tokenizer; None for a model that takes only ids.
-    :param typed: whether the types of tokens may go in.
+    :param types: types that a token may have, where they may go in; else 0.
     """
     include = vocabulary = ""
     if tokenizer is not None:
@@ -113,14 +115,15 @@ def ids_input(tokenizer: bytes | None = None, *, typed: bool = False) -> Input:
         type="int32_t",
         name="ids",
         what="Ids",
-        macros=_ROWS + (_TYPED_MACRO if typed else ""),
+        macros=_ROWS + (_TYPED_MACRO if types else ""),
         row="input[token], memory->rows + token * STRIDE, scratch",
         declare="    size_t at;\n",
-        checks=_CHECKS + (_TYPES_CHECKS if typed else _NO_TYPES),
+        checks=_CHECKS + (_TYPES_CHECKS if types else _NO_TYPES),
         include=include,
         vocabulary=vocabulary,
         tokenize=_TOKENIZE if include else "",
         in_arena=_IN_ARENA if include else "",
         text_api=_TEXT_API if include else "",
-        typed_api=_TYPED_API if typed else "",
+        types=types,
+        typed_api=_TYPED_API if types else "",
     )

@@ -16,7 +16,7 @@ from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
 from edgeemb.exporters.c.result import Result
-from edgeemb.exporters.c.template import HEADER, MODEL, TEXT, TYPED
+from edgeemb.exporters.c.template import CALLS, ENCODER, FINISH, HEADER, TEXT, TYPED
 from edgeemb.exporters.escape import comment
 
 
@@ -67,14 +67,14 @@ class Arrays:
         return f"{self.prefix}_tables + {at}"
 
     def blobs(self) -> dict[str, NDArray[Any]]:
-        """The whole arrays by the end of their symbol: int8, float32, int32 and uint8."""
-        none = np.zeros(1, np.uint8)
-        return {
-            "weights": np.concatenate(self.weights),
-            "floats": np.concatenate(self.floats),
-            "sums": np.concatenate(self.sums) if self.sums else none.astype(np.int32),
-            "tables": np.frombuffer(b"".join(self.tables), np.uint8) if self.tables else none,
+        """The whole arrays by the end of their symbol, int8, float32, int32 and uint8; those that hold nothing are left out."""
+        pieces: dict[str, list[NDArray[Any]]] = {
+            "weights": [*self.weights],
+            "floats": [*self.floats],
+            "sums": [*self.sums],
+            "tables": [np.frombuffer(data, np.uint8) for data in self.tables],
         }
+        return {name: np.concatenate(held) for name, held in pieces.items() if held}
 
 
 def linear_text(layer: Linear, arrays: Arrays) -> str:
@@ -141,7 +141,6 @@ def header_text(
     sizes: Mapping[str, int],
     given: Input,
     result: Result,
-    packing: Packing,
     more: str,
 ) -> str:
     """`model.h`.
@@ -151,13 +150,12 @@ def header_text(
     :param sizes: ``tokens``, ``rows``, ``outputs``, ``layers``, ``arena_bytes``, ``flash_bytes``, and what the input has beside them.
     :param given: what goes in.
     :param result: what comes out.
-    :param packing: what the engine has beside other engines.
     :param more: further declarations.
     """
     upper = prefix.upper()
     text = given.text_api + result.text_api if given.tokenize else ""
     return (
-        HEADER.replace("@TEXT@", given.typed_api + text + packing.api + more)
+        HEADER.replace("@TEXT@", given.typed_api + text + more)
         .replace("@NUMBERS@", result.numbers_api)
         .replace("@RESULT@", result.macros)
         .replace("@RUN@", result.run)
@@ -175,9 +173,8 @@ def header_text(
     )
 
 
-def model_text(
+def encoder_text(
     encoder: Encoder,
-    prefix: str,
     arrays: Arrays,
     plan: Plan,
     functions: list[str],
@@ -187,10 +184,9 @@ def model_text(
     prompt: str = "",
     relative: NDArray[np.float32] | None = None,
 ) -> str:
-    """`model.c`.
+    """`model.c` of an encoder.
 
     :param encoder: the model.
-    :param prefix: prefix of the symbols.
     :param arrays: where the numbers go.
     :param plan: the arena.
     :param functions: the two functions that write a row of the word and of the position table.
@@ -208,27 +204,11 @@ def model_text(
         if encoder.widen is None
         else f"static const eem_linear widen = {linear_text(encoder.widen, arrays)};\n"
     )
+    pieces = arrays.packing.pieces(encoder)
     values = {
-        "text": TEXT if given.tokenize else "",
-        "run_text": result.text,
-        "typed": TYPED if given.typed else "",
-        "numbers": result.numbers,
-        "advance": result.advance,
-        **arrays.packing.pieces(encoder),
-        "include": given.include,
-        "vocabulary": given.vocabulary,
-        "type": given.type,
+        **pieces,
+        "compute": FINISH + pieces["compute"],
         "word": given.row,
-        "step": given.step,
-        "declare": given.declare,
-        "checks": given.checks,
-        "tokenize": given.tokenize,
-        "in_arena": given.in_arena,
-        "spans": result.spans,
-        "count_at": result.count,
-        "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
-        "prefix": prefix,
-        "UPPER": prefix.upper(),
         "functions": "\n".join(functions),
         "layers": layers,
         "count": str(len(encoder.layers)),
@@ -246,9 +226,52 @@ def model_text(
         "width": str(encoder.width),
         "relative": "NULL" if relative is None else arrays.add_floats(relative.reshape(-1)),
         "first": str(encoder.first_position),
+    }
+    return model_text(ENCODER, values, arrays.prefix, plan, given, result, prompt)
+
+
+def model_text(
+    model: str,
+    values: Mapping[str, str],
+    prefix: str,
+    plan: Plan,
+    given: Input,
+    result: Result,
+    prompt: str = "",
+) -> str:
+    """`model.c`.
+
+    :param model: what stands in front of the functions that `model.h` declares.
+    :param values: what its placeholders, and those of the functions that depend on it, stand for.
+    :param prefix: prefix of the symbols.
+    :param plan: the arena.
+    :param given: what goes in.
+    :param result: what comes out.
+    :param prompt: what the model expects in front of each text.
+    """
+    every = {
+        "text": TEXT if given.tokenize else "",
+        "run_text": result.text,
+        "typed": TYPED if given.typed else "",
+        "numbers": result.numbers,
+        "advance": result.advance,
+        **values,
+        "include": given.include,
+        "vocabulary": given.vocabulary,
+        "type": given.type,
+        "step": given.step,
+        "declare": given.declare,
+        "checks": given.checks,
+        "tokenize": given.tokenize,
+        "in_arena": given.in_arena,
+        "spans": result.spans,
+        "count_at": result.count,
+        "prompt": ", ".join(map(str, [*prompt.encode("utf-8"), 0])),
+        "prefix": prefix,
+        "UPPER": prefix.upper(),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
     }
-    text = MODEL
-    for key, value in values.items():
+    text = model + "\n" + CALLS
+    for key, value in every.items():
         text = text.replace(f"@{key}@", value)
     return text

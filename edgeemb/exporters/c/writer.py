@@ -9,32 +9,28 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeemb.errors import ExportError
-from edgeemb.exporters.c.arena import Plan, plan_arena
-from edgeemb.exporters.c.encoder import Encoder, Relative, Words
+from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
-from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.packing import Packing, on_grids, padded, widest_input
-from edgeemb.exporters.c.pairs import PAIRS
-from edgeemb.exporters.c.panels import PANELS
+from edgeemb.exporters.c.packing import Packing
+from edgeemb.exporters.c.packing.pairs import PAIRS
+from edgeemb.exporters.c.packing.panels import PANELS
+from edgeemb.exporters.c.program import MAX_WIDTH, Call, encoder_program
 from edgeemb.exporters.c.reading import read_encoder
-from edgeemb.exporters.c.result import FOR_TEXT, for_tokens
-from edgeemb.exporters.c.scaling import settle_factors
-from edgeemb.exporters.c.source import Arrays, header_text, model_text
-from edgeemb.exporters.c.two_texts import pairs_api, pairs_code, with_types
+from edgeemb.exporters.c.result import FOR_TEXT
+from edgeemb.exporters.c.source import Arrays, header_text
+from edgeemb.exporters.c.static import static_program
+from edgeemb.exporters.c.two_texts import pairs_api, pairs_code
 from edgeemb.exporters.c.vectors import vectors_api, vectors_code
 from edgeemb.exporters.c.weights import write_weights
-from edgeemb.exporters.c.words import scratch_floats, word_function, words_input
+from edgeemb.exporters.c.words import words_input
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.exporters.writers import Apart, Request, Written
+from edgeemb.models.static.module import StaticEncoder
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c.sources import symbol_prefix
-from edgeemb.tables import Table, encode
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
 from edgeemb.text.words import MIN_TOKENS
@@ -48,8 +44,6 @@ DEFAULT_TOKENS = 128
 #: What is set aside for code and stack when a model is held against a budget before it is built, in bytes.
 CODE_BYTES = 32 * 1024
 STACK_BYTES = 4 * 1024
-#: The widest row that the integer sums have room for: see the bound in `runtimes/micro/dot.h`.
-_MAX_WIDTH = 4096
 
 
 def write(request: Request, folder: Path) -> Written:
@@ -60,37 +54,22 @@ def write(request: Request, folder: Path) -> Written:
     :raises ExportError: if the model has a part that the kernels cannot compute, or exceeds the target's flash or RAM.
     """
     model = request.model
-    encoder, remarks = on_grids(settle_factors(read_encoder(model)), request.grids)
-    tokens = _tokens(request)
-    tables = _tables(request, model, encoder)
+    encoder = None if isinstance(model.module, StaticEncoder) else read_encoder(model)
+    # Memory grows with the length where there are layers.
+    tokens = _tokens(request, model.max_length if encoder is None else min(model.max_length, DEFAULT_TOKENS))
     prefix = symbol_prefix(model.name)
-    packing = PACKINGS[request.target.packing]
-    arrays = Arrays(prefix, packing)
-    functions, scratch = [], 0
-    if isinstance(encoder.word, Words):
-        functions.append(word_function(encoder.word, arrays))
-        scratch = scratch_floats(encoder.word)
-    for symbol, table in tables.items():
-        lowering = Lowering(
-            table, symbol, {name: f"({arrays.add_table(array_bytes(table, name))})" for name in table.arrays}
-        )
-        functions.append(lowering.function(symbol))
-        scratch = max(scratch, lowering.scratch)
-    if widest_input(encoder) > _MAX_WIDTH:
-        raise ExportError(
-            f"a layer with {widest_input(encoder)} inputs is too wide for the C runtime, which takes {_MAX_WIDTH}"
-        )
-    given, tokenizer, why_not = _input(model, encoder)
-    result = for_tokens(labels=encoder.labels) if encoder.per_token else FOR_TEXT
-    relative = None if encoder.relative is None else _relative(request, encoder.relative, padded(tokens))
+    arrays = Arrays(prefix, PACKINGS[request.target.packing])
+    types = encoder.types if encoder is not None and len(model.inputs) > 2 else None
+    given, tokenizer, why_not = _input(model, 0 if types is None else len(types))
     pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
-    buffers = packing.buffers(encoder, tokens, scratch, reading)
-    plan = plan_arena(with_types(buffers) if pairs else buffers)
-    text = model_text(
-        encoder, prefix, arrays, plan, functions, padded(tokens), given, result, model.prompt, relative
-    )
-    text += vectors_code(request.vectors, prefix)
+    call = Call(given, tokens, reading, pairs)
+    if encoder is None:
+        program = static_program(request, model, arrays, call)
+    else:
+        program = encoder_program(request, model, encoder, arrays, call)
+    plan = program.plan
+    text = program.text + vectors_code(request.vectors, prefix)
     more = vectors_api(request.vectors, prefix)
     if pairs:
         text += pairs_code(prefix, given.typed, plan.offsets["ids"])
@@ -99,26 +78,26 @@ def write(request: Request, folder: Path) -> Written:
     _check_budget(request, arrays, plan, flash)
     sizes = {
         "tokens": tokens,
-        "rows": tables["word_row"].shape[0] if "word_row" in tables else 0,
+        "rows": program.rows,
         **({} if model.words is None else {"width": model.words.width}),
-        **({"types": len(encoder.types)} if given.typed and encoder.types is not None else {}),
-        "outputs": encoder.outputs,
-        **({"per_token": 1} if encoder.per_token else {}),
-        "layers": len(encoder.layers),
+        **({"types": given.types} if given.typed else {}),
+        "outputs": program.outputs,
+        **({"per_token": 1} if program.result is not FOR_TEXT else {}),
+        "layers": program.layers,
         "arena_bytes": plan.bytes,
         "flash_bytes": flash,
     }
     (folder / "model.c").write_text(text, "utf-8")
-    header = header_text(prefix, model.name, sizes, given, result, packing, more)
+    header = header_text(prefix, model.name, sizes, given, program.result, program.api + more)
     (folder / "model.h").write_text(header, "utf-8")
-    _copy_headers(folder, packing.rooms)
+    _copy_headers(folder, program.rooms)
     rows = sum(map(len, arrays.tables))
     vocabulary = 0 if tokenizer is None else len(tokenizer)
     stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"
     ]
-    notes += remarks
+    notes += program.remarks
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
     taken = tuple(info.name for info in model.inputs[: 3 if given.typed else 2])
     if len(model.inputs) > len(taken):
@@ -131,61 +110,37 @@ def locate(apart: Apart) -> str | None:
     return first_difference(apart)
 
 
-def _tokens(request: Request) -> int:
-    """Tokens of the longest text."""
+def _tokens(request: Request, usual: int) -> int:
+    """Tokens of the longest text: what was asked for, or what is usual."""
     if len(request.lengths) > 1:
         raise ExportError(
             f"lengths {', '.join(map(str, request.lengths))}: the C runtime takes every length up to one limit, so give one length"
         )
-    asked = request.lengths[0] if request.lengths else min(request.model.max_length, DEFAULT_TOKENS)
+    asked = request.lengths[0] if request.lengths else usual
     least = MIN_TOKENS if request.model.words is not None else 1
-    if not least <= asked <= min(request.model.max_length, _MAX_WIDTH):
+    if not least <= asked <= min(request.model.max_length, MAX_WIDTH):
         raise ExportError(
             f"length {asked} is outside [{least}, {request.model.max_length}], for which the model has positions"
         )
     return asked
 
 
-def _input(model: Model, encoder: Encoder) -> tuple[Input, bytes | None, str]:
+def _input(model: Model, types: int) -> tuple[Input, bytes | None, str]:
     """The input, the compiled tokenizer if there is one, and the reason if no text can be taken."""
-    if isinstance(encoder.word, Words):
+    if model.words is not None:
         return words_input(), None, ""
-    typed = len(model.inputs) > 2 and encoder.types is not None
     why_not = refusal(model.tokenizer_json)
     if why_not or model.tokenizer_json is None:
-        return ids_input(typed=typed), None, why_not
+        return ids_input(types=types), None, why_not
     tokenizer = compile_tokenizer(model.tokenizer_json)
-    return ids_input(tokenizer, typed=typed), tokenizer, ""
-
-
-def _relative(request: Request, relative: Relative, capacity: int) -> NDArray[np.float32]:
-    """What is added to scores by the distance of key and query, from 1 - capacity on: float32[heads, 2 * capacity]."""
-    table = _table(request, request.model, relative.weight)
-    distances = np.arange(1 - capacity, capacity + 1, dtype=np.int64)
-    return np.ascontiguousarray(table.rows(relative.buckets(distances)).T, np.float32)
-
-
-def _tables(request: Request, model: Model, encoder: Encoder) -> dict[str, Table]:
-    """The tables that are looked up, by the name of the C function that does it."""
-    weights = {"word_row": encoder.word, "position_row": encoder.position}
-    return {
-        symbol: _table(request, model, weight)
-        for symbol, weight in weights.items()
-        if isinstance(weight, str)
-    }
-
-
-def _table(request: Request, model: Model, weight: str) -> Table:
-    """The compressed table of a weight, or the weight itself if the request leaves it unchanged."""
-    alias = next(table.alias for table in model.tables if table.name == weight)
-    return request.tables.get(alias) or encode(model.table_weight(alias), "fp32", name=alias)
+    return ids_input(tokenizer, types), tokenizer, ""
 
 
 def _check_budget(request: Request, arrays: Arrays, plan: Plan, flash: int) -> None:
     """Refuse what the target cannot hold, before anything is compiled."""
     target = request.target
     sizes = {name: blob.nbytes for name, blob in arrays.blobs().items()}
-    tables = sizes.pop("tables")
+    tables = sizes.pop("tables", 0)
     if target.flash_bytes is not None and flash + CODE_BYTES > target.flash_bytes:
         raise ExportError(
             f"the model needs {flash + CODE_BYTES} bytes of flash (tables {tables}, weights {sum(sizes.values())}, code about {CODE_BYTES}), "

@@ -59,7 +59,7 @@ def alone(folder: Path, name: str) -> str:
     """
     header = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
     divided = f" {symbol_prefix(name)}_run_parallel(" in header
-    return "" if divided else "a C export for microcontrollers runs on one thread"
+    return "" if divided else "a C export for microcontrollers or of static embeddings runs on one thread"
 
 
 def read_sizes(folder: Path, name: str) -> dict[str, int]:

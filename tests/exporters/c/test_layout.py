@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from edgeemb.body.grid import BLOCK, Grid, near_grid, spread
 from edgeemb.body.panels import fours, totals
 from edgeemb.exporters.c.arena import ALIGNMENT, Buffer, plan_arena
-from edgeemb.exporters.c.pairs import interleave, interleave_fours
-from edgeemb.exporters.c.panels import panels_fours
+from edgeemb.exporters.c.packing.pairs import interleave, interleave_fours
+from edgeemb.exporters.c.packing.panels import panels_fours
 
 
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 6), st.integers(0, 6)), max_size=12))

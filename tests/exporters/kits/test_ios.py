@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.exporters.c import weights as c_weights
-from edgeemb.exporters.c.panels import PANELS
+from edgeemb.exporters.c.packing.panels import PANELS
 from edgeemb.exporters.c.source import Arrays
 from edgeemb.exporters.kits import FOLDER
 from edgeemb.exporters.kits.ios import PACKAGE, module_name

@@ -16,7 +16,7 @@ import edgeemb
 from edgeemb.body.grids import Grids
 from edgeemb.body.prepare import prepare
 from edgeemb.body.spec import read_bodies
-from edgeemb.exporters.c.panels import panels
+from edgeemb.exporters.c.packing.panels import panels
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request

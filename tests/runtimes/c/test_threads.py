@@ -44,7 +44,5 @@ def test_a_session_gives_the_bits_of_one_thread_on_several(c_bundle: Path) -> No
 
 
 def test_an_export_for_boards_runs_on_one_thread(phone_bundle: Path) -> None:
-    with pytest.raises(
-        SpecError, match="a C export for microcontrollers runs on one thread: leave `threads`"
-    ):
+    with pytest.raises(SpecError, match="static embeddings runs on one thread: leave `threads`"):
         edgeemb.open(phone_bundle, threads=2, allow_code=True)

@@ -101,5 +101,5 @@ def refused(part: Any, path: str) -> ExportError:
     name = f"'{path}' " if path else ""
     return ExportError(
         f"the C runtime cannot compute {name}({kind.__name__}{where}): "
-        "it takes encoders of BERT, RoBERTa, XLM-R, DistilBERT, MPNet, ALBERT and ELECTRA; use runtime='onnx', or another model"
+        "it takes encoders of BERT, RoBERTa, XLM-R, DistilBERT, MPNet, ALBERT and ELECTRA, and static embeddings; use runtime='onnx', or another model"
     )
