@@ -75,7 +75,7 @@ def _text_runs(model: LoadedModel, session: Session) -> Runs:
     tokens = [session.tokens([text])[0] for text in texts]
     found = [session.run_all(session.feeds([row])) for row in tokens]
     feeds = list(_original_feeds(model, texts))
-    golden = {"sentences": texts[:GOLDEN_SENTENCES], **_golden_texts(model, tokens, found)}
+    golden = _golden_texts(model, texts[:GOLDEN_SENTENCES], tokens, found)
     return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
 
 
@@ -103,18 +103,23 @@ def _example_runs(model: LoadedModel, session: Session) -> Runs:
 
 
 def _golden_texts(
-    model: LoadedModel, tokens: Sequence[Tokens], found: Sequence[list[NDArray[Any]]]
+    model: LoadedModel, texts: Sequence[str], tokens: Sequence[Tokens], found: Sequence[list[NDArray[Any]]]
 ) -> dict[str, Any]:
-    """Tokens and outputs of the first sentences; neither where they are far too long for a text file."""
-    outputs = []
-    for row, output in zip(tokens[:GOLDEN_SENTENCES], found, strict=False):
+    """Some sentences with their tokens and outputs, without those whose output is far too long for a text file; without any of them only the
+    sentences."""
+    per_token = model.task is not None and model.task.per_token
+    kept, rows, outputs = list[str](), list[Tokens](), list[list[float]]()
+    for text, row, output in zip(texts, tokens, found, strict=False):
         value = np.asarray(output[0][0])
         # The outputs of padding mean nothing.
-        per_token = model.task is not None and model.task.per_token
-        outputs.append((value[: len(row)] if per_token else value).reshape(-1).astype(float).tolist())
-    if max(map(len, outputs)) > _GOLDEN_VALUES:
-        return {}
-    return {**_golden_tokens(model, tokens[:GOLDEN_SENTENCES]), "output": outputs}
+        flat = (value[: len(row)] if per_token else value).reshape(-1)
+        if flat.size <= _GOLDEN_VALUES:
+            kept.append(text)
+            rows.append(row)
+            outputs.append(flat.astype(float).tolist())
+    if not kept:
+        return {"sentences": list(texts)}
+    return {"sentences": kept, **_golden_tokens(model, rows), "output": outputs}
 
 
 def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any]:

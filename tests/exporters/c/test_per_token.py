@@ -16,16 +16,19 @@ from tokenizers import Tokenizer
 
 import edgeemb
 from edgeemb.errors import ExportError
+from edgeemb.exporters import parity
 from edgeemb.exporters.c.reading import read_encoder
 from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.parity import run_both
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import host_compiler, run_compiler
 from edgeemb.runtimes import OpenOptions, describe
 from edgeemb.runtimes.c.engine import MicroEngine, cached_library
 from edgeemb.runtimes.c.sources import read_sizes
+from edgeemb.text.sentences import sentences
 from tests.fixtures.models import save_sentence
-from tests.fixtures.models.families import LABELLER, reference_model, save_family
+from tests.fixtures.models.families import LABELLER, load_labeller, reference_model, save_family
 
 TARGETS = ("cortex-m7", "ios")
 #: Tokens of texts that are run together; more in all than the arena has room for at once.
@@ -183,6 +186,25 @@ def test_the_header_says_what_a_result_is(labellers: dict[str, Path]) -> None:
         assert "output [count][M_OUTPUTS], row t that of token t" in header
         assert "m_classify" not in header and "@" not in header
         assert read_sizes(bundle, "m")["per_token"] == 1
+
+
+def test_golden_sentences_whose_rows_are_too_many_for_a_file_are_left_out(
+    labellers: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = sentences()[:8]
+    monkeypatch.setattr(parity, "sentences", lambda: first)
+    monkeypatch.setattr(parity, "script_sentences", lambda tokenizer: [])
+    with edgeemb.open(labellers["ios"], allow_code=True) as session:
+        whole = run_both(load_labeller(), session).golden
+        sizes = [len(output) for output in whole["output"]]
+        monkeypatch.setattr(parity, "_GOLDEN_VALUES", max(sizes) - 1)
+        fewer = run_both(load_labeller(), session).golden
+        kept = [size for size in sizes if size < max(sizes)]
+        assert 0 < len(kept) < len(sizes) == 8
+        assert [len(output) for output in fewer["output"]] == [3 * len(ids) for ids in fewer["ids"]] == kept
+        assert session.tokens(fewer["sentences"]) == fewer["ids"]
+        monkeypatch.setattr(parity, "_GOLDEN_VALUES", 0)
+        assert run_both(load_labeller(), session).golden == {"sentences": first}
 
 
 @pytest.mark.parametrize("target", TARGETS)
