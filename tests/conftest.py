@@ -117,6 +117,13 @@ def phone_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], 
 
 
 @pytest.fixture(scope="session")
+def android_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """The tiny encoder with the Android kit, and vectors of bits. Copy it before changing it."""
+    options: dict[str, Any] = {"table": "int4:block=8", "body": "fp32", "vectors": "binary"}
+    return cached("android-onnx", lambda path: edgeemb.export(tiny, path, target="android", **options))
+
+
+@pytest.fixture(scope="session")
 def c_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
     """The tiny encoder as C, for application processors. Copy it before changing it."""
     options: dict[str, Any] = {"runtime": "c", "table": "int8", "lengths": [40]}

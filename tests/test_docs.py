@@ -14,7 +14,7 @@ import pytest
 from edgeemb.cli.app import main
 from tests.places import ROOT
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [ROOT / "README.md", *sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")])]
 
 
 def test_commands_and_options_in_the_pages_exist() -> None:

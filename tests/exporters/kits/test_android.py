@@ -21,7 +21,6 @@ from edgeemb.bundle.manifest import Manifest, VectorsEntry
 from edgeemb.errors import SpecError
 from edgeemb.exporters.kits import FOLDER, Kit
 from edgeemb.exporters.kits import android as android_kit
-from edgeemb.models.torch_model import Model
 from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.compiled import compile_tokenizer
@@ -66,10 +65,8 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return edgeemb.export(
-        tiny, tmp_path_factory.mktemp("android") / "tiny", target="android", table="int4:block=8", body="fp32"
-    )
+def bundle(android_bundle: Path) -> Path:
+    return android_bundle
 
 
 @pytest.fixture(scope="module")

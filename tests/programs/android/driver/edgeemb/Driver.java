@@ -23,7 +23,7 @@ import java.util.List;
 /** Drives the part of the kit that is not Android's own; the tests talk to it over its standard input and output. */
 public final class Driver {
     private static final DataInputStream IN = new DataInputStream(new BufferedInputStream(System.in));
-    private static final DataOutputStream OUT = new DataOutputStream(new BufferedOutputStream(System.out));
+    static final DataOutputStream OUT = new DataOutputStream(new BufferedOutputStream(System.out));
 
     /** {@code tokenize}, {@code vectors}, {@code store}, {@code check}, {@code install} or {@code abi}, the kit's folder of assets, and what the command needs. */
     public static void main(String[] arguments) throws IOException {
@@ -177,7 +177,7 @@ public final class Driver {
         }
     }
 
-    private static TextModel open(File assets) throws IOException {
+    static TextModel open(File assets) throws IOException {
         ModelInfo info = info(assets);
         return new TextModel(info, info.noTokenizer.isEmpty() ? tokenizer(assets) : null, new Remote(info));
     }
