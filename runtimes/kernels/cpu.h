@@ -116,6 +116,20 @@ EEB_FUNCTION int eeb_cpu_has_vnni(void)
     }
     return can > 0;
 }
+
+/* Whether a processor that can run EEB_AVX2 has the dot products of bytes of AVX-VNNI. */
+EEB_FUNCTION int eeb_cpu_has_avx_vnni(void)
+{
+    static int kept; /* 0: not asked yet */
+    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
+    unsigned a, b, c, d;
+
+    if (can == 0) {
+        can = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4) != 0 ? 1 : -1;
+        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
+    }
+    return can > 0;
+}
 #endif
 
 /* The fastest variant that may run here. */

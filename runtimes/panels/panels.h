@@ -18,6 +18,7 @@
  * VARIANTS  serial      any processor; the reference
  *           neon        AArch64: SDOT, 16 products an instruction, where the processor has it; SMULL, 8, elsewhere
  *           avx2        VPMADDWD: 16 products an instruction
+ *           avxvnni     VPDPBUSD at 256 bits: 32 products an instruction; not built by GCC before 11 and Clang before 12
  *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers
  * COST      no allocation, no state, no libc but memcpy and memset.
  * PARTS     -DEEP_PRODUCTS_ALONE leaves keep, attend and norm out, for those who only multiply: quantized_linear.h. */
@@ -110,10 +111,20 @@ EEM_INLINE uint32_t eep_columns(uint32_t outputs, uint32_t at)
     return left < EEP_COLUMNS ? left : EEP_COLUMNS;
 }
 
+/* Whether the compiler knows AVX-VNNI. */
+#if EEB_HAS_X86 && ((defined(__clang__) && __clang_major__ >= 12) || (!defined(__clang__) && __GNUC__ >= 11))
+#define EEP_HAS_AVXVNNI 1
+#else
+#define EEP_HAS_AVXVNNI 0
+#endif
+
 #include "serial.h"
 #if EEB_HAS_X86
 #include "avx2.h"
 #include "avx512.h"
+#if EEP_HAS_AVXVNNI
+#include "avxvnni.h"
+#endif
 #endif
 #if EEB_HAS_NEON
 #include "neon.h"
@@ -129,6 +140,11 @@ EEM_FUNCTION const eep_kernels *eep_best(void)
     if (eeb_cpu_can(EEB_AVX512) && eeb_cpu_has_vnni()) {
         return &eep_kernels_avx512;
     }
+#if EEP_HAS_AVXVNNI
+    if (eeb_cpu_can(EEB_AVX2) && eeb_cpu_has_avx_vnni()) {
+        return &eep_kernels_avxvnni;
+    }
+#endif
     if (eeb_cpu_can(EEB_AVX2)) {
         return &eep_kernels_avx2;
     }

@@ -73,15 +73,30 @@ BODIES = {
     ],
 }
 ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
-#: Variants of the table kernels, by the one of the engine that their instructions allow; the last also needs VNNI.
-HERE = {"avx2": "eep_kernels_avx2", "avx512": "eep_kernels_avx512"} if ON_X86 else {}
+#: Variants for this machine's architecture, the fastest last.
+HERE = ("avx2", "avxvnni", "avx512") if ON_X86 else ()
+
+
+def features() -> frozenset[str]:
+    """What Linux calls the instructions that this processor has."""
+    found = Path("/proc/cpuinfo")
+    return frozenset(found.read_text("utf-8").split()) if found.is_file() else frozenset()
 
 
 def can_run(variant: str) -> bool:
-    """Whether this processor has the instructions of a variant."""
-    if variant == "avx512" and Path("/proc/cpuinfo").is_file():
-        return "avx512_vnni" in Path("/proc/cpuinfo").read_text("utf-8") and variant in variants()
+    """Whether this processor has the instructions of a variant, for AVX-VNNI in either encoding."""
+    match variant:
+        case "avxvnni":
+            return bool(features() & {"avx_vnni", "avx512_vnni"})
+        case "avx512":
+            return "avx512_vnni" in features() and variant in variants()
     return variant in variants()
+
+
+def flags_of(variant: str) -> list[str]:
+    """Flags of the compiler that choose a variant."""
+    other = variant == "avxvnni" and "avx_vnni" not in features()
+    return [f"-DEEP_VARIANT=eep_kernels_{variant}", *(["-DEEP_VNNI_EVEX"] if other else [])]
 
 
 def export(model: Any, folder: Path, target: str, grids: Grids | None = None, tokens: int = 40) -> Path:
@@ -139,8 +154,8 @@ def test_every_instruction_set_gives_the_bits_of_microcontrollers(
     if not can_run(variant):
         pytest.skip(f"this processor has no {variant}")
     folder, expected = exported
-    flag = f"-DEEP_VARIANT={HERE.get(variant, 'eep_kernels_serial')}"
-    assert bits(folder, tmp_path / "program", host_compiler(), *WARNINGS, *PARALLEL, flag) == expected
+    flags = (*WARNINGS, *PARALLEL, *flags_of(variant))
+    assert bits(folder, tmp_path / "program", host_compiler(), *flags) == expected
 
 
 @pytest.mark.parametrize("sanitizer", ["address,undefined", pytest.param("thread", marks=pytest.mark.slow)])
@@ -148,13 +163,13 @@ def test_the_fastest_variant_stays_within_its_memory(
     sanitizer: str, exported: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder, expected = exported
-    best = next((HERE[name] for name in reversed(HERE) if can_run(name)), "eep_kernels_serial")
+    best = next((name for name in reversed(HERE) if can_run(name)), "serial")
     checks = (
         "-g",
         "-O1",
         f"-fsanitize={sanitizer}",
         "-fno-sanitize-recover=all",
-        f"-DEEP_VARIANT={best}",
+        *flags_of(best),
         *PARALLEL,
     )
     assert bits(folder, tmp_path / "program", host_compiler(), *checks) == expected

@@ -12,7 +12,7 @@ import pytest
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from tests.fixtures.requirements import requires_program
 from tests.places import TESTS
-from tests.runtimes.c.test_panels import HERE, WARNINGS, can_run
+from tests.runtimes.c.test_panels import HERE, WARNINGS, can_run, flags_of
 
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
@@ -29,7 +29,7 @@ def printed(program: Path, compiler: list[str], *flags: str, run: tuple[str, ...
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     program = tmp_path_factory.mktemp("linear") / "serial"
-    found = printed(program, host_compiler(), "-DEEP_VARIANT=eep_kernels_serial", *SANITIZED)
+    found = printed(program, host_compiler(), *flags_of("serial"), *SANITIZED)
     assert len(found.split()) == 20 + 70 * 33 + 9 * 64 + 33 + 40 * 20 + 3 * 65
     return found
 
@@ -38,8 +38,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_instruction_set_gives_the_bits_of_plain_c(variant: str, expected: str, tmp_path: Path) -> None:
     if not can_run(variant):
         pytest.skip(f"this processor has no {variant}")
-    flag = f"-DEEP_VARIANT={HERE[variant]}"
-    assert printed(tmp_path / "program", host_compiler(), flag, *SANITIZED) == expected
+    assert printed(tmp_path / "program", host_compiler(), *flags_of(variant), *SANITIZED) == expected
 
 
 @requires_program("qemu-aarch64", "qemu-user")
