@@ -20,7 +20,14 @@ from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import KEEP
 from edgeemb.training.body import free_body, quantize_body, settle_body
-from edgeemb.training.distillation import Distillation, check_losses, encoder_of, read_as, read_teacher
+from edgeemb.training.distillation import (
+    Distillation,
+    check_losses,
+    encoder_of,
+    first_dims,
+    read_as,
+    read_teacher,
+)
 from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
@@ -76,6 +83,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     # What is kept is trained as it is, with the body.
     specs = {alias: spec for alias, spec in specs.items() if spec != KEEP}
     check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
+    dims = first_dims(plan.losses, plan.settings.matryoshka_dims, encoder_of(student))
     free_body(student.module, plan.learn)
     quantize_body(student.module, plan.body)
     learnt, held_out = split_held_out(texts, plan.settings.seed)
@@ -84,7 +92,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     )
     placed = put_tables(student, start)
     with joined() as group:
-        task, settings = _task(student, teacher, learnt, held_out, plan, group)
+        task, settings = _task(student, teacher, learnt, held_out, plan, group, dims)
         outcome = train(
             task,
             settings,
@@ -110,6 +118,7 @@ def _task(
     held_out: Sequence[str],
     plan: Adaptation,
     group: Group,
+    dims: Sequence[int],
 ) -> tuple[Distillation, RunSettings]:
     device = group.device(find_device(plan.settings.torch_device))
     half = in_half(plan.settings.precision, device)
@@ -124,6 +133,7 @@ def _task(
         plan.losses,
         device,
         half,
+        dims,
     )
     return task, replace(plan.settings, torch_device=str(device))
 
@@ -190,6 +200,7 @@ def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[st
         "loss": str(asdict(plan.losses)),
         "batch": str(plan.settings.batch),
         "train_length": str(plan.settings.train_length),
+        "matryoshka_dims": str(plan.settings.matryoshka_dims),
         "seed": str(plan.settings.seed),
     }
 

@@ -18,7 +18,14 @@ from edgeemb.models.huggingface.modules import SentenceEncoder
 from edgeemb.models.torch_model import Model, load
 from edgeemb.tasks.registry import EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
-from edgeemb.training.losses import cosine_loss, ranking_loss, similarities, similarity_loss, token_loss
+from edgeemb.training.losses import (
+    cosine_loss,
+    matryoshka_loss,
+    ranking_loss,
+    similarities,
+    similarity_loss,
+    token_loss,
+)
 from edgeemb.training.settings import Losses
 from edgeemb.training.texts import Ids, matching_tokens, tokenize
 
@@ -71,6 +78,7 @@ class Distillation:
     :param weights: weights of the losses.
     :param device: where the tensors live; the modules are moved there.
     :param half: multiply matrices in bfloat16.
+    :param dims: numbers of first elements of an embedding that serve alone, for the loss matryoshka.
     """
 
     def __init__(
@@ -82,8 +90,10 @@ class Distillation:
         weights: Losses,
         device: torch.device,
         half: bool,
+        dims: Sequence[int] = (),
     ) -> None:
         self.weights = weights
+        self._dims = tuple(dims) if weights.matryoshka else ()
         self.device = device
         self.half = half
         self.module: nn.Module = student.to(device)
@@ -117,6 +127,8 @@ class Distillation:
             total = total + weights.similarity * similarity_loss(given, wanted)
         if weights.ranking:
             total = total + weights.ranking * ranking_loss(given, wanted)
+        if weights.matryoshka:
+            total = total + weights.matryoshka * matryoshka_loss(given, wanted, self._dims)
         if weights.tokens or weights.layers:
             counts = mask.to(torch.float32)
             if texts.places is not None:
@@ -145,12 +157,14 @@ class Distillation:
         return said[index].to(self.device), ()
 
     def score(self) -> float:
-        """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts."""
+        """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts; with the loss matryoshka
+        the mean of those of the whole embeddings and of their first elements."""
         vectors = self._encode(self.module, self._held.student)
         if not torch.isfinite(vectors).all():
             return float("nan")
-        mine, theirs = (_upper(similarities(rows)) for rows in (vectors, self._wanted))
-        return 100 * spearman(mine, theirs)
+        wanted = _upper(similarities(self._wanted))
+        parts = (vectors, *(vectors[:, :dim] for dim in self._dims))
+        return 100 * float(np.mean([spearman(_upper(similarities(part)), wanted) for part in parts]))
 
     def _encode(self, module: nn.Module, texts: Sequence[Ids]) -> Tensor:
         order = np.argsort([len(ids) for ids in texts], kind="stable")
@@ -180,6 +194,22 @@ class _Blocks:
         return [
             self._order[number * _BLOCK : (number + 1) * _BLOCK] for number in np.unique(self._block[places])
         ]
+
+
+def first_dims(weights: Losses, dims: Sequence[int], student: SentenceEncoder) -> tuple[int, ...]:
+    """Numbers of first elements that the loss matryoshka compares.
+
+    :param weights: weights of the losses.
+    :param dims: what was asked for; empty for a half, a quarter and an eighth.
+    :param student: what learns.
+    :raises SpecError: if one is not below the size of an embedding, or they are given without the loss.
+    """
+    size = _sizes(student)["vector"]
+    if dims and not weights.matryoshka:
+        raise SpecError("matryoshka_dims are for the loss matryoshka: give it a weight, such as 1")
+    if any(dim >= size for dim in dims):
+        raise SpecError(f"matryoshka_dims {max(dims)}: an embedding has {size} elements, use fewer")
+    return tuple(dims) or tuple(size // part for part in (2, 4, 8) if size >= part)
 
 
 def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEncoder) -> None:

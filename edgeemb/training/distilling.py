@@ -36,6 +36,7 @@ from edgeemb.training.distillation import (
     Reading,
     check_losses,
     encoder_of,
+    first_dims,
     read_as,
     read_teacher,
 )
@@ -263,6 +264,7 @@ def _distil(
     device = group.device(find_device(plan.settings.torch_device))
     losses = plan.losses or _losses_for(maker.encoder, encoder_of(teacher), maker)
     check_losses(losses, maker.encoder, encoder_of(teacher))
+    dims = first_dims(losses, plan.settings.matryoshka_dims, maker.encoder)
     texts, held = maker.read(learnt), maker.read(held_out)
     task = Distillation(
         States(maker.encoder, maker.rows()),
@@ -272,6 +274,7 @@ def _distil(
         losses,
         device,
         in_half(plan.settings.precision, device),
+        dims,
     )
     place = checkpoint_folder(plan.out)
     return train(
@@ -351,6 +354,7 @@ def _identity(
         "loss": str(plan.losses),
         "batch": str(plan.settings.batch),
         "train_length": str(plan.settings.train_length),
+        "matryoshka_dims": str(plan.settings.matryoshka_dims),
         "seed": str(plan.settings.seed),
     }
 

@@ -5,6 +5,8 @@ All losses are means over the batch, at most about 2, and 0 for a perfect studen
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -60,6 +62,21 @@ def ranking_loss(student: Tensor, teacher: Tensor) -> Tensor:
     wanted = functional.log_softmax(similarities(teacher) / TEMPERATURE, dim=1)
     given = functional.log_softmax(similarities(student) / TEMPERATURE, dim=1)
     return functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
+
+
+def matryoshka_loss(student: Tensor, teacher: Tensor, dims: Sequence[int]) -> Tensor:
+    """The similarity and the ranking loss of the first elements of the student's embeddings, compared with the teacher's whole ones.
+
+    Matryoshka representations (Kusupati et al. 2022, arXiv 2205.13147), with the teacher's similarities in the place of labels. The mean over sizes.
+
+    :param student: float[batch, D].
+    :param teacher: float[batch, E].
+    :param dims: numbers of first elements, each below D.
+    """
+    apart = [
+        similarity_loss(student[:, :dim], teacher) + ranking_loss(student[:, :dim], teacher) for dim in dims
+    ]
+    return torch.stack(apart).mean()
 
 
 def token_loss(student: Tensor, teacher: Tensor, counts: Tensor) -> Tensor:

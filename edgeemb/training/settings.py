@@ -31,6 +31,7 @@ class Losses:
     :param ranking: each text's neighbours in the batch are ranked as by the teacher.
     :param tokens: the token states of the last layer point where the teacher's point.
     :param layers: the same for the embeddings and every layer.
+    :param matryoshka: the first elements of an embedding alone, as many as `TrainingSettings.matryoshka_dims` says, give the teacher's similarities and ranks.
     :raises SpecError: if a weight is negative or not finite, or all are 0.
     """
 
@@ -39,6 +40,7 @@ class Losses:
     ranking: float = 0.1
     tokens: float = 1.0
     layers: float = 0.0
+    matryoshka: float = 0.0
 
     def __post_init__(self) -> None:
         weights = asdict(self).values()
@@ -78,6 +80,7 @@ class TrainingSettings:
     :param weight_decay: weight decay of the body's matrices.
     :param clip: largest norm of the gradient.
     :param train_length: cut training texts at this many tokens.
+    :param matryoshka_dims: numbers of first elements that the loss matryoshka compares; by default a half, a quarter and an eighth of all.
     :param precision: precision of the matrix products; auto takes bf16 where the processor multiplies it, weights stay fp32.
     :param torch_device: where to train: cpu, cuda or cuda:NUMBER.
     :param seed: seed of the order of texts and of everything random.
@@ -94,6 +97,7 @@ class TrainingSettings:
     weight_decay: float = 0.01
     clip: float = 1.0
     train_length: int = 64
+    matryoshka_dims: tuple[int, ...] = ()
     precision: Precision = "auto"
     torch_device: str = "cpu"
     seed: int = 0
@@ -107,6 +111,8 @@ class TrainingSettings:
         _require(self.batch >= 2, "batch", self.batch, "similarities need 2 texts or more")
         _require(self.train_length >= 4, "train_length", self.train_length, "use 4 tokens or more")
         _require(self.patience >= 0, "patience", self.patience, "use 0 for never, or more")
+        dims = self.matryoshka_dims
+        _require(all(dim >= 1 for dim in dims), "matryoshka_dims", dims, "use 1 or more elements")
         for name in ("table_lr", "clip"):
             _require_positive(name, getattr(self, name))
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "use a fraction of the steps in [0, 1)")

@@ -20,10 +20,12 @@ import edgeemb
 from edgeemb.cli.app import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, SpecError, TrainingError
 from edgeemb.models.fitting import choose_specs, fit_tables
+from edgeemb.models.lines import ids_of, line_feeds
 from edgeemb.models.torch_model import Model
 from edgeemb.tables.request import read_tables
 from edgeemb.training.loop.task import Report
-from edgeemb.training.settings import parse_losses
+from edgeemb.training.losses import matryoshka_loss
+from edgeemb.training.settings import Losses, parse_losses
 from tests.fixtures.models import save_plain, save_sentence
 from tests.fixtures.training import QUICK, adapt
 from tests.places import ROOT
@@ -113,6 +115,40 @@ def test_it_trains_only_what_it_is_told_to(tiny: Model, corpus: Path, tmp_path: 
         assert "body.embeddings.word_embeddings.weight" in moved
         for layer in ("layer.0.", "layer.1."):
             assert any(layer in name for name in moved) == (layer in free)
+
+
+def test_the_first_elements_learn_to_serve_alone(tiny: Model, corpus: Path, tmp_path: Path) -> None:
+    losses = Losses(cosine=0, tokens=0, ranking=1, matryoshka=1)
+    options = {"corpus": [corpus], "losses": losses, **QUICK | {"steps": 30}}
+    result = adapt(tiny, tmp_path / "out", matryoshka_dims=(4, 2), **options)
+    assert result.best > result.start + 1
+    texts = corpus.read_text("utf-8").splitlines()[:40]
+    feeds = [line_feeds(tiny, [ids])[0] for ids in ids_of(tiny, texts)]
+    learnt = edgeemb.load(result.path).torch_model()
+    wanted, before, after = (
+        np.concatenate([model.reference(given)[0] for given in feeds]) for model in (tiny, tiny, learnt)
+    )
+    errors = [
+        float(matryoshka_loss(torch.from_numpy(vectors), torch.from_numpy(wanted), (4, 2)))
+        for vectors in (before, after)
+    ]
+    assert errors[1] < 0.9 * errors[0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "dims", "message"),
+    [
+        (Losses(matryoshka=1), (16,), "matryoshka_dims 16: an embedding has 16 elements, use fewer"),
+        (Losses(), (4,), "matryoshka_dims are for the loss matryoshka: give it a weight"),
+    ],
+)
+def test_first_elements_that_cannot_serve_alone_are_refused(
+    losses: Losses, dims: tuple[int, ...], message: str, tiny: Model, corpus: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=message):
+        adapt(tiny, tmp_path / "out", corpus=[corpus], losses=losses, matryoshka_dims=dims, **QUICK)
+    with pytest.raises(SpecError, match=r"matryoshka_dims=.* use 1 or more elements"):
+        adapt(tiny, tmp_path / "out", corpus=[corpus], losses=losses, matryoshka_dims=(0,), **QUICK)
 
 
 def test_it_trains_a_pruned_vocabulary_back_to_the_whole_one(
