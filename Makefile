@@ -4,6 +4,7 @@
 # make format rewrite the sources in the project's style
 # make fuzz   hostile bytes into the C sources and the readers in Python for FUZZ_SECONDS, by libFuzzer; needs clang
 # make wheels a wheel for each platform in build/wheels, audited
+# make release VERSION=0.2.0 checks all that must hold before a version is tagged; it tags and pushes nothing
 # make docs   the site in build/site
 # make bench  the figures of the README; STS=dev.tsv and CORPUS=texts/ add those that need data
 PYTHON ?= python3
@@ -15,7 +16,7 @@ SOURCES := $(shell find runtimes devices export tests/fuzz -name '*.[ch]' -o -na
 JOBS ?= 2
 FUZZ_SECONDS ?= 600
 
-.PHONY: all demo test fuzz lint format wheels docs bench clean
+.PHONY: all demo test fuzz lint format wheels release docs bench clean
 
 all: $(VENV)/installed
 
@@ -57,6 +58,9 @@ format: $(VENV)/installed
 
 wheels: $(VENV)/installed
 	$(BIN)/python .ci/wheels $(BUILD)/wheels
+
+release: $(VENV)/installed
+	$(BIN)/python .ci/release.py $(VERSION)
 
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
