@@ -133,7 +133,8 @@ def _task(
         plan.losses,
         device,
         half,
-        dims,
+        draws=plan.settings.steps * plan.settings.batch,
+        dims=dims,
     )
     return task, replace(plan.settings, torch_device=str(device))
 

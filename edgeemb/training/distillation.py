@@ -78,6 +78,7 @@ class Distillation:
     :param weights: weights of the losses.
     :param device: where the tensors live; the modules are moved there.
     :param half: multiply matrices in bfloat16.
+    :param draws: texts that all steps together will take, repeated ones included.
     :param dims: numbers of first elements of an embedding that serve alone, for the loss matryoshka.
     """
 
@@ -90,6 +91,8 @@ class Distillation:
         weights: Losses,
         device: torch.device,
         half: bool,
+        *,
+        draws: int,
         dims: Sequence[int] = (),
     ) -> None:
         self.weights = weights
@@ -103,9 +106,10 @@ class Distillation:
         self.lengths = np.array([len(ids) for ids in texts.student], np.int64)
         self._wanted = self._encode(self._teacher, held_out.teacher)
         self._blocks = _Blocks([len(ids) for ids in texts.teacher])
-        #: What the teacher said of each text before, where only its vectors are asked for.
+        #: What the teacher said of each text before, where only its vectors are asked for. It reads texts in whole blocks then, which is for nothing
+        #: where most are never asked for.
         self._said: Tensor | None = None
-        if not (weights.tokens or weights.layers):
+        if not (weights.tokens or weights.layers) and draws >= len(texts.teacher):
             self._said = torch.full((len(texts.teacher), self._wanted.shape[1]), float("nan"))
 
     def loss(self, forward: Callable[..., Any], index: NDArray[np.int64]) -> Tensor:

@@ -274,7 +274,8 @@ def _distil(
         losses,
         device,
         in_half(plan.settings.precision, device),
-        dims,
+        draws=plan.settings.steps * plan.settings.batch,
+        dims=dims,
     )
     place = checkpoint_folder(plan.out)
     return train(

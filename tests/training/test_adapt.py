@@ -23,9 +23,12 @@ from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.lines import ids_of, line_feeds
 from edgeemb.models.torch_model import Model
 from edgeemb.tables.request import read_tables
+from edgeemb.training.distillation import Distillation, encoder_of, read_as
+from edgeemb.training.encode import States
 from edgeemb.training.loop.task import Report
 from edgeemb.training.losses import matryoshka_loss
 from edgeemb.training.settings import Losses, parse_losses
+from edgeemb.training.student import copied
 from tests.fixtures.models import save_plain, save_sentence
 from tests.fixtures.training import QUICK, adapt
 from tests.places import ROOT
@@ -133,6 +136,30 @@ def test_the_first_elements_learn_to_serve_alone(tiny: Model, corpus: Path, tmp_
         for vectors in (before, after)
     ]
     assert errors[1] < 0.9 * errors[0]
+
+
+@pytest.mark.parametrize(("draws", "read"), [(8, 8), (80, 32)])
+def test_the_teacher_reads_whole_blocks_only_where_all_texts_are_drawn(
+    draws: int, read: int, tiny: Model, corpus: Path
+) -> None:
+    texts = corpus.read_text("utf-8").splitlines()
+    student, teacher = copied(tiny), copied(tiny)
+    task = Distillation(
+        States(encoder_of(student)),
+        asked := States(encoder_of(teacher)),
+        read_as(student, teacher, texts, 32),
+        read_as(student, teacher, texts[:4], 32),
+        Losses(tokens=0),
+        torch.device("cpu"),
+        False,
+        draws=draws,
+    )
+    counts: list[int] = []
+    asked.register_forward_hook(lambda _, given, __: counts.append(len(given[0])))
+    order = np.argsort(task.lengths, kind="stable")
+    for _ in range(2):
+        task.loss(task.module, order[12:20])
+    assert sum(counts) == (2 * read if draws == 8 else read)
 
 
 @pytest.mark.parametrize(
