@@ -10,7 +10,7 @@ enum {
     HOST_DIMENSIONS = 16,
     HOST_INPUTS = 5,
     HOST_ATTRIBUTES = 4,
-    HOST_OPS = 32,
+    HOST_OPS = 64,
     HOST_SLOTS = SLOT_PARALLEL_FOR + 1,
     HOST_BYTES = 1 << 16
 };

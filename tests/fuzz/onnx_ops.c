@@ -5,10 +5,14 @@
 #define PART_BYTES ((size_t)64)
 #include "onnxruntime/edgeemb_onnxruntime.c"
 
-static const int any_type[] = {ORT_FLOAT, ORT_UINT8, ORT_INT16, ORT_INT32, ORT_INT64, ORT_FLOAT16, 3, 9};
+static const int any_type[] = {ORT_FLOAT, ORT_UINT8, ORT_INT16, ORT_INT32, ORT_INT64, ORT_FLOAT16, ORT_INT8, 9};
+
+/* Where the ops of a kind begin in the library's list. */
+enum { LOOKUPS = 0, LOGITS_OPS = 5, LINEAR_OPS = 10, CODEBOOKS = 18, NGRAM_OPS = 20, ALL_OPS = 38 };
 
 /* A tensor of that type and shape, or one that is wrong somewhere. */
-static void take_value(reader *input, struct OrtValue *value, int type, size_t rank, int64_t first, int64_t second, int64_t third)
+static void take_value(
+    reader *input, struct OrtValue *value, int type, size_t rank, int64_t first, int64_t second, int64_t third, int64_t fourth)
 {
     const uint32_t wrong = take(input, 1);
     size_t axis;
@@ -21,6 +25,7 @@ static void take_value(reader *input, struct OrtValue *value, int type, size_t r
     value->dims[0] = wrong == 3 ? take_size(input) : first;
     value->dims[1] = wrong == 4 ? take_size(input) : second;
     value->dims[2] = wrong == 5 ? take_size(input) : third;
+    value->dims[3] = fourth;
     value->bytes = host_element_bytes(value->type);
     for (axis = 0; axis < value->rank; ++axis) {
         /* ONNX Runtime has no tensor with a size below zero, nor one without memory for it. */
@@ -76,7 +81,7 @@ static OrtStatus *call(uint32_t version, size_t which, const OrtKernelInfo *info
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     reader input = {data, size};
-    const uint32_t which = take(&input, 1) % 25, wrong = take(&input, 1), old = take(&input, 1);
+    const uint32_t which = take(&input, 1) % ALL_OPS, wrong = take(&input, 1), old = take(&input, 1);
     const int64_t rows = take(&input, 1) % 30, dim = 4 * (int64_t)(take(&input, 1) % 24) + 4;
     const int ids_type = take(&input, 1) % 2 ? ORT_INT32 : ORT_INT64, number_type = take(&input, 1) % 2 ? ORT_FLOAT16 : ORT_FLOAT;
     const int64_t count = take(&input, 1) % 20;
@@ -87,48 +92,69 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at;
 
     memset(contexts, 0, sizeof contexts);
-    if (which < 5) {
-        const int64_t bits = which == 0 ? 8 >> take(&input, 1) % 4 : (int64_t[]){8, 4, 2, 1}[which - 1];
+    if (which < LINEAR_OPS) {
+        const uint32_t kind = which % LOGITS_OPS;
+        const int64_t bits = kind == 0 ? 8 >> take(&input, 1) % 4 : (int64_t[]){8, 4, 2, 1}[kind - 1];
         const int64_t planes = 1 + take(&input, 1) % 3, block = take(&input, 1) % 2 ? dim / 4 : 0;
 
         info = (OrtKernelInfo){{"bits", "dim", "block", "planes"}, {bits, dim, block, planes}, 4};
-        take_value(&input, &inputs[0], ids_type, 1 + take(&input, 1) % 2, count, 2, 1);
-        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, planes * ((dim + 8 / bits - 1) / (8 / bits)), 1);
-        take_value(&input, &inputs[2], number_type, 2, rows, planes * (block != 0 ? 4 : 1), 1);
-    } else if (which < 7) {
+        if (which < LOGITS_OPS) {
+            take_value(&input, &inputs[0], ids_type, 1 + take(&input, 1) % 2, count, 2, 1, 1);
+        } else {
+            take_value(&input, &inputs[0], ORT_FLOAT, 2, count, dim, 1, 1);
+        }
+        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, planes * ((dim + 8 / bits - 1) / (8 / bits)), 1, 1);
+        take_value(&input, &inputs[2], number_type, 2, rows, planes * (block != 0 ? 4 : 1), 1, 1);
+    } else if (which < CODEBOOKS) {
+        const int bits = which < LINEAR_OPS + 4 ? 8 : 4;
+        const int64_t inner = bits == 8 ? 1 + take(&input, 1) % 70 : 32 * (1 + take(&input, 1) % 3);
+        const int64_t outputs = 1 + take(&input, 1) % 70, panels = (outputs + 31) / 32, block = bits == 8 ? 0 : inner % 64 == 0 ? 64 : 32;
+
+        info = (OrtKernelInfo){{"K", "N", "block"}, {inner, outputs, block}, 3};
+        take_value(&input, &inputs[0], ORT_FLOAT, 1 + take(&input, 1) % 3, inner, inner, inner, 1);
+        if (bits == 8) {
+            take_value(&input, &inputs[1], ORT_INT8, 4, panels, (inner + 15) / 16 * 4, 32, 4);
+            take_value(&input, &inputs[3], ORT_INT32, 1, 32 * panels, 1, 1, 1);
+        } else {
+            take_value(&input, &inputs[1], ORT_UINT8, 3, panels, inner / block, 32 * (2 + block / 2), 1);
+        }
+        take_value(&input, &inputs[2], ORT_FLOAT, 1, 32 * panels, 1, 1, 1);
+        take_value(&input, &inputs[bits == 8 ? 4 : 3], ORT_FLOAT, 1, 32 * panels, 1, 1, 1);
+    } else if (which < NGRAM_OPS) {
         const int64_t entries = 1 + take(&input, 1);
 
         info = (OrtKernelInfo){{"dim"}, {dim}, 1};
-        take_value(&input, &inputs[0], ids_type, 1, count, 1, 1);
-        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, 4, 1);
-        take_value(&input, &inputs[2], number_type, 3, 4, entries, which == 6 ? dim : dim / 4);
+        take_value(&input, &inputs[0], ids_type, 1, count, 1, 1, 1);
+        take_value(&input, &inputs[1], ORT_UINT8, 2, rows, 4, 1, 1);
+        take_value(&input, &inputs[2], number_type, 3, 4, entries, which == CODEBOOKS + 1 ? dim : dim / 4, 1);
         if (wrong < 200) {
             make_whole(&inputs[1], inputs[2].dims[1], 1);
         }
     } else {
-        const int bytes = which % 2 == 0;
-        const int64_t n = which < 9 ? 1 + take(&input, 1) % 8 : (which - 7) / 2, lanes = (int64_t[]){1, 2, 4}[take(&input, 1) % 3];
+        const uint32_t kind = which - NGRAM_OPS;
+        const int bytes = kind % 2 == 1;
+        const int64_t n = kind < 2 ? 1 + take(&input, 1) % 8 : kind / 2, lanes = (int64_t[]){1, 2, 4}[take(&input, 1) % 3];
         const size_t first = bytes ? 1 : 3;
 
         info = (OrtKernelInfo){{"n"}, {n}, 1};
         if (bytes) {
-            take_value(&input, &inputs[0], ORT_UINT8, 2, count, 1 + take(&input, 1) % 40, 1);
+            take_value(&input, &inputs[0], ORT_UINT8, 2, count, 1 + take(&input, 1) % 40, 1, 1);
         } else {
-            take_value(&input, &inputs[0], ids_type, 1, count, 1, 1);
-            take_value(&input, &inputs[1], ORT_UINT8, 1, 6 * rows, 1, 1);
-            take_value(&input, &inputs[2], ORT_INT32, 1, rows + 1, 1, 1);
+            take_value(&input, &inputs[0], ids_type, 1, count, 1, 1, 1);
+            take_value(&input, &inputs[1], ORT_UINT8, 1, 6 * rows, 1, 1, 1);
+            take_value(&input, &inputs[2], ORT_INT32, 1, rows + 1, 1, 1, 1);
             if (wrong < 200 && inputs[2].bytes != 0) {
                 make_whole(&inputs[2], 5 * (rows + 1), 1);
             }
         }
-        take_value(&input, &inputs[first], ORT_INT16, 1, dim, 1, 1);
-        take_value(&input, &inputs[first + 1], ORT_INT16, 1, lanes, 1, 1);
+        take_value(&input, &inputs[first], ORT_INT16, 1, dim, 1, 1, 1);
+        take_value(&input, &inputs[first + 1], ORT_INT16, 1, lanes, 1, 1, 1);
         if (wrong < 240) {
             make_whole(&inputs[first], EEB_NGRAM_MODULUS, 0);
             make_whole(&inputs[first + 1], EEB_NGRAM_MODULUS, 0);
         }
     }
-    if (wrong < 200 && inputs[0].type == ids_type) {
+    if (wrong < 200 && inputs[0].type == ids_type && (which < LOGITS_OPS || which >= CODEBOOKS)) {
         make_whole(&inputs[0], rows, 1);
     } else if (wrong >= 230 && wrong < 245) {
         info.values[wrong % 4] = take(&input, 1) < 128 ? take_size(&input) : (int64_t)((uint64_t)take(&input, 4) << 32 | take(&input, 4));
