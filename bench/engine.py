@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import click
 import numpy as np
@@ -27,7 +28,10 @@ from edgeemb.runtimes import Session
 from edgeemb.text.sentences import sentences
 
 MODEL = "all-MiniLM-L6-v2"
-RUNTIMES = ("c", "onnx", "tflite", "executorch")
+#: Runtimes, and ONNX Runtime with our ops.
+RUNTIMES = ("c", "onnx-custom", "onnx", "tflite", "executorch")
+#: Those whose products are ours.
+OURS = ("c", "onnx-custom")
 #: Lengths that runtimes with fixed ones are exported for.
 FIXED = (16, 64, 128)
 LONGEST = 128
@@ -36,13 +40,15 @@ Call = Callable[[], object]
 Times = dict[str, list[float]]
 
 
-def bundle(folder: Path, runtime: str, model: str) -> Path:
-    """The bundle of a runtime, exported where it is missing."""
-    path = folder / runtime
+def bundle(folder: Path, name: str, model: str) -> Path:
+    """The bundle of one of `RUNTIMES`, exported where it is missing."""
+    path = folder / name
     if not path.is_dir():
+        runtime = name.removesuffix("-custom")
+        ops: Literal["builtin", "custom"] = "builtin" if name == runtime else "custom"
         lengths: Sequence[int] = FIXED if runtime == "tflite" else (LONGEST,) if runtime == "c" else ()
         edgeemb.export(
-            model, path, target="linux-x64", runtime=runtime, ops="builtin", table="int4:block=32",
+            model, path, target="linux-x64", runtime=runtime, ops=ops, table="int4:block=32",
             body="int8", lengths=lengths,
         )  # fmt: skip
     return path
@@ -83,7 +89,7 @@ def measure(
 
 
 def table(title: str, found: dict[str, Times]) -> None:
-    """A table in Markdown: a row for each runtime, and the ratio of C to the best of the others, by medians and by minima."""
+    """A table in Markdown: a row for each runtime, and the ratio of ours to the best of the others, by medians and by minima."""
     click.echo(f"\n**{title}**, median (least) in ms\n")
     click.echo("| runtime | " + " | ".join(found) + " |")
     click.echo("|---" * (len(found) + 1) + "|")
@@ -93,14 +99,14 @@ def table(title: str, found: dict[str, Times]) -> None:
             f"{1e3 * np.median(times[name]):.3f} ({1e3 * min(times[name]):.3f})" for times in found.values()
         ]
         click.echo(f"| {name} | " + " | ".join(cells) + " |")
-    others = [name for name in names if name != "c"]
-    if "c" in names and others:
+    others = [name for name in names if name not in OURS]
+    for own in [name for name in names if name in OURS and others]:
         cells = []
         for times in found.values():
-            middle = np.median(times["c"]) / min(np.median(times[name]) for name in others)
-            least = min(times["c"]) / min(min(times[name]) for name in others)
+            middle = np.median(times[own]) / min(np.median(times[name]) for name in others)
+            least = min(times[own]) / min(min(times[name]) for name in others)
             cells.append(f"{middle:.2f} ({least:.2f})")
-        click.echo("| c / best other | " + " | ".join(cells) + " |")
+        click.echo(f"| {own} / best other | " + " | ".join(cells) + " |")
 
 
 @click.command(help=__doc__)

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import click
 import onnx
@@ -83,16 +84,17 @@ PEERS: dict[str, Callable[[onnx.ModelProto, Path], onnx.ModelProto]] = {
     "MatMulNBits 4-bit, MatMul": nbits("MatMul"),
     "MatMulNBits 4-bit, MatMul and Gather": nbits("MatMul", "Gather"),
 }
-#: Ours: table spec and body.
-OURS: dict[str, tuple[str, str]] = {
-    "edgeemb int8 table, fp32 body": ("int8", "fp32"),
-    "edgeemb int4:block=32 table, fp32 body": ("int4:block=32", "fp32"),
-    "edgeemb int8 table, int8 body": ("int8", "int8"),
-    "edgeemb int8 table, int8-tensor body": ("int8", "int8-tensor"),
-    "edgeemb int4:block=32 table, int8 body": ("int4:block=32", "int8"),
-    "edgeemb int2:block=16 table, int8 body": ("int2:block=16", "int8"),
-    "edgeemb pq:m=96 table, int8 body": ("pq:m=96", "int8"),
-    "edgeemb int4:block=32 table, int4 body": ("int4:block=32", "int4"),
+#: Ours: table spec, body and ops.
+OURS: dict[str, tuple[str, str, Literal["builtin", "custom"]]] = {
+    "edgeemb int8 table, fp32 body": ("int8", "fp32", "custom"),
+    "edgeemb int4:block=32 table, fp32 body": ("int4:block=32", "fp32", "custom"),
+    "edgeemb int8 table, int8 body": ("int8", "int8", "custom"),
+    "edgeemb int8 table, int8-tensor body": ("int8", "int8-tensor", "custom"),
+    "edgeemb int4:block=32 table, int8 body": ("int4:block=32", "int8", "custom"),
+    "edgeemb int4:block=32 table, int8 body, builtin ops": ("int4:block=32", "int8", "builtin"),
+    "edgeemb int2:block=16 table, int8 body": ("int2:block=16", "int8", "custom"),
+    "edgeemb pq:m=96 table, int8 body": ("pq:m=96", "int8", "custom"),
+    "edgeemb int4:block=32 table, int4 body": ("int4:block=32", "int4", "custom"),
 }
 
 
@@ -130,11 +132,11 @@ def contenders(model: Model, folder: Path, only: tuple[str, ...]) -> dict[str, P
     """
     bundles = {}
     ours = {}
-    for number, (name, (table, body)) in enumerate(OURS.items()):
+    for number, (name, (table, body, ops)) in enumerate(OURS.items()):
         if only and not any(part in name for part in only):
             continue
         click.echo(f"export {name}", err=True)
-        ours[name] = edgeemb.export(model, folder / f"ours{number}", table=table, body=body, ops="builtin")
+        ours[name] = edgeemb.export(model, folder / f"ours{number}", table=table, body=body, ops=ops)
     like = read_manifest(next(iter(ours.values())))
     with tempfile.TemporaryDirectory() as scratch:
         for number, (name, convert) in enumerate(PEERS.items()):
