@@ -27,6 +27,8 @@ ACTIVATIONS = (("", "Relu"), (CONTRIB, "Gelu"), (CONTRIB, "FastGelu"))
 
 #: Inputs that the kernels take at a time, of 4 bits.
 _STEP = 32
+#: `EEP_MOST_INPUTS` of `runtimes/panels/quantized_linear.h`.
+_MOST_INPUTS = 1 << 16
 
 
 def fuse_activations(model: onnx.ModelProto) -> None:
@@ -50,6 +52,8 @@ def fits_panels(grid: Grid) -> bool:
 
     :param grid: the matrix.
     """
+    if grid.codes.shape[1] > _MOST_INPUTS:
+        return False
     if grid.bits == 8:
         return True
     return grid.block % _STEP == 0 and grid.whole_blocks and np.array_equal(short(grid.scales), grid.scales)

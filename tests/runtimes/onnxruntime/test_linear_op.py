@@ -153,6 +153,7 @@ def test_the_op_takes_grids_that_it_stores_exactly() -> None:
     assert fits_panels(grid_of(8, 0, 41, 33))
     assert fits_panels(grid_of(4, 32, 64, 20))
     assert not fits_panels(grid_of(4, 32, 48, 20))
+    assert not fits_panels(grid_of(8, 0, 65537, 1))
     grid = grid_of(4, 32, 64, 20)
     assert not fits_panels(Grid(grid.codes, grid.scales * np.float32(1.001), 4, 32))
 
