@@ -9,8 +9,8 @@ from edgeemb.body.grid import Grid, short, spread
 
 #: `EEP_COLUMNS` of `runtimes/panels/panels.h`.
 COLUMNS = 32
-#: `EEM_BLOCK` of `runtimes/micro/platform.h`: inputs are padded to a multiple of it.
-INPUTS = 16
+#: `EEM_BLOCK` of `runtimes/micro/platform.h`: a row of int8 weights is padded to a multiple of it.
+BLOCK = 16
 
 
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -20,7 +20,7 @@ def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
     :return: int8[panels, padded inputs / 4, 32, 4], with zeros behind the last output and the last input.
     """
     outputs, inputs = codes.shape
-    wide = np.pad(codes, ((0, -outputs % COLUMNS), (0, -inputs % INPUTS)))
+    wide = np.pad(codes, ((0, -outputs % COLUMNS), (0, -inputs % BLOCK)))
     return np.ascontiguousarray(wide.reshape(-1, COLUMNS, wide.shape[1] // 4, 4).transpose(0, 2, 1, 3))
 
 

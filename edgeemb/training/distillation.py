@@ -96,7 +96,7 @@ class Distillation:
         dims: Sequence[int] = (),
     ) -> None:
         self.weights = weights
-        self._dims = tuple(dims) if weights.matryoshka else ()
+        self._dims = dims
         self.device = device
         self.half = half
         self.module: nn.Module = student.to(device)
@@ -201,7 +201,7 @@ class _Blocks:
 
 
 def first_dims(weights: Losses, dims: Sequence[int], student: SentenceEncoder) -> tuple[int, ...]:
-    """Numbers of first elements that the loss matryoshka compares.
+    """Numbers of first elements that the loss matryoshka compares; none without it.
 
     :param weights: weights of the losses.
     :param dims: what was asked for; empty for a half, a quarter and an eighth.
@@ -209,8 +209,10 @@ def first_dims(weights: Losses, dims: Sequence[int], student: SentenceEncoder) -
     :raises SpecError: if one is not below the size of an embedding, or they are given without the loss.
     """
     size = _sizes(student)["vector"]
-    if dims and not weights.matryoshka:
-        raise SpecError("matryoshka_dims are for the loss matryoshka: give it a weight, such as 1")
+    if not weights.matryoshka:
+        if dims:
+            raise SpecError("matryoshka_dims are for the loss matryoshka: give it a weight, such as 1")
+        return ()
     if any(dim >= size for dim in dims):
         raise SpecError(f"matryoshka_dims {max(dims)}: an embedding has {size} elements, use fewer")
     return tuple(dims) or tuple(size // part for part in (2, 4, 8) if size >= part)

@@ -103,32 +103,33 @@ EEB_FUNCTION int eeb_cpu_can(eeb_variant variant)
 }
 
 #if EEB_HAS_X86
+/* Whether a bit is set in a word, EAX to EDX, of what CPUID says for a part of leaf 7. `kept` has the answer of before, or 0. */
+EEB_FUNCTION int eeb_cpu_has(int *kept, unsigned part, unsigned word, unsigned bit)
+{
+    int can = __atomic_load_n(kept, __ATOMIC_RELAXED);
+    unsigned words[4];
+
+    if (can == 0) {
+        can = __get_cpuid_count(7, part, words, words + 1, words + 2, words + 3) && (words[word] >> bit & 1u) != 0 ? 1 : -1;
+        __atomic_store_n(kept, can, __ATOMIC_RELAXED);
+    }
+    return can > 0;
+}
+
 /* Whether a processor that can run EEB_AVX512 has its dot products of bytes too. */
 EEB_FUNCTION int eeb_cpu_has_vnni(void)
 {
-    static int kept; /* 0: not asked yet */
-    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
-    unsigned a, b, c, d;
+    static int kept;
 
-    if (can == 0) {
-        can = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & 1u << 11) != 0 ? 1 : -1;
-        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
-    }
-    return can > 0;
+    return eeb_cpu_has(&kept, 0, 2, 11);
 }
 
 /* Whether a processor that can run EEB_AVX2 has the dot products of bytes of AVX-VNNI. */
 EEB_FUNCTION int eeb_cpu_has_avx_vnni(void)
 {
-    static int kept; /* 0: not asked yet */
-    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
-    unsigned a, b, c, d;
+    static int kept;
 
-    if (can == 0) {
-        can = __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4) != 0 ? 1 : -1;
-        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
-    }
-    return can > 0;
+    return eeb_cpu_has(&kept, 1, 0, 4);
 }
 #endif
 

@@ -12,8 +12,9 @@
 #define EEP_OFFSET 128
 #define EEP_OP EEP_TARGET EEM_INLINE
 
-/* Rows that share the loads of 8 columns: 2 sums each. */
+/* Rows that share the loads of a tile's columns: 2 sums each. */
 #define EEP_TALL 5u
+#define EEP_TILE 8u
 
 #include "avx2/lanes.h"
 
@@ -26,7 +27,7 @@ EEP_OP __m256i EEP(four)(const uint8_t *codes)
     return _mm256_broadcastq_epi64(_mm_cvtepi8_epi16(_mm_cvtsi32_si128(four)));
 }
 
-/* 8 columns; a sum has its even and odd pairs of elements side by side until the end. `rows` is a constant. */
+/* EEP_TILE columns; a sum has its even and odd pairs of elements side by side until the end. `rows` is a constant. */
 EEP_OP void EEP(product_of)(const int8_t *panel, uint32_t columns, uint32_t width, const uint8_t *codes, const uint32_t rows, int32_t *sums)
 {
     __m256i low[EEP_TALL], high[EEP_TALL];
@@ -56,28 +57,14 @@ EEP_OP void EEP(product_of)(const int8_t *panel, uint32_t columns, uint32_t widt
     }
 }
 
-/* sums [EEP_ROWS][EEP_COLUMNS]: codes [rows][width] times a panel. */
-EEP_TARGET EEM_FUNCTION void EEP(product)(
-    const int8_t *panel, uint32_t columns, uint32_t width, const uint8_t *codes, uint32_t rows, int32_t *sums)
-{
-    const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
-    uint32_t at, row, high;
-
-    for (at = 0; at < columns; at += 8) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-#define EEP_CALL(n) EEP(product_of)(panel + 4 * at, columns, width, codes + (size_t)row * width, n, sums + row * EEP_COLUMNS + at)
-            EEP_FOR_ROWS(EEP_CALL, high)
-#undef EEP_CALL
-        }
-    }
-}
+#include "avx2/tiles.h"
 
 #include "avx2/fours.h"
 
 #include "body.h"
 
 #undef EEP_TALL
+#undef EEP_TILE
 #undef EEP_FOR_ROWS
 #undef EEP_TARGET
 #undef EEP

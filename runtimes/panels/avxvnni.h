@@ -20,21 +20,13 @@
 #define EEP_OFFSET 0
 #define EEP_OP EEP_TARGET EEM_INLINE
 
-/* Rows that share the loads of 16 columns: 2 sums each. */
+/* Rows that share the loads of a tile's columns: 2 sums each. */
 #define EEP_TALL 5u
+#define EEP_TILE 16u
 
 #include "avx2/lanes.h"
 
-/* Four elements of a row in each word. */
-EEP_OP __m256i EEP(four_bytes)(const uint8_t *codes)
-{
-    int32_t four;
-
-    memcpy(&four, codes, 4);
-    return _mm256_set1_epi32(four);
-}
-
-/* 16 columns. `rows` is a constant. */
+/* EEP_TILE columns. `rows` is a constant. */
 EEP_OP void EEP(product_of)(const int8_t *panel, uint32_t columns, uint32_t width, const uint8_t *codes, const uint32_t rows, int32_t *sums)
 {
     __m256i low[EEP_TALL], high[EEP_TALL];
@@ -63,35 +55,17 @@ EEP_OP void EEP(product_of)(const int8_t *panel, uint32_t columns, uint32_t widt
     }
 }
 
-/* sums [EEP_ROWS][EEP_COLUMNS]: codes [rows][width] times a panel. */
-EEP_TARGET EEM_FUNCTION void EEP(product)(
-    const int8_t *panel, uint32_t columns, uint32_t width, const uint8_t *codes, uint32_t rows, int32_t *sums)
-{
-    const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
-    uint32_t at, row, high;
-
-    for (at = 0; at < columns; at += 16) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-#define EEP_CALL(n) EEP(product_of)(panel + 4 * at, columns, width, codes + (size_t)row * width, n, sums + row * EEP_COLUMNS + at)
-            EEP_FOR_ROWS(EEP_CALL, high)
-#undef EEP_CALL
-        }
-    }
-}
+#include "avx2/tiles.h"
 
 EEP_OP int32_t EEP(sum_codes)(const uint8_t *codes, uint32_t count)
 {
     __m256i total = _mm256_setzero_si256();
     uint32_t at;
-    __m128i four, two;
 
     for (at = 0; at < count; at += 32) {
         total = EEP_DOT(total, _mm256_set1_epi8(1), _mm256_loadu_si256((const __m256i *)(const void *)(codes + at)));
     }
-    four = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-    two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+    return EEP(total)(total);
 }
 
 /* 8 columns of a panel of 4 bits, from `first` on: its bits are the unsigned operand here, and the row's codes less 128 the signed one.
@@ -165,6 +139,7 @@ EEP_TARGET EEM_FUNCTION void EEP(product_fours)(
 #include "body.h"
 
 #undef EEP_TALL
+#undef EEP_TILE
 #undef EEP_FOR_ROWS
 #undef EEP_TARGET
 #undef EEP

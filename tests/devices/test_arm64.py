@@ -55,9 +55,9 @@ def test_counts_the_instructions_of_onnx_runtime_up_to_what_allocators_vary(tiny
     first, second = (profile_on("arm64-a76", tiny_bundle, PLAN) for _ in range(2))
     assert first.kind == "emulated"
     assert (first.bundle.ops, first.bundle.kernel) == ("custom", "neon")
-    # On a busy machine, what allocators and waiting take has varied by 1%.
+    # From process to process, allocators have taken 5,000 to 6,000 instructions more or fewer.
     counted = value(first, "inference_instructions", 8)
-    assert counted == pytest.approx(value(second, "inference_instructions", 8), rel=0.02)
+    assert counted == pytest.approx(value(second, "inference_instructions", 8), abs=6_000)
     assert 50_000 < counted < 5_000_000
     assert value(first, "steady_anonymous_bytes") > 0
     time = first.find("p50_ms", 8, 1)

@@ -18,6 +18,7 @@ from onnx import helper
 
 from edgeemb.exporters.onnx import linear
 from edgeemb.exporters.onnx import ngrams as onnx_ngrams
+from edgeemb.exporters.onnx.products import CONTRIB
 from edgeemb.tables.head import CodebookLogits, QuantizedLogits
 from edgeemb.tables.program import CodebookLookup, NgramLookup, QuantizedLookup
 
@@ -109,8 +110,12 @@ def linear_function(name: str) -> onnx.FunctionProto | None:
 
     :param name: name of an op of the domain.
     """
-    text = linear.body_text(name)
-    return None if text is None else _parsed(text, linear.CONTRIB)
+    body = linear.body_of(name)
+    if body is None:
+        return None
+    function = _parsed(body.text, CONTRIB)
+    function.node.extend(body.nodes)
+    return function
 
 
 def import_ops(model: onnx.ModelProto) -> None:
@@ -120,7 +125,7 @@ def import_ops(model: onnx.ModelProto) -> None:
     """
     used = {node.domain for node in model.graph.node}
     declared = {item.domain for item in model.opset_import}
-    for domain in (DOMAIN, linear.CONTRIB):
+    for domain in (DOMAIN, CONTRIB):
         if domain in used - declared:
             model.opset_import.append(helper.make_opsetid(domain, VERSION))
 

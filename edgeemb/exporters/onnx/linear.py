@@ -7,21 +7,22 @@ nodes that a runtime computes once, when it loads the model, and multiplies with
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid, short
 from edgeemb.body.panels import COLUMNS, panels, panels_fours, totals
-from edgeemb.exporters.onnx.nodes import NodeWriter
+from edgeemb.exporters.onnx.nodes import FunctionWriter, NodeWriter
+from edgeemb.exporters.onnx.products import CONTRIB, multiply, quantize_rows
 from edgeemb.quiet import quiet
 
 #: Domain of the op.
 DOMAIN = "edgeemb"
 #: Name of the op, before that of its activation and the number of its bits.
 OP = "QuantizedLinear"
-#: Op set of the portable body besides the standard one.
-CONTRIB = "com.microsoft"
 #: Activations that the op applies: domains and names of the nodes that compute them alone.
 ACTIVATIONS = (("", "Relu"), (CONTRIB, "Gelu"), (CONTRIB, "FastGelu"))
 
@@ -95,35 +96,11 @@ def _to_panels(values: NDArray[np.generic]) -> NDArray[np.generic]:
     return np.pad(values, (0, -len(values) % COLUMNS))
 
 
-#: The activations as codes, each row on a grid of its own: see `edgeemb.exporters.onnx.products`.
-_ROWS = """
-    one_axis = Constant <value_ints: ints = [1]> ()
-    inputs_scalar = Constant <value_int: int = @K> ()
-    inputs = Unsqueeze (inputs_scalar, first_axis)
-    by_row = Concat <axis = 0> (minus_one, inputs)
-    leading = Shape <end = -1> (rows)
-    flat = Reshape (rows, by_row)
-    highest = ReduceMax <keepdims = 0> (flat, one_axis)
-    high = Relu (highest)
-    lowest = ReduceMin <keepdims = 0> (flat, one_axis)
-    depth = Neg (lowest)
-    low = Relu (depth)
-    least = Constant <value_float: float = 1e-30> ()
-    span = Sum (high, low, least)
-    share = Constant <value_float: float = 0.003921569> ()
-    step = Mul (span, share)
-    zero = QuantizeLinear <axis = 0> (low, step)
-    codes = QuantizeLinear <axis = 0> (flat, step, zero)
-    taken_off = DequantizeLinear <axis = 0> (zero, step)
-    offset = Unsqueeze (taken_off, one_axis)
-    beside = Constant <value_ints: ints = [0, 0, 0, 1]> ()
-    one = Constant <value_float: float = 1.0> ()
-    offsets = Pad (offset, beside, one)
-    steps = Unsqueeze (step, one_axis)"""
-
 _SIZES = f"""
     first_axis = Constant <value_ints: ints = [0]> ()
     minus_one = Constant <value_ints: ints = [-1]> ()
+    inputs_scalar = Constant <value_int: int = @K> ()
+    inputs = Unsqueeze (inputs_scalar, first_axis)
     outputs_scalar = Constant <value_int: int = @N> ()
     outputs = Unsqueeze (outputs_scalar, first_axis)
     panels = Shape <end = 1> (weight)
@@ -148,14 +125,6 @@ _MATRIX = """
     both_corner = Constant <value_ints: ints = [2]> ()
     both_end = Concat <axis = 0> (both_corner, outputs)
     corrections = Slice (both, origin, both_end)"""
-
-_PRODUCTS8 = f"""
-    no_zero = Constant <value = uint8 {{0}}> ()
-    products = {CONTRIB}.MatMulIntegerToFloat (codes, matrix, one, scales, no_zero)
-    scaled = Mul (products, steps)
-    flat_results = Gemm (offsets, corrections, scaled)
-    shape = Concat <axis = 0> (leading, outputs)
-    results_before = Reshape <allowzero: int = 1> (flat_results, shape)"""
 
 #: A panel's block as scales [32][2 bytes] and codes [block / 8][32][4], with inputs 0 ... 3 in the low and 4 ... 7 in the high bits, to the order of
 #: MatMulNBits: by outputs, blocks and inputs, two neighbours in a byte. A scale is the upper half of a float32.
@@ -217,25 +186,42 @@ _MATRIX4 = f"""
     addend = Slice (bias, first_axis, outputs)"""
 
 _PRODUCTS4 = f"""
-    products = {CONTRIB}.MatMulNBits <K: int = @K, N: int = @N, block_size: int = @block, bits = 4, accuracy_level = 4> (rows, matrix, scales)
-    results_before = Add (products, addend)"""
+    sums = {CONTRIB}.MatMulNBits <K: int = @K, N: int = @N, block_size: int = @block, bits = 4, accuracy_level = 4> (rows, matrix, scales)
+    product = Add (sums, addend)"""
 
+#: The op of each number of bits: what it takes, and its lines up to the product.
 _BODIES = {
-    "8": ("<K, N> (rows, weight, scale, sums, bias)", f"{_SIZES}{_ROWS}{_MATRIX}{_PRODUCTS8}"),
+    "8": ("<K, N> (rows, weight, scale, sums, bias)", f"{_SIZES}{_MATRIX}"),
     "4": ("<K, N, block> (rows, weight, totals, bias)", f"{_SIZES}{_MATRIX4}{_PRODUCTS4}"),
 }
 
 
-def body_text(name: str) -> str | None:
+@dataclass(frozen=True)
+class Body:
+    """A portable body.
+
+    :param text: its beginning, as `onnx.parser` reads functions.
+    :param nodes: what follows.
+    """
+
+    text: str
+    nodes: list[onnx.NodeProto]
+
+
+def body_of(name: str) -> Body | None:
     """The portable body of an op of this module; None for another op.
 
     :param name: name of the op.
     """
     activation, bits = name.removeprefix(OP)[:-1], name[-1:]
-    known = {"": "Identity"} | {node: f"{domain}.{node}" if domain else node for domain, node in ACTIVATIONS}
-    if not name.startswith(OP) or bits not in _BODIES or activation not in known:
+    domains = {"Identity": ""} | {node: domain for domain, node in ACTIVATIONS}
+    last = activation or "Identity"
+    if not name.startswith(OP) or bits not in _BODIES or last not in domains:
         return None
     signature, lines = _BODIES[bits]
-    return f"""{name} {signature} => (results) {{{lines}
-    results = {known[activation]} (results_before)
-}}"""
+    nodes, product = FunctionWriter(f"{name}/product"), "product"
+    if bits == "8":
+        rows = quantize_rows(nodes, "rows", "inputs")
+        product = multiply(nodes, rows, ("matrix", "scales", "corrections"), "outputs")
+    nodes.op(last, [product], output="results", domain=domains[last])
+    return Body(f"{name} {signature} => (results) {{{lines}\n}}", nodes.nodes)

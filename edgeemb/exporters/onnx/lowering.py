@@ -171,7 +171,7 @@ class Lowering:
 
     def _int8_matmul(self, rows: str, array: str) -> str:
         """Rows times a matrix of int8 with a scale for each column, each row quantised by itself."""
-        inputs, outputs = self.table.arrays[array].shape
+        inputs, outputs = (self._constant(np.array([size])) for size in self.table.arrays[array].shape)
         names = _matrix_names(self.arrays[array])
         return multiply(self.written, quantize_rows(self.written, rows, inputs), names, outputs)
 

@@ -57,9 +57,23 @@ class NodeWriter:
         key = (str(value.dtype), value.tobytes(), value.shape)
         if key not in self._constants:
             name = f"{self.name}/constant_{len(self._constants)}"
-            self.initializers.append(numpy_helper.from_array(value, name))
+            self._keep(numpy_helper.from_array(value, name))
             self._constants[key] = name
         return self._constants[key]
+
+    def _keep(self, constant: onnx.TensorProto) -> None:
+        self.initializers.append(constant)
+
+
+class FunctionWriter(NodeWriter):
+    """Nodes of a model-local function, whose constants are nodes too.
+
+    :param name: prefix of every tensor and node that is written, unique in the function.
+    """
+
+    def _keep(self, constant: onnx.TensorProto) -> None:
+        name = constant.name
+        self.nodes.append(helper.make_node("Constant", [], [name], name=name, value=constant))
 
 
 def free_prefix(graph: onnx.GraphProto, wanted: str) -> str:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from edgeemb.body.grid import Grid
 from edgeemb.exporters.onnx.nodes import NodeWriter
 
-# ONNX Runtime's own ops.
-_CONTRIB = "com.microsoft"
+#: Domain of ONNX Runtime's own ops.
+CONTRIB = "com.microsoft"
 _LARGEST = np.float32(127)
 _CODES = 255
 #: `accuracy_level` of `MatMulNBits`.
@@ -77,15 +77,16 @@ class QuantizedRows:
     leading: str
 
 
-def quantize_rows(nodes: NodeWriter, rows: str, inputs: int) -> QuantizedRows:
+def quantize_rows(nodes: NodeWriter, rows: str, inputs: str) -> QuantizedRows:
     """Write the nodes that quantise activations.
 
     :param nodes: where to write them.
     :param rows: name of the activations, float32[..., inputs].
-    :param inputs: size of the last axis.
+    :param inputs: name of the size of the last axis, int64[1].
     """
     last = nodes.constant(np.array([1], np.int64))
-    flat = nodes.op("Reshape", [rows, nodes.constant(np.array([-1, inputs], np.int64))])
+    by_row = nodes.op("Concat", [nodes.constant(np.array([-1], np.int64)), inputs], axis=0)
+    flat = nodes.op("Reshape", [rows, by_row])
     high = nodes.op("Relu", [nodes.op("ReduceMax", [flat, last], keepdims=0)])
     low = nodes.op("Relu", [nodes.op("Neg", [nodes.op("ReduceMin", [flat, last], keepdims=0)])])
     # A row of zeros has codes of zeros, whatever its step; it must only not be 0.
@@ -107,7 +108,7 @@ def multiply(
     nodes: NodeWriter,
     rows: QuantizedRows,
     names: tuple[str, str, str],
-    outputs: int,
+    outputs: str,
     *,
     output: str | None = None,
 ) -> str:
@@ -116,15 +117,15 @@ def multiply(
     :param nodes: where to write them.
     :param rows: the activations.
     :param names: names of the constants `Columns.codes`, `Columns.steps` and of what `Columns.corrections` gives.
-    :param outputs: columns of the matrix.
+    :param outputs: name of the number of the matrix's columns, int64[1].
     :param output: name of the result; a new one by default.
     :return: name of the result, float32[..., outputs].
     """
     codes, steps, corrections = names
     one, zero = nodes.constant(np.array(1, np.float32)), nodes.constant(np.array(0, np.uint8))
-    sums = nodes.op("MatMulIntegerToFloat", [rows.codes, codes, one, steps, zero], domain=_CONTRIB)
+    sums = nodes.op("MatMulIntegerToFloat", [rows.codes, codes, one, steps, zero], domain=CONTRIB)
     result = nodes.op("Gemm", [rows.offsets, corrections, nodes.op("Mul", [sums, rows.steps])])
-    shape = nodes.op("Concat", [rows.leading, nodes.constant(np.array([outputs], np.int64))], axis=0)
+    shape = nodes.op("Concat", [rows.leading, outputs], axis=0)
     return nodes.op("Reshape", [result, shape], output=output, allowzero=1)
 
 
@@ -140,7 +141,7 @@ def multiply_columns(
     :param output: name of the result; a new one by default.
     :return: name of the result, float32[..., outputs].
     """
-    outputs, inputs = grid.codes.shape
+    outputs, inputs = (nodes.constant(np.array([size])) for size in grid.codes.shape)
     columns = Columns(np.ascontiguousarray(grid.codes.T), grid.scales[:, 0])
     names = (
         nodes.constant(columns.codes),
@@ -174,7 +175,7 @@ def multiply_blocks(
         "MatMulNBits",
         [rows, *constants],
         output=plain,
-        domain=_CONTRIB,
+        domain=CONTRIB,
         K=inputs,
         N=outputs,
         bits=4,

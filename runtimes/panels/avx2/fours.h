@@ -7,25 +7,13 @@ EEP_OP int32_t EEP(sum_codes)(const uint8_t *codes, uint32_t count)
 {
     __m256i total = _mm256_setzero_si256();
     uint32_t at;
-    __m128i four, two;
 
     for (at = 0; at < count; at += 32) {
         const __m256i code = _mm256_loadu_si256((const __m256i *)(const void *)(codes + at));
 
         total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), code), _mm256_set1_epi16(1)));
     }
-    four = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
-    two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
-}
-
-/* Four elements of a row in each word. */
-EEP_OP __m256i EEP(four_bytes)(const uint8_t *codes)
-{
-    int32_t four;
-
-    memcpy(&four, codes, 4);
-    return _mm256_set1_epi32(four);
+    return EEP(total)(total);
 }
 
 /* 8 columns of a panel, from `first` on. `rows` and `groups`, the blocks of 32 in a block, or 0 for any number of them, are constants. */

@@ -141,6 +141,24 @@ EEP_OP void EEP(store_pairs)(int16_t *to, EEP_INTS a, EEP_INTS b)
     _mm256_storeu_si256((__m256i *)(void *)(to + 16), high);
 }
 
+/* Four elements of a row in each word. */
+EEP_OP __m256i EEP(four_bytes)(const uint8_t *codes)
+{
+    int32_t four;
+
+    memcpy(&four, codes, 4);
+    return _mm256_set1_epi32(four);
+}
+
+/* The sum of 8 words. */
+EEP_OP int32_t EEP(total)(__m256i words)
+{
+    const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+
 EEP_OP void EEP(mix_of)(
     const int16_t *values, uint32_t step, uint32_t pairs, const int16_t *shares, uint32_t stride, const uint32_t rows, int32_t *sums)
 {

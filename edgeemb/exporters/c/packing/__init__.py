@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid, by_output, full_scales, nearest
 from edgeemb.body.grids import Grids
+from edgeemb.body.panels import BLOCK
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Linear
-
-#: Elements that a row of int8 weights is padded to: `EEM_BLOCK` of the kernels.
-BLOCK = 16
 
 
 @dataclass(frozen=True)

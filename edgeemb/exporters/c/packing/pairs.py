@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid
-from edgeemb.body.panels import fours
+from edgeemb.body.panels import BLOCK, fours
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.packing import (
-    BLOCK,
     Packing,
     fours_starts,
     padded,

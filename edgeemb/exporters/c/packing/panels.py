@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 
 from edgeemb.body import panels as layout
 from edgeemb.body.grid import Grid
-from edgeemb.body.panels import COLUMNS
+from edgeemb.body.panels import BLOCK, COLUMNS
 from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Encoder, Words
 from edgeemb.exporters.c.packing import (
-    BLOCK,
     Packing,
     fours_starts,
     padded,
