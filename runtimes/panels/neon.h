@@ -1,4 +1,5 @@
-/* Panels on AArch64: SDOT where the processor has it (Cortex-A55, A75 and later, every Apple processor since the A12), SMULL without.
+/* Panels on AArch64: SMMLA where the processor has it (Cortex-A510, A710, X2 and later, Apple since the A15 and M2), SDOT (Cortex-A55, A75
+ * and later, Apple since the A12) for few rows and elsewhere, SMULL without either.
  *
  * The products take two int8, so that codes are stored less 128 here. A product of int8 is at most 128 * 127, two of them fit int16. */
 #ifndef EEP_NEON_H
@@ -6,47 +7,7 @@
 
 #include <arm_neon.h>
 
-#if defined(__ARM_FEATURE_DOTPROD)
-#define EEP_DOT_TARGET
-#define EEP_DOT_ASKED 0
-#elif defined(__clang__)
-#define EEP_DOT_TARGET EEB_TARGET("dotprod")
-#define EEP_DOT_ASKED 1
-#else
-#define EEP_DOT_TARGET EEB_TARGET("+dotprod")
-#define EEP_DOT_ASKED 1
-#endif
-#if EEP_DOT_ASKED && defined(__linux__)
-#include <sys/auxv.h>
-#elif EEP_DOT_ASKED && defined(__APPLE__)
-#include <sys/sysctl.h>
-#endif
-
-/* Whether SDOT may run here: what the compiler was told, or the system says. */
-EEM_FUNCTION int eep_has_dot(void)
-{
-#if !EEP_DOT_ASKED
-    return 1;
-#elif defined(__linux__) || defined(__APPLE__)
-    static int kept; /* 0: not asked yet */
-    int can = __atomic_load_n(&kept, __ATOMIC_RELAXED);
-
-    if (can == 0) {
-#if defined(__linux__)
-        can = (getauxval(AT_HWCAP) & 1ul << 20) != 0 ? 1 : -1; /* HWCAP_ASIMDDP */
-#else
-        int value = 0;
-        size_t size = sizeof value;
-
-        can = sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, NULL, 0) == 0 && value != 0 ? 1 : -1;
-#endif
-        __atomic_store_n(&kept, can, __ATOMIC_RELAXED);
-    }
-    return can > 0;
-#else
-    return 0;
-#endif
-}
+#include "neon/features.h"
 
 #define EEP_TARGET
 #define EEP(name) eep_##name##_neon
@@ -182,14 +143,19 @@ EEP_OP void EEP(store_pairs)(int16_t *to, EEP_INTS a, EEP_INTS b)
     }
 }
 
+#include "neon/pairs.h"
+
 #include "neon/products.h"
 
 #include "neon/fours.h"
 
 #include "body.h"
 
+#undef EEP_ARM_TARGET
 #undef EEP_DOT_TARGET
-#undef EEP_DOT_ASKED
+#undef EEP_PAIRS_TARGET
+#undef EEP_FEWEST
+#undef EEP_PART_INPUTS
 #undef EEP_EACH
 #undef EEP_PAIR
 #undef EEP_TARGET

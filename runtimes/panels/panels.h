@@ -16,7 +16,7 @@
  * added in lanes of 16 (micro/layers.h).
  *
  * VARIANTS  serial      any processor; the reference
- *           neon        AArch64: SDOT, 16 products an instruction, where the processor has it; SMULL, 8, elsewhere
+ *           neon        AArch64: SMMLA, 32 products an instruction, and SDOT, 16, where the processor has them; SMULL, 8, elsewhere
  *           avx2        VPMADDWD: 16 products an instruction
  *           avxvnni     VPDPBUSD at 256 bits: 32 products an instruction; not built by GCC before 11 and Clang before 12
  *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers

@@ -173,6 +173,10 @@ EEM_FUNCTION void EEP(product)(const int8_t *panel, uint32_t columns, uint32_t w
     const int8_t *signed_codes = (const int8_t *)codes;
     uint32_t at, row;
 
+    if (rows >= EEP_FEWEST && eep_has_pairs()) {
+        EEP(product_pairs)(panel, columns, width, signed_codes, rows, sums);
+        return;
+    }
     if (eep_has_dot()) {
         EEP(product_dot)(panel, columns, width, codes, rows, sums);
         return;

@@ -126,6 +126,7 @@ int main(void)
     run(1, 1, 0, 33, EEM_GELU_TANH);
     run(64, 20, 32, 40, EEM_IDENTITY);
     run(128, 65, 64, 3, EEM_GELU);
+    run(2064, 20, 0, 14, EEM_IDENTITY);
     refuse(0, 32, 20, 0);
     refuse(48, 0, 0, 0);
     refuse(48, 48, 40, 0);

@@ -75,6 +75,10 @@ BODIES = {
 ON_X86 = platform.machine().lower() in ("x86_64", "amd64")
 #: Variants for this machine's architecture, the fastest last.
 HERE = ("avx2", "avxvnni", "avx512") if ON_X86 else ()
+#: Arm processors without a dot product of bytes, with one, and with a product of matrices too.
+ARM_PROCESSORS = ("cortex-a53", "cortex-a76", "max")
+ZIG = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"]
+needs_zig = pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="needs the package ziglang")
 
 
 def features() -> frozenset[str]:
@@ -107,8 +111,8 @@ def export(model: Any, folder: Path, target: str, grids: Grids | None = None, to
     return folder
 
 
-def bits(folder: Path, program: Path, compiler: list[str], *flags: str, run: tuple[str, ...] = ()) -> str:
-    """What the program prints for every length."""
+def built(folder: Path, program: Path, compiler: list[str], *flags: str) -> Path:
+    """The program over the sources of a model."""
     run_compiler(
         [
             *compiler,
@@ -123,9 +127,19 @@ def bits(folder: Path, program: Path, compiler: list[str], *flags: str, run: tup
             str(program),
         ]
     )
+    return program
+
+
+def printed(program: Path, *run: str) -> str:
+    """What the program prints for every length."""
     return subprocess.run(
         [*run, str(program), *LENGTHS], capture_output=True, text=True, check=True, timeout=300
     ).stdout
+
+
+def bits(folder: Path, program: Path, compiler: list[str], *flags: str) -> str:
+    """What the program prints that is built of the sources of a model."""
+    return printed(built(folder, program, compiler, *flags))
 
 
 @pytest.fixture(
@@ -176,16 +190,12 @@ def test_the_fastest_variant_stays_within_its_memory(
 
 
 @requires_program("qemu-aarch64", "qemu-user")
-@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="needs the package ziglang")
-def test_gives_the_same_bits_on_arm_with_and_without_the_dot_product(
-    exported: tuple[Path, str], tmp_path: Path
-) -> None:
+@needs_zig
+def test_gives_the_same_bits_on_every_arm_processor(exported: tuple[Path, str], tmp_path: Path) -> None:
     folder, expected = exported
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
-    program = tmp_path / "program"
-    for cpu in ("cortex-a53", "cortex-a76"):
-        run = ("qemu-aarch64", "-cpu", cpu)
-        assert bits(folder, program, compiler, *WARNINGS, *PARALLEL, run=run) == expected, cpu
+    program = built(folder, tmp_path / "program", [*ZIG, "-static"], *WARNINGS, *PARALLEL)
+    for cpu in ARM_PROCESSORS:
+        assert printed(program, "qemu-aarch64", "-cpu", cpu) == expected, cpu
 
 
 def test_runs_dense_layers_and_every_pooling_as_microcontrollers_do(tmp_path: Path) -> None:

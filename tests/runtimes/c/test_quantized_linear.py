@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,25 +11,44 @@ import pytest
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from tests.fixtures.requirements import requires_program
 from tests.places import TESTS
-from tests.runtimes.c.test_panels import HERE, WARNINGS, can_run, flags_of
+from tests.runtimes.c.test_panels import (
+    ARM_PROCESSORS,
+    HERE,
+    WARNINGS,
+    ZIG,
+    can_run,
+    flags_of,
+    needs_zig,
+)
 
 SANITIZED = ("-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+GCC = ["aarch64-linux-gnu-gcc"]
+needs_gcc = requires_program(GCC[0], "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
+ARM_COMPILERS = [
+    pytest.param(ZIG, marks=needs_zig, id="clang"),
+    pytest.param(GCC, marks=needs_gcc, id="gcc"),
+]
 
 
-def printed(program: Path, compiler: list[str], *flags: str, run: tuple[str, ...] = ()) -> str:
-    """The bits of all outputs; even the smallest layers are divided among threads."""
+def built(program: Path, compiler: list[str], *flags: str) -> Path:
+    """The program; even the smallest layers are divided among threads."""
     source = str(TESTS / "programs/panels/linear.c")
     run_compiler(
         [*compiler, *FLAGS, *WARNINGS, "-DEEP_TASK=1u", "-pthread", *flags, source, "-o", str(program)]
     )
+    return program
+
+
+def printed(program: Path, *run: str) -> str:
+    """The bits of all outputs."""
     return subprocess.run([*run, program], capture_output=True, text=True, check=True, timeout=300).stdout
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
     program = tmp_path_factory.mktemp("linear") / "serial"
-    found = printed(program, host_compiler(), *flags_of("serial"), *SANITIZED)
-    assert len(found.split()) == 20 + 70 * 33 + 9 * 64 + 33 + 40 * 20 + 3 * 65
+    found = printed(built(program, host_compiler(), *flags_of("serial"), *SANITIZED))
+    assert len(found.split()) == 20 + 70 * 33 + 9 * 64 + 33 + 40 * 20 + 3 * 65 + 14 * 20
     return found
 
 
@@ -38,13 +56,26 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_every_instruction_set_gives_the_bits_of_plain_c(variant: str, expected: str, tmp_path: Path) -> None:
     if not can_run(variant):
         pytest.skip(f"this processor has no {variant}")
-    assert printed(tmp_path / "program", host_compiler(), *flags_of(variant), *SANITIZED) == expected
+    program = built(tmp_path / "program", host_compiler(), *flags_of(variant), *SANITIZED)
+    assert printed(program) == expected
 
 
 @requires_program("qemu-aarch64", "qemu-user")
-@pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="needs the package ziglang")
-def test_gives_the_same_bits_on_arm_with_and_without_the_dot_product(expected: str, tmp_path: Path) -> None:
-    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl", "-static"]
-    for cpu in ("cortex-a53", "cortex-a76"):
-        run = ("qemu-aarch64", "-cpu", cpu)
-        assert printed(tmp_path / "program", compiler, run=run) == expected, cpu
+@pytest.mark.parametrize("compiler", ARM_COMPILERS)
+def test_gives_the_same_bits_on_every_arm_processor(
+    compiler: list[str], expected: str, tmp_path: Path
+) -> None:
+    program = built(tmp_path / "program", [*compiler, "-static"])
+    for cpu in ARM_PROCESSORS:
+        assert printed(program, "qemu-aarch64", "-cpu", cpu) == expected, cpu
+
+
+@requires_program("qemu-aarch64", "qemu-user")
+@needs_gcc
+def test_multiplies_pairs_of_rows_where_the_processor_has_an_instruction_for_it(
+    expected: str, tmp_path: Path
+) -> None:
+    program = built(tmp_path / "program", [*GCC, "-static", "-march=armv8.2-a+dotprod+i8mm"])
+    assert printed(program, "qemu-aarch64", "-cpu", "max") == expected
+    without = subprocess.run(["qemu-aarch64", "-cpu", "cortex-a76", program], capture_output=True)
+    assert without.returncode == -signal.SIGILL
