@@ -46,6 +46,17 @@ class Grid:
         return self.codes * spread(self.scales, self.block, self.codes.shape[1])
 
 
+def rows_of(grid: Grid, first: int, count: int) -> Grid:
+    """The grid of some outputs of a matrix.
+
+    :param grid: that of the whole matrix.
+    :param first: the first output.
+    :param count: how many follow one another.
+    """
+    some = slice(first, first + count)
+    return Grid(grid.codes[some], grid.scales[some], grid.bits, grid.block)
+
+
 def spread(scales: NDArray[np.float32], block: int, inputs: int) -> NDArray[np.float32]:
     """The scale of each element.
 

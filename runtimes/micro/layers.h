@@ -24,14 +24,23 @@ typedef struct eem_linear {
 } eem_linear;
 
 typedef struct eem_norm {
-    const float *gain;  /* [size] */
+    const float *gain;  /* [size]; NULL where rows stay as they are: the first layer of those that normalise in front of attention */
     const float *bias;  /* [size] */
-    const float *scale; /* [size]: multiplies the rows in the sum that is normalised, eem_add_scaled; NULL for 1 */
+    const float *scale; /* [size]: multiplies the rows in the sum around a block, eem_add_scaled; NULL for 1 */
     float epsilon;
     uint32_t size;
 } eem_norm;
 
-typedef enum eem_activation { EEM_IDENTITY, EEM_RELU, EEM_GELU, EEM_GELU_TANH, EEM_TANH, EEM_SIGMOID } eem_activation;
+typedef enum eem_activation {
+    EEM_IDENTITY,
+    EEM_RELU,
+    EEM_GELU,
+    EEM_GELU_TANH,
+    EEM_TANH,
+    EEM_SIGMOID,
+    EEM_SILU,
+    EEM_TIMES /* of linear layers in panels alone: their result multiplies what the output holds */
+} eem_activation;
 
 /* The same with weights of 4 bits. What lies behind the pair is written: see eem_pair_sums. */
 EEM_FUNCTION void eem_linear_fours(
@@ -153,12 +162,31 @@ EEM_FUNCTION void eem_norm_run(const eem_norm *norm, float *row)
     }
 }
 
+/* Rows [count][size] = norm(row), in place. */
+EEM_FUNCTION void eem_norm_rows(const eem_norm *norm, float *rows, uint32_t count)
+{
+    uint32_t row;
+
+    for (row = 0; row < count; ++row) {
+        eem_norm_run(norm, rows + (size_t)row * norm->size);
+    }
+}
+
 EEM_FUNCTION void eem_add(float *row, const float *other, uint32_t size)
 {
     uint32_t at;
 
     for (at = 0; at < size; ++at) {
         row[at] = row[at] + other[at];
+    }
+}
+
+EEM_FUNCTION void eem_multiply(float *row, const float *other, uint32_t size)
+{
+    uint32_t at;
+
+    for (at = 0; at < size; ++at) {
+        row[at] = row[at] * other[at];
     }
 }
 
@@ -204,12 +232,14 @@ EEM_FUNCTION void eem_activate(eem_activation kind, float *row, uint32_t size)
         const float x = row[at];
 
         switch (kind) {
-        case EEM_IDENTITY: return;
+        case EEM_IDENTITY:
+        case EEM_TIMES: return;
         case EEM_RELU: row[at] = x > 0.0f ? x : 0.0f; break;
         case EEM_GELU: row[at] = eem_gelu(x); break;
         case EEM_GELU_TANH: row[at] = eem_gelu_tanh(x); break;
         case EEM_TANH: row[at] = eem_tanh(x); break;
         case EEM_SIGMOID: row[at] = 0.5f + 0.5f * eem_tanh(0.5f * x); break;
+        case EEM_SILU: row[at] = 0.5f * x * (1.0f + eem_tanh(0.5f * x)); break;
         }
     }
 }

@@ -53,7 +53,8 @@ EEP_IN EEP_FLOATS EEP(activate)(eem_activation kind, EEP_FLOATS x)
     const EEP_FLOATS half = EEP(set)(0.5f);
 
     switch (kind) {
-    case EEM_IDENTITY: break;
+    case EEM_IDENTITY:
+    case EEM_TIMES: break;
     case EEM_RELU: return EEP(max)(x, EEP(set)(0.0f));
     case EEM_GELU: return EEP(gelu)(x);
     case EEM_GELU_TANH: {
@@ -64,6 +65,7 @@ EEP_IN EEP_FLOATS EEP(activate)(eem_activation kind, EEP_FLOATS x)
     }
     case EEM_TANH: return EEP(tanh)(x);
     case EEM_SIGMOID: return EEP(add)(half, EEP(mul)(half, EEP(tanh)(EEP(mul)(half, x))));
+    case EEM_SILU: return EEP(mul)(EEP(mul)(half, x), EEP(add)(EEP(set)(1.0f), EEP(tanh)(EEP(mul)(half, x))));
     }
     return x;
 }
@@ -72,6 +74,12 @@ EEP_IN EEP_FLOATS EEP(activate)(eem_activation kind, EEP_FLOATS x)
 EEM_INLINE uint32_t EEP(left)(uint32_t size, uint32_t at)
 {
     return size - at < EEP_LANES ? size - at : EEP_LANES;
+}
+
+/* The same, 0 where the size ends before. */
+EEM_INLINE uint32_t EEP(reach)(uint32_t size, uint32_t at)
+{
+    return size <= at ? 0 : EEP(left)(size, at);
 }
 
 #include "linear.h"
@@ -203,11 +211,14 @@ EEP_IN float EEP(share)(float *scores, uint32_t tokens, const float *value_scale
 }
 
 EEP_FN void EEP(attend)(
-    const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t first, const float *queries, uint32_t count, float *output)
+    const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t window, uint32_t first, const float *queries,
+    uint32_t count, float *output)
 {
     const uint32_t stride = EEM_PADDED(shape->dim), width = EEM_PADDED(shape->head), capacity = shape->capacity;
     const uint32_t heads = EEM_PADDED(shape->heads);
-    const EEP_FLOATS nothing = EEP(set)(-3.0e38f);
+    /* The keys that some query sees, from the beginning of a panel on. */
+    const uint32_t begin = eem_first_key(window, first) / EEP_COLUMNS * EEP_COLUMNS, end = eem_end_key(window, first + count - 1, tokens);
+    const EEP_FLOATS nothing = EEP(set)(EEM_UNSEEN);
     const EEP_INTS offset = EEP(set_int)(128), shift = EEP(set_int)(128 - EEP_OFFSET);
     int32_t sums[EEP_ROWS * EEP_COLUMNS];
     float *factors = memory->factors, *scales = memory->factors + 2 * heads;
@@ -230,18 +241,19 @@ EEP_FN void EEP(attend)(
     }
     for (head = 0; head < shape->heads; ++head) {
         const int8_t *keys = memory->keys + (size_t)head * capacity * width;
-        const int16_t *values = memory->values + (size_t)head * capacity * width;
+        const int16_t *values = memory->values + ((size_t)head * capacity + begin) * width;
         const uint8_t *codes = memory->codes.codes + (size_t)head * EEP_ROWS * width;
         const float *key_scales = memory->key_scales + head * capacity;
         const int32_t *key_sums = memory->key_sums + head * capacity;
 
-        for (at = 0; at < tokens; at += columns) {
+        for (at = begin; at < end; at += columns) {
             columns = eep_columns(tokens, at);
             EEP(product)(keys + (size_t)at * width, columns, width, codes, count, sums);
             for (row = 0; row < count; ++row) {
                 const EEP_FLOATS scale = EEP(set)(scales[row * heads + head]);
                 /* of the key at `at`; NULL for nothing */
                 const float *relative = shape->relative == NULL ? NULL : shape->relative + (2 * head + 1) * capacity - 1 - first - row + at;
+                const uint32_t low = eem_first_key(window, first + row), high = eem_end_key(window, first + row, tokens);
 
                 for (column = 0; column < columns; column += EEP_LANES) {
                     const EEP_INTS excess = EEP(mul_int)(shift, EEP(load_int)(key_sums + at + column));
@@ -251,18 +263,22 @@ EEP_FN void EEP(attend)(
                     if (relative != NULL) {
                         value = EEP(add)(value, EEP(load)(relative + column));
                     }
-                    value = EEP(first_or)(value, EEP(left)(tokens, at + column), nothing);
+                    value = EEP(first_or)(value, EEP(reach)(high, at + column), nothing);
+                    if (low > at + column) {
+                        value = EEP(first_or)(nothing, EEP(reach)(low, at + column), value);
+                    }
                     EEP(store)(memory->scores + row * capacity + at + column, value);
                 }
             }
         }
         for (row = 0; row < count; ++row) {
             share[row] = EEP(share)(
-                memory->scores + row * capacity, tokens, memory->value_scales + head * capacity, memory->shares + row * capacity);
+                memory->scores + row * capacity + begin, end - begin, memory->value_scales + head * capacity + begin,
+                memory->shares + row * capacity);
         }
         for (at = 0; at < width; at += columns) {
             columns = eep_columns(width, at);
-            EEP(mix)(values + 2 * at, columns, 2 * width, (tokens + 1) / 2, memory->shares, capacity, count, sums);
+            EEP(mix)(values + 2 * at, columns, 2 * width, (end - begin + 1) / 2, memory->shares, capacity, count, sums);
             for (row = 0; row < count; ++row) {
                 const EEP_FLOATS scale = EEP(set)(share[row]);
 
@@ -284,12 +300,13 @@ EEP_FN void EEP(attend)(
     }
 }
 
-EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count)
+EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, float *to, uint32_t stride, uint32_t count)
 {
     const float size = (float)norm->size;
     uint32_t row, at;
 
     for (row = 0; row < count; ++row, rows += stride) {
+        float *out = to == NULL ? NULL : to + (size_t)row * stride;
         EEP_FLOATS sum = EEP(set)(0.0f), mean, factor;
 
         for (at = 0; at < norm->size; at += EEP_LANES) {
@@ -304,19 +321,22 @@ EEP_FN void EEP(norm)(const eem_norm *norm, float *rows, const float *others, ui
             }
             sum = EEP(add)(sum, x);
         }
+        if (out == NULL) {
+            continue;
+        }
         mean = EEP(set)(EEP(sum)(sum) / size);
         sum = EEP(set)(0.0f);
         for (at = 0; at < norm->size; at += EEP_LANES) {
             const EEP_FLOATS x = EEP(first)(EEP(sub)(EEP(load)(rows + at), mean), EEP(left)(norm->size, at));
 
-            EEP(store)(rows + at, x);
+            EEP(store)(out + at, x);
             sum = EEP(add)(sum, EEP(mul)(x, x));
         }
         factor = EEP(set)(eem_inverse_root(EEP(sum)(sum) / size + norm->epsilon));
         for (at = 0; at < norm->size; at += EEP_LANES) {
-            const EEP_FLOATS x = EEP(mul)(EEP(mul)(EEP(load)(rows + at), factor), EEP(load)(norm->gain + at));
+            const EEP_FLOATS x = EEP(mul)(EEP(mul)(EEP(load)(out + at), factor), EEP(load)(norm->gain + at));
 
-            EEP(store)(rows + at, EEP(add)(x, EEP(load)(norm->bias + at)));
+            EEP(store)(out + at, EEP(add)(x, EEP(load)(norm->bias + at)));
         }
     }
 }

@@ -8,18 +8,42 @@
 
 #include "parallel.h"
 
-/* rows = norm(scale * rows + output(attention(rows))) */
+/* Quantise what a block of a layer reads of rows: the rows themselves, or their norm, which is written to `to`. */
+EEM_FUNCTION void eep_before(
+    const eep_kernels *kernels, const eem_layer *layer, const eem_norm *norm, const eep_memory *memory, float *rows, float *to,
+    uint32_t stride, uint32_t count)
+{
+    const int normalised = layer->before && norm->gain != NULL;
+
+    if (normalised) {
+        eep_norm(kernels, memory, norm, rows, NULL, to, stride, count);
+    }
+    eep_quantize(kernels, memory, normalised ? to : rows, stride, count, norm->size);
+}
+
+/* Add what a block gives to rows. */
+EEM_FUNCTION void eep_after(
+    const eep_kernels *kernels, const eem_layer *layer, const eem_norm *norm, const eep_memory *memory, float *rows, const float *results,
+    uint32_t stride, uint32_t count)
+{
+    eep_norm(kernels, memory, norm, rows, results, layer->before ? NULL : rows, stride, count);
+}
+
+/* The rows and what attention gives for them: see eem_attention_run. */
 EEM_FUNCTION void eep_attention_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, const eep_texts *texts)
 {
     const uint32_t stride = EEM_PADDED(shape->dim);
+    const eem_norm *norm = &layer->attention_norm;
     float *keys = memory->wide, *values = memory->wide + (size_t)EEP_BLOCK * stride;
     uint32_t at, count, number, from;
 
     for (at = 0; at < texts->rows; at += count) {
+        float *queries = memory->queries + (size_t)at * stride;
+
         count = eep_block(texts, at);
-        eep_quantize(kernels, memory, memory->rows + (size_t)at * stride, stride, count, shape->dim);
-        eep_project(kernels, memory, layer, count, memory->queries + (size_t)at * stride, keys, values, stride);
+        eep_before(kernels, layer, norm, memory, memory->rows + (size_t)at * stride, queries, stride, count);
+        eep_project(kernels, memory, layer, count, queries, keys, values, stride);
         for (number = 0; number < texts->count; ++number) {
             const eep_text *text = texts->text + number;
             const uint32_t part = eep_part(text, at, count, &from);
@@ -28,6 +52,7 @@ EEM_FUNCTION void eep_attention_run(
                 const eep_memory own = eep_memory_of(shape, memory, text);
                 const size_t offset = (size_t)(from - at) * stride;
 
+                eep_rotate(layer, shape, from - text->first, keys + offset, stride, part);
                 kernels->keep(shape, &own, from - text->first, part, text->tokens, keys + offset, values + offset);
             }
         }
@@ -36,14 +61,14 @@ EEM_FUNCTION void eep_attention_run(
         float *queries = memory->queries + (size_t)at * stride;
 
         count = texts->rows - at < EEP_BLOCK ? texts->rows - at : EEP_BLOCK;
-        eep_attend(kernels, shape, memory, texts, at, count);
+        eep_attend(kernels, layer, shape, memory, texts, at, count);
         eep_quantize(kernels, memory, memory->wide, stride, count, shape->dim);
         eep_linear(kernels, memory, &layer->output, count, EEM_IDENTITY, queries, stride);
-        eep_norm(kernels, memory, &layer->attention_norm, memory->rows + (size_t)at * stride, queries, stride, count);
+        eep_after(kernels, layer, norm, memory, memory->rows + (size_t)at * stride, queries, stride, count);
     }
 }
 
-/* rows = norm(scale * rows + down(activation(up(rows)))) */
+/* The rows and what the MLP gives for them: see eem_mlp_run. */
 EEM_FUNCTION void eep_mlp_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, uint32_t tokens)
 {
@@ -54,11 +79,14 @@ EEM_FUNCTION void eep_mlp_run(
         float *rows = memory->rows + (size_t)at * stride;
 
         count = tokens - at < EEP_BLOCK ? tokens - at : EEP_BLOCK;
-        eep_quantize(kernels, memory, rows, stride, count, shape->dim);
+        eep_before(kernels, layer, &layer->mlp_norm, memory, rows, memory->queries, stride, count);
         eep_linear(kernels, memory, &layer->up, count, layer->activation, memory->wide, wide);
+        if (layer->gate.weight != NULL) {
+            eep_linear(kernels, memory, &layer->gate, count, EEM_TIMES, memory->wide, wide);
+        }
         eep_quantize(kernels, memory, memory->wide, wide, count, layer->up.outputs);
         eep_linear(kernels, memory, &layer->down, count, EEM_IDENTITY, memory->queries, stride);
-        eep_norm(kernels, memory, &layer->mlp_norm, rows, memory->queries, stride, count);
+        eep_after(kernels, layer, &layer->mlp_norm, memory, rows, memory->queries, stride, count);
     }
 }
 

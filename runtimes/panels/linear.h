@@ -84,6 +84,9 @@ EEP_IN void EEP(linear_as)(
                     if (activation == EEM_SIGMOID) {
                         value = EEP(first)(value, EEP(left)(layer->outputs, at + column));
                     }
+                    if (activation == EEM_TIMES) {
+                        value = EEP(mul)(EEP(load)(output + (size_t)(from + row) * stride + at + column), value);
+                    }
                     EEP(store)(output + (size_t)(from + row) * stride + at + column, value);
                 }
             }
@@ -115,8 +118,20 @@ EEP_FN void EEP(measure_blocks)(const eem_linear *layer, const eep_codes *codes,
     }
 }
 
+/* What the layers of gated MLPs need, and no one who only multiplies. */
+#if defined(EEP_PRODUCTS_ALONE)
+#define EEP_GATED(four)                                                                                                                    \
+    case EEM_SILU:                                                                                                                         \
+    case EEM_TIMES: break;
+#else
+#define EEP_GATED(four)                                                                                                                    \
+    case EEM_SILU: EEP(linear_as)(layer, codes, count, EEM_SILU, four, output, stride); break;                                             \
+    case EEM_TIMES: EEP(linear_as)(layer, codes, count, EEM_TIMES, four, output, stride); break;
+#endif
+
 #define EEP_ACTIVATIONS(four)                                                                                                              \
     switch (activation) {                                                                                                                  \
+        EEP_GATED(four)                                                                                                                    \
     case EEM_IDENTITY: EEP(linear_as)(layer, codes, count, EEM_IDENTITY, four, output, stride); break;                                     \
     case EEM_RELU: EEP(linear_as)(layer, codes, count, EEM_RELU, four, output, stride); break;                                             \
     case EEM_GELU: EEP(linear_as)(layer, codes, count, EEM_GELU, four, output, stride); break;                                             \
@@ -159,3 +174,4 @@ EEP_FN void EEP(restore)(const eem_linear *layer, const eep_codes *codes, uint32
 }
 
 #undef EEP_ACTIVATIONS
+#undef EEP_GATED

@@ -21,7 +21,8 @@
  *           avxvnni     VPDPBUSD at 256 bits: 32 products an instruction; not built by GCC before 11 and Clang before 12
  *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers
  * COST      no allocation, no state, no libc but memcpy and memset.
- * PARTS     -DEEP_PRODUCTS_ALONE leaves keep, attend and norm out, for those who only multiply: quantized_linear.h. */
+ * PARTS     -DEEP_PRODUCTS_ALONE leaves keep, attend, norm and the activations of gated MLPs out, for those who only multiply:
+ *           quantized_linear.h. */
 #ifndef EEP_PANELS_H
 #define EEP_PANELS_H
 
@@ -87,7 +88,8 @@ typedef struct eep_kernels {
     void (*quantize)(const float *rows, uint32_t stride, uint32_t count, uint32_t inputs, const eep_codes *codes);
     /* Before the products of a layer with some codes, and after the last of them: weights of 4 bits take codes in another form. */
     void (*prepare)(const eem_linear *layer, const eep_codes *codes, uint32_t count);
-    /* output [count][stride] = activation(layer(codes)); it may be called for panels of the layer, in any order. */
+    /* output [count][stride] = activation(layer(codes)), or output * layer(codes) for EEM_TIMES; it may be called for panels of the layer,
+     * in any order. */
     void (*linear)(
         const eem_linear *layer, const eep_codes *codes, uint32_t count, eem_activation activation, float *output, uint32_t stride);
     void (*restore)(const eem_linear *layer, const eep_codes *codes, uint32_t count);
@@ -95,12 +97,13 @@ typedef struct eep_kernels {
     void (*keep)(
         const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
         const float *values);
-    /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] from token `first` on over `tokens`. */
+    /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] from token `first` on over those of `tokens` that are
+     * within `window` of them. */
     void (*attend)(
-        const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t first, const float *queries, uint32_t count,
-        float *output);
-    /* rows = norm(norm.scale * rows + others), in place; without others, norm(rows). */
-    void (*norm)(const eem_norm *norm, float *rows, const float *others, uint32_t stride, uint32_t count);
+        const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t window, uint32_t first, const float *queries,
+        uint32_t count, float *output);
+    /* rows = norm.scale * rows + others, unless others is NULL; then to = norm(rows), unless `to` is NULL. It may be `rows`. */
+    void (*norm)(const eem_norm *norm, float *rows, const float *others, float *to, uint32_t stride, uint32_t count);
 } eep_kernels;
 
 /* Columns of the panel that begins at column `at` of `outputs`. */

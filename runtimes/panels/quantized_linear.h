@@ -31,7 +31,7 @@ EEM_FUNCTION eeb_status eep_quantized_linear_check(const eep_quantized_linear *o
     if (inputs == 0 || inputs > EEP_MOST_INPUTS || outputs == 0 || outputs > EEP_MOST_OUTPUTS || outputs % EEP_COLUMNS != 0) {
         return EEB_BAD_SHAPE;
     }
-    if (op->outputs == 0 || op->outputs > outputs || outputs - op->outputs >= EEP_COLUMNS) {
+    if (op->outputs == 0 || op->outputs > outputs || outputs - op->outputs >= EEP_COLUMNS || op->activation > EEM_SIGMOID) {
         return EEB_BAD_SHAPE;
     }
     /* A block of 4 bits is a whole number of the steps of every variant. */

@@ -16,6 +16,7 @@ typedef struct eep_rows_job {
     const eep_codes *codes; /* to quantise to */
     const eem_norm *norm;   /* to normalise with, and what is added first */
     const float *others;
+    float *to;
 } eep_rows_job;
 
 EEM_INLINE uint32_t eep_rows_left(const eep_rows_job *job, uint32_t from)
@@ -41,7 +42,9 @@ EEM_FUNCTION void eep_norm_part(void *context, size_t index)
     const uint32_t from = (uint32_t)index * job->part;
     const size_t offset = (size_t)from * job->stride;
 
-    job->kernels->norm(job->norm, job->rows + offset, job->others + offset, job->stride, eep_rows_left(job, from));
+    job->kernels->norm(
+        job->norm, job->rows + offset, job->others == NULL ? NULL : job->others + offset, job->to == NULL ? NULL : job->to + offset,
+        job->stride, eep_rows_left(job, from));
 }
 
 EEM_FUNCTION void eep_rows_run(const eep_memory *memory, eep_rows_job *job, void (*task)(void *context, size_t index))
@@ -60,17 +63,17 @@ EEM_FUNCTION void eep_quantize(
     const eep_kernels *kernels, const eep_memory *memory, const float *rows, uint32_t stride, uint32_t count, uint32_t inputs)
 {
     /* Only eep_norm writes to the rows of a job. */
-    eep_rows_job job = {kernels, (float *)(uintptr_t)rows, stride, count, inputs, 0, &memory->codes, NULL, NULL};
+    eep_rows_job job = {kernels, (float *)(uintptr_t)rows, stride, count, inputs, 0, &memory->codes, NULL, NULL, NULL};
 
     eep_rows_run(memory, &job, eep_quantize_part);
 }
 
-/* rows = norm(norm.scale * rows + others), in place */
+/* rows = norm.scale * rows + others; to = norm(rows). Either may be left out: see norm in panels.h. */
 EEM_FUNCTION void eep_norm(
-    const eep_kernels *kernels, const eep_memory *memory, const eem_norm *norm, float *rows, const float *others, uint32_t stride,
-    uint32_t count)
+    const eep_kernels *kernels, const eep_memory *memory, const eem_norm *norm, float *rows, const float *others, float *to,
+    uint32_t stride, uint32_t count)
 {
-    eep_rows_job job = {kernels, rows, stride, count, norm->size, 0, NULL, norm, others};
+    eep_rows_job job = {kernels, rows, stride, count, norm->size, 0, NULL, norm, others, to};
 
     eep_rows_run(memory, &job, eep_norm_part);
 }

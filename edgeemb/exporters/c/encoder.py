@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,14 @@ class Linear:
 
     :param factors: float32[inputs] that its input is multiplied by first; None for 1.
     :param grid: the grid that the weights lie on; None where none was chosen yet.
+    :param whole: the matrix of the model that the weights are rows of, and the first of them; None where they are all of it.
     """
 
     weight: Floats
     bias: Floats
     factors: Floats | None = None
     grid: Grid | None = None
+    whole: tuple[Floats, int] | None = None
 
     @property
     def block(self) -> int:
@@ -37,18 +40,27 @@ class Linear:
 class Norm:
     """A layer normalisation: gain and bias float32[size].
 
-    :param scale: float32[size] that multiplies the rows, but not what is added to them, in the sum that is normalised; None for 1.
+    :param scale: float32[size] that multiplies the rows, but not what is added to them, in the sum around a block; None for 1.
+    :param plain: whether rows stay as they are instead.
     """
 
     gain: Floats
     bias: Floats
     epsilon: float
     scale: Floats | None = None
+    plain: bool = False
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of the encoder; `activation` is an enumerator of the kernels."""
+    """One layer of the encoder.
+
+    :param activation: enumerator of the kernels, behind `up`.
+    :param gate: what multiplies the values behind the activation; None for nothing.
+    :param before: whether the normalisations stand in front of attention and MLP; else the sum behind each is normalised.
+    :param rotation: from a number of tokens to what turns queries and keys, float32[tokens, head]: cosines, then sines; None for nothing.
+    :param window: tokens to either side that a token attends to; None for all.
+    """
 
     query: Linear
     key: Linear
@@ -59,14 +71,32 @@ class Layer:
     down: Linear
     mlp_norm: Norm
     activation: str
+    gate: Linear | None = None
+    before: bool = False
+    rotation: Callable[[int], Floats] | None = None
+    window: int | None = None
+
+    def linears(self) -> dict[str, Linear]:
+        """The linear layers by field, in the order in which they run."""
+        names = ("key", "value", "query", "output", "up", "gate", "down")
+        return {name: part for name in names if (part := getattr(self, name)) is not None}
+
+    def with_linears(self, changed: Mapping[str, Linear]) -> Layer:
+        """The layer with other linear layers.
+
+        :param changed: those that change, by field.
+        """
+        parts: dict[str, Any] = dict(changed)
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A linear layer of the head and what follows it."""
+    """A linear layer of the head, and what follows it: an activation, and then a normalisation unless it is None."""
 
     linear: Linear
     activation: str
+    norm: Norm | None = None
 
 
 @dataclass(frozen=True)
@@ -98,13 +128,14 @@ class Encoder:
     """A whole model.
 
     :param word: path of the word table's weight in the module, or how rows come without one.
-    :param position: path of the position table's weight.
+    :param position: path of the position table's weight; None where positions are not in the rows.
     :param first_position: row of the position table that the first token takes.
     :param types: float32[types, width], of which one is added to every token. None without types.
     :param norm: normalisation of the embedding sum.
     :param widen: from the width of the embeddings to that of the layers; None where they are the same.
     :param relative: what is added to scores; None for nothing.
     :param layers: the layers in order.
+    :param final: normalisation behind the last layer; None for none.
     :param heads: attention heads.
     :param temperature: factor of the attention scores.
     :param pooling: enumerators of the pooling modes, whose vectors are concatenated; none for a result with a row for each token.
@@ -115,13 +146,14 @@ class Encoder:
     """
 
     word: str | Words
-    position: str
+    position: str | None
     first_position: int
     types: Floats | None
     norm: Norm
     widen: Linear | None
     relative: Relative | None
     layers: tuple[Layer, ...]
+    final: Norm | None
     heads: int
     temperature: float
     pooling: tuple[str, ...]
@@ -167,7 +199,7 @@ class Encoder:
         if self.widen is not None:
             yield self.widen
         for layer in self.layers:
-            yield from (layer.key, layer.value, layer.query, layer.output, layer.up, layer.down)
+            yield from layer.linears().values()
         yield from (dense.linear for dense in self.head)
 
     def with_linears(self, change: Callable[[Linear], Linear]) -> Encoder:
@@ -180,15 +212,7 @@ class Encoder:
             word = replace(word, projection=change(word.projection))
         widen = None if self.widen is None else change(self.widen)
         layers = tuple(
-            replace(
-                layer,
-                query=change(layer.query),
-                key=change(layer.key),
-                value=change(layer.value),
-                output=change(layer.output),
-                up=change(layer.up),
-                down=change(layer.down),
-            )
+            layer.with_linears({name: change(part) for name, part in layer.linears().items()})
             for layer in self.layers
         )
         head = tuple(replace(dense, linear=change(dense.linear)) for dense in self.head)

@@ -1,10 +1,12 @@
 """Inputs of linear layers that are multiplied by constants, as the kernels compute them: within the normalisations and the sums around a block.
 
-A normalisation writes y * factors, by its gain and bias, and the sum that reads y too multiplies it by 1 / factors.
+A normalisation writes y * factors, by its gain and bias, and the sum that reads y too multiplies it by 1 / factors. Where layers normalise in
+front of their blocks, no sum reads y, but for the first layer, which may read the rows as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,52 +22,62 @@ def settle_factors(encoder: Encoder) -> Encoder:
     norm, layers = encoder.norm, list[Layer]()
     before = norm
     for layer in encoder.layers:
-        layer, factors = _common(layer, scaled=bool(layers) or encoder.widen is None)
+        layer, factors = _common(
+            layer, ("query", "key", "value"), possible=_reads_a_norm(layer, encoder, first=not layers)
+        )
+        layer, inner = _common(layer, ("up", "gate"), possible=True)
+        layer = replace(layer, output=_plain(layer.output), down=_plain(layer.down))
+        if layer.before:
+            if layer.attention_norm.plain:
+                norm = _scaled(norm, factors)
+                attention_norm = replace(layer.attention_norm, scale=_inverse(factors))
+            else:
+                attention_norm = _scaled(layer.attention_norm, factors)
+            layers.append(
+                replace(layer, attention_norm=attention_norm, mlp_norm=_scaled(layer.mlp_norm, inner))
+            )
+            continue
         after = _scaled(before, factors)
         if layers:
             layers[-1] = replace(layers[-1], mlp_norm=after)
         else:
             norm = after
-        inner = layer.up.factors
         attention_norm = _scaled(replace(layer.attention_norm, scale=_inverse(factors)), inner)
         before = replace(layer.mlp_norm, scale=_inverse(inner))
-        layers.append(
-            replace(
-                layer,
-                query=replace(layer.query, factors=None),
-                key=replace(layer.key, factors=None),
-                value=replace(layer.value, factors=None),
-                up=replace(layer.up, factors=None),
-                output=_plain(layer.output),
-                down=_plain(layer.down),
-                attention_norm=attention_norm,
-                mlp_norm=before,
-            )
-        )
+        layers.append(replace(layer, attention_norm=attention_norm, mlp_norm=before))
     head = tuple(replace(dense, linear=_plain(dense.linear)) for dense in encoder.head)
     widen = None if encoder.widen is None else _plain(encoder.widen)
     return replace(encoder, norm=norm, widen=widen, layers=tuple(layers), head=head)
 
 
-def _common(layer: Layer, *, scaled: bool) -> tuple[Layer, Floats | None]:
-    """The factors that queries, keys and values share; where they differ, or no normalisation stands before them, the weights take them back."""
-    found = [linear.factors for linear in (layer.query, layer.key, layer.value)]
-    first = found[0]
+def _reads_a_norm(layer: Layer, encoder: Encoder, *, first: bool) -> bool:
+    """Whether attention reads what a normalisation writes, and nothing is between them."""
+    straight = first and encoder.widen is None
+    if layer.before:
+        return straight or not layer.attention_norm.plain
+    return straight or not first
+
+
+def _common(layer: Layer, names: Sequence[str], *, possible: bool) -> tuple[Layer, Floats | None]:
+    """The layer without factors at linear layers that read the same rows, and those that they share; where they differ, or no normalisation can
+    take them, the weights take them back."""
+    linears = {name: linear for name, linear in layer.linears().items() if name in names}
+    first, *others = [linear.factors for linear in linears.values()]
     if (
-        scaled
+        possible
         and first is not None
-        and all(other is not None and np.array_equal(first, other) for other in found)
+        and all(other is not None and np.array_equal(first, other) for other in others)
     ):
-        return layer, first
-    query, key, value = _plain(layer.query), _plain(layer.key), _plain(layer.value)
-    return replace(layer, query=query, key=key, value=value), None
+        bare = {name: replace(linear, factors=None) for name, linear in linears.items()}
+        return layer.with_linears(bare), first
+    return layer.with_linears({name: _plain(linear) for name, linear in linears.items()}), None
 
 
 def _plain(linear: Linear) -> Linear:
     """The layer with its factors in its weights."""
     if linear.factors is None:
         return linear
-    return replace(linear, weight=linear.weight * linear.factors, factors=None)
+    return replace(linear, weight=linear.weight * linear.factors, factors=None, whole=None)
 
 
 def _scaled(norm: Norm, factors: Floats | None) -> Norm:

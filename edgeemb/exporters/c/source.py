@@ -16,7 +16,7 @@ from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
 from edgeemb.exporters.c.result import Result
-from edgeemb.exporters.c.template import CALLS, ENCODER, FINISH, HEADER, TEXT, TYPED
+from edgeemb.exporters.c.template import CALLS, ENCODER, FINISH, HEADER, POSITION, TEXT, TYPED
 from edgeemb.exporters.escape import comment
 
 
@@ -103,11 +103,11 @@ def norm_text(norm: Norm, arrays: Arrays) -> str:
     :param norm: the normalisation.
     :param arrays: where its numbers go.
     """
-    scale = "NULL" if norm.scale is None else arrays.add_floats(norm.scale)
-    return (
-        f"{{{arrays.add_floats(norm.gain)}, {arrays.add_floats(norm.bias)}, {scale}, "
-        f"{float_text(norm.epsilon)}, {len(norm.gain)}}}"
+    gain, bias = (
+        ("NULL", "NULL") if norm.plain else (arrays.add_floats(norm.gain), arrays.add_floats(norm.bias))
     )
+    scale = "NULL" if norm.scale is None else arrays.add_floats(norm.scale)
+    return f"{{{gain}, {bias}, {scale}, {float_text(norm.epsilon)}, {len(norm.gain)}}}"
 
 
 def float_text(value: float) -> str:
@@ -118,19 +118,29 @@ def float_text(value: float) -> str:
     return f"{float(np.float32(value)).hex()}f"
 
 
-def layer_text(layer: Layer, arrays: Arrays) -> str:
+#: Initialiser of an `eem_linear` that is not there.
+_NO_LINEAR = "{NULL, NULL, NULL, NULL, NULL, 0, 0, 0}"
+
+
+def layer_text(layer: Layer, arrays: Arrays, capacity: int) -> str:
     """Initialiser of an `eem_layer`.
 
     :param layer: the layer.
     :param arrays: where its numbers go.
+    :param capacity: tokens of the longest text, padded.
     """
+    turned = None if layer.rotation is None else layer.rotation(capacity)
     parts = [
         *(linear_text(part, arrays) for part in (layer.query, layer.key, layer.value, layer.output)),
         norm_text(layer.attention_norm, arrays),
         linear_text(layer.up, arrays),
+        _NO_LINEAR if layer.gate is None else linear_text(layer.gate, arrays),
         linear_text(layer.down, arrays),
         norm_text(layer.mlp_norm, arrays),
         layer.activation,
+        str(int(layer.before)),
+        "NULL" if turned is None else arrays.add_floats(turned.reshape(-1)),
+        "UINT32_MAX" if layer.window is None else str(layer.window),
     ]
     return "    {\n" + "".join(f"        {part},\n" for part in parts) + "    }"
 
@@ -196,7 +206,7 @@ def encoder_text(
     :param prompt: what the model expects in front of each text.
     :param relative: float32[heads, 2 * capacity] that is added to scores, by the distance of key and query plus capacity - 1; None for nothing.
     """
-    layers = ",\n".join(layer_text(layer, arrays) for layer in encoder.layers)
+    layers = ",\n".join(layer_text(layer, arrays, capacity) for layer in encoder.layers)
     head = [linear_text(dense.linear, arrays) for dense in encoder.head]
     types = "NULL" if encoder.types is None else arrays.add_floats(encoder.types.reshape(-1))
     widen = (
@@ -204,6 +214,8 @@ def encoder_text(
         if encoder.widen is None
         else f"static const eem_linear widen = {linear_text(encoder.widen, arrays)};\n"
     )
+    norms = {"final_norm": encoder.final}
+    norms |= {f"head_norm_{number}": dense.norm for number, dense in enumerate(encoder.head)}
     pieces = arrays.packing.pieces(encoder)
     values = {
         **pieces,
@@ -213,6 +225,12 @@ def encoder_text(
         "layers": layers,
         "count": str(len(encoder.layers)),
         "norm": norm_text(encoder.norm, arrays),
+        "norms": "".join(
+            f"static const eem_norm {name} = {norm_text(norm, arrays)};\n"
+            for name, norm in norms.items()
+            if norm is not None
+        ),
+        "position": "" if encoder.position is None else POSITION,
         "head": f"static const eem_linear head[{len(head)}] = {{\n    " + ",\n    ".join(head) + "\n};\n"
         if head
         else "",

@@ -86,16 +86,17 @@ static const eem_layer layers[@count@] = {
 
 @head@
 static const eem_norm embedding_norm = @norm@;
-static const eem_shape shape = {DIM, @heads@, @size@, @capacity@, @temperature@, @relative@};
+@norms@static const eem_shape shape = {DIM, @heads@, @size@, @capacity@, @temperature@, @relative@};
 @widen@
 @functions@
-/* rows = norm(word + position + type); without types, every token has the first */
+/* rows = norm(word + type, and position where there is a table of them); without types, every token has the first */
 static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, const int32_t *types, uint32_t tokens)
 {
     const float *rows_of_types = @types@;
     float *other = (float *)(void *)(base + @at_other@), *scratch = (float *)(void *)(base + @at_scratch@);
     uint32_t token;
 
+    (void)other;
     for (token = 0; token < tokens; ++token) {
         word_row(@word@);
     }
@@ -106,12 +107,16 @@ static void embed(const @memory@ *memory, uint8_t *base, const @type@ *input, co
         if (rows_of_types != NULL) {
             eem_add(row, rows_of_types + (types == NULL ? 0 : (uint32_t)types[token]) * WIDTH, WIDTH);
         }
-        position_row((int32_t)token + @first@, other, scratch);
-        eem_add(row, other, WIDTH);
-@pad@    }
+@position@@pad@    }
 @norm_rows@
     EEM_MARK();
 }
+"""
+
+#: Adds the row of a token's position.
+POSITION = """\
+        position_row((int32_t)token + @first@, other, scratch);
+        eem_add(row, other, WIDTH);
 """
 
 #: What computes the result of a text, behind an encoder's `embed`, and in front of the packing's `some_texts`.

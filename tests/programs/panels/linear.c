@@ -103,8 +103,8 @@ static void run(uint32_t inputs, uint32_t outputs, uint32_t block, size_t rows, 
     free(memory);
 }
 
-/* Shapes that must be refused. */
-static void refuse(uint32_t inputs, uint32_t padded, uint32_t outputs, uint32_t block)
+/* Shapes and activations that must be refused. */
+static void refuse(uint32_t inputs, uint32_t padded, uint32_t outputs, uint32_t block, eem_activation activation)
 {
     eep_quantized_linear op;
 
@@ -113,6 +113,7 @@ static void refuse(uint32_t inputs, uint32_t padded, uint32_t outputs, uint32_t 
     op.layer.outputs = padded;
     op.layer.block = block;
     op.outputs = outputs;
+    op.activation = activation;
     if (eep_quantized_linear_check(&op) != EEB_BAD_SHAPE) {
         fail("taken", inputs, outputs);
     }
@@ -127,13 +128,15 @@ int main(void)
     run(64, 20, 32, 40, EEM_IDENTITY);
     run(128, 65, 64, 3, EEM_GELU);
     run(2064, 20, 0, 14, EEM_IDENTITY);
-    refuse(0, 32, 20, 0);
-    refuse(48, 0, 0, 0);
-    refuse(48, 48, 40, 0);
-    refuse(48, 64, 32, 0);
-    refuse(48, 32, 33, 0);
-    refuse(EEP_MOST_INPUTS + 1, 32, 20, 0);
-    refuse(48, 32, 20, 32);
-    refuse(48, 32, 20, 16);
+    refuse(0, 32, 20, 0, EEM_IDENTITY);
+    refuse(48, 0, 0, 0, EEM_IDENTITY);
+    refuse(48, 48, 40, 0, EEM_IDENTITY);
+    refuse(48, 64, 32, 0, EEM_IDENTITY);
+    refuse(48, 32, 33, 0, EEM_IDENTITY);
+    refuse(EEP_MOST_INPUTS + 1, 32, 20, 0, EEM_IDENTITY);
+    refuse(48, 32, 20, 32, EEM_IDENTITY);
+    refuse(48, 32, 20, 16, EEM_IDENTITY);
+    refuse(32, 32, 32, 0, EEM_SILU);
+    refuse(32, 32, 32, 0, EEM_TIMES);
     return 0;
 }

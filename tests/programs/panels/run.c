@@ -1,6 +1,6 @@
-/* Runs a C export on made-up ids of each length that is named, and prints every output's bits; then all of them at once, which must give
- * the same, or the status of the first that is refused; and with -DPARALLEL also on two and on three threads. -DPREFIX and -DUPPER name the
- * model. */
+/* Runs a C export on made-up ids of each length that is named, and of the longest that it takes, and prints every output's bits; then all
+ * of them at once, which must give the same, or the status of the first that is refused; and with -DPARALLEL also on two and on three
+ * threads. -DPREFIX and -DUPPER name the model. */
 #include "model.h"
 
 #if defined(PARALLEL)
@@ -26,14 +26,14 @@ static unsigned char *fresh(unsigned char *block)
 
 int main(int argc, char **argv)
 {
-    const size_t texts = (size_t)argc - 1;
+    const size_t texts = (size_t)argc;
     unsigned char *block = malloc(bytes + 64);
     size_t *lengths = calloc(texts, sizeof *lengths), number, at, total = 0;
     float *outputs = malloc(texts * OUTPUTS * sizeof *outputs), *again = malloc(texts * OUTPUTS * sizeof *again);
     int32_t *ids, status, refused = 0;
 
     for (number = 0; number < texts; ++number) {
-        lengths[number] = (size_t)atoi(argv[number + 1]);
+        lengths[number] = number + 1 < texts ? (size_t)atoi(argv[number + 1]) : JOIN(UPPER, _TOKENS);
         total += lengths[number];
     }
     ids = calloc(total, sizeof *ids);

@@ -32,8 +32,9 @@ LENGTHS = ("1", "2", "3", "7", "8", "9", "15", "16", "17", "31", "33", "40")
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-pedantic")
 #: The program runs on several threads too, and divides even the smallest layers among them.
 PARALLEL = ("-DPARALLEL", "-DEEP_TASK=1u", "-pthread")
-_SLOW = ("narrow", "even")
+_SLOW = ("fours", "narrow", "even")
 #: Shapes with tails everywhere: heads of 10 elements, 37 between the layers of the MLP; and the usual case, in which nothing is padded.
+#: "windows" is a ModernBERT, whose 72 tokens are more than two panels of keys.
 SHAPES: dict[str, dict[str, Any]] = {
     "odd": {
         "hidden_size": 20,
@@ -48,6 +49,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "intermediate_size": 96,
         "hidden_act": "gelu_new",
         "initializer_range": 0.3,
+    },
+    "windows": {
+        "hidden_size": 64,
+        "num_attention_heads": 8,
+        "intermediate_size": 37,
+        "num_hidden_layers": 3,
+        "local_attention": 6,
+        "max_position_embeddings": 74,
+        "initializer_range": 0.2,
     },
     "narrow": {
         "hidden_size": 48,
@@ -65,6 +75,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 #: Bodies of those shapes that are prepared as a whole export prepares them; blocks of three sizes, and 8 bits beside 4.
 BODIES = {
     "odd": ["int8"],
+    "windows": ["int4:nearest", "layers.0.mlp.Wi=int4:block=64,nearest"],
     "narrow": ["int4:nearest", "layer.0.output=int4:block=128,nearest"],
     "fours": [
         "int4:nearest",
@@ -149,16 +160,20 @@ def bits(folder: Path, program: Path, compiler: list[str], *flags: str) -> str:
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Sources in panels, of a body that is smoothed in one case, and what the engine for microcontrollers prints."""
     folder = tmp_path_factory.mktemp(request.param)
-    save_plain(folder / "tiny", "bert", "ForSequenceClassification", num_labels=3, **SHAPES[request.param])
+    head, shape = "ForSequenceClassification", {"num_labels": 3, **SHAPES[request.param]}
+    if request.param == "windows":
+        save_family(folder / "tiny", "ModernBERT", head, **shape)
+    else:
+        save_plain(folder / "tiny", "bert", head, **shape)
     model = edgeemb.load(str(folder / "tiny"))
     grids = Grids()
     if request.param in BODIES:
         prepared = prepare(model, read_bodies(BODIES[request.param]), "int8")
         model, grids = prepared.model, prepared.grids
-    pairs = export(model, folder / "pairs", "cortex-m7", grids)
+    pairs = export(model, folder / "pairs", "cortex-m7", grids, model.max_length)
     expected = bits(pairs, folder / "expected", host_compiler())
     assert all(line.split()[1] == "0" for line in expected.splitlines())
-    return export(model, folder / "panels", "ios", grids), expected
+    return export(model, folder / "panels", "ios", grids, model.max_length), expected
 
 
 @pytest.mark.parametrize("variant", ["serial", *HERE])
@@ -219,9 +234,13 @@ def test_weights_lie_in_panels_of_32_outputs_and_the_last_may_have_16() -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["MPNet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ALBERT", "ELECTRA"))]
+    "family",
+    [
+        "MPNet",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("ALBERT", "ELECTRA", "NomicBERT")),
+    ],
 )
-def test_adds_distances_widens_embeddings_and_shares_layers_as_microcontrollers_do(
+def test_adds_distances_widens_embeddings_shares_layers_and_gates_as_microcontrollers_do(
     family: str, tmp_path: Path
 ) -> None:
     save_family(tmp_path / "tiny", family, initializer_range=0.3, num_hidden_layers=2)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.body.grid import Grid, by_output, full_scales, nearest
+from edgeemb.body.grid import Grid, by_output, full_scales, nearest, rows_of
 from edgeemb.body.grids import Grids
 from edgeemb.body.panels import BLOCK
 from edgeemb.exporters.c.arena import Buffer
@@ -73,8 +73,12 @@ def on_grids(encoder: Encoder, grids: Grids) -> tuple[Encoder, tuple[str, ...]]:
     def put(linear: Linear) -> Linear:
         nonlocal uneven
         inputs = linear.weight.shape[1]
-        grid = grids.of(linear.weight) or nearest(
-            linear.weight, full_scales(linear.weight, 8, inputs), 8, inputs
+        whole, first = linear.whole or (linear.weight, 0)
+        found = grids.of(whole)
+        grid = (
+            nearest(linear.weight, full_scales(linear.weight, 8, inputs), 8, inputs)
+            if found is None
+            else rows_of(found, first, len(linear.weight))
         )
         if not grid.whole_blocks:
             uneven += 1

@@ -30,6 +30,9 @@ _PLACES = """\
     memory.pair = (uint32_t *)(void *)(base + @at_pair@);"""
 
 
+#: The normalisation behind the last layer.
+_FINAL = "    eem_norm_rows(&final_norm, memory.rows, tokens);\n"
+
 _WIDEN = "        eem_linear_run(&widen, row, NULL, row, NULL, memory->pair);\n"
 
 
@@ -51,7 +54,7 @@ static size_t some_texts(
         eem_mlp_run(&layers[layer], &shape, &memory, tokens);
         EEM_MARK();
     }
-    finish(memory, base, tokens, output);
+@final@    finish(memory, base, tokens, output);
     return 1;
 }
 """
@@ -98,6 +101,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
     dim, heads, capacity = encoder.dim, encoder.heads, padded(tokens)
     inputs = max(widest_input(encoder), capacity)
     words = isinstance(encoder.word, Words)
+    gated = any(layer.gate is not None for layer in encoder.layers)
     token_bytes = encoder.word.form.width if isinstance(encoder.word, Words) else 4
     return [
         Buffer("text", text, -1, -1),
@@ -111,7 +115,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("value_scales", 4 * heads * capacity, 2, 3),
         Buffer("scores", 4 * 2 * capacity, 3, 3),
         Buffer("projected", 4 * 4 * dim, 2, 4),
-        Buffer("wide", 4 * 2 * widest_mlp(encoder), 4, 4),
+        Buffer("wide", 4 * 2 * widest_mlp(encoder) * (2 if gated else 1), 4, 4),
         Buffer("pair", 4 * padded(inputs) + 8 * fours_starts(encoder), 0 if words else 1, 6),
         Buffer("pooled", 4 * dim * len(encoder.pooling), 5, 6),
         Buffer("hidden", 4 * 2 * widest_hidden(encoder), 6, 6),
@@ -134,6 +138,7 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "stride": str(encoder.dim),
         "pad": "        eem_norm_run(&embedding_norm, row);\n" + ("" if encoder.widen is None else _WIDEN),
         "norm_rows": "",
+        "final": "" if encoder.final is None else _FINAL,
         "places": _PLACES,
         "result": _result(encoder),
     }
@@ -157,6 +162,8 @@ def _result(encoder: Encoder) -> str:
         lines.append(f"eem_linear_run(&head[{number}], {source}, NULL, {to}, NULL, memory.pair);")
         if dense.activation != "EEM_IDENTITY":
             lines.append(f"eem_activate({dense.activation}, {to}, {len(dense.linear.bias)});")
+        if dense.norm is not None:
+            lines.append(f"eem_norm_run(&head_norm_{number}, {to});")
         source = to
     if encoder.unit:
         lines.append(f"eem_unit(output, {encoder.outputs});")

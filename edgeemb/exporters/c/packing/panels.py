@@ -46,6 +46,11 @@ _PLACES = """\
     memory.parallel = parallel;"""
 
 
+#: The normalisation behind the last layer.
+_FINAL = (
+    "    eep_norm(eep_best(), &memory, &final_norm, memory.rows, NULL, memory.rows, STRIDE, texts.rows);\n"
+)
+
 _WIDEN = "\n    eep_widen(eep_best(), &widen, memory, STRIDE, tokens);"
 
 
@@ -112,7 +117,7 @@ static size_t some_texts(
         eep_mlp_run(eep_best(), &layers[layer], &shape, &memory, texts.rows);
         EEM_MARK();
     }
-@finish@
+@final@@finish@
     return texts.count;
 }
 """
@@ -142,6 +147,8 @@ _ROWS_DENSE = """\
         source = (float *)(void *)(base + @at_hidden@) + {place};
         eep_linear(eep_best(), &memory, &head[{number}], count, {activation}, source, {padded});
 """
+#: The same rows through a normalisation.
+_ROWS_NORM = "        eep_best()->norm(&head_norm_{number}, source, NULL, source, {padded}, count);\n"
 
 
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -239,8 +246,9 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "memory": "eep_memory",
         "stride": str(padded(encoder.dim)),
         "pad": f"        memset(row + WIDTH, 0, {pad} * sizeof *row);\n" if pad else "",
-        "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, STRIDE, tokens);"
+        "norm_rows": "    eep_best()->norm(&embedding_norm, memory->rows, NULL, memory->rows, STRIDE, tokens);"
         + ("" if encoder.widen is None else _WIDEN),
+        "final": "" if encoder.final is None else _FINAL,
         "places": _PLACES.replace("@attended@", str(attended)).replace("@spare@", str(spare)),
         "result": _rows(encoder) if encoder.per_token else _result(encoder),
     }
@@ -250,16 +258,18 @@ def _rows(encoder: Encoder) -> str:
     """Statements from the rows to those of the output."""
     stride, inputs, hidden = padded(encoder.dim), encoder.dim, _hidden(encoder)
     dense = ""
-    for number, layer in enumerate(encoder.head):
-        outputs = len(layer.linear.bias)
+    for number, dense_layer in enumerate(encoder.head):
+        outputs = len(dense_layer.linear.bias)
         dense += _ROWS_DENSE.format(
             stride=stride,
             inputs=inputs,
             place=number % 2 * ROW_BLOCK * hidden,
             number=number,
-            activation=layer.activation,
+            activation=dense_layer.activation,
             padded=padded(outputs),
         )
+        if dense_layer.norm is not None:
+            dense += _ROWS_NORM.format(number=number, padded=padded(outputs))
         stride, inputs = padded(outputs), outputs
     unit = f"            eem_unit(output, {encoder.outputs});\n" if encoder.unit else ""
     text = _ROWS.replace("@head@", dense).replace("@unit@", unit)
@@ -288,6 +298,8 @@ def _result(encoder: Encoder) -> str:
             lines.append(
                 f"eep_linear_run(eep_best(), &head[{number}], &memory, {source}, {dense.activation}, {to});"
             )
+            if dense.norm is not None:
+                lines.append(f"eep_best()->norm(&head_norm_{number}, {to}, NULL, {to}, 0, 1);")
             source = to
         lines.append(f"memcpy(output, {source}, {encoder.outputs} * sizeof *output);")
     if encoder.unit:

@@ -13,7 +13,8 @@ from torch import nn
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.encoder import Dense, Encoder, Words
-from edgeemb.exporters.c.reading.families import FAMILIES, Family
+from edgeemb.exporters.c.reading.families import FAMILIES
+from edgeemb.exporters.c.reading.family import Family
 from edgeemb.exporters.c.reading.parts import activation, floats, linear, norm, refused
 from edgeemb.models.huggingface.modules import (
     FirstElements,
@@ -61,13 +62,14 @@ def read_encoder(model: Model) -> Encoder:
     elif isinstance(module, SequenceClassifier):
         whole: Any = module.body
         body, path = _base(whole, f"{prefix}body", "ForSequenceClassification")
-        pooling, unit = ("EEM_CLS",), False
-        head = _family(body, path).classifier(whole)
+        family = _family(body, path)
+        pooling, unit = (family.pooling(whole),), False
+        head = family.classifier(whole)
     elif isinstance(module, TokenModel) and words is None:
         whole = module.body
         body, path = _base(whole, "body", "ForTokenClassification")
         pooling, unit, labels = (), False, True
-        head = (Dense(linear(whole.classifier, "body.classifier"), "EEM_IDENTITY"),)
+        head = _family(body, path).labeller(whole)
     elif isinstance(module, TokenEncoder) and words is None:
         body, path, pooling = module.body, "body", ()
         head, unit = _stages(list(module.head.named_children()), "head")
@@ -95,12 +97,12 @@ def _family(body: Any, path: str) -> Family:
 
 def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, ...], unit: bool) -> Encoder:
     family = _family(body, path)
-    sums = body.embeddings
-    types = getattr(sums, "token_type_embeddings", None)
+    sums = family.sums
+    types = getattr(body.embeddings, "token_type_embeddings", None)
     layers = tuple(family.layers(body, path))
     heads = int(body.config.num_attention_heads)
     widen = family.widen(body, path)
-    first = norm(sums.LayerNorm, f"{path}.embeddings.LayerNorm")
+    first = norm(body.get_submodule(sums.norm), f"{path}.{sums.norm}")
     width = len(first.gain)
     dim = width if widen is None else len(widen.bias)
     if dim % heads or dim // heads % 2:
@@ -111,15 +113,20 @@ def _encoder(body: Any, path: str, pooling: tuple[str, ...], head: tuple[Dense, 
         raise ExportError(
             f"{path}: embeddings of {width} elements are wider than the layers, which have {dim}: the C runtime cannot narrow them"
         )
+    if any(len(layer.query.bias) != dim for layer in layers):
+        raise ExportError(
+            f"{path}: the heads together are not as wide as the layers, which have {dim} elements: the C runtime cannot compute that"
+        )
     return Encoder(
-        word=f"{path}.embeddings.word_embeddings.weight",
-        position=f"{path}.embeddings.position_embeddings.weight",
+        word=f"{path}.{sums.word}.weight",
+        position=f"{path}.{sums.position}.weight" if sums.position else None,
         first_position=family.first_position(body),
         types=None if types is None else floats(types.weight),
         norm=first,
         widen=widen,
         relative=family.relative(body, path),
         layers=layers,
+        final=family.final(body, path),
         heads=heads,
         temperature=float((dim // heads) ** -0.5),
         pooling=pooling,
@@ -149,7 +156,8 @@ def _stages(head: Sequence[tuple[str, nn.Module]], path: str) -> tuple[tuple[Den
 
 def _culprit(body: Any, path: str) -> tuple[nn.Module, str]:
     """The attention of an unknown body, if there is one: the most common obstacle."""
-    for name, module in body.named_modules():
-        if type(module).__name__.endswith("SelfAttention"):
-            return module, f"{path}.{name}"
+    for ending in ("SelfAttention", "Attention"):
+        for name, module in body.named_modules():
+            if type(module).__name__.endswith(ending):
+                return module, f"{path}.{name}"
     return body, path

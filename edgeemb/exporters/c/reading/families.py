@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from operator import attrgetter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,41 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemb.exporters.c.encoder import Dense, Layer, Linear, Relative
-from edgeemb.exporters.c.reading.parts import activation, linear, norm
-
-
-@dataclass(frozen=True)
-class Family:
-    """How a family holds its parts.
-
-    :param layers: the layers in the order in which they run, from the body and its path; one that runs twice is there twice.
-    :param classifier: the head of its sequence classifier, which reads the first token, from the whole model.
-    :param first_position: row of the position table that the first token takes, from the body.
-    :param widen: from the width of the embeddings to that of the layers, from the body and its path.
-    :param relative: what is added to scores, from the body and its path.
-    """
-
-    layers: Callable[[Any, str], Sequence[Layer]]
-    classifier: Callable[[Any], tuple[Dense, ...]]
-    first_position: Callable[[Any], int] = lambda body: 0
-    widen: Callable[[Any, str], Linear | None] = lambda body, path: None
-    relative: Callable[[Any, str], Relative | None] = lambda body, path: None
-
-
-@dataclass(frozen=True)
-class Names:
-    """Where a layer holds its parts: paths from the layer."""
-
-    query: str
-    key: str
-    value: str
-    output: str
-    attention_norm: str
-    up: str
-    down: str
-    mlp_norm: str
-    activation: str
-
+from edgeemb.exporters.c.reading.family import Family, Names, last, pooler_classifier, read_layer
+from edgeemb.exporters.c.reading.parts import activation, linear
+from edgeemb.exporters.c.reading.rotary import GTE, MODERN, NOMIC
 
 _BERT = Names(
     query="attention.self.query",
@@ -89,21 +56,6 @@ _ALBERT = Names(
     mlp_norm="full_layer_layer_norm",
     activation="activation",
 )
-#: How each part of a layer is read.
-_READ: dict[str, Callable[[Any, str], Any]] = {
-    **dict.fromkeys(("query", "key", "value", "output", "up", "down"), linear),
-    **dict.fromkeys(("attention_norm", "mlp_norm"), norm),
-    "activation": activation,
-}
-
-
-def _layer(names: Names, block: Any, path: str) -> Layer:
-    return Layer(
-        **{
-            part: _READ[part](attrgetter(name)(block), f"{path}.{name}")
-            for part, name in asdict(names).items()
-        }
-    )
 
 
 def _layers(names: Names, inner: str) -> Callable[[Any, str], Sequence[Layer]]:
@@ -111,7 +63,7 @@ def _layers(names: Names, inner: str) -> Callable[[Any, str], Sequence[Layer]]:
 
     def all_of_them(body: Any, path: str) -> Sequence[Layer]:
         return [
-            _layer(names, block, f"{path}.{inner}.{number}")
+            read_layer(names, block, f"{path}.{inner}.{number}")
             for number, block in enumerate(body.get_submodule(inner))
         ]
 
@@ -129,7 +81,7 @@ def _mpnet_relative(body: Any, path: str) -> Relative:
 def _albert_layers(body: Any, path: str) -> Sequence[Layer]:
     count, groups = body.config.num_hidden_layers, body.encoder.albert_layer_groups
     return [
-        _layer(_ALBERT, block, f"{path}.encoder.albert_layer_groups.{group}.albert_layers.{number}")
+        read_layer(_ALBERT, block, f"{path}.encoder.albert_layer_groups.{group}.albert_layers.{number}")
         for group in (int(at / (count / len(groups))) for at in range(count))
         for number, block in enumerate(groups[group].albert_layers)
     ]
@@ -144,26 +96,17 @@ def _electra_widen(body: Any, path: str) -> Linear | None:
     return None if project is None else linear(project, f"{path}.embeddings_project")
 
 
-def _pooler_classifier(whole: Any) -> tuple[Dense, ...]:
-    pooler = whole.bert.pooler
-    first = Dense(
-        linear(pooler.dense, "body.bert.pooler.dense"),
-        activation(pooler.activation, "body.bert.pooler.activation"),
-    )
-    return first, _last(whole.classifier, "body.classifier")
-
-
 def _albert_classifier(whole: Any) -> tuple[Dense, ...]:
     first = Dense(
         linear(whole.albert.pooler, "body.albert.pooler"),
         activation(whole.albert.pooler_activation, "body.albert.pooler_activation"),
     )
-    return first, _last(whole.classifier, "body.classifier")
+    return first, last(whole.classifier, "body.classifier")
 
 
 def _distil_classifier(whole: Any) -> tuple[Dense, ...]:
     first = Dense(linear(whole.pre_classifier, "body.pre_classifier"), "EEM_RELU")
-    return first, _last(whole.classifier, "body.classifier")
+    return first, last(whole.classifier, "body.classifier")
 
 
 def _dense_classifier(kind: str) -> Callable[[Any], tuple[Dense, ...]]:
@@ -171,15 +114,11 @@ def _dense_classifier(kind: str) -> Callable[[Any], tuple[Dense, ...]]:
 
     def both(whole: Any) -> tuple[Dense, ...]:
         head = whole.classifier
-        return Dense(linear(head.dense, "body.classifier.dense"), kind), _last(
+        return Dense(linear(head.dense, "body.classifier.dense"), kind), last(
             head.out_proj, "body.classifier.out_proj"
         )
 
     return both
-
-
-def _last(layer: Any, path: str) -> Dense:
-    return Dense(linear(layer, path), "EEM_IDENTITY")
 
 
 def _behind_padding(body: Any) -> int:
@@ -193,7 +132,7 @@ _ROBERTA = Family(
 
 #: By the class of the body.
 FAMILIES = {
-    "BertModel": Family(_layers(_BERT, "encoder.layer"), _pooler_classifier),
+    "BertModel": Family(_layers(_BERT, "encoder.layer"), pooler_classifier),
     "RobertaModel": _ROBERTA,
     "XLMRobertaModel": _ROBERTA,
     "DistilBertModel": Family(_layers(_DISTIL, "transformer.layer"), _distil_classifier),
@@ -207,4 +146,7 @@ FAMILIES = {
     "ElectraModel": Family(
         _layers(_BERT, "encoder.layer"), _dense_classifier("EEM_GELU"), widen=_electra_widen
     ),
+    "ModernBertModel": MODERN,
+    "NomicBertModel": NOMIC,
+    "GteModel": GTE,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ ACTIVATIONS = {
     "FastGELUActivation": "EEM_GELU_TANH",
     "Tanh": "EEM_TANH",
     "Sigmoid": "EEM_SIGMOID",
+    "SiLU": "EEM_SILU",
+    "SiLUActivation": "EEM_SILU",
 }
 
 
@@ -43,21 +46,36 @@ def linear(layer: nn.Module, path: str) -> Linear:
     return Linear(floats(layer.weight), bias, factors)
 
 
+def outputs_of(whole: Linear, parts: int) -> list[Linear]:
+    """A linear layer as several with as many outputs each.
+
+    :param whole: the layer.
+    :param parts: how many.
+    """
+    size = len(whole.bias) // parts
+    return [
+        replace(
+            whole,
+            weight=whole.weight[first : first + size],
+            bias=whole.bias[first : first + size],
+            whole=(whole.weight, first),
+        )
+        for first in range(0, size * parts, size)
+    ]
+
+
 def norm(layer: nn.Module, path: str) -> Norm:
     """A layer normalisation.
 
     :param layer: the module.
     :param path: where it is in the model.
-    :raises ExportError: if it is something else, or has no gain or bias.
+    :raises ExportError: if it is something else, or has no gain.
     """
-    if (
-        type(layer) is not nn.LayerNorm
-        or len(layer.normalized_shape) != 1
-        or layer.weight is None
-        or layer.bias is None
-    ):
+    if type(layer) is not nn.LayerNorm or len(layer.normalized_shape) != 1 or layer.weight is None:
         raise refused(layer, path)
-    return Norm(floats(layer.weight), floats(layer.bias), float(layer.eps))
+    gain = floats(layer.weight)
+    bias = np.zeros_like(gain) if layer.bias is None else floats(layer.bias)
+    return Norm(gain, bias, float(layer.eps))
 
 
 def activation(layer: Any, path: str) -> str:
@@ -101,5 +119,6 @@ def refused(part: Any, path: str) -> ExportError:
     name = f"'{path}' " if path else ""
     return ExportError(
         f"the C runtime cannot compute {name}({kind.__name__}{where}): "
-        "it takes encoders of BERT, RoBERTa, XLM-R, DistilBERT, MPNet, ALBERT and ELECTRA, and static embeddings; use runtime='onnx', or another model"
+        "it takes encoders of BERT, RoBERTa, XLM-R, DistilBERT, MPNet, ALBERT, ELECTRA, ModernBERT, NomicBERT and GTE, and static embeddings; "
+        "use runtime='onnx', or another model"
     )
