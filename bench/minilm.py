@@ -144,7 +144,7 @@ def contenders(model: Model, folder: Path, only: tuple[str, ...]) -> dict[str, P
                 continue
             click.echo(f"convert {name}", err=True)
             with quiet():
-                graph = convert(trace(model, Path(scratch)), Path(scratch))
+                graph = convert(trace(model), Path(scratch))
             bundles[name] = peer_bundle(model, like, name, graph, folder / f"peer{number}")
     return bundles | ours
 

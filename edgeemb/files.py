@@ -24,15 +24,29 @@ def read_text(path: Path, max_bytes: int, error: type[EdgeembError]) -> str:
     :param error: class of what is raised.
     :raises EdgeembError: of class ``error`` if it cannot be read, is too large or not UTF-8.
     """
+    check_size(path, max_bytes, error)
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise error(f"{path} has {size} bytes, more than {max_bytes} are not read: is it the right file?")
         return path.read_bytes().decode("utf-8")
     except OSError as problem:
         raise error(f"cannot read {path}: {problem.strerror}") from problem
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not UTF-8 text (byte {problem.start}): convert it") from problem
+
+
+def check_size(path: Path, max_bytes: int, error: type[EdgeembError]) -> None:
+    """Refuse a file that is too large to be what it is said to be.
+
+    :param path: the file.
+    :param max_bytes: its largest size.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error`` if it is larger, or cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as problem:
+        raise error(f"cannot read {path}: {problem.strerror}") from problem
+    if size > max_bytes:
+        raise error(f"{path} has {size} bytes, more than {max_bytes} are not read: is it the right file?")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from edgeemb.body.prepare import prepare
 from edgeemb.body.spec import Bodies, read_bodies
-from edgeemb.bundle.manifest import GOLDEN, MANIFEST
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, MANIFEST, TOKENIZER
+from edgeemb.bundle.reading import file_entry
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.exporters.choice import Choice, check_layers, choose, suited
@@ -130,6 +131,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             vectors=vectors,
         )
         written = write(request, folder)
+        recipe = prepared.entry
+        del prepared, request  # weights that nothing reads again
         tables = {alias: table for alias, table in tables.items() if alias not in written.left}
         said = (note for alias, note in chosen.notes.items() if alias not in written.left)
         written = replace(written, notes=(*choice.notes, *said, *written.notes))
@@ -139,7 +142,13 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             add_libraries(choice, folder)
         progress("check", 0, 0)
         manifest = describe(model, tables, written, choice, options.command)
-        manifest = replace(manifest, recipe=prepared.entry, vectors=vectors)
+        # Texts are read as on a device, by the compiled tokenizer.
+        listed = {
+            name: file_entry(folder / name)
+            for name in (TOKENIZER, COMPILED_TOKENIZER)
+            if (folder / name).is_file()
+        }
+        manifest = replace(manifest, recipe=recipe, vectors=vectors, files=listed)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             parity, golden = _compared(_counterpart(original, model), session, options.unchecked)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeemb.errors import SpecError
+from edgeemb.memory import page_out
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.reach import check_reached
 from edgeemb.models.vocabulary import word_frequency, word_tokens
@@ -128,8 +129,9 @@ def fit_tables(
             continue
         word = model.table(alias).role == "word"
         frequency = word_frequency(model, corpus) if word else None
+        weight = model.table_weight(alias)
         tables[alias] = encode(
-            model.table_weight(alias),
+            weight,
             spec,
             frequency=frequency,
             tokens=word_tokens(model) if word and reads_tokens(spec) else None,
@@ -137,4 +139,5 @@ def fit_tables(
             progress=progress,
             name=f"table {alias}",
         )
+        page_out(weight)
     return tables

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from edgeemb.errors import SpecError
+from edgeemb.memory import page_out
 from edgeemb.models.base import LoadedModel
 from edgeemb.progress import Progress, silent
 from edgeemb.text.corpus import token_frequency
@@ -37,14 +38,17 @@ def prune_model(
         raise SpecError(
             f"{model.name} holds a trained table, whose rows belong to its own tokens: leave `vocab` out, or give it to edgeemb.adapt"
         )
+    weight = model.token_weight()
     pruned = prune(
         model.tokenizer_json,
         selections,
-        table=model.token_weight(),
+        table=weight,
         where=f"the tokenizer of {model.name}",
         progress=progress,
     )
-    return model.with_tokens(pruned), pruned.report
+    smaller = model.with_tokens(pruned)
+    page_out(weight)
+    return smaller, pruned.report
 
 
 def word_tokens(model: LoadedModel) -> list[bytes] | None:

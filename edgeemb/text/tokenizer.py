@@ -31,17 +31,29 @@ def parse_tokenizer(text: str, where: str, error: type[EdgeembError] = ModelErro
 
     with library_errors(where, error):
         tokenizer = Tokenizer.from_str(text)
+    check_ends(tokenizer, where, error)
+    return tokenizer
+
+
+def check_ends(tokenizer: Tokenizer, where: str, error: type[EdgeembError] = ModelError) -> None:
+    """Refuse a tokenizer that puts a token around texts which it does not define: the library panics over that with every text.
+
+    :param tokenizer: the tokenizer.
+    :param where: what to call it in an error, usually its path.
+    :param error: class of what is raised.
+    :raises EdgeembError: of class ``error``, naming the token.
+    """
+    with library_errors(where, error):
         around = tokenizer.post_processor
         missing = [] if around is None else _undefined(json.loads(around.__getstate__()))
     if missing:
         raise error(
             f"{where} puts the token {missing[0][:40]!r} around texts but does not define it: copy its folder again"
         )
-    return tokenizer
 
 
 def _undefined(section: Any) -> list[str]:
-    """Tokens of a post-processor's templates that it does not define: the library panics over them with every text."""
+    """Tokens of a post-processor's templates that it does not define."""
     if section.get("type") == "Sequence":
         return [name for part in section["processors"] for name in _undefined(part)]
     if section.get("type") != "TemplateProcessing":
@@ -65,10 +77,18 @@ def library_errors(where: str, error: type[EdgeembError] = ModelError) -> Iterat
     try:
         yield
     except BaseException as problem:
-        # The library raises the bare class Exception for what it refuses, and panics, which is no Exception, over what it does not expect.
-        if type(problem) is not Exception and type(problem).__name__ != "PanicException":
+        # The library raises the bare class Exception for what it refuses.
+        if type(problem) is not Exception and not is_panic(problem):
             raise
         raise error(f"{where} is not a tokenizer ({first_line(problem)}): copy its folder again") from None
+
+
+def is_panic(problem: BaseException) -> bool:
+    """Whether the tokenizers library panicked over what it did not expect, which is no Exception.
+
+    :param problem: what was raised.
+    """
+    return type(problem).__name__ == "PanicException"
 
 
 def cut_from(tokenizer: Tokenizer, side: str) -> None:

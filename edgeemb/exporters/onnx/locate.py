@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from edgeemb.models.agreement import agreement
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
-from edgeemb.scratch import Scratch
 from edgeemb.tables import Table
 
 _ERRORS_ONLY = 4
@@ -58,8 +57,7 @@ def _graph(model: LoadedModel) -> onnx.ModelProto:
         return copy
     from edgeemb.exporters.onnx.trace import trace
 
-    with Scratch() as scratch:
-        return trace(model.torch_model(), scratch)
+    return trace(model.torch_model())
 
 
 def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:

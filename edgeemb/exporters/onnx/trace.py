@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Collection, Mapping
 
+import numpy as np
 import onnx
+import onnx_ir
 import torch
 from onnx.defs import OpSchema
 from onnxscript.values import Op, Opset
@@ -40,15 +42,15 @@ def _ngram_bytes(padded: object, seeds: object, bases: object, n: int) -> object
 TRANSLATIONS = {getattr(torch.ops, LIBRARY.ns).ngram_bytes.default: _ngram_bytes}
 
 
-def trace(model: Model, folder: Path) -> onnx.ModelProto:
+def trace(model: Model, empty: Collection[str] = ()) -> onnx.ModelProto:
     """Export the model's module with PyTorch's own exporter.
 
     :param model: a loaded model.
-    :param folder: an existing folder for the intermediate file.
+    :param empty: names of tables that only lookups read and whose rows are not needed: in the graph each is a single row of zeros. The rows of
+        a large table, which the module may have mapped from a file, are then never copied.
     :return: the graph with its weights; initializers carry the names of the module's parameters.
     :raises ExportError: if the module cannot be traced; the message carries the exporter's reason.
     """
-    path = folder / "traced.onnx"
     with quiet():
         try:
             program = torch.onnx.export(
@@ -68,13 +70,24 @@ def trace(model: Model, folder: Path) -> onnx.ModelProto:
             raise ExportError(
                 f"{model.name} cannot be exported to ONNX: PyTorch's exporter gave nothing back"
             )
-        program.save(path, external_data=True)
-    graph = onnx.load(path)
+        names = _table_names(model)
+        for name, value in program.model.graph.initializers.items():
+            if names.get(name) in empty:
+                _empty(value)
+        graph = program.model_proto
     _strip(graph)
     _name_outputs(graph.graph)
-    _name_tables(graph.graph, model)
+    _name_tables(graph.graph, names)
     graph.ir_version = IR_VERSION
     return graph
+
+
+def _empty(value: onnx_ir.Value) -> None:
+    """Let a table be one row of zeros."""
+    rows = value.const_value
+    assert rows is not None
+    one = onnx_ir.tensor(np.zeros((1, *rows.shape.numpy()[1:]), np.float32), name=value.name)
+    value.const_value, value.shape = one, onnx_ir.Shape(one.shape.numpy())
 
 
 def _name_outputs(graph: onnx.GraphProto) -> None:
@@ -88,16 +101,20 @@ def _name_outputs(graph: onnx.GraphProto) -> None:
         info.name = names.get(info.name, info.name)
 
 
-def _name_tables(graph: onnx.GraphProto, model: Model) -> None:
-    """Give tables the names that the model has for them: the exporter picks any of the names of a shared weight."""
+def _table_names(model: Model) -> dict[str, str]:
+    """The names that the model has for tables, by all names of their weights: the exporter picks any name of a shared weight."""
     names: dict[int, list[str]] = {}
     for name, parameter in model.module.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
-    known = {
+    return {
         name: table.name
         for table in model.tables
         for name in names[id(model.module.get_parameter(table.name))]
     }
+
+
+def _name_tables(graph: onnx.GraphProto, known: Mapping[str, str]) -> None:
+    """Give tables the names that the model has for them."""
     for item in graph.initializer:
         item.name = known.get(item.name, item.name)
     for node in graph.node:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnx.external_data_helper import convert_model_to_external_data, set_external_data
 
 from edgeemb.body.precision import PRECISIONS
@@ -57,8 +59,10 @@ def write(request: Request, folder: Path) -> Written:
 
     model = request.model
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        graph = trace(model, Path(scratch))
         names = {alias: model.table(alias).name for alias in request.tables}
+        # A head might read the rows of a table that it shares.
+        lookups = {alias for alias in names if not model.table(alias).tied}
+        graph = trace(model, {names[alias] for alias in lookups})
         missing = {alias for alias, name in names.items() if not gathers_of(graph.graph, name)}
         same = (
             {alias: other for alias, other in twins(model, request.tables).items() if alias in missing}
@@ -79,6 +83,8 @@ def write(request: Request, folder: Path) -> Written:
             if alias not in missing | unread.keys() and used_otherwise(graph.graph, name)
         }
         notes = left_alone(request, unread) + [twin_note(*pair) for pair in same.items()]
+        for alias in lookups & unread.keys():
+            _fill(graph.graph, names[alias], model.table_weight(alias))
         untouched = {*names.values(), *(model.table(alias).name for alias in request.kept)}
         untouched |= {model.table(alias).name for alias in heads}
         native = request.ops == "custom"
@@ -101,6 +107,13 @@ def write(request: Request, folder: Path) -> Written:
     return Written(
         opset=OPSET, notes=tuple(notes), left=tuple(unread), stored=stored, heads=tuple(heads & tables.keys())
     )
+
+
+def _fill(graph: onnx.GraphProto, name: str, rows: NDArray[np.float32]) -> None:
+    """Give a table that was traced empty its rows, since it stays as it is."""
+    for item in graph.initializer:
+        if item.name == name:
+            item.CopyFrom(numpy_helper.from_array(rows, name))
 
 
 def _write_finished(request: Request, model: OnnxModel, folder: Path) -> Written:

@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 from tokenizers.normalizers import Lowercase, Sequence
 
 from edgeemb.errors import ModelError, first_line
-from edgeemb.files import read_config, read_text
+from edgeemb.files import check_size, read_config, read_text
 from edgeemb.quiet import quiet
-from edgeemb.text.tokenizer import MAX_BYTES, cut_from, parse_tokenizer
+from edgeemb.text.tokenizer import MAX_BYTES, check_ends, cut_from, is_panic, parse_tokenizer
 
 FILE = "tokenizer.json"
 SETTINGS = "tokenizer_config.json"
@@ -35,16 +35,20 @@ class FolderTokenizer:
 
     :param tokenizer: without padding, which a session sets; its truncation only says which end of a long text is cut.
     :param max_length: tokens of the longest text by the settings; None where nothing is said.
-    :param written_length: where ``tokenizer.json`` itself cuts, which transformers passes over; None where it does not.
     :param mask: id of the token that stands for a masked place; None where there is none.
-    :param beyond: tokens that transformers adds after those of ``tokenizer.json``.
+    :param file: the ``tokenizer.json`` that it was read or built from; None where there is none.
     """
 
     tokenizer: Tokenizer
     max_length: int | None = None
-    written_length: int | None = None
     mask: int | None = None
-    beyond: frozenset[str] = frozenset()
+    file: Path | None = None
+
+    @property
+    def written_length(self) -> int | None:
+        """Where its file itself cuts, which transformers passes over; None where it does not."""
+        own = None if self.file is None else _read(self.file)
+        return int(own.truncation["max_length"]) if own is not None and own.truncation else None
 
     def within(self, rows: int, where: str, cure: str = "mend either") -> FolderTokenizer:
         """The tokenizer without tokens that transformers adds (such as ``<mask>``) and the model has no row for.
@@ -55,23 +59,25 @@ class FolderTokenizer:
         :raises ModelError: if another token has no row.
         """
         tokenizer = self.tokenizer
-        if self.beyond:
+        largest = _largest(tokenizer)
+        if largest >= rows and self.file is not None:
+            own = _read(self.file).get_vocab(with_added_tokens=True)
             document = json.loads(tokenizer.to_str())
-            kept = [
-                token
-                for token in document["added_tokens"]
-                if token["id"] < rows or token["content"] not in self.beyond
+            document["added_tokens"] = [
+                token for token in document["added_tokens"] if token["id"] < rows or token["content"] in own
             ]
-            if len(kept) < len(document["added_tokens"]):
-                document["added_tokens"] = kept
-                tokenizer = Tokenizer.from_str(json.dumps(document, ensure_ascii=False))
-        largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+            tokenizer = Tokenizer.from_str(json.dumps(document, ensure_ascii=False))
+            largest = _largest(tokenizer)
         if largest >= rows:
             raise ModelError(
                 f"{where}: the tokenizer gives ids up to {largest}, the table has {rows} rows: {cure}"
             )
         mask = self.mask if self.mask is not None and self.mask < rows else None
-        return replace(self, tokenizer=tokenizer, mask=mask, beyond=frozenset())
+        return replace(self, tokenizer=tokenizer, mask=mask)
+
+
+def _largest(tokenizer: Tokenizer) -> int:
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
 
 
 def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
@@ -81,20 +87,10 @@ def read_tokenizer(folder: Path, *, lowercase: bool = False) -> FolderTokenizer:
     :param lowercase: fold the text to lower case first, as sentence-transformers' ``do_lower_case`` asks for.
     :raises ModelError: if there is no tokenizer, or it cannot be read or built.
     """
-    own = _own(folder)
-    if own is None and not any((folder / name).is_file() for name in _SLOW_FILES):
+    file = folder / FILE
+    if not file.is_file() and not any((folder / name).is_file() for name in _SLOW_FILES):
         raise ModelError(f"{folder} has no {FILE}: save the model's tokenizer into the folder")
-    written = own.truncation["max_length"] if own is not None and own.truncation else None
-    if own is not None and not _has_settings(folder):
-        cut_from(own, "right")
-        masks = (own.token_to_id(token) for token in _MASKS)
-        made = FolderTokenizer(own, mask=next((mask for mask in masks if mask is not None), None))
-    else:
-        # A tokenizer of 250 000 pieces takes some 300 MB, so there is one at a time.
-        names = None if own is None else frozenset(own.get_vocab(with_added_tokens=True))
-        del own
-        made = _built(folder, names)
-    made = replace(made, written_length=written)
+    made = _built(folder) if _has_settings(folder) or not file.is_file() else _as_written(file)
     tokenizer = made.tokenizer
     tokenizer.no_padding()
     if lowercase:
@@ -110,17 +106,22 @@ def read_plain_tokenizer(folder: Path) -> Tokenizer:
     :param folder: holds ``tokenizer.json``, or the vocabulary of a slow tokenizer.
     :raises ModelError: if there is no tokenizer, or it cannot be read or built.
     """
-    tokenizer = _own(folder) or read_tokenizer(folder).tokenizer
+    file = folder / FILE
+    tokenizer = _read(file) if file.is_file() else read_tokenizer(folder).tokenizer
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def _own(folder: Path) -> Tokenizer | None:
-    path = folder / FILE
-    if not path.is_file():
-        return None
-    return parse_tokenizer(read_text(path, MAX_BYTES, ModelError), str(path))
+def _read(file: Path) -> Tokenizer:
+    return parse_tokenizer(read_text(file, MAX_BYTES, ModelError), str(file))
+
+
+def _as_written(file: Path) -> FolderTokenizer:
+    own = _read(file)
+    cut_from(own, "right")
+    masks = (own.token_to_id(token) for token in _MASKS)
+    return FolderTokenizer(own, mask=next((mask for mask in masks if mask is not None), None), file=file)
 
 
 def _has_settings(folder: Path) -> bool:
@@ -135,30 +136,35 @@ def _has_settings(folder: Path) -> bool:
     return settings is not None or (config.is_file() and "model_type" in read_config(config))
 
 
-def _built(folder: Path, own: frozenset[str] | None) -> FolderTokenizer:
-    """The tokenizer that transformers builds.
-
-    :param own: tokens of the folder's ``tokenizer.json``; None where there is none.
-    """
+def _built(folder: Path) -> FolderTokenizer:
+    """The tokenizer that transformers builds."""
     from transformers import AutoTokenizer  # slow to import
 
+    file = folder / FILE
+    if file.is_file():
+        check_size(file, MAX_BYTES, ModelError)
     try:
         with quiet():
             made = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        text = made.backend_tokenizer.to_str()
+        tokenizer = made.backend_tokenizer
+        tokenizer.to_str()  # parts in Python have no such form
         limit, side = made.model_max_length, str(made.truncation_side)
         mask = None if made.mask_token is None else made.mask_token_id
         del made
-    # The classes raise whatever they stumble over, tokenizers the bare Exception.
-    except Exception as error:
+    # The classes raise whatever they stumble over, tokenizers the bare Exception, and it panics, which is no Exception, over what it does not expect.
+    except BaseException as error:
+        if not isinstance(error, Exception) and not is_panic(error):
+            raise
+        if file.is_file():
+            _read(file)  # which says more if the file is to blame
         raise ModelError(
             f"{folder}: transformers cannot build its tokenizer ({first_line(error)}): save it as {FILE}, without {SETTINGS}"
         ) from error
-    tokenizer = parse_tokenizer(text, f"the tokenizer that transformers builds from {folder}")
+    check_ends(tokenizer, f"the tokenizer that transformers builds from {folder}")
     cut_from(tokenizer, side)
     return FolderTokenizer(
         tokenizer,
         int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else None,
         mask=mask,
-        beyond=frozenset() if own is None else frozenset(tokenizer.get_vocab(with_added_tokens=True)) - own,
+        file=file if file.is_file() else None,
     )

@@ -93,10 +93,9 @@ def read_belongings(path: Path, tokenizer: Path | None) -> Belongings:
     """
     if tokenizer is not None and tokenizer.name != FILE:
         own = parse_tokenizer(read_text(tokenizer, MAX_BYTES, ModelError), str(tokenizer))
-        written = own.truncation["max_length"] if own.truncation else None
         own.no_truncation()
         own.no_padding()
-        return Belongings(FolderTokenizer(own, written_length=written))
+        return Belongings(FolderTokenizer(own, file=tokenizer))
     near = (path.parent, path.resolve().parent.parent)
     home = (
         tokenizer.parent

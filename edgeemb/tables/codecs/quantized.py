@@ -14,7 +14,9 @@ Networks", arXiv 1802.00150): scales by least squares for the codes, then codes 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
@@ -30,7 +32,8 @@ from edgeemb.tables.spec import Spec
 
 Floats = NDArray[np.float32]
 _Rounding = Callable[[Floats], Floats]
-_CHUNK_ELEMENTS = 1 << 21
+#: Elements that are fitted at once: few enough for the arrays of a step to stay in a core's cache.
+_CHUNK_ELEMENTS = 1 << 18
 #: Below this, float16 keeps less than four bits of a scale.
 _LEAST_SCALE = 2.0**-20
 _ROUNDS = 4
@@ -77,14 +80,19 @@ class Quantized:
         if self.scale != "fp32" and 0 < largest / ZERO_POINT[self.bits] < _LEAST_SCALE:
             raise SpecError("all scales are too small for float16: add scale=fp32 to the spec")
         step = max(1, _CHUNK_ELEMENTS // dim)
-        for low in range(0, rows, step):
+
+        def fit_rows(low: int) -> int:
             part = fit.weight[low : low + step]
-            blocks = part.reshape(-1, block)
-            found_codes, found_scales = self._fit_blocks(blocks)
+            found_codes, found_scales = self._fit_blocks(part.reshape(-1, block))
             by_row = found_codes.reshape(self.planes, len(part), dim).transpose(1, 0, 2)
             codes[low : low + step] = pack_codes(by_row, self.bits)
             scales[low : low + step] = found_scales.reshape(self.planes, len(part), -1).transpose(1, 0, 2)
-            fit.progress(min(low + step, rows), rows)
+            return low + len(part)
+
+        # numpy lets other threads run while it computes.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for done in pool.map(fit_rows, range(0, rows, step)):
+                fit.progress(done, rows)
         program = QuantizedLookup(Ids(), "codes", "scales", self.bits, dim, block, self.planes)
         return Fitted({"codes": codes.reshape(rows, -1), "scales": scales.reshape(rows, -1)}, program)
 
@@ -146,12 +154,16 @@ def _fit_single(blocks: Floats, bits: int, rounded: _Rounding) -> tuple[NDArray[
     for clip in _CLIPS[bits]:
         scale = full * np.float32(clip)
         for _ in range(_ROUNDS):
-            levels = _nearest(blocks, scale, bits) - zero
+            levels = _nearest(blocks, scale, bits)
+            levels -= zero
             dot = np.einsum("nb,nb->n", levels, blocks)
             norm = np.einsum("nb,nb->n", levels, levels)
             scale = np.divide(dot, norm, out=np.zeros_like(dot), where=norm > 0)
         scale = rounded(scale)
-        residual = (_nearest(blocks, scale, bits) - zero) * scale[:, None] - blocks
+        residual = _nearest(blocks, scale, bits)
+        residual -= zero
+        residual *= scale[:, None]
+        residual -= blocks
         error = np.einsum("nb,nb->n", residual, residual)
         # Of a huge row, every error may be infinite.
         better = (error < best_error) | (best_scale == 0)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken
+from tokenizers.normalizers import Normalizer
 
 from edgeemb.text.compiled import probing
 from edgeemb.text.compiled.blob import NONE, Blob, words
@@ -19,15 +22,17 @@ _SPACE, _WORD, _TRIMMED = 1, 2, 4
 _SPACE_BYTE = 0x120
 
 
-def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tuple[int, int, int, int]:
+def added_arguments(
+    blob: Blob, tokens: Mapping[int, AddedToken], normalizer: Normalizer | None, normal_bytes: bool
+) -> tuple[int, int, int, int]:
     """Write what is needed to find added tokens.
 
-    :param tokenizer: the tokenizer, as the library has read it.
+    :param tokens: the tokens by id, as the library has read them.
+    :param normalizer: what a text goes through first, if anything.
     :param normal_bytes: whether normalisation makes bytes of characters.
     :return: the arguments of the operation EET_ADDED but for its last two.
     :raises NotCompiled: if one cannot be found as the library finds it.
     """
-    tokens: dict[int, AddedToken] = tokenizer.get_added_tokens_decoder()
     raw: dict[bytes, int] = {}
     normalized: dict[bytes, int] = {}
     rows: list[tuple[int, int]] = []
@@ -43,8 +48,8 @@ def added_arguments(blob: Blob, tokenizer: Tokenizer, normal_bytes: bool) -> tup
         if not token.normalized:
             raw[content.encode()] = place
             continue
-        if tokenizer.normalizer is not None:
-            content = tokenizer.normalizer.normalize_str(content)
+        if normalizer is not None:
+            content = normalizer.normalize_str(content)
         if normal_bytes and flags:
             raise refuse(
                 f"the added token {token.content!r} strips white space after the normalizer ByteLevel"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from tokenizers import Tokenizer
+from tokenizers import AddedToken
+from tokenizers.normalizers import Normalizer
 
 from edgeemb.errors import EdgeembError, ModelError, first_line
 from edgeemb.text.compiled.added import ADDED, added_arguments
@@ -52,9 +54,9 @@ def compile_tokenizer(
     :raises EdgeembError: of class ``error`` if the tokenizers library cannot read it.
     :raises NotCompiled: naming the part that cannot be compiled exactly.
     """
-    tokenizer = parse_tokenizer(text, where, error)
+    read = _read(text, where, error)
     try:
-        return _compiled(text, tokenizer)
+        return _compiled(text, read)
     except _OTHER_FORMS as problem:
         raise refuse(
             f"a part is not of the form in which the library writes it ({type(problem).__name__}: {first_line(problem)})"
@@ -74,30 +76,55 @@ _OTHER_FORMS = (
 )
 
 
-def _compiled(text: str, tokenizer: Tokenizer) -> bytes:
-    values: dict[str, Any] = json.loads(text)
-    check_keys(values, _KEYS, "it")
-    model = values["model"]
+@dataclass(frozen=True)
+class _Read:
+    """What the tokenizers library makes of a file, as far as the blob needs it: the library's own object takes 300 MB for 250,000 pieces.
+
+    :param kind: the class of its model.
+    :param scores: the pieces of Unigram with their scores; None for another model.
+    :param added: tokens that are found before all else.
+    :param normalizer: what a text goes through first, if anything.
+    :param ids: one more than the largest id.
+    """
+
+    kind: str
+    scores: list[Any] | None
+    added: dict[int, AddedToken]
+    normalizer: Normalizer | None
+    ids: int
+
+
+def _read(text: str, where: str, error: type[EdgeembError]) -> _Read:
+    tokenizer = parse_tokenizer(text, where, error)
     # What the library makes of a file of an old version has every setting in its place.
     kind = type(tokenizer.model).__name__
-    if kind == "Unigram":
-        # The library reads numbers to within a few units of the last place: which of two equal sums is larger depends on that.
-        model = {**model, "vocab": json.loads(tokenizer.to_str())["model"]["vocab"]}
+    # It reads numbers to within a few units of the last place: which of two equal sums is larger depends on that.
+    scores = json.loads(tokenizer.to_str())["model"]["vocab"] if kind == "Unigram" else None
+    ids = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+    return _Read(kind, scores, tokenizer.get_added_tokens_decoder(), tokenizer.normalizer, ids)
+
+
+def _compiled(text: str, read: _Read) -> bytes:
+    values: dict[str, Any] = json.loads(text)
+    check_keys(values, _KEYS, "it")
+    model = values.pop("model")
+    if read.scores is not None:
+        model["vocab"] = read.scores
     blob = Blob()
     blob.record(ADDED)
     add_normalizer(blob, values.get("normalizer"))
     normal_bytes = _makes_bytes(values.get("normalizer"), "normalizers")
     words = blob.records
-    added = added_arguments(blob, tokenizer, bool(normal_bytes))
+    added = added_arguments(blob, read.added, read.normalizer, bool(normal_bytes))
     add_pre_tokenizer(blob, values.get("pre_tokenizer"))
     word_bytes = _makes_bytes(values.get("pre_tokenizer"), "pretokenizers")
     if normal_bytes + word_bytes > 1 or not _last(values.get("pre_tokenizer"), word_bytes):
         raise refuse("something follows after ByteLevel has turned characters into bytes")
-    add_model(blob, model, kind, Alphabet(bool(normal_bytes or word_bytes)))
+    add_model(blob, model, read.kind, Alphabet(bool(normal_bytes or word_bytes)))
     left = (values.get("truncation") or {}).get("direction") == "Left"
     add_around(blob, values.get("post_processor"), bool(normal_bytes or word_bytes), left)
     blob.replace(0, ADDED, *added, words, int(blob.breaks.allowed and blob.breaks.begins))
-    return blob.to_bytes(_ids(tokenizer))
+    return blob.to_bytes(read.ids)
 
 
 def compile_words(width: int) -> bytes:
@@ -108,10 +135,6 @@ def compile_words(width: int) -> bytes:
     blob = Blob()
     blob.record(_VOCABULARY_FREE, width)
     return blob.to_bytes(0)
-
-
-def _ids(tokenizer: Tokenizer) -> int:
-    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
 
 def _parts(section: Any, inner: str) -> list[Any]:

@@ -32,19 +32,50 @@ _LINKERS = (0x094D, 0x09CD, 0x0ACD, 0x0B4D, 0x0C4D, 0x0D4D)
 # Marks of two bytes, which extend whatever they follow.
 _MARK, _OTHER_MARK = "\u0301", "\u0302"
 _FENCE = "\n"
+#: Texts that are normalised at once: the library needs some 100 bytes for each character of them.
+_AT_ONCE = 1 << 15
 
 
 def _probe(key: str, before: str, behind: str, joined: str, apart: str) -> NDArray[np.bool_]:
     """For each character, whether a text around it, normalised with a map of one key, comes out as one of two: bool[0x110000]."""
-    codes = [code for code in CHARACTERS if code not in (10, 13)]
-    text = _FENCE.join(before + chr(code) + behind for code in codes)
-    found = normalizers.Precompiled(write_charsmap({key: "#"})).normalize_str(text).split(_FENCE)
+    codes = np.array([code for code in CHARACTERS if code not in (10, 13)], np.uint32)
+    normalizer = normalizers.Precompiled(write_charsmap({key: "#"}))
     result = np.zeros(CODES, bool)
-    result[codes] = [
-        text == joined.replace("@", chr(code)) and text != apart.replace("@", chr(code))
-        for code, text in zip(codes, found, strict=True)
-    ]
+    for part in np.array_split(codes, -(-len(codes) // _AT_ONCE)):
+        text = _points_to_text(_around(f"{before}@{behind}{_FENCE}", part).ravel()[:-1])
+        found = _text_to_points(normalizer.normalize_str(text))
+        ends = np.append(np.flatnonzero(found == ord(_FENCE)), len(found))
+        starts = np.append(0, ends[:-1] + 1)
+        result[part] = _equal(found, starts, ends, joined, part) & ~_equal(found, starts, ends, apart, part)
     return spread(result)
+
+
+def _around(pattern: str, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """A text for each character, which takes the place of "@" if there is one: uint32[characters, length]."""
+    points = _text_to_points(pattern)
+    return np.where(points == ord("@"), codes[:, None], points)
+
+
+def _equal(
+    found: NDArray[np.uint32],
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    pattern: str,
+    codes: NDArray[np.uint32],
+) -> NDArray[np.bool_]:
+    """Which parts of a text are a pattern around their character: bool[characters]."""
+    same = ends - starts == len(pattern)
+    places = starts[same, None] + np.arange(len(pattern))
+    same[same] = np.all(found[places] == _around(pattern, codes[same]), axis=1)
+    return np.asarray(same, np.bool_)
+
+
+def _text_to_points(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), "<u4").astype(np.uint32)
+
+
+def _points_to_text(points: NDArray[np.uint32]) -> str:
+    return points.astype("<u4").tobytes().decode("utf-32-le")
 
 
 @cache
