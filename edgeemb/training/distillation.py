@@ -20,8 +20,10 @@ from edgeemb.tasks.registry import EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
 from edgeemb.training.losses import (
     cosine_loss,
-    matryoshka_loss,
+    firsts,
     ranking_loss,
+    relation_loss,
+    signs,
     similarities,
     similarity_loss,
     token_loss,
@@ -79,7 +81,7 @@ class Distillation:
     :param device: where the tensors live; the modules are moved there.
     :param half: multiply matrices in bfloat16.
     :param draws: texts that all steps together will take, repeated ones included.
-    :param dims: numbers of first elements of an embedding that serve alone, for the loss matryoshka.
+    :param dims: numbers of first elements of an embedding that serve alone, for the losses matryoshka and binary.
     """
 
     def __init__(
@@ -132,7 +134,9 @@ class Distillation:
         if weights.ranking:
             total = total + weights.ranking * ranking_loss(given, wanted)
         if weights.matryoshka:
-            total = total + weights.matryoshka * matryoshka_loss(given, wanted, self._dims)
+            total = total + weights.matryoshka * relation_loss(firsts(given, self._dims), wanted)
+        if weights.binary:
+            total = total + weights.binary * relation_loss(signs(given, self._dims), wanted)
         if weights.tokens or weights.layers:
             counts = mask.to(torch.float32)
             if texts.places is not None:
@@ -161,14 +165,18 @@ class Distillation:
         return said[index].to(self.device), ()
 
     def score(self) -> float:
-        """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts; with the loss matryoshka
-        the mean of those of the whole embeddings and of their first elements."""
+        """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts; with the losses
+        matryoshka and binary the mean of those of the whole embeddings and of each view that the losses compare."""
         vectors = self._encode(self.module, self._held.student)
         if not torch.isfinite(vectors).all():
             return float("nan")
         wanted = _upper(similarities(self._wanted))
-        parts = (vectors, *(vectors[:, :dim] for dim in self._dims))
-        return 100 * float(np.mean([spearman(_upper(similarities(part)), wanted) for part in parts]))
+        views = [vectors]
+        if self.weights.matryoshka:
+            views += firsts(vectors, self._dims)
+        if self.weights.binary:
+            views += signs(vectors, self._dims)
+        return 100 * float(np.mean([_agreement(_upper(similarities(view)), wanted) for view in views]))
 
     def _encode(self, module: nn.Module, texts: Sequence[Ids]) -> Tensor:
         order = np.argsort([len(ids) for ids in texts], kind="stable")
@@ -201,21 +209,23 @@ class _Blocks:
 
 
 def first_dims(weights: Losses, dims: Sequence[int], student: SentenceEncoder) -> tuple[int, ...]:
-    """Numbers of first elements that the loss matryoshka compares; none without it.
+    """Numbers of first elements that the losses matryoshka and binary compare; none without them.
 
     :param weights: weights of the losses.
-    :param dims: what was asked for; empty for a half, a quarter and an eighth.
+    :param dims: what was asked for; empty for a half, a quarter and an eighth with the loss matryoshka, and for none with binary alone.
     :param student: what learns.
-    :raises SpecError: if one is not below the size of an embedding, or they are given without the loss.
+    :raises SpecError: if one is not below the size of an embedding, or they are given without a loss that compares them.
     """
     size = _sizes(student)["vector"]
-    if not weights.matryoshka:
-        if dims:
-            raise SpecError("matryoshka_dims are for the loss matryoshka: give it a weight, such as 1")
-        return ()
+    if dims and not (weights.matryoshka or weights.binary):
+        raise SpecError(
+            "matryoshka_dims are for the losses matryoshka and binary: give one a weight, such as 1"
+        )
     if any(dim >= size for dim in dims):
         raise SpecError(f"matryoshka_dims {max(dims)}: an embedding has {size} elements, use fewer")
-    return tuple(dims) or tuple(size // part for part in (2, 4, 8) if size >= part)
+    if dims or not weights.matryoshka:
+        return tuple(dims)
+    return tuple(size // part for part in (2, 4, 8) if size >= part)
 
 
 def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEncoder) -> None:
@@ -274,6 +284,11 @@ def encoder_of(model: Model) -> SentenceEncoder:
 def _taken(states: Tensor, places: Tensor) -> Tensor:
     """States of other tokens: float[batch, m, D] at int64[batch, n] to float[batch, n, D]."""
     return states.gather(1, places[:, :, None].expand(-1, -1, states.shape[2]))
+
+
+def _agreement(given: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    """Spearman's correlation; 0 where all are the same, as the similarities of a few signs may be: they rank nothing."""
+    return spearman(given, wanted) if np.ptp(given) > 0 else 0.0
 
 
 def _upper(matrix: Tensor) -> NDArray[np.float64]:

@@ -64,19 +64,40 @@ def ranking_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return functional.kl_div(given, wanted, reduction="batchmean", log_target=True)
 
 
-def matryoshka_loss(student: Tensor, teacher: Tensor, dims: Sequence[int]) -> Tensor:
-    """The similarity and the ranking loss of the first elements of the student's embeddings, compared with the teacher's whole ones.
+def relation_loss(views: Sequence[Tensor], teacher: Tensor) -> Tensor:
+    """The similarity and the ranking loss of several views of the student's embeddings, each compared with the teacher's whole ones; their mean.
 
-    Matryoshka representations (Kusupati et al. 2022, arXiv 2205.13147), with the teacher's similarities in the place of labels. The mean over sizes.
-
-    :param student: float[batch, D].
+    :param views: float[batch, any] each, such as `firsts` or `signs` of the embeddings.
     :param teacher: float[batch, E].
-    :param dims: numbers of first elements, each below D.
     """
-    apart = [
-        similarity_loss(student[:, :dim], teacher) + ranking_loss(student[:, :dim], teacher) for dim in dims
-    ]
+    apart = [similarity_loss(view, teacher) + ranking_loss(view, teacher) for view in views]
     return torch.stack(apart).mean()
+
+
+def firsts(vectors: Tensor, dims: Sequence[int]) -> list[Tensor]:
+    """The first elements of embeddings alone, as Matryoshka representations train them (Kusupati et al. 2022, arXiv 2205.13147).
+
+    :param vectors: float[batch, D].
+    :param dims: numbers of first elements, each below D.
+    :return: float[batch, dim] for each.
+    """
+    return [vectors[:, :dim] for dim in dims]
+
+
+def signs(vectors: Tensor, dims: Sequence[int] = ()) -> list[Tensor]:
+    """The signs of embeddings, and those of their first elements alone: 1 where an element is above 0, else -1, as the vectors `binary` store them.
+
+    Gradients pass through where an element is not larger than a mean one (the straight-through estimator, Bengio et al. 2013,
+    arXiv 1308.3432; for binary embeddings Gan et al. 2023, "Binary Embedding-based Retrieval at Tencent", arXiv 2302.08714).
+
+    :param vectors: float[batch, D].
+    :param dims: numbers of first elements, each below D.
+    :return: float32[batch, D], and float32[batch, dim] for each of dims.
+    """
+    even = functional.normalize(vectors.float(), dim=1) * vectors.shape[1] ** 0.5
+    soft = even.clamp(-1, 1)
+    hard = soft + (torch.where(even > 0, 1.0, -1.0) - soft).detach()
+    return [hard, *firsts(hard, dims)]
 
 
 def token_loss(student: Tensor, teacher: Tensor, counts: Tensor) -> Tensor:

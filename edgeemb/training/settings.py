@@ -32,6 +32,7 @@ class Losses:
     :param tokens: the token states of the last layer point where the teacher's point.
     :param layers: the same for the embeddings and every layer.
     :param matryoshka: the first elements of an embedding alone, as many as `TrainingSettings.matryoshka_dims` says, give the teacher's similarities and ranks.
+    :param binary: the signs of an embedding, and of its first elements where `TrainingSettings.matryoshka_dims` are given, do.
     :raises SpecError: if a weight is negative or not finite, or all are 0.
     """
 
@@ -41,6 +42,7 @@ class Losses:
     tokens: float = 1.0
     layers: float = 0.0
     matryoshka: float = 0.0
+    binary: float = 0.0
 
     def __post_init__(self) -> None:
         weights = asdict(self).values()
@@ -80,7 +82,8 @@ class TrainingSettings:
     :param weight_decay: weight decay of the body's matrices.
     :param clip: largest norm of the gradient.
     :param train_length: cut training texts at this many tokens.
-    :param matryoshka_dims: numbers of first elements that the loss matryoshka compares; by default a half, a quarter and an eighth of all.
+    :param matryoshka_dims: numbers of first elements that the losses matryoshka and binary compare; by default a half, a quarter and an eighth of
+        all with matryoshka, and none with binary alone.
     :param precision: precision of the matrix products; auto takes bf16 where the processor multiplies it, weights stay fp32.
     :param torch_device: where to train: cpu, cuda or cuda:NUMBER.
     :param seed: seed of the order of texts and of everything random.

@@ -26,7 +26,7 @@ from edgeemb.tables.request import read_tables
 from edgeemb.training.distillation import Distillation, encoder_of, read_as
 from edgeemb.training.encode import States
 from edgeemb.training.loop.task import Report
-from edgeemb.training.losses import matryoshka_loss
+from edgeemb.training.losses import firsts, relation_loss, signs
 from edgeemb.training.settings import Losses, parse_losses
 from edgeemb.training.student import copied
 from tests.fixtures.models import save_plain, save_sentence
@@ -132,10 +132,54 @@ def test_the_first_elements_learn_to_serve_alone(tiny: Model, corpus: Path, tmp_
         np.concatenate([model.reference(given)[0] for given in feeds]) for model in (tiny, tiny, learnt)
     )
     errors = [
-        float(matryoshka_loss(torch.from_numpy(vectors), torch.from_numpy(wanted), (4, 2)))
+        float(relation_loss(firsts(torch.from_numpy(vectors), (4, 2)), torch.from_numpy(wanted)))
         for vectors in (before, after)
     ]
     assert errors[1] < 0.9 * errors[0]
+
+
+def test_signs_are_those_that_binary_vectors_store() -> None:
+    whole, first = signs(torch.tensor([[0.5, -0.2, 0.0, 8.0]]), (2,))
+    assert whole.tolist() == [[1, -1, -1, 1]]
+    assert first.tolist() == [[1, -1]]
+
+
+def test_signs_learn_the_similarities_of_a_teacher() -> None:
+    random = torch.Generator().manual_seed(0)
+    teacher = torch.randn(24, 6, generator=random)
+    student = torch.randn(24, 64, generator=random).requires_grad_()
+    optimiser = torch.optim.Adam([student], 0.05)
+    losses = []
+    for _ in range(60):
+        loss = relation_loss(signs(student, (32,)), teacher)
+        losses.append(float(loss))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[-1] < 0.3 * losses[0]
+
+
+def test_the_loss_of_signs_counts_by_its_weight(tiny: Model, corpus: Path) -> None:
+    texts = corpus.read_text("utf-8").splitlines()
+    student, teacher = copied(tiny), copied(tiny)
+    others = {"cosine": 0, "similarity": 0, "ranking": 0, "tokens": 0}
+    task = Distillation(
+        States(encoder_of(student)),
+        States(encoder_of(teacher)),
+        read_as(student, teacher, texts, 32),
+        read_as(student, teacher, texts[:9], 32),
+        Losses(**others, binary=2),
+        torch.device("cpu"),
+        False,
+        draws=8,
+        dims=(8,),
+    )
+    wanted = torch.from_numpy(
+        np.concatenate([tiny.reference(line_feeds(tiny, [ids])[0])[0] for ids in ids_of(tiny, texts[:8])])
+    )
+    expected = 2 * relation_loss(signs(wanted, (8,)), wanted)
+    assert float(task.loss(task.module, np.arange(8))) == pytest.approx(float(expected), rel=1e-3)
+    assert 50 < task.score() < 100
 
 
 @pytest.mark.parametrize(("draws", "read"), [(8, 8), (80, 32)])
@@ -166,7 +210,7 @@ def test_the_teacher_reads_whole_blocks_only_where_all_texts_are_drawn(
     ("losses", "dims", "message"),
     [
         (Losses(matryoshka=1), (16,), "matryoshka_dims 16: an embedding has 16 elements, use fewer"),
-        (Losses(), (4,), "matryoshka_dims are for the loss matryoshka: give it a weight"),
+        (Losses(), (4,), "matryoshka_dims are for the losses matryoshka and binary: give one a weight"),
     ],
 )
 def test_first_elements_that_cannot_serve_alone_are_refused(
