@@ -28,7 +28,7 @@ from edgeemb.body.smoothing import ScaledLinear
 from edgeemb.models.torch_model import Model
 
 #: Added to the diagonal of H, as a fraction of its mean; ten times as much each time that H has no inverse.
-_DAMPING = 0.01
+_DAMPING = 0.1
 #: Columns whose errors are passed on together.
 _COLUMNS = 128
 #: Bytes of the matrices H that are gathered in one pass over the calibration inputs.
