@@ -1,0 +1,1 @@
+"""Engines side by side on this machine; see `bench.engine.__main__`."""
