@@ -1,10 +1,10 @@
 """Which models come in: every family and every task as a tiny random model, exported to each runtime and compared with transformers' own computation.
 
 Models are made from transformers' configuration classes with random weights: nothing is downloaded. Tables and bodies are float32, so that what is
-left of 1 in a cosine is the conversion's doing. Writes docs/models.md; with --results the figures of earlier runs are kept and only what is missing
+left of 1 in a cosine is the conversion's doing; only C has no such bodies, and shows what 8 bits leave of tiny random models. Writes docs/models.md; with --results the figures of earlier runs are kept and only what is missing
 is run.
 
-    python -m bench.models [--only REGEX] [--runtime onnx,tflite,executorch] [--results build/models.json] [-o docs/models.md]
+    python -m bench.models [--only REGEX] [--runtime onnx,tflite,executorch,c] [--results build/models.json] [-o docs/models.md]
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from tests.fixtures.models.families import TINY, save_family, save_task
 #: Families of which every task is tried.
 TASKED = ("BERT", "DistilBERT", "RoBERTa", "DeBERTa-v2/v3", "ModernBERT")
 _EMBEDDING = "embedding"
+#: What the page says of a runtime without float32 bodies.
+NARROW = "C99 has no float32 body, and its column shows an int8 one"
 _PACKAGES = ("transformers", "torch", "onnxruntime", "litert-torch", "executorch")
 
 
@@ -55,7 +57,7 @@ def measure(name: str, kind: str, runtime: str, folder: Path) -> str:
             model,
             folder / "bundle",
             runtime=runtime,
-            body="fp32",
+            body="fp32" if "fp32" in RUNTIMES[runtime].bodies else "int8",
             table={
                 table.alias: "fp32" for table in model.tables if table.role in ("word", "position", "type")
             },
@@ -84,7 +86,7 @@ def page(figures: dict[str, str], runtimes: list[str]) -> str:
         "# Which models come in",
         "",
         "Written by `python -m bench.models`, whose first lines say how. A figure is the lowest cosine over the packaged sentences between the export and",
-        f"transformers (for single numbers, 1 less the largest relative difference), with float32 tables and body. {date.today()}, {versions}.",
+        f"transformers (for single numbers, 1 less the largest relative difference), with float32 tables and body; {NARROW}. {date.today()}, {versions}.",
         "",
         "A family that is not here is loaded in the same way, by transformers' Auto classes; these are the ones that were tried. Models that need Python",
         "code of their own (`trust_remote_code`) come in as torch modules: `edgeemb.load(module, example_inputs=...)`.",
@@ -108,15 +110,21 @@ def _table(
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, kind, label in rows:
         cells = [figures.get(f"{name}|{kind}|{runtime}", "not run") for runtime in runtimes]
-        lines.append(f"| {' | '.join([label, *(cell.replace('|', '/')[:160] for cell in cells)])} |")
+        lines.append(f"| {' | '.join([label, *(_short(cell) for cell in cells)])} |")
     return lines
+
+
+def _short(cell: str) -> str:
+    """A figure, or what a refusal is about: the class that it names, where it names one."""
+    named = re.search(r"\((\w+), \S+ line \d+\): ", cell)
+    return f"refused: {named[1]}" if named else cell.replace("|", "/")[:160]
 
 
 @click.command()
 @click.option(
     "--only", default="", help="Only families and tasks, as FAMILY/TASK, that this regular expression finds."
 )
-@click.option("--runtime", "asked", default="onnx,tflite,executorch", show_default=True, help="Runtimes.")
+@click.option("--runtime", "asked", default="onnx,tflite,executorch,c", show_default=True, help="Runtimes.")
 @click.option("--results", type=click.Path(path_type=Path), help="Where figures are kept from run to run.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), default=Path("docs/models.md"), show_default=True

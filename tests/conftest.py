@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from filelock import FileLock
 import edgeemb
 from edgeemb.models.torch_model import Model
 from tests.fixtures.models import save_sentence
-from tests.fixtures.models.families import load_labeller
+from tests.fixtures.models.families import WINDOWED, load_labeller, save_family
 from tests.places import ROOT
 
 
@@ -140,5 +141,20 @@ def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[s
             edgeemb.export(model, path, target=target, table="int8", lengths=[38])
 
         return cached(f"labeller-{target}", export)
+
+    return {target: make(target) for target in ("cortex-m7", "ios")}
+
+
+@pytest.fixture(scope="session")
+def windowed(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
+    """A tiny ModernBERT that labels the tokens of texts longer than its windows, as C, for boards and for application processors."""
+
+    def make(target: str) -> Path:
+        def export(path: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = save_family(Path(scratch, "m"), "ModernBERT", "ForTokenClassification", **WINDOWED)
+                edgeemb.export(str(folder), path, target=target, runtime="c", table="int8", lengths=[100])
+
+        return cached(f"windowed-{target}", export)
 
     return {target: make(target) for target in ("cortex-m7", "ios")}

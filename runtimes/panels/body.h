@@ -254,6 +254,7 @@ EEP_FN void EEP(attend)(
                 /* of the key at `at`; NULL for nothing */
                 const float *relative = shape->relative == NULL ? NULL : shape->relative + (2 * head + 1) * capacity - 1 - first - row + at;
                 const uint32_t low = eem_first_key(window, first + row), high = eem_end_key(window, first + row, tokens);
+                const int edge = low > at || high < at + columns;
 
                 for (column = 0; column < columns; column += EEP_LANES) {
                     const EEP_INTS excess = EEP(mul_int)(shift, EEP(load_int)(key_sums + at + column));
@@ -263,8 +264,8 @@ EEP_FN void EEP(attend)(
                     if (relative != NULL) {
                         value = EEP(add)(value, EEP(load)(relative + column));
                     }
-                    value = EEP(first_or)(value, EEP(reach)(high, at + column), nothing);
-                    if (low > at + column) {
+                    if (edge) {
+                        value = EEP(first_or)(value, EEP(reach)(high, at + column), nothing);
                         value = EEP(first_or)(nothing, EEP(reach)(low, at + column), value);
                     }
                     EEP(store)(memory->scores + row * capacity + at + column, value);

@@ -29,6 +29,17 @@ EEM_FUNCTION void eep_after(
     eep_norm(kernels, memory, norm, rows, results, layer->before ? NULL : rows, stride, count);
 }
 
+/* Turn `count` queries or keys of a text from token `first` on, where the layer does: before threads share the queries, whose
+ * vectors reach past the last head of a row. */
+EEM_FUNCTION void eep_rotate(const eem_layer *layer, const eem_shape *shape, uint32_t first, float *rows, uint32_t stride, uint32_t count)
+{
+    uint32_t row;
+
+    for (row = 0; row < count && layer->rotation != NULL; ++row) {
+        eem_rotate(shape, layer->rotation, first + row, rows + (size_t)row * stride);
+    }
+}
+
 /* The rows and what attention gives for them: see eem_attention_run. */
 EEM_FUNCTION void eep_attention_run(
     const eep_kernels *kernels, const eem_layer *layer, const eem_shape *shape, const eep_memory *memory, const eep_texts *texts)
@@ -52,6 +63,7 @@ EEM_FUNCTION void eep_attention_run(
                 const eep_memory own = eep_memory_of(shape, memory, text);
                 const size_t offset = (size_t)(from - at) * stride;
 
+                eep_rotate(layer, shape, from - text->first, queries + offset, stride, part);
                 eep_rotate(layer, shape, from - text->first, keys + offset, stride, part);
                 kernels->keep(shape, &own, from - text->first, part, text->tokens, keys + offset, values + offset);
             }

@@ -114,16 +114,6 @@ EEM_FUNCTION void eep_project(
     }
 }
 
-/* Turn `count` queries or keys of a text from token `first` on, where the layer does. */
-EEM_FUNCTION void eep_rotate(const eem_layer *layer, const eem_shape *shape, uint32_t first, float *rows, uint32_t stride, uint32_t count)
-{
-    uint32_t row;
-
-    for (row = 0; row < count && layer->rotation != NULL; ++row) {
-        eem_rotate(shape, layer->rotation, first + row, rows + (size_t)row * stride);
-    }
-}
-
 typedef struct eep_attend_job {
     const eep_kernels *kernels;
     const eem_layer *layer;
@@ -161,8 +151,7 @@ EEM_FUNCTION eep_memory eep_attend_memory(const eem_shape *shape, const eep_memo
     return own;
 }
 
-/* Attention of the block of queries number `wanted` in [at, at + count), which are turned first; gives the number of blocks that there are.
- */
+/* Attention of the block of queries number `wanted` in [at, at + count); gives the number of blocks that there are. */
 EEM_FUNCTION size_t eep_attend_block(const eep_attend_job *job, const eep_memory *memory, size_t wanted)
 {
     const uint32_t stride = EEM_PADDED(job->shape->dim);
@@ -179,9 +168,8 @@ EEM_FUNCTION size_t eep_attend_block(const eep_attend_job *job, const eep_memory
             const uint32_t row = (uint32_t)(wanted - blocks) * EEP_ROWS, rows = part - row < EEP_ROWS ? part - row : EEP_ROWS;
             const uint32_t first = from - text->first + row;
             const size_t offset = (size_t)(from - job->at + row) * stride;
-            float *queries = memory->queries + (size_t)job->at * stride + offset;
+            const float *queries = memory->queries + (size_t)job->at * stride + offset;
 
-            eep_rotate(job->layer, job->shape, first, queries, stride, rows);
             job->kernels->attend(job->shape, &own, text->tokens, job->layer->window, first, queries, rows, memory->wide + offset);
         }
         blocks += own_blocks;

@@ -393,6 +393,15 @@ def test_gives_the_rows_of_tokens_to_the_bit_as_the_host_from_ids_and_from_text(
     assert text is not None and ids is not None and (text.value or 0) > (ids.value or 0) / 2
 
 
+@QEMU
+@pytest.mark.parametrize("board", ["mps2-an386", "mps3-an547"])
+def test_turns_gates_and_attends_within_windows_to_the_bit_as_the_host(
+    board: str, windowed: dict[str, Path]
+) -> None:
+    report = profile_on(board, windowed["cortex-m7"], ProfilePlan(lengths=(32,), allow_code=True))
+    assert "4 of 4 golden sentences gave the host's result to the bit." in report.notes
+
+
 def test_refuses_a_bundle_of_another_runtime(tiny_bundle: Path) -> None:
     with pytest.raises(DeviceError, match="is a bundle for onnx, mps2-an386 takes C"):
         profile_on("mps2-an386", tiny_bundle, ProfilePlan(allow_code=True))

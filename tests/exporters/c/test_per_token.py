@@ -214,13 +214,17 @@ def test_compiles_without_a_warning(target: str, labellers: dict[str, Path]) -> 
     run_compiler([*host_compiler(), *strict, f"-I{bundle}", str(bundle / "model.c")])
 
 
-@pytest.mark.parametrize("family", ["DistilBERT", "RoBERTa", "XLM-R", "MPNet", "ALBERT", "ELECTRA"])
+@pytest.mark.parametrize(
+    "family",
+    ["DistilBERT", "RoBERTa", "XLM-R", "MPNet", "ALBERT", "ELECTRA", "ModernBERT", "NomicBERT", "GTE"],
+)
 def test_reads_the_classifier_of_every_family(family: str, tmp_path: Path) -> None:
     save_family(tmp_path / "m", family, "ForTokenClassification", id2label=LABELLER["id2label"])
     model = edgeemb.load(str(tmp_path / "m"))
     encoder = read_encoder(model)
     assert encoder.per_token and encoder.labels and encoder.outputs == 3
-    (dense,) = encoder.head
+    *before, dense = encoder.head
+    assert [each.norm is not None for each in before] == [True] * (family == "ModernBERT")
     np.testing.assert_array_equal(dense.linear.weight, model.module.body.classifier.weight.detach().numpy())
     assert dense.activation == "EEM_IDENTITY"
 

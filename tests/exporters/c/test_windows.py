@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 import edgeemb
+from edgeemb.body.prepare import prepare
+from edgeemb.body.spec import read_bodies
 from edgeemb.errors import ExportError
+from edgeemb.exporters.c.packing import on_grids
+from edgeemb.exporters.c.reading import read_encoder
+from edgeemb.exporters.c.scaling import settle_factors
 from tests.fixtures.models.families import WINDOWED, reference_model, save_family
 
 #: Tokens of texts that are run together: windows begin and end within and between the panels of keys.
 LENGTHS = (1, 100, 2, 17, 64, 33, 3, 71, 5, 40)
-
-
-@pytest.fixture(scope="module")
-def windowed(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
-    """A tiny labeller of tokens as C, for boards and for application processors."""
-
-    def make(target: str) -> Path:
-        def export(path: Path) -> None:
-            with tempfile.TemporaryDirectory() as scratch:
-                folder = save_family(Path(scratch, "m"), "ModernBERT", "ForTokenClassification", **WINDOWED)
-                edgeemb.export(str(folder), path, target=target, runtime="c", table="int8", lengths=[100])
-
-        return cached(f"windowed-{target}", export)
-
-    return {target: make(target) for target in ("cortex-m7", "ios")}
 
 
 def batch() -> dict[str, NDArray[np.int64]]:
@@ -87,3 +75,16 @@ def test_refuses_rotary_positions_that_depend_on_the_length(tmp_path: Path) -> N
     save_family(tmp_path / "model", "NomicBERT", rope_parameters=scaled)
     with pytest.raises(ExportError, match=r"'body.rotary_emb' \(NomicBertRotaryEmbedding, .*line \d+\)"):
         edgeemb.export(str(tmp_path / "model"), tmp_path / "bundle", target="cortex-m4", table="int8")
+
+
+def test_rows_of_a_matrix_that_layers_share_keep_its_grid_of_4_bits(tmp_path: Path) -> None:
+    save_family(tmp_path / "model", "ModernBERT", hidden_size=64, intermediate_size=96)
+    prepared = prepare(edgeemb.load(str(tmp_path / "model")), read_bodies("int4:nearest"), "int4")
+    encoder, remarks = on_grids(settle_factors(read_encoder(prepared.model)), prepared.grids)
+    assert not remarks
+    first = encoder.layers[0]
+    assert first.attention_norm.plain and first.attention_norm.scale is not None, "it was not smoothed"
+    for layer in encoder.layers:
+        for name, linear in layer.linears().items():
+            assert linear.grid is not None and linear.block == 32, name
+            np.testing.assert_array_equal(linear.grid.values(), linear.weight, err_msg=name)

@@ -168,7 +168,9 @@ def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     model = edgeemb.load(str(folder / "tiny"))
     grids = Grids()
     if request.param in BODIES:
-        prepared = prepare(model, read_bodies(BODIES[request.param]), "int8")
+        wanted = read_bodies(BODIES[request.param])
+        assert wanted.default is not None
+        prepared = prepare(model, wanted, wanted.default.precision)
         model, grids = prepared.model, prepared.grids
     pairs = export(model, folder / "pairs", "cortex-m7", grids, model.max_length)
     expected = bits(pairs, folder / "expected", host_compiler())
