@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from edgeemb.errors import ModelError
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.trained import INDEX
+from edgeemb.quiet import quiet
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -201,7 +202,8 @@ def _load_folder(
             _refuse(chosen, "folders of transformers")
             return load_words_folder(path, source=source, name=name, max_length=max_length)
     # transformers takes seconds to import and the others do not need it.
-    from edgeemb.models.huggingface.folder import load_folder
+    with quiet():
+        from edgeemb.models.huggingface.folder import load_folder
 
     return load_folder(
         path, source=source, name=name, allow_pickle=allow_pickle, max_length=max_length, **chosen
