@@ -1,10 +1,11 @@
 """Output layers over a packed table, one vector at a time: ours against ONNX Runtime's MatMulNBits, in alternation.
 
-    python -m bench.heads [--threads 1] [--rounds 15] [--quality]
+    python -m bench.heads [--threads 1] [--rounds 15] [--quality [--texts FILE ...]]
 
-Prints, for each size of a vocabulary, the least and the median milliseconds of a call, the bytes that the table takes, and how much of it is
-read in a second. ``--quality`` adds what quantising the vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states, and
-how often cheaper products would find the best token, and the 40 best, among their first candidates.
+Prints, for each size of a vocabulary, the least and the median milliseconds of a call, the bytes that it reads, and how much of them in a
+second. ``QuantizedTop`` gives the 40 best, ``ShortlistTop`` those of 512 rows that a scan chooses. ``--quality`` adds what quantising the
+vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states, and how often cheaper products, such as those of the scan, find
+the best token, and the 40 best, among their first candidates: over the packaged sentences, or the lines of text files.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,10 +27,13 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeemb.exporters.onnx.functions import DOMAIN, VERSION
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_library
+from edgeemb.native.top import quantized_top, shortlist_top
 from edgeemb.tables import encode
 from edgeemb.tables.logits import quantized_products
 from edgeemb.tables.program import unpack_codes
+from edgeemb.tables.shortlist import fit_shortlist
 
+TOP, CANDIDATES = 40, 512
 SHAPES = ((30522, 384), (151936, 1024), (262144, 640))
 BITS, BLOCK = 4, 32
 _OURS, _PEER, _PEER8 = (
@@ -44,11 +49,12 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--quality", action="store_true", help="what quantising the vectors costs")
+    parser.add_argument("--texts", nargs="*", default=[], help="text files, one text a line, 300 of each")
     asked = parser.parse_args()
     for rows, dim in SHAPES:
         measure(rows, dim, asked.threads, asked.rounds)
     if asked.quality:
-        quality()
+        quality(_lines(asked.texts))
 
 
 def measure(rows: int, dim: int, threads: int, rounds: int) -> None:
@@ -69,6 +75,17 @@ def measure(rows: int, dim: int, threads: int, rounds: int) -> None:
             codes.nbytes + scales.nbytes // 2,
         )
     }
+    half = scales.astype(np.float16)
+    row = dim // 2 + dim // BLOCK * 2
+    contenders[f"QuantizedTop, the {TOP} best"] = (
+        session(best(codes, half, dim, {}), hidden, threads),
+        rows * row,
+    )
+    listed = random_shortlist(rows, dim)
+    contenders[f"ShortlistTop, {CANDIDATES} candidates"] = (
+        session(best(codes, half, dim, listed), hidden, threads),
+        sum(array.nbytes for array in listed.values()) + CANDIDATES * row,
+    )
     for name, level in ((_PEER8, 4), (_PEER, 1)):
         contenders[name] = (
             session(peer(codes, scales, dim, level), hidden, threads),
@@ -125,6 +142,48 @@ def ours(codes: NDArray[np.uint8], scales: NDArray[np.float16], dim: int) -> onn
     return _model(node, {"codes": codes, "scales": scales}, (len(codes), dim), (DOMAIN, VERSION))
 
 
+def random_shortlist(rows: int, dim: int) -> dict[str, NDArray[Any]]:
+    """The arrays of a shortlist with as many codes as a table has: which ones they are does not matter for time.
+
+    :param rows: of the table.
+    :param dim: columns.
+    """
+    random = np.random.default_rng(1)
+    shape = fit_shortlist(np.zeros((1, dim), np.float32))
+    blocks = -(-rows // 64)
+    return {
+        "list_codes": random.integers(0, 256, (blocks, *shape.codes.shape[1:]), dtype=np.uint8),
+        "list_scales": random.random(blocks * 64, np.float32) + np.float32(0.5),
+        "codebook": random.standard_normal(shape.codebook.shape, np.float32),
+    }
+
+
+def best(
+    codes: NDArray[np.uint8], scales: NDArray[np.float16], dim: int, listed: dict[str, NDArray[Any]]
+) -> onnx.ModelProto:
+    """Our op for the best logits.
+
+    :param codes: uint8[V, D / 2], planar.
+    :param scales: float16[V, D / 32].
+    :param dim: D.
+    :param listed: the arrays of a shortlist; none for the best of all.
+    """
+    options = {"bits": BITS, "dim": dim, "block": BLOCK, "planes": 1, "top": TOP}
+    if listed:
+        options["candidates"] = CANDIDATES
+    arrays = {"codes": codes, "scales": scales, "bias": np.zeros(1, np.float32), **listed}
+    node = helper.make_node(
+        f"{'Shortlist' if listed else 'Quantized'}Top{BITS}",
+        ["hidden", *arrays],
+        ["logits", "tokens"],
+        domain=DOMAIN,
+    )
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in options.items())
+    model = _model(node, arrays, (TOP, dim), (DOMAIN, VERSION))
+    model.graph.output.append(helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n", TOP]))
+    return model
+
+
 def peer(codes: NDArray[np.uint8], scales: NDArray[np.float32], dim: int, level: int) -> onnx.ModelProto:
     """ONNX Runtime's op, over as many codes in its own layout: which ones they are does not matter for time.
 
@@ -160,14 +219,29 @@ def _model(
     return helper.make_model(graph, opset_imports=opsets, ir_version=8)
 
 
-def quality() -> None:
-    """What quantising the vectors costs: states of all-MiniLM-L6-v2 against its own table in int4."""
+def _lines(files: list[str]) -> list[str]:
+    """Texts evenly spread over files; without any the packaged sentences."""
+    from edgeemb.text.sentences import sentences
+
+    found: list[str] = []
+    for name in files:
+        lines = [line for line in Path(name).read_text("utf-8").splitlines() if len(line) > 40]
+        found += [lines[place * len(lines) // 100] for place in range(min(100, len(lines)))]
+    return found or sentences()
+
+
+def quality(texts: list[str]) -> None:
+    """What quantising the vectors costs: states of all-MiniLM-L6-v2 against its own table in int4.
+
+    :param texts: whose tokens' states a scan is tried on.
+    """
     from edgeemb.models.torch_model import load
     from edgeemb.text.sentences import sentences
 
     model = load("sentence-transformers/all-MiniLM-L6-v2")
     table = encode(model.table_weight("word"), f"int4:block={BLOCK}")
     rows = table.reconstruct()
+    scan_recall(_states(model, texts), rows, table.arrays)
     states = _states(model, sentences())
     exact = states.astype(np.float64) @ rows.T.astype(np.float64)
     largest = np.abs(states).max(axis=1, keepdims=True)
@@ -199,6 +273,29 @@ def quality() -> None:
             print(f"{name}, {count} candidates: the best token for {one:.2%}, {forty:.2%} of the 40 best")
 
 
+def scan_recall(
+    states: NDArray[np.float32], rows: NDArray[np.float32], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """How often the candidates of a scan hold the best token, and which part of the 40 best.
+
+    :param states: float32[N, D].
+    :param rows: those of the table.
+    :param arrays: of the table.
+    """
+    packed = (arrays["codes"], arrays["scales"], (BITS, BLOCK, 1))
+    wanted = quantized_top(states, *packed, TOP)[1]
+    for part in (2, 3, 4):
+        shortlist = fit_shortlist(rows, part)
+        listed = (shortlist.codes, shortlist.scales, shortlist.codebook)
+        for count in (64, 128, 256, 512, 1024, 2048):
+            found = shortlist_top(states, *packed, listed, count, count)[1]
+            there = np.stack([np.isin(*pair) for pair in zip(wanted, found, strict=True)])
+            print(
+                f"scan, {part} elements a code, {shortlist.nbytes / 1e6:.2f} MB, {count} candidates: the best token for "
+                f"{there[:, 0].mean():.2%} of {len(there)}, {there.mean():.2%} of the {TOP} best"
+            )
+
+
 def recall(exact: NDArray[Any], coarse: NDArray[Any], wanted: int, count: int) -> float:
     """How many of the best rows are among the candidates that coarse products choose.
 
@@ -222,7 +319,7 @@ def _states(model: Model, texts: list[str]) -> NDArray[np.float32]:
     body = model.module.get_submodule("body")
     found = []
     for text in texts:
-        ids = torch.tensor([tokenizer.encode(text).ids])
+        ids = torch.tensor([tokenizer.encode(text).ids[:128]])
         with torch.no_grad():
             found.append(body(input_ids=ids).last_hidden_state[0].numpy())
     return np.concatenate(found)

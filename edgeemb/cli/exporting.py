@@ -25,6 +25,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @option(edgeemb.export, "runtime", type=Known("runtime", RUNTIMES))
 @options(edgeemb.export, "ops")
 @option(edgeemb.export, "vectors", metavar="SPEC")
+@option(edgeemb.export, "head", metavar="SPEC")
 @option(edgeemb.export, "vocab", metavar="SELECTION")
 @options(edgeemb.export, "corpus", "lengths")
 @options(

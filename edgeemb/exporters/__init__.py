@@ -25,6 +25,7 @@ def export(
     runtime: str | None = None,
     ops: Ops | None = None,
     vectors: str | None = None,
+    head: str | None = None,
     vocab: Sequence[str] = (),
     corpus: str | Path | None = None,
     lengths: Sequence[int] = (),
@@ -49,6 +50,8 @@ def export(
     :param ops: standard ops alone, or native kernels too; by default the target's.
     :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or
         ``binary`` says how an index stores each, and ``pca=128+int8`` both (docs/vectors.md); by default floats as the model gives them.
+    :param head: let a model of logits over a vocabulary give the best tokens alone: ``top=40``, or with ``shortlist=512`` the best of as many
+        that a coarse scan of the table chooses (docs/heads.md); by default all logits.
     :param vocab: keep only some tokens, for example ``keep:corpus.txt,min=2`` or ``top:16000:corpus.txt``; a sequence of selections.
     :param corpus: text whose token frequencies weight the fit of the word table.
     :param lengths: sequence lengths in tokens, for runtimes with fixed shapes; by default the runtime's.
@@ -71,6 +74,7 @@ def export(
         ops=ops,
         body=body,
         vectors=vectors,
+        head=head,
         vocab=tuple(vocab),
         corpus=None if corpus is None else Path(corpus),
         calibrate=None if more.calibrate is None else Path(more.calibrate),

@@ -10,8 +10,9 @@ from edgeemb.errors import SpecError
 from edgeemb.exporters.targets import Target, find_target, host_abi
 from edgeemb.models.base import LoadedModel
 from edgeemb.native.libraries import has_library
-from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.registry import RUNTIMES, find_runtime
 from edgeemb.runtimes.runtime import Runtime
+from edgeemb.tables.top import HeadSpec
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,24 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
             f"{choice.runtime.title} cannot run the body '{choice.body}': use {' or '.join(choice.runtime.bodies)}"
         )
     return choice
+
+
+def check_head(head: HeadSpec, choice: Choice) -> None:
+    """Refuse a head that a runtime cannot compute.
+
+    :param head: what the output layer is asked for.
+    :param choice: what the export is made for.
+    :raises SpecError: naming the runtimes that can, or the ops that are needed.
+    """
+    if not choice.runtime.heads:
+        able = [name for name, other in RUNTIMES.items() if other.heads]
+        raise SpecError(
+            f"{choice.runtime.title} gives all logits: leave `head` out, or use runtime={' or '.join(able)}"
+        )
+    if head.shortlist and choice.ops != "custom":
+        raise SpecError(
+            f"head '{head}': only our native ops scan a shortlist: use ops=\"custom\", or top alone"
+        )
 
 
 def check_layers(request: BodyRequest, choice: Choice) -> None:

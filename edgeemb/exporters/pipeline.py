@@ -13,7 +13,7 @@ from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, MANIFEST, TOKENI
 from edgeemb.bundle.reading import file_entry
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.exporters.choice import Choice, check_layers, choose, suited
+from edgeemb.exporters.choice import Choice, check_head, check_layers, choose, suited
 from edgeemb.exporters.describe import complete, describe
 from edgeemb.exporters.floor import check_floor
 from edgeemb.exporters.kits import Kit, write_kit
@@ -24,6 +24,7 @@ from edgeemb.exporters.writers import Request, writer_for
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.loading import load
+from edgeemb.models.top_model import with_head
 from edgeemb.models.vectors import make_small
 from edgeemb.models.vocabulary import prune_model
 from edgeemb.planner.planning import plan
@@ -32,6 +33,7 @@ from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
 from edgeemb.tables.request import TableRequest
+from edgeemb.tables.top import parse_head
 from edgeemb.vectors.registry import parse_vectors
 from edgeemb.vocabulary import parse_vocab
 
@@ -46,6 +48,7 @@ class Options:
     ops: str | None
     body: Bodies | None
     vectors: str | None
+    head: str | None
     vocab: tuple[str, ...]
     corpus: Path | None
     calibrate: Path | None
@@ -70,6 +73,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     writer_for(choice.runtime)
     selections = [parse_vocab(text) for text in options.vocab]
     wanted = None if options.vectors is None else parse_vectors(options.vectors)
+    head = None if options.head is None else parse_head(options.head)
     progress("load", 0, 0)
     original = source if isinstance(source, LoadedModel) else load(source, **options.load)
     choice = suited(choice, original, runtime_asked=options.runtime is not None, body_asked=body is not None)
@@ -80,6 +84,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         raise SpecError(
             f'{runtime.title} models cannot store their tables apart: `tables_apart` is for runtime="{apart}"'
         )
+    if head is not None:
+        check_head(head, choice)
     write = writer_for(runtime)
     vectors = None
     if wanted is not None:
@@ -91,6 +97,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         model, vocabulary = prune_model(
             original, selections, lambda done, total: progress("prune", done, total)
         )
+    answering = model if head is None else with_head(model, head)
     place = out or Path(f"{model.name}-{choice.target.name}{'.zip' if options.as_zip else ''}")
     chosen = choose_specs(model, options.table, choice.target.table)
     specs = chosen.specs
@@ -129,6 +136,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             kept=chosen.kept,
             grids=prepared.grids,
             vectors=vectors,
+            head=head,
         )
         written = write(request, folder)
         recipe = prepared.entry
@@ -141,7 +149,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         if choice.ops == "custom" and not runtime.compiles_lookups:
             add_libraries(choice, folder)
         progress("check", 0, 0)
-        manifest = describe(model, tables, written, choice, options.command)
+        manifest = describe(answering, tables, written, choice, options.command)
         # Texts are read as on a device, by the compiled tokenizer.
         listed = {
             name: file_entry(folder / name)
@@ -151,9 +159,12 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         manifest = replace(manifest, recipe=recipe, vectors=vectors, files=listed)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
-            parity, golden = _compared(_counterpart(original, model), session, options.unchecked)
+            counterpart = _counterpart(original, model) if head is None else answering
+            parity, golden = _compared(counterpart, session, options.unchecked)
             losses = (
-                check_floor(model, tables, session, choice, parity, folder, written.heads) if parity else ()
+                check_floor(answering, tables, session, choice, parity, folder, written.heads)
+                if parity
+                else ()
             )
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
         remarks = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))

@@ -16,6 +16,7 @@ from edgeemb.exporters.targets import Target
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.tables import Table
 from edgeemb.tables.head import why_no_head
+from edgeemb.tables.top import HeadSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,7 @@ class Request:
     :param kept: tables that were asked to stay as they are, whatever the body becomes.
     :param grids: the grids that matrices of the body lie on; a matrix that is missing there gets the default of the precision.
     :param vectors: how vectors are stored; None where they stay as the model gives them.
+    :param head: what the output layer gives, where it is not all logits.
     """
 
     loaded: LoadedModel
@@ -54,6 +56,7 @@ class Request:
     kept: frozenset[str] = frozenset()
     grids: Grids = field(default_factory=Grids)
     vectors: VectorsEntry | None = None
+    head: HeadSpec | None = None
 
     @property
     def model(self) -> Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,11 @@ class Agreement:
     :param output: its name.
     :param measure: ``cosine`` for vectors, row by row along the last axis; ``difference`` for scores and for rows of a few numbers: 1 less the
         largest difference in a row, in units of how far the original's numbers spread; ``equal`` for integers and truth values: which part of
-        them is the same.
+        them is the same; ``overlap`` for the best tokens: which part of them is the same, in any order.
     :param mean: the mean over rows; 1 is the best.
     :param least: the lowest of them.
     :param counts: whether the output depends on the tables, so that it can be worse for them.
-    :param same_class: of scores of several classes: in which part of the rows the highest is that of the same class; else None.
+    :param same_class: of scores of several classes, or of the best tokens: in which part of the rows the highest is the same; else None.
     """
 
     output: str
@@ -60,6 +60,8 @@ def agreements_of(
     :param found: what the changed model gave.
     :param counting: which outputs depend on the tables, where that is known already.
     """
+    if model.ranking:
+        return _ranked(model, wanted, found)
     counting = depends_on_tables(model, feeds, wanted[0]) if counting is None else counting
     return [
         agreement(
@@ -71,6 +73,26 @@ def agreements_of(
         )
         for place, info in enumerate(model.outputs)
     ]
+
+
+def _ranked(
+    model: LoadedModel, wanted: Sequence[Sequence[NDArray[Any]]], found: Sequence[Sequence[NDArray[Any]]]
+) -> list[Agreement]:
+    """Of the best logits, and of the tokens that these belong to. Which tokens are among many that are nearly as good says little of a
+    model, and does not count."""
+    values, tokens = ([outputs[place] for outputs in wanted] for place in (0, 1))
+    logits = agreement(model.outputs[0].name, values, [outputs[0] for outputs in found], scores=True)
+    parts, best = [np.zeros(0)], [np.zeros(0, bool)]
+    for expected, outputs in zip(tokens, found, strict=True):
+        given = _cut(np.asarray(outputs[1]), expected.shape)
+        rows = list(zip(_numbers(expected), _numbers(given), strict=True))
+        parts.append(np.array([np.isin(a, b).mean() for a, b in rows]))
+        best.append(np.array([a[0] == b[0] for a, b in rows], bool))
+    every, same = np.concatenate(parts), np.concatenate(best)
+    mean, least = (float(every.mean()), float(every.min())) if every.size else (1.0, 1.0)
+    first = float(same.mean()) if same.size else None
+    overlap = Agreement(model.outputs[1].name, "overlap", mean, least, counts=False, same_class=first)
+    return [replace(logits, same_class=None), overlap]
 
 
 def worst_of(agreements: Sequence[Agreement]) -> Agreement:

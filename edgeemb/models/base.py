@@ -184,6 +184,11 @@ class LoadedModel(ABC):
         """
         return tokens
 
+    @property
+    def ranking(self) -> bool:
+        """Whether the second output says which tokens the logits of the first belong to, the best first."""
+        return False
+
     def with_tokens(self, pruned: Pruned) -> LoadedModel:
         """A model that knows only some tokens.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.libraries import open_library
 
-_ABI_VERSION = 6
+_ABI_VERSION = 7
 _ID_OUT_OF_RANGE = 1
 _CODE_OUT_OF_RANGE = 5
 _STATUS = {
@@ -307,6 +307,20 @@ def kernel_library() -> ctypes.CDLL:
         ctypes.c_char_p,
         *(pointer, pointer, int32, int64, int32, int32, int32, int32),
         *(pointer, int64, pointer, int64, int64, pointer, pointer),
+    ]
+    table = (pointer, pointer, int32, int64, int32, int32, int32, int32)
+    kernels.edgeemb_quantized_top.restype = int32
+    kernels.edgeemb_quantized_top.argtypes = [
+        ctypes.c_char_p,
+        *table,
+        *(pointer, int64, pointer, int64, int64, pointer, pointer, pointer),
+    ]
+    kernels.edgeemb_shortlist_top.restype = int32
+    kernels.edgeemb_shortlist_top.argtypes = [
+        ctypes.c_char_p,
+        *table,
+        *(pointer, pointer, int64, pointer, pointer, pointer, int32, int64, int64),
+        *(pointer, pointer, pointer),
     ]
     kernels.edgeemb_codebook_lookup.restype = int32
     kernels.edgeemb_codebook_lookup.argtypes = kernels.edgeemb_quantized_lookup.argtypes

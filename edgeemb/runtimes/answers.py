@@ -13,6 +13,7 @@ from edgeemb.bundle.manifest import TOKENIZER
 from edgeemb.errors import BundleError, InputError
 from edgeemb.files import read_text
 from edgeemb.native.tokenizer import Encoding
+from edgeemb.tables.top import TOKENS
 from edgeemb.tasks.answers import (
     Class,
     Filling,
@@ -84,23 +85,38 @@ def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Fil
         raise InputError(f"{session.path} has no mask token: its tokenizer names none")
     tokenizer = _reference_tokenizer(session)
     found = []
-    for number, (encoding, (logits,)) in enumerate(_per_token(session, texts), 1):
+    ranked = [info.name for info in session.manifest.outputs[1:]] == [TOKENS]
+    if ranked:
+        _check_top(session, top)
+    for number, (encoding, outputs) in enumerate(_per_token(session, texts), 1):
         places = np.flatnonzero(encoding.ids == mask)
         if not len(places):
             token = tokenizer.id_to_token(mask)
             raise InputError(f"text {number} has no masked place: write {token} where a word is to be found")
-        scores = probabilities(logits[places], "softmax")
-        best = np.argsort(-scores, axis=1, kind="stable")
+        scores = probabilities(outputs[0][places], "softmax")
+        if ranked:
+            tokens = outputs[1][places]
+        else:
+            tokens = np.argsort(-scores, axis=1, kind="stable")
+            scores = np.take_along_axis(scores, tokens, axis=1)
         found.append(
             [
                 [
-                    Filling(_spelled(tokenizer, token), float(row[token]))
-                    for token in _known(tokenizer, order, top)
+                    Filling(_spelled(tokenizer, token), score)
+                    for token, score in _known(tokenizer, *place, top)
                 ]
-                for row, order in zip(scores, best, strict=True)
+                for place in zip(tokens, scores, strict=True)
             ]
         )
     return found
+
+
+def _check_top(session: Session, top: int) -> None:
+    most = session.manifest.outputs[0].axes[-1]
+    if isinstance(most, int) and top > most:
+        raise InputError(
+            f"{session.path} gives the {most} best tokens of a place: ask for top={most} or fewer, or export it with a larger `head`"
+        )
 
 
 def _spelled(tokenizer: Any, token: int) -> str:
@@ -109,10 +125,13 @@ def _spelled(tokenizer: Any, token: int) -> str:
     return text if text.strip() else str(tokenizer.id_to_token(token))
 
 
-def _known(tokenizer: Any, order: NDArray[np.int64], top: int) -> list[int]:
-    """The first `top` ids that stand for a token: models may have more columns than their tokenizer has tokens."""
-    tokens = (int(token) for token in order if tokenizer.id_to_token(int(token)) is not None)
-    return list(islice(tokens, top))
+def _known(
+    tokenizer: Any, order: NDArray[np.int64], scores: NDArray[np.float32], top: int
+) -> list[tuple[int, float]]:
+    """The first `top` ids that stand for a token, with their scores: models may have more columns than their tokenizer has tokens."""
+    tokens = ((int(token), float(score)) for token, score in zip(order, scores, strict=True))
+    known = (pair for pair in tokens if pair[0] >= 0 and tokenizer.id_to_token(pair[0]) is not None)
+    return list(islice(known, top))
 
 
 def weigh_tokens(

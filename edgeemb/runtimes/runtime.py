@@ -64,6 +64,7 @@ class Runtime:
     :param concurrent: whether one session can run in several threads at once; if not, a lock makes them take turns.
     :param profiles: whether it can report the cost by operator.
     :param tables_apart: whether it can keep the tables in a separate file.
+    :param heads: whether its writer can let a model give the best of its logits alone (`edgeemb.tables.top`).
     :param is_source: whether a bundle is source code, compiled into the program that runs it.
     :param phone: how a phone runs it; None where none does.
     """
@@ -86,6 +87,7 @@ class Runtime:
     concurrent: bool = False
     profiles: bool = True
     tables_apart: bool = False
+    heads: bool = False
     is_source: bool = False
     phone: OnPhone | None = None
     lowerings: tuple[str, ...] = ("builtin", "custom")

@@ -184,8 +184,8 @@ class Session:
 
         :param texts: the texts, each with one mask token or more.
         :param top: tokens for each place.
-        :return: per text and masked place the most probable tokens.
-        :raises InputError: if the bundle is not one, a text is empty, or has no masked place.
+        :return: per text and masked place the most probable tokens. Of a bundle that gives the best tokens alone, probabilities are among these.
+        :raises InputError: if the bundle is not one, gives fewer tokens, a text is empty, or has no masked place.
         """
         return answers.fill(self, texts, top)
 

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "codebook.h"
-#include "logits.h"
 #include "ngram.h"
 #include "quantized.h"
 #include "vectors.h"
@@ -18,10 +17,6 @@ EDGEEMB_EXPORT const char *edgeemb_variant(int32_t rank);
 EDGEEMB_EXPORT int32_t edgeemb_quantized_lookup(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
     int32_t planes, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
-EDGEEMB_EXPORT int64_t edgeemb_logits_memory(int32_t bits, int32_t dim, int32_t block, int64_t count);
-EDGEEMB_EXPORT int32_t edgeemb_quantized_logits(
-    const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
-    int32_t planes, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *memory, void *output);
 EDGEEMB_EXPORT int32_t edgeemb_codebook_lookup(
     const char *variant, const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries,
     int32_t part, int32_t additive, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position);
@@ -39,7 +34,7 @@ EDGEEMB_EXPORT int32_t edgeemb_vectors_dots(
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 6;
+    return 7;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */
@@ -133,48 +128,7 @@ int32_t edgeemb_quantized_lookup(
     return told(status, at, position);
 }
 
-/* Bytes of working memory that edgeemb_quantized_logits takes for `count` vectors; -1 if the sizes do not fit together. */
-int64_t edgeemb_logits_memory(int32_t bits, int32_t dim, int32_t block, int64_t count)
-{
-    const eeb_quantized_table table = table_of(NULL, NULL, EEB_FLOAT32, 0, bits, dim, block, 1);
-    size_t size = 0;
-
-    return count < 0 || eeb_logits_memory(&table, (size_t)count, &size) != EEB_OK ? -1 : (int64_t)size;
-}
-
-/* eeb_logits_prepare and eeb_quantized_logits of logits.h, by a variant's name (NULL: the fastest); columns first ... first + asked - 1. */
-int32_t edgeemb_quantized_logits(
-    const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
-    int32_t planes, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *memory, void *output)
-{
-    const eeb_variant chosen = find_variant(variant);
-    const eeb_quantized_table table = table_of(codes, scales, scale_type, rows, bits, dim, block, planes);
-    eeb_logits_function logits;
-    eeb_logits_call call;
-    eeb_status status;
-
-    if (chosen < 0) {
-        return EEB_NO_VARIANT;
-    }
-    if (count < 0 || first < 0 || asked < 0) {
-        return EEB_BAD_SHAPE;
-    }
-    logits = eeb_logits_variant(bits, chosen);
-    if (logits == NULL) {
-        return EEB_BAD_TYPE;
-    }
-    call.memory = memory;
-    call.count = (size_t)count;
-    call.bias = bias;
-    call.first = (size_t)first;
-    call.rows = (size_t)asked;
-    call.output = output;
-    status = eeb_logits_check(&table, &call, bits);
-    if (status == EEB_OK) {
-        status = eeb_logits_prepare(&table, hidden, (size_t)count, memory);
-    }
-    return status == EEB_OK ? logits(&table, &call) : status;
-}
+#include "edgeemb_heads.h"
 
 /* eeb_codebook_lookup of codebook.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE and
  * EEB_CODE_OUT_OF_RANGE only. */

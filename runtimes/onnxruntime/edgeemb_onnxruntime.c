@@ -6,11 +6,14 @@
 #include "logits_op.h"
 #include "ngram_op.h"
 #include "quantized_op.h"
+#include "top_op.h"
 
 /* A model-local function is known by its name alone, and the portable body depends on the bits or the longest n-gram: hence a name for
  * each. */
 #define QUANTIZED(name, bits, parallel) OP(quantized, name, bits, 3, 1, parallel)
 #define LOGITS(name, bits, parallel) OP(logits, name, bits, 3, 1, parallel)
+#define TOP(suffix, bits, parallel)                                                                                                        \
+    OP_OF(top, "QuantizedTop" suffix, bits, 4, 1, parallel, 2), OP_OF(shortlist, "ShortlistTop" suffix, bits, 7, 1, parallel, 2)
 /* None of the inputs is declared as bytes: weights of 8 bits have a sign. */
 #define LINEAR(name, bits, activation, parallel) OP(linear, name, LINEAR_DETAIL(bits, activation), bits == 8 ? 5 : 4, 9, parallel)
 #define LINEARS(suffix, bits, parallel)                                                                                                    \
@@ -31,6 +34,10 @@
      LOGITS("QuantizedLogits4", 4, parallel),                                                                                              \
      LOGITS("QuantizedLogits2", 2, parallel),                                                                                              \
      LOGITS("QuantizedLogits1", 1, parallel),                                                                                              \
+     TOP("8", 8, parallel),                                                                                                                \
+     TOP("4", 4, parallel),                                                                                                                \
+     TOP("2", 2, parallel),                                                                                                                \
+     TOP("1", 1, parallel),                                                                                                                \
      LINEARS("8", 8, parallel),                                                                                                            \
      LINEARS("4", 4, parallel),                                                                                                            \
      CODEBOOK("CodebookLookup", 0, parallel),                                                                                              \
@@ -45,7 +52,7 @@
      NGRAMS("7", 7, parallel),                                                                                                             \
      NGRAMS("8", 8, parallel)}
 
-static const Op ops[2][38] = {OPS(0), OPS(1)};
+static const Op ops[2][46] = {OPS(0), OPS(1)};
 
 /* Whether a version such as "1.17.0" is 1.17 or newer. */
 static int has_parallel_for(const char *version)

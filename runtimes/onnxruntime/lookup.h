@@ -33,8 +33,9 @@ typedef struct Op {
     const char *name;
     int32_t detail; /* what the name implies; each op says what it is */
     size_t inputs;
-    size_t bytes; /* the input that must be uint8 */
-    int parallel; /* whether the runtime that it is registered with has ParallelFor */
+    size_t bytes;   /* the input that must be uint8 */
+    int parallel;   /* whether the runtime that it is registered with has ParallelFor */
+    size_t outputs; /* values, and with a second one the ids of rows */
 } Op;
 
 /* ONNX Runtime hands an op back by the address of its first member. */
@@ -308,17 +309,15 @@ static size_t input_count(const OrtCustomOp *op)
     return whole_op(op)->inputs;
 }
 
-static size_t one_output(const OrtCustomOp *op)
+static size_t output_count(const OrtCustomOp *op)
 {
-    (void)op;
-    return 1;
+    return whole_op(op)->outputs;
 }
 
-static int float_output(const OrtCustomOp *op, size_t index)
+static int output_type(const OrtCustomOp *op, size_t index)
 {
     (void)op;
-    (void)index;
-    return ORT_FLOAT;
+    return index == 0 ? ORT_FLOAT : ORT_INT64;
 }
 
 static int required(const OrtCustomOp *op, size_t index)
@@ -341,14 +340,16 @@ static int not_variadic(const OrtCustomOp *op)
     return 1;
 }
 
-/* An op: its functions, name, detail, number of inputs, and which of them holds bytes. */
-#define OP(prefix, name, detail, inputs, bytes, parallel)                                                                                  \
-    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, input_type, input_count, float_output, one_output, NULL, destroy_kernel, required,     \
+/* An op: its functions, name, detail, number of inputs, which of them holds bytes, and number of outputs. */
+#define OP_OF(prefix, name, detail, inputs, bytes, parallel, outputs)                                                                      \
+    {{ORT_ABI_VERSION, NULL, op_name, cpu_provider, input_type, input_count, output_type, output_count, NULL, destroy_kernel, required,    \
       required, default_memory, not_variadic, not_variadic, not_variadic, not_variadic, prefix##_create, prefix##_run},                    \
      name,                                                                                                                                 \
      detail,                                                                                                                               \
      inputs,                                                                                                                               \
      bytes,                                                                                                                                \
-     parallel}
+     parallel,                                                                                                                             \
+     outputs}
+#define OP(prefix, name, detail, inputs, bytes, parallel) OP_OF(prefix, name, detail, inputs, bytes, parallel, 1)
 
 #endif

@@ -18,6 +18,7 @@ from edgeemb.exporters.onnx.functions import OPSET
 from edgeemb.exporters.onnx.heads import mark_heads, unmark, used_otherwise
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.onnx.nodes import free_prefix
+from edgeemb.exporters.onnx.tops import add_top, head_notes
 from edgeemb.exporters.writers import USED_WHOLE, Request, Written, headless, left_alone
 from edgeemb.models.onnx.model import OnnxModel
 from edgeemb.models.onnx.opsets import moved, opset_of
@@ -55,6 +56,8 @@ def with_tables(model: OnnxModel, request: Request, folder: Path) -> tuple[onnx.
         for alias, table in found.items()
     }
     heads = {alias for alias, name in names.items() if mark_heads(proto.graph, name)}
+    if request.head is not None:
+        add_top(proto.graph, model.outputs[0].name, request.head)
     for alias in [alias for alias, name in names.items() if used_otherwise(proto.graph, name)]:
         left[alias] = USED_WHOLE
         unmark(proto.graph, names[alias])
@@ -71,13 +74,20 @@ def with_tables(model: OnnxModel, request: Request, folder: Path) -> tuple[onnx.
     for alias, table in found.items():
         prefix = free_prefix(proto.graph, alias)
         stored[alias] = replace_table(
-            proto, names[alias], request.tables[alias], prefix, types, int8=PRECISIONS[request.body].integer
+            proto,
+            names[alias],
+            request.tables[alias],
+            prefix,
+            types,
+            int8=PRECISIONS[request.body].integer,
+            head=request.head,
         )
         if table.copies and alias not in heads:
             notes.append(
                 f"table {alias} is also stored transposed, for {', '.join(table.copies)}: that copy was left alone"
             )
     add_functions(proto, [request.tables[alias] for alias in found])
+    notes += head_notes(proto.graph, request.head)
     notes += left_alone(request, left)
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     return proto, Written(

@@ -79,6 +79,26 @@ def function_for(nodes: Sequence[Fused]) -> onnx.FunctionProto:
             return _parsed(text(name, first.bits, planes=planes, padded=padded))
 
 
+def top_op_name(node: QuantizedLogits, *, shortlist: bool) -> str:
+    """Name of the op that gives the best of some logits.
+
+    :param node: how all of them are computed.
+    :param shortlist: whether a scan chooses those that are.
+    """
+    return f"{'Shortlist' if shortlist else 'Quantized'}Top{node.bits}"
+
+
+def top_function(name: str, nodes: Sequence[QuantizedLogits]) -> onnx.FunctionProto:
+    """The body of `top_op_name`: the best of all logits, without a scan.
+
+    :param name: name of the op.
+    :param nodes: how the logits of all of its nodes are computed, at least one.
+    """
+    planes = any(node.planes > 1 for node in nodes)
+    padded = any(node.dim % (8 // node.bits) for node in nodes)
+    return _parsed(_quantized_top(name, nodes[0].bits, planes=planes, padded=padded))
+
+
 def bytes_op_name(n: int) -> str:
     """Name of the op that computes rows of tokens that come as their bytes.
 
@@ -229,16 +249,34 @@ def _dequantized(bits: int, *, planes: bool, padded: bool, folds: bool = False) 
 
 
 def _quantized_logits(name: str, bits: int, *, planes: bool, padded: bool) -> str:
-    return f"""{name} <bits, dim, block, planes> (hidden, codes, scales) => (logits) {{
+    return f"""{name} <bits, dim, block, planes> (hidden, codes, scales) => (logits) {{{_products(bits, planes, padded)}
+    logits = MatMul (hidden, columns)
+}}"""
+
+
+def _quantized_top(name: str, bits: int, *, planes: bool, padded: bool) -> str:
+    listed = name.startswith("Shortlist")
+    options = "bits, dim, block, planes, top" + (", candidates" if listed else "")
+    inputs = "hidden, codes, scales, bias" + (", list_codes, list_scales, codebook" if listed else "")
+    return f"""{name} <{options}> ({inputs}) => (values, ids) {{{_products(bits, planes, padded)}
+    products = MatMul (hidden, columns)
+    logits = Add (products, bias)
+    top_scalar = Constant <value_int: int = @top> ()
+    count = Unsqueeze (top_scalar, first_axis)
+    values, ids = TopK <axis = -1> (logits, count)
+}}"""
+
+
+def _products(bits: int, planes: bool, padded: bool) -> str:
+    """Lines that make `columns`, the rows of a packed table side by side."""
+    return f"""
     first_axis = Constant <value_ints: ints = [0]> ()
     minus_one = Constant <value_ints: ints = [-1]> (){_SIZES}
     packed = Identity (codes)
     stored = Identity (scales){_dequantized(bits, planes=planes, padded=padded, folds=True)}
     by_row = Concat <axis = 0> (minus_one, dim)
     rows = Reshape (flat, by_row)
-    columns = Transpose <perm = [1, 0]> (rows)
-    logits = MatMul (hidden, columns)
-}}"""
+    columns = Transpose <perm = [1, 0]> (rows)"""
 
 
 def _halve(bits: int) -> str:

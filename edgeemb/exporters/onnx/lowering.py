@@ -19,13 +19,16 @@ from edgeemb.exporters.onnx.functions import (
     function_for,
     import_ops,
     op_name,
+    top_function,
+    top_op_name,
 )
 from edgeemb.exporters.onnx.heads import HeadLowering, marks_of
 from edgeemb.exporters.onnx.nodes import NodeWriter, gathers_of
 from edgeemb.exporters.onnx.products import multiply, quantize_columns, quantize_rows
+from edgeemb.exporters.onnx.tops import fuse_top
 from edgeemb.models.onnx.plain import is_used, put_in_place
 from edgeemb.tables import Table
-from edgeemb.tables.head import head_of, walk_head, why_no_head
+from edgeemb.tables.head import QuantizedLogits, head_of, walk_head, why_no_head
 from edgeemb.tables.program import (
     Add,
     BatchMatMul,
@@ -47,6 +50,7 @@ from edgeemb.tables.program import (
     walk,
     width,
 )
+from edgeemb.tables.top import HeadSpec
 
 # Of 128 ids, 97 of them distinct, in a table of 384 columns: at 384 rows it took 14% less time, at 128 about the same, at 64 more.
 _COSTLY_ROWS = 256
@@ -234,6 +238,7 @@ def replace_table(
     ids_types: Mapping[str, int],
     *,
     int8: bool = False,
+    head: HeadSpec | None = None,
 ) -> int:
     """Put a compressed table in place of the Gather nodes over an initializer, and of the products with it that are marked, in the model itself.
 
@@ -245,7 +250,8 @@ def replace_table(
     :param alias: prefix of the new initializers and nodes, unique in the model.
     :param ids_types: element type of each ids tensor by name; int64 is assumed where it is missing.
     :param int8: quantise the table's own matrix products.
-    :return: bytes of the table in the model.
+    :param head: what a product that is followed by a choice of the best is asked for.
+    :return: bytes of the table in the model, with those of a shortlist.
     :raises ExportError: if no Gather looks up rows of the initializer.
     """
     graph = model.graph
@@ -268,11 +274,16 @@ def replace_table(
         _put(graph, gather, lowering.written)
         _declare(graph, gather.output[0], gather.input[1], table.shape[1])
     for number, mark in enumerate(marks_of(graph, initializer)):
+        if head is not None:
+            listed = fuse_top(graph, mark, table, f"{alias}_top_{number}", names, head)
+            if listed is not None:
+                stored += listed
+                continue
         steps = {array: _matrix_names(names[array])[1] for array in _quantized_matrices(table, int8=int8)}
-        head = HeadLowering(table, f"{alias}_head_{number}", mark.input[0], names, steps)
-        head.write()
-        head.written.nodes[-1].output[0] = mark.output[0]
-        _put(graph, mark, head.written)
+        logits = HeadLowering(table, f"{alias}_head_{number}", mark.input[0], names, steps)
+        logits.write()
+        logits.written.nodes[-1].output[0] = mark.output[0]
+        _put(graph, mark, logits.written)
     if not is_used(graph, initializer):
         graph.initializer.remove(next(item for item in graph.initializer if item.name == initializer))
     return sum(len(item.raw_data) for item in stored)
@@ -323,12 +334,18 @@ def add_functions(model: onnx.ModelProto, tables: Iterable[Table]) -> None:
     """
     ours = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
     by_name: dict[str, list[Fused]] = {}
+    tops: dict[str, list[QuantizedLogits]] = {}
     for table in tables:
         head = () if why_no_head(table) else walk_head(head_of(table))
         for node in (*walk(table.program), *head):
             if isinstance(node, Fused) and op_name(node) in ours:
                 by_name.setdefault(op_name(node), []).append(node)
+            if isinstance(node, QuantizedLogits):
+                for name in (top_op_name(node, shortlist=listed) for listed in (False, True)):
+                    if name in ours:
+                        tops.setdefault(name, []).append(node)
     model.functions.extend(function_for(nodes) for nodes in by_name.values())
+    model.functions.extend(top_function(name, nodes) for name, nodes in tops.items())
     sizes = sorted(filter(None, map(bytes_op_size, ours)))
     model.functions.extend(bytes_function(size) for size in sizes)
     import_ops(model)

@@ -24,6 +24,7 @@ from edgeemb.exporters.onnx.heads import mark_heads, unmark, used_otherwise
 from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.onnx.nodes import gathers_of
+from edgeemb.exporters.onnx.tops import add_top, head_notes
 from edgeemb.exporters.writers import (
     USED_WHOLE,
     Apart,
@@ -76,6 +77,8 @@ def write(request: Request, folder: Path) -> Written:
         }
         # Of a table that stays as it is, too, a head would have a copy: transposed, as a constant of its own.
         heads = {table.alias for table in model.tables if mark_heads(graph.graph, table.name)}
+        if request.head is not None:
+            add_top(graph.graph, model.outputs[0].name, request.head)
         unread |= headless(request.tables, heads)
         unread |= {
             alias: USED_WHOLE
@@ -98,11 +101,18 @@ def write(request: Request, folder: Path) -> Written:
     tables = {alias: table for alias, table in request.tables.items() if alias not in missing | unread.keys()}
     for alias, table in tables.items():
         stored[alias] = replace_table(
-            graph, names[alias], table, alias, ids_types, int8=PRECISIONS[request.body].integer
+            graph,
+            names[alias],
+            table,
+            alias,
+            ids_types,
+            int8=PRECISIONS[request.body].integer,
+            head=request.head,
         )
     for alias in heads - tables.keys():
         unmark(graph.graph, model.table(alias).name)
     add_functions(graph, tables.values())
+    notes += head_notes(graph.graph, request.head)
     save(graph, folder)
     return Written(
         opset=OPSET, notes=tuple(notes), left=tuple(unread), stored=stored, heads=tuple(heads & tables.keys())

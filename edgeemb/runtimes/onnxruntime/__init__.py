@@ -18,6 +18,7 @@ RUNTIME = Runtime(
     checks="edgeemb.runtimes.onnxruntime.external:check_external_data",
     fixed_ops=False,
     concurrent=True,
+    heads=True,
     phone=OnPhone(
         # The newest version that public builds name and that is not newer than what bundles are checked with.
         dependency="com.microsoft.onnxruntime:onnxruntime-android:1.31.0",
