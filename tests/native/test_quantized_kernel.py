@@ -24,7 +24,14 @@ VARIANTS = native.variants()
 ZERO = {8: 128.0, 4: 8.0, 2: 1.5, 1: 0.5}
 KERNELS = find_sources() / "runtimes" / "kernels"
 #: Programs that compare every variant of a kernel with a plain evaluation of its contract.
-DRIVERS = ("quantized_agree", "logits_agree", "codebook_agree", "ngram_agree", "vectors_agree")
+DRIVERS = (
+    "quantized_agree",
+    "logits_agree",
+    "shortlist_agree",
+    "codebook_agree",
+    "ngram_agree",
+    "vectors_agree",
+)
 
 
 def reference(
@@ -219,6 +226,7 @@ def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
                 "logits",
                 "ngram",
                 "quantized",
+                "shortlist",
                 "vectors",
             )
         )
@@ -240,7 +248,7 @@ def test_the_headers_compile_without_a_warning(tmp_path: Path) -> None:
 )
 def test_the_headers_compile_for_other_processors(target: str, tmp_path: Path) -> None:
     source = tmp_path / "all.c"
-    names = ("codebook", "logits", "ngram", "quantized", "vectors")
+    names = ("codebook", "logits", "ngram", "quantized", "shortlist", "vectors")
     source.write_text("".join(f'#include "{name}.h"\n' for name in names))
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", *target.split(), "-std=c99", "-O2"]
     flags = ["-Wall", "-Wextra", "-Werror", "-pedantic"]

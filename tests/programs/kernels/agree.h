@@ -24,12 +24,12 @@ static void refused(eeb_variant variant, const char *what)
 }
 
 /* A call that must fail is made between these two: the output must be as it was. */
-static void mark(uint8_t *output, size_t size)
+EEB_FUNCTION void mark(uint8_t *output, size_t size)
 {
     memset(output, 0xa5, size);
 }
 
-static void expect_marked(eeb_variant variant, const uint8_t *output, size_t size)
+EEB_FUNCTION void expect_marked(eeb_variant variant, const uint8_t *output, size_t size)
 {
     size_t at;
 
