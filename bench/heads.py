@@ -171,7 +171,8 @@ def best(
     options = {"bits": BITS, "dim": dim, "block": BLOCK, "planes": 1, "top": TOP}
     if listed:
         options["candidates"] = CANDIDATES
-    arrays = {"codes": codes, "scales": scales, "bias": np.zeros(1, np.float32), **listed}
+    bias = np.zeros(1, np.float32)
+    arrays: dict[str, NDArray[Any]] = {"codes": codes, "scales": scales, "bias": bias, **listed}
     node = helper.make_node(
         f"{'Shortlist' if listed else 'Quantized'}Top{BITS}",
         ["hidden", *arrays],
