@@ -15,6 +15,7 @@ from edgeemb.body.spec import BodyRequest, BodySpec, parse_body, specs_of
 from edgeemb.bundle.manifest import BodyEntry, BodyStep
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
+from edgeemb.tables.goal import Goal
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,9 +55,9 @@ def prepare(
     default = request.default
     assert default is not None
     if model.runtimes:
-        if request.named:
+        if request.named or request.goal:
             raise SpecError(
-                f"{model.name} is a finished model, whose layers have no names: leave the bodies of single layers out"
+                f"{model.name} is a finished model, whose layers have no names: leave auto and the bodies of single layers out"
             )
         return Prepared(model)
     if not default.bits and not request.named:
@@ -76,9 +77,12 @@ def prepare(
         for name in _once_a_text(whole, layers, feeds[0]):
             if specs[name] is default:
                 specs[name] = parse_body("int8")
+    planned = None
+    if request.goal is not None:
+        planned = _planned(whole, layers, specs, default, request.goal, feeds)
     original = whole
     whole, smoothing = _smoothed(whole, layers, specs, feeds)
-    steps = [smoothing]
+    steps = [smoothing] if planned is None else [planned, smoothing]
     grids = Grids()
     if default.precision != "int8-tensor":  # ONNX Runtime's own tool chooses its grids
         if whole is original:
@@ -89,7 +93,40 @@ def prepare(
     texts = "the packaged sentences" if corpus is None else corpus.name
     calibration = f"{count} lines of {texts}" if model.takes_text else f"{len(feeds)} example inputs"
     named = {name: str(spec) for name, spec in request.named.items()}
+    if planned is not None:
+        named |= {name: str(spec) for name, spec in specs.items() if spec.precision == "int4"}
     return Prepared(whole, grids, BodyEntry(str(default), named, steps, calibration))
+
+
+def _planned(
+    model: Model,
+    layers: dict[str, nn.Linear],
+    specs: dict[str, BodySpec],
+    default: BodySpec,
+    goal: Goal,
+    feeds: Sequence[Feeds],
+) -> BodyStep:
+    """Give some of the layers that nothing was said of 4 bits."""
+    from edgeemb.body.planning import plan_body
+    from edgeemb.torch_tables.copying import copy_module
+
+    four = parse_body("int4")
+    heads = _once_a_text(model, layers, feeds[0])
+    free = [
+        name
+        for name, spec in specs.items()
+        if spec is default and layers[name].in_features % four.block == 0 and name not in heads
+    ]
+    smooth, _ = _smoothed(model, layers, dict.fromkeys(free, four), feeds)
+    if smooth is model:
+        smooth = replace(model, module=copy_module(model.module).requires_grad_(False))
+    plan = plan_body(smooth, free, four.block, goal, feeds)
+    specs.update(dict.fromkeys(plan.four, four))
+    return BodyStep(
+        f"auto:{goal}",
+        f"{len(plan.four)} of {plan.layers} matrix products in 4 bits, {plan.stored:,} bytes in all, "
+        f"cosine {plan.cosine:.4f} of the rounded weights",
+    )
 
 
 def _smoothed(

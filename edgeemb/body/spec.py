@@ -3,7 +3,8 @@
     spec   = name [ ":" option { "," option } ]
     option = "block=" number | "gptq" | "nearest"
 
-``int8``, ``int4:block=64`` and ``int4:block=32,nearest`` are specs; `str` of one gives its canonical text.
+``int8``, ``int4:block=64`` and ``int4:block=32,nearest`` are specs; `str` of one gives its canonical text. ``auto:budget=8MB`` and ``auto:cosine=.99``
+in the place of one leave the choice to `edgeemb.body.planning`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TypeAlias, Union
 from edgeemb.body.grid import BLOCK
 from edgeemb.body.precision import BODIES, KEEP, PRECISIONS
 from edgeemb.errors import SpecError, unknown
+from edgeemb.tables.goal import Goal, parse_goal
 
 #: What callers may give: one spec, a list of ``spec`` and ``name=spec``, or a mapping from the names of layers to specs.
 Bodies: TypeAlias = Union[str, Sequence[str], Mapping[str, str]]
@@ -65,11 +67,13 @@ class BodyRequest:
     """Which layer gets which spec.
 
     :param default: of all layers that no name is given for; None for the default of the target.
-    :param named: specs by name; see `named_layers`.
+    :param named: specs by name; see `specs_of`.
+    :param goal: what a plan is to reach, which chooses between 8 and 4 bits for each layer that no name is given for; None for no plan.
     """
 
     default: BodySpec | None = None
     named: Mapping[str, BodySpec] = field(default_factory=dict)
+    goal: Goal | None = None
 
     def with_default(self, precision: str) -> BodyRequest:
         """The request with a precision where it has none.
@@ -115,8 +119,15 @@ def read_bodies(wanted: Bodies | None) -> BodyRequest:
     """
     default: list[BodySpec] = []
     named: dict[str, BodySpec] = {}
+    goal = None
     for name, text in _entries(wanted or ()):
-        spec = parse_body(text)
+        found = parse_goal(text, "body")
+        if found is not None and name is not None:
+            raise SpecError(
+                f"body '{name}={text}': auto is for all layers that have no spec of their own; write {text}"
+            )
+        goal = goal or found
+        spec = parse_body("int8" if found is not None else text)
         if name is None:
             default.append(spec)
             continue
@@ -129,7 +140,7 @@ def read_bodies(wanted: Bodies | None) -> BodyRequest:
         raise SpecError(
             f"two bodies without a layer's name ('{default[0]}' and '{default[1]}'): write NAME=SPEC for all but one"
         )
-    return BodyRequest(default[0] if default else None, named)
+    return BodyRequest(default[0] if default else None, named, goal)
 
 
 def _entries(wanted: Bodies) -> Iterator[tuple[str | None, str]]:

@@ -44,8 +44,8 @@ def export(
     :param table: how to store a table: a spec such as ``int4:block=32`` for the word table, ``name=spec`` for another, ``auto:budget=2MB`` or
         ``auto:cosine=.99`` to let the planner choose, ``keep`` to leave it as it is. A sequence for several, or a mapping from table to spec.
     :param body: precision of everything else: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``, with options such as
-        ``int4:block=64``; by default the target's. ``name=spec`` is for single layers, ``keep`` leaves a finished model as it is. A sequence for several,
-        or a mapping from layer to spec.
+        ``int4:block=64``, or ``auto:budget=8MB`` or ``auto:cosine=.99`` to choose between 8 and 4 bits for each layer; by default the target's.
+        ``name=spec`` is for single layers, ``keep`` leaves a finished model as it is. A sequence for several, or a mapping from layer to spec.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.
     :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or

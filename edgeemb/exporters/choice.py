@@ -134,6 +134,11 @@ def check_layers(request: BodyRequest, choice: Choice) -> None:
     :raises SpecError: naming the layer.
     """
     runtime = choice.runtime
+    missing = [name for name in ("int8", "int4") if name not in runtime.bodies]
+    if request.goal is not None and missing:
+        raise SpecError(
+            f"body 'auto:{request.goal}': {runtime.title} has no layers in {missing[0]}: use {' or '.join(runtime.bodies)}"
+        )
     if request.named and choice.body not in MIXED:
         raise SpecError(
             f"body {choice.body} is of all layers: leave '{next(iter(request.named))}' out, or use {', '.join(MIXED)} for the others"

@@ -19,7 +19,7 @@ HINT = "write auto:budget=2MB or auto:cosine=.99"
 class Goal:
     """What a plan is to reach: one of the two is set.
 
-    :param budget: bytes that the table may take.
+    :param budget: bytes that the table, or the body's matrices, may take.
     :param cosine: mean cosine to the original, in (0, 1].
     """
 
@@ -30,10 +30,11 @@ class Goal:
         return f"budget={self.budget}" if self.budget is not None else f"cosine={self.cosine}"
 
 
-def parse_goal(text: str) -> Goal | None:
+def parse_goal(text: str, kind: str = "table spec") -> Goal | None:
     """Read ``auto:budget=2MB`` or ``auto:cosine=.99``.
 
     :param text: what stands in the place of a spec.
+    :param kind: what that spec is called in messages.
     :return: the goal, or None if it is not an ``auto`` spec.
     :raises SpecError: if it is one and does not parse.
     """
@@ -45,7 +46,7 @@ def parse_goal(text: str) -> Goal | None:
         size = _BYTES.fullmatch(value.strip())
         budget = int(float(size[1]) * _UNITS.get(size[2] or "", 1)) if size is not None else 0
         if budget < 1:
-            raise SpecError(f"table spec '{text}': '{value}' is not a size; write for example budget=2MB")
+            raise SpecError(f"{kind} '{text}': '{value}' is not a size; write for example budget=2MB")
         return Goal(budget=budget)
     if key == "cosine":
         try:
@@ -53,6 +54,6 @@ def parse_goal(text: str) -> Goal | None:
         except ValueError:
             cosine = math.nan
         if not 0 < cosine <= 1:
-            raise SpecError(f"table spec '{text}': a cosine is above 0 and at most 1; write cosine=.99")
+            raise SpecError(f"{kind} '{text}': a cosine is above 0 and at most 1; write cosine=.99")
         return Goal(cosine=cosine)
-    raise SpecError(f"table spec '{text}': auto needs a budget or a cosine; {HINT}")
+    raise SpecError(f"{kind} '{text}': auto needs a budget or a cosine; {HINT}")

@@ -37,6 +37,8 @@ def test_a_spec_has_a_canonical_text(text: str, spec: BodySpec, canonical: str) 
         (["int8", "int4"], "two bodies without a layer's name"),
         (["up=int8", "up=int4"], "two bodies for layer 'up'"),
         ("up=fp16", "a single layer takes int8, int4, keep"),
+        ("up=auto:cosine=.9", "auto is for all layers that have no spec of their own; write auto:cosine=.9"),
+        ("auto:cosine=2", "body 'auto:cosine=2': a cosine is above 0 and at most 1"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_can(text: str | list[str], message: str) -> None:
