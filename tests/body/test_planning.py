@@ -121,7 +121,7 @@ def test_layers_that_no_block_divides_stay_in_8_bits(tiny: Model, corpus: Path) 
 @pytest.mark.slow
 @pytest.mark.parametrize(("runtime", "ops"), [("onnx", "custom"), ("c", "builtin")])
 def test_a_planned_body_runs(runtime: str, ops: str, wide: Model, corpus: Path, tmp_path: Path) -> None:
-    options: dict[str, Any] = {"runtime": runtime, "ops": ops, "lengths": (16,), "target": "linux-x64"}
+    options: dict[str, Any] = {"runtime": runtime, "ops": ops, "lengths": (38,), "target": "linux-x64"}
     options["options"] = ExportOptions(calibrate=corpus)
     edgeemb.export(wide, tmp_path / "out", body="auto:cosine=.98", **options)
     with edgeemb.open(tmp_path / "out", allow_code=True) as session:
