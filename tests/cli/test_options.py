@@ -154,7 +154,7 @@ def test_the_parity_of_an_output_is_called_by_its_measure() -> None:
     }
     assert list(parity_lines(scores)) == [
         "Agreement (1 less the relative difference) with the original over 64 sentences: mean 0.9978, lowest 0.9900",
-        "The highest of logits names the same class for 100.0% of the sentences",
+        "The highest of logits is that of the original in 100.0% of all cases",
     ]
     several = {**plain, "ids.equal_mean": 1.0, "vector.cosine_mean": 0.9978}
     assert next(parity_lines(several)).startswith("Cosine to the original of vector over 64")

@@ -151,7 +151,7 @@ def parity_lines(parity: Mapping[str, float]) -> Iterator[str]:
     yield f"{label} over {int(parity.get(unit, 0))} {unit}: mean {mean:.4f}, lowest {least:.4f}"
     for key, value in parity.items():
         if key.endswith(".same_class"):
-            yield f"The highest of {key.removesuffix('.same_class')} names the same class for {value:.1%} of the {unit}"
+            yield f"The highest of {key.removesuffix('.same_class')} is that of the original in {value:.1%} of all cases"
 
 
 def _body(manifest: Manifest) -> str:
