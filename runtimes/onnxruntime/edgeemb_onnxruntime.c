@@ -34,10 +34,6 @@
      LOGITS("QuantizedLogits4", 4, parallel),                                                                                              \
      LOGITS("QuantizedLogits2", 2, parallel),                                                                                              \
      LOGITS("QuantizedLogits1", 1, parallel),                                                                                              \
-     TOP("8", 8, parallel),                                                                                                                \
-     TOP("4", 4, parallel),                                                                                                                \
-     TOP("2", 2, parallel),                                                                                                                \
-     TOP("1", 1, parallel),                                                                                                                \
      LINEARS("8", 8, parallel),                                                                                                            \
      LINEARS("4", 4, parallel),                                                                                                            \
      CODEBOOK("CodebookLookup", 0, parallel),                                                                                              \
@@ -50,7 +46,11 @@
      NGRAMS("5", 5, parallel),                                                                                                             \
      NGRAMS("6", 6, parallel),                                                                                                             \
      NGRAMS("7", 7, parallel),                                                                                                             \
-     NGRAMS("8", 8, parallel)}
+     NGRAMS("8", 8, parallel),                                                                                                             \
+     TOP("8", 8, parallel),                                                                                                                \
+     TOP("4", 4, parallel),                                                                                                                \
+     TOP("2", 2, parallel),                                                                                                                \
+     TOP("1", 1, parallel)}
 
 static const Op ops[2][46] = {OPS(0), OPS(1)};
 

@@ -8,10 +8,14 @@
 #include "quantized_op.h"
 
 /* Rows of a range that a thread searches, and how many ranges there are at most: each has a selection of its own. */
+#ifndef TOP_RANGE
 #define TOP_RANGE 2048
+#endif
 #define TOP_RANGES 16
 /* Blocks of a range that a thread scans. */
+#ifndef LISTED_RANGE
 #define LISTED_RANGE 512
+#endif
 /* Vectors that are searched for at a time. */
 #define TOP_VECTORS 16
 

@@ -8,8 +8,9 @@
 
 enum {
     HOST_DIMENSIONS = 16,
-    HOST_INPUTS = 5,
-    HOST_ATTRIBUTES = 4,
+    HOST_INPUTS = 7,
+    HOST_ATTRIBUTES = 6,
+    HOST_OUTPUTS = 2,
     HOST_OPS = 64,
     HOST_SLOTS = SLOT_PARALLEL_FOR + 1,
     HOST_BYTES = 1 << 16
@@ -32,7 +33,8 @@ struct OrtKernelInfo {
 struct OrtKernelContext {
     struct OrtValue inputs[HOST_INPUTS];
     size_t count;
-    struct OrtValue output;
+    struct OrtValue outputs[HOST_OUTPUTS];
+    size_t results;
 };
 
 struct OrtCustomOpDomain {
@@ -170,10 +172,10 @@ static OrtStatus *host_input(const OrtKernelContext *context, size_t index, cons
 
 static OrtStatus *host_output(OrtKernelContext *context, size_t index, const int64_t *dims, size_t rank, OrtValue **value)
 {
-    OrtValue *output = &context->output;
-    size_t axis, bytes = 4;
+    OrtValue *output = &context->outputs[index];
+    size_t axis, bytes = index == 0 ? 4 : 8;
 
-    require(index == 0 && rank >= 1 && rank <= HOST_DIMENSIONS && output->data == NULL, "the one output is made once");
+    require(index < context->results && rank >= 1 && rank <= HOST_DIMENSIONS && output->data == NULL, "an output of the op is made once");
     for (axis = 0; axis < rank; ++axis) {
         require(dims[axis] >= 0, "a dimension of the output is none below zero");
         bytes = dims[axis] <= HOST_BYTES && bytes <= 16 * HOST_BYTES ? bytes * (size_t)dims[axis] : (size_t)64 * HOST_BYTES;
@@ -181,7 +183,7 @@ static OrtStatus *host_output(OrtKernelContext *context, size_t index, const int
     if (bytes > 16 * HOST_BYTES) {
         return host_create_status(ORT_FAIL, "no memory for the output");
     }
-    output->type = ORT_FLOAT;
+    output->type = index == 0 ? ORT_FLOAT : ORT_INT64;
     output->rank = rank;
     memcpy(output->dims, dims, rank * sizeof dims[0]);
     output->bytes = bytes;

@@ -3,6 +3,8 @@
 #include "onnx_host.h"
 /* Small parts, so that small tables are cut. */
 #define PART_BYTES ((size_t)64)
+#define TOP_RANGE 64
+#define LISTED_RANGE 1
 /* Shapes are checked before a variant gets them; tests/programs/panels/linear.c runs each variant under the sanitizers. */
 #define EEP_VARIANT eep_kernels_serial
 #include "onnxruntime/edgeemb_onnxruntime.c"
@@ -10,7 +12,7 @@
 static const int any_type[] = {ORT_FLOAT, ORT_UINT8, ORT_INT16, ORT_INT32, ORT_INT64, ORT_FLOAT16, ORT_INT8, 9};
 
 /* Where the ops of a kind begin in the library's list. */
-enum { LOOKUPS = 0, LOGITS_OPS = 5, LINEAR_OPS = 10, CODEBOOKS = 18, NGRAM_OPS = 20, ALL_OPS = 38 };
+enum { LOOKUPS = 0, LOGITS_OPS = 5, LINEAR_OPS = 10, CODEBOOKS = 18, NGRAM_OPS = 20, TOP_OPS = 38, ALL_OPS = 46 };
 
 /* A tensor of that type and shape, or one that is wrong somewhere. */
 static void take_value(
@@ -69,8 +71,9 @@ static OrtStatus *call(uint32_t version, size_t which, const OrtKernelInfo *info
         return status;
     }
     op = options.domain->ops[which % options.domain->count];
-    require(op->input_count(op) <= HOST_INPUTS && op->output_count(op) == 1 && op->name(op) != NULL, "an op says what it takes");
+    require(op->input_count(op) <= HOST_INPUTS && op->output_count(op) <= HOST_OUTPUTS && op->name(op) != NULL, "an op says what it takes");
     context->count = op->input_count(op);
+    context->results = op->output_count(op);
     status = op->create(op, host_table, info, &kernel);
     if (status == NULL) {
         status = op->run(kernel, context);
@@ -78,6 +81,25 @@ static OrtStatus *call(uint32_t version, size_t which, const OrtKernelInfo *info
     }
     require(host_shapes == 0 && host_errors == (status != NULL), "what is asked for is given back");
     return status;
+}
+
+/* What an op for the best logits takes: a table whose rows fill several ranges, and for every other op a shortlist of them. */
+static void take_top(reader *input, uint32_t kind, int64_t dim, int64_t count, struct OrtValue *inputs, OrtKernelInfo *info)
+{
+    const int64_t bits = (int64_t[]){8, 4, 2, 1}[kind / 2], rows = take(input, 1), planes = 1 + take(input, 1) % 2;
+    const int64_t top = 1 + take(input, 1) % 40, part = 1 + take(input, 1) % 4, block = take(input, 1) % 2 ? dim / 4 : 0;
+    const int64_t padded = (dim + 63) / 64 * 64, pairs = ((padded + part - 1) / part + 1) / 2, blocks = (rows + 63) / 64;
+
+    *info = (OrtKernelInfo){
+        {"bits", "dim", "block", "planes", "top", "candidates"}, {bits, dim, block, planes, top, top + take(input, 1) % 20}, 6};
+    info->count -= kind % 2 == 0;
+    take_value(input, &inputs[0], ORT_FLOAT, 2, count, dim, 1, 1);
+    take_value(input, &inputs[1], ORT_UINT8, 2, rows, planes * ((dim + 8 / bits - 1) / (8 / bits)), 1, 1);
+    take_value(input, &inputs[2], ORT_FLOAT16, 2, rows, planes * (block != 0 ? 4 : 1), 1, 1);
+    take_value(input, &inputs[3], ORT_FLOAT, 1, take(input, 1) % 2 ? 1 : rows, 1, 1, 1);
+    take_value(input, &inputs[4], ORT_UINT8, 3, blocks, pairs, 64, 1);
+    take_value(input, &inputs[5], ORT_FLOAT, 1, 64 * blocks, 1, 1, 1);
+    take_value(input, &inputs[6], ORT_FLOAT, 2, 16, part, 1, 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -94,7 +116,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t at;
 
     memset(contexts, 0, sizeof contexts);
-    if (which < LINEAR_OPS) {
+    if (which >= TOP_OPS) {
+        take_top(&input, which - TOP_OPS, dim, count, inputs, &info);
+    } else if (which < LINEAR_OPS) {
         const uint32_t kind = which % LOGITS_OPS;
         const int64_t bits = kind == 0 ? 8 >> take(&input, 1) % 4 : (int64_t[]){8, 4, 2, 1}[kind - 1];
         const int64_t planes = 1 + take(&input, 1) % 3, block = take(&input, 1) % 2 ? dim / 4 : 0;
@@ -156,10 +180,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             make_whole(&inputs[first + 1], EEB_NGRAM_MODULUS, 0);
         }
     }
-    if (wrong < 200 && inputs[0].type == ids_type && (which < LOGITS_OPS || which >= CODEBOOKS)) {
+    if (wrong < 200 && inputs[0].type == ids_type && (which < LOGITS_OPS || (which >= CODEBOOKS && which < TOP_OPS))) {
         make_whole(&inputs[0], rows, 1);
     } else if (wrong >= 230 && wrong < 245) {
-        info.values[wrong % 4] = take(&input, 1) < 128 ? take_size(&input) : (int64_t)((uint64_t)take(&input, 4) << 32 | take(&input, 4));
+        info.values[wrong % HOST_ATTRIBUTES] =
+            take(&input, 1) < 128 ? take_size(&input) : (int64_t)((uint64_t)take(&input, 4) << 32 | take(&input, 4));
     } else if (wrong >= 245) {
         info.count -= 1;
     }
@@ -169,16 +194,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     statuses[1] = call(17 + old % 8, which, &info, &contexts[1]);
     if (old >= 4) {
         require((statuses[0] == NULL) == (statuses[1] == NULL), "parts fail where the whole fails");
-        require(
-            statuses[0] != NULL || (contexts[0].output.bytes == contexts[1].output.bytes &&
-                                    memcmp(contexts[0].output.data, contexts[1].output.data, contexts[0].output.bytes) == 0),
-            "parts give what the whole gives");
+        for (at = 0; statuses[0] == NULL && at < contexts[0].results; ++at) {
+            const struct OrtValue *whole = &contexts[0].outputs[at], *parts = &contexts[1].outputs[at];
+
+            require(whole->bytes == parts->bytes && memcmp(whole->data, parts->data, whole->bytes) == 0, "parts give what the whole gives");
+        }
     }
     for (at = 0; at < HOST_INPUTS; ++at) {
         free(inputs[at].data);
     }
     for (at = 0; at < 2; ++at) {
-        free(contexts[at].output.data);
+        free(contexts[at].outputs[0].data);
+        free(contexts[at].outputs[1].data);
         free(statuses[at]);
     }
     host_errors = 0;
