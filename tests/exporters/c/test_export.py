@@ -43,7 +43,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 #: Families that share the records of others.
-_ALIKE = [pytest.param(name, marks=pytest.mark.slow) for name in ("XLM-R", "GTE")]
+_ALIKE = [pytest.param(name, marks=pytest.mark.slow) for name in ("XLM-R", "CamemBERT", "data2vec", "GTE")]
 
 
 @pytest.mark.parametrize(

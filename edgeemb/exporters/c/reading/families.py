@@ -135,6 +135,8 @@ FAMILIES = {
     "BertModel": Family(_layers(_BERT, "encoder.layer"), pooler_classifier),
     "RobertaModel": _ROBERTA,
     "XLMRobertaModel": _ROBERTA,
+    "CamembertModel": _ROBERTA,
+    "Data2VecTextModel": _ROBERTA,
     "DistilBertModel": Family(_layers(_DISTIL, "transformer.layer"), _distil_classifier),
     "MPNetModel": Family(
         _layers(_MPNET, "encoder.layer"),

@@ -119,6 +119,7 @@ def refused(part: Any, path: str) -> ExportError:
     name = f"'{path}' " if path else ""
     return ExportError(
         f"the C runtime cannot compute {name}({kind.__name__}{where}): "
-        "it takes encoders of BERT, RoBERTa, XLM-R, DistilBERT, MPNet, ALBERT, ELECTRA, ModernBERT, NomicBERT and GTE, and static embeddings; "
+        "it takes encoders of BERT, RoBERTa, XLM-R, CamemBERT, data2vec, DistilBERT, MPNet, ALBERT, ELECTRA, ModernBERT, NomicBERT and GTE, and static "
+        "embeddings; "
         "use runtime='onnx', or another model"
     )
