@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeemb.errors import SpecError
 from edgeemb.metrics import spearman
-from edgeemb.models.huggingface.modules import SentenceEncoder
+from edgeemb.models.huggingface.modules import Dense, SentenceEncoder
 from edgeemb.models.torch_model import Model, load
 from edgeemb.tasks.registry import EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
@@ -252,7 +252,8 @@ def check_losses(weights: Losses, student: SentenceEncoder, teacher: SentenceEnc
 def _sizes(encoder: SentenceEncoder) -> dict[str, int]:
     config: Any = encoder.body.config
     hidden = int(config.hidden_size)
-    widths = [layer.out_features for layer in encoder.head if isinstance(layer, nn.Linear)]
+    dense = [layer.linear if isinstance(layer, Dense) else layer for layer in encoder.head]
+    widths = [layer.out_features for layer in dense if isinstance(layer, nn.Linear)]
     vector = widths[-1] if widths else hidden * len(encoder.pooling.modes)
     return {"vector": vector, "hidden": hidden, "layers": int(config.num_hidden_layers)}
 

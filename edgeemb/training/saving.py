@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from edgeemb.errors import ModelError
-from edgeemb.models.huggingface.modules import Normalize, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.modules import Dense, SentenceEncoder, SequenceClassifier
 from edgeemb.models.torch_model import Model
 from edgeemb.quiet import quiet
 
@@ -77,10 +77,16 @@ def _save_stages(model: Model, encoder: SentenceEncoder, folder: Path) -> None:
     layers = list(encoder.head)
     while layers:
         layer = layers.pop(0)
-        place = f"{len(stages)}_{'Normalize' if isinstance(layer, Normalize) else 'Dense'}"
-        stages.append((place, place.partition("_")[2]))
         if isinstance(layer, nn.Linear):
-            _save_dense(folder / place, layer, layers.pop(0))
+            layer = Dense(layer, layers.pop(0), None)
+        kind = type(layer).__name__  # of `edgeemb.models.huggingface.sentence_files.HEADS`
+        place = f"{len(stages)}_{kind}"
+        stages.append((place, kind))
+        if isinstance(layer, Dense):
+            _save_dense(folder / place, layer)
+        elif isinstance(layer, nn.LayerNorm):
+            _write(folder / place / "config.json", {"dimension": layer.normalized_shape[0]})
+            _save(folder / place, {"norm": layer})
     _write(
         folder / "modules.json",
         [
@@ -108,18 +114,28 @@ _POOLING_NAMES = {
 }
 
 
-def _save_dense(folder: Path, layer: nn.Linear, activation: nn.Module) -> None:
-    kind = type(activation)
-    _write(
-        folder / "config.json",
-        {
-            "in_features": layer.in_features,
-            "out_features": layer.out_features,
-            "bias": layer.bias is not None,
-            "activation_function": f"{kind.__module__}.{kind.__qualname__}",
-        },
-    )
-    tensors = {f"linear.{name}": value.detach().contiguous() for name, value in layer.named_parameters()}
+def _save_dense(folder: Path, layer: Dense) -> None:
+    kind = type(layer.activation)
+    config = {
+        "in_features": layer.linear.in_features,
+        "out_features": layer.linear.out_features,
+        "bias": layer.linear.bias is not None,
+        "activation_function": f"{kind.__module__}.{kind.__qualname__}",
+    }
+    if layer.beside is not None:
+        config["use_residual"] = True
+    _write(folder / "config.json", config)
+    _save(folder, {"linear": layer.linear, "residual": layer.beside})
+
+
+def _save(folder: Path, parts: dict[str, nn.Module | None]) -> None:
+    """Write the weights of a stage's parts."""
+    tensors = {
+        f"{place}.{name}": value.detach().contiguous()
+        for place, part in parts.items()
+        if part is not None
+        for name, value in part.named_parameters()
+    }
     save_file(tensors, folder / "model.safetensors")
 
 

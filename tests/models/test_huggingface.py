@@ -129,6 +129,30 @@ def test_concatenates_several_poolings_and_applies_dense_layers(tmp_path: Path) 
     torch.testing.assert_close(run(model, TEXTS), torch.nn.functional.normalize(dense), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("width", [HIDDEN, 5])
+def test_a_dense_layer_may_have_a_residual_path(width: int, tmp_path: Path) -> None:
+    folder = save_sentence(tmp_path / "m", dense=width, residual=True, normalize=False)
+    model = load(folder)
+    assert model.tokenizer_json is not None and model.outputs[0].axes == ("batch", width)
+    ids, mask = encode_texts(model.tokenizer_json, TEXTS)
+    pooled = reference_pooling("mean", reference_hidden("bert", ids, mask), mask)
+    layer = load_file(folder / "2_Dense" / "model.safetensors")
+    past = pooled @ layer["residual.weight"].T if width != HIDDEN else pooled
+    expected = torch.tanh(pooled @ layer["linear.weight"].T + layer["linear.bias"]) + past
+    torch.testing.assert_close(run(model, TEXTS), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_refuses_a_residual_path_of_which_the_config_and_the_checkpoint_say_different_things(
+    tmp_path: Path,
+) -> None:
+    for number, residual in enumerate((True, False)):
+        folder = save_sentence(tmp_path / str(number), dense=5, residual=residual)
+        path = folder / "2_Dense" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "use_residual": not residual}))
+        with pytest.raises(ModelError, match="residual path"):
+            load(folder)
+
+
 def test_averages_a_plain_folder_without_normalising(tmp_path: Path) -> None:
     model = load(save_plain(tmp_path / "m", "bert", head="ForMaskedLM"), task="embedding")
     assert (model.kind, model.pooling, model.normalize) == ("embedding", "mean", False)

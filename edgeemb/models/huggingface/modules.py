@@ -79,6 +79,26 @@ class Normalize(nn.Module):
         return nn.functional.normalize(vectors, p=2.0, dim=-1)
 
 
+class Dense(nn.Module):
+    """A dense layer, perhaps with a residual path: what goes past it is added to what comes out.
+
+    :param linear: the layer.
+    :param activation: what follows it.
+    :param beside: what the input goes through past the layer; None where there is no such path.
+    """
+
+    def __init__(self, linear: nn.Linear, activation: nn.Module, beside: nn.Module | None) -> None:
+        super().__init__()
+        self.linear = linear
+        self.activation = activation
+        self.beside = beside
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """:param vectors: float32[..., inputs]. :return: float32[..., outputs]."""
+        result: Tensor = self.activation(self.linear(vectors))
+        return result if self.beside is None else result + self.beside(vectors)
+
+
 class FirstElements(nn.Module):
     """Keeps the first elements of each row.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from edgeemb.errors import ModelError
 from edgeemb.files import read_config
 from edgeemb.models.huggingface.checkpoint import read_weights
-from edgeemb.models.huggingface.modules import Normalize, Pooling
+from edgeemb.models.huggingface.modules import Dense, Normalize, Pooling
 from edgeemb.models.huggingface.sentence_files import read_pooling
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -19,6 +19,10 @@ _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "GELU": nn.GELU,
     "Sigmoid": nn.Sigmoid,
 }
+
+
+#: Tensors of a dense layer.
+_DENSE = ("linear.weight", "linear.bias", "residual.weight")
 
 
 def build_head(
@@ -72,34 +76,47 @@ def _layer_norm(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.M
 
 
 def _dense(folder: Path, width: int, allow_pickle: bool) -> tuple[list[nn.Module], int]:
-    linear, activation = _read_dense(folder, allow_pickle)
-    if linear.in_features != width:
+    dense = _read_dense(folder, allow_pickle)
+    if dense.linear.in_features != width:
         raise ModelError(
-            f"{folder}: the layer takes {linear.in_features} elements and gets {width}: copy it again"
+            f"{folder}: the layer takes {dense.linear.in_features} elements and gets {width}: copy it again"
         )
-    return [linear, activation], linear.out_features
+    parts: list[nn.Module] = [dense] if dense.beside is not None else [dense.linear, dense.activation]
+    return parts, dense.linear.out_features
 
 
 #: What each stage of `edgeemb.models.huggingface.sentence_files.HEADS` becomes: (folder, width, allow_pickle) to modules and their width.
 _PARTS = {"Dense": _dense, "LayerNorm": _layer_norm, "Normalize": _normalize}
 
 
-def _read_dense(folder: Path, allow_pickle: bool) -> tuple[nn.Linear, nn.Module]:
+def _read_dense(folder: Path, allow_pickle: bool) -> Dense:
     path = folder / "config.json"
     config = read_config(path)
-    if config.get("use_residual"):
-        raise ModelError(
-            f"{path}: a layer with a residual path is not supported: pass the model as a torch module"
-        )
     name = str(config.get("activation_function", "Tanh")).rsplit(".", 1)[-1]
     if name not in _ACTIVATIONS:
         raise ModelError(
             f"{path}: activation {name!r} is not supported; supported are {', '.join(_ACTIVATIONS)}"
         )
     weights = read_weights(folder, allow_pickle=allow_pickle)
-    weight, bias = weights.get("linear.weight"), weights.get("linear.bias")
-    if weight is None or weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]):
+    weight, bias, beside = (weights.pop(key, None) for key in _DENSE)
+    if weight is None or weight.ndim != 2 or (bias is not None and bias.shape != weight.shape[:1]) or weights:
         raise ModelError(f"{folder}: the checkpoint is not that of a dense layer: copy it again")
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
-    linear.load_state_dict({name.removeprefix("linear."): tensor.float() for name, tensor in weights.items()})
-    return linear, _ACTIVATIONS[name]()
+    around: nn.Module | None = None
+    if config.get("use_residual"):
+        # Where the sizes differ, what goes past the layer has a matrix of its own.
+        if (beside is None) != (weight.shape[0] == weight.shape[1]) or (
+            beside is not None and beside.shape != weight.shape
+        ):
+            raise ModelError(
+                f"{folder}: the checkpoint is not that of a dense layer with a residual path: copy it again"
+            )
+        around = nn.Identity() if beside is None else _linear(beside, None)
+    elif beside is not None:
+        raise ModelError(f"{folder}: the checkpoint has a residual path and {path.name} none: copy it again")
+    return Dense(_linear(weight, bias), _ACTIVATIONS[name](), around)
+
+
+def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], bias=bias is not None)
+    layer.load_state_dict({"weight": weight.float()} | ({} if bias is None else {"bias": bias.float()}))
+    return layer
