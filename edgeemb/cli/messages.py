@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import click
 
-#: ``force=True``, ``ops="builtin"``, ``lengths=[16]``, ``batch=1``; not the options of a spec, which follow a colon or a comma.
+#: ``force=True``, ``ops="builtin"``, ``lengths=[16]``, ``batch=1``; not the options of a spec, which follow a colon, a comma or a quote.
 _GIVEN = re.compile(
-    r"(?<![\w:,.-])(\w+)=(True|\"[^\"]*\"|'[^']*'|\[[^\]]*\]|nan|inf|-?[0-9][0-9.e+-]*[0-9]|-?[0-9])"
+    r"(?<![\w:,.'-])(\w+)=(True|\"[^\"]*\"|'[^']*'|\[[^\]]*\]|nan|inf|-?[0-9][0-9.e+-]*[0-9]|-?[0-9])"
 )
 _NAMED = re.compile(r"`(\w+)`")
 

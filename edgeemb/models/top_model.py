@@ -77,11 +77,8 @@ def with_head(model: LoadedModel, spec: HeadSpec) -> TopModel:
     if weights or len(model.outputs) != 1 or logits.dtype != "float32" or not known:
         raise SpecError(f"{model.name} does not give logits over a vocabulary: leave `head` out")
     assert isinstance(tokens, int)
-    for name, wanted in (("shortlist", spec.shortlist), ("top", spec.top)):
-        if wanted > tokens:
-            raise SpecError(
-                f"head '{spec}': {name}={wanted} is more than the {tokens} tokens of {model.name}"
-            )
+    if max(spec.top, spec.shortlist) > tokens:
+        raise SpecError(f"head '{spec}' asks for more than the {tokens} tokens of {model.name}")
     given = {field.name: getattr(model, field.name) for field in fields(LoadedModel)}
     axes = (*logits.axes[:-1], spec.top)
     given["outputs"] = (replace(logits, axes=axes), TensorInfo(TOKENS, "int64", axes))

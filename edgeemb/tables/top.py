@@ -41,11 +41,13 @@ def parse_head(text: str) -> HeadSpec:
     for part in text.split(","):
         name, sign, value = part.strip().partition("=")
         if name not in ("top", "shortlist") or not sign:
-            raise SpecError(f"head '{text}' is not known: use top=40, shortlist=512 or shortlist=512,top=10")
+            raise SpecError(
+                f"head '{text}' is not known: use 'top=40', 'shortlist=512' or 'shortlist=512,top=10'"
+            )
         if name in found:
             raise SpecError(f"head '{text}' gives {name} twice")
         if not (value.isascii() and value.isdigit() and 1 <= int(value[:12]) <= _MOST):
-            raise SpecError(f"head '{text}': {name}={value} is out of range: use 1 or more")
+            raise SpecError(f"head '{text}' gives a {name} that is out of range: use 1 or more")
         found[name] = int(value)
     shortlist = found.get("shortlist", 0)
     top = found.get("top", min(_DEFAULT_TOP, shortlist or _DEFAULT_TOP))

@@ -85,8 +85,8 @@ def test_a_head_that_a_model_or_a_runtime_cannot_have_is_refused(
     masked: Path, tiny: Model, tmp_path: Path
 ) -> None:
     for message, model, options in (
-        ("top=68 is more than the 67 tokens", masked, {"head": "top=68"}),
-        ("shortlist=68 is more than the 67 tokens", masked, {"head": "shortlist=68"}),
+        ("head 'top=68' asks for more than the 67 tokens", masked, {"head": "top=68"}),
+        ("head 'shortlist=68,top=40' asks for more than the 67 tokens", masked, {"head": "shortlist=68"}),
         ("does not give logits over a vocabulary", tiny, {"head": "top=5"}),
         ("gives all logits: leave `head` out, or use runtime=onnx", masked, {"runtime": "tflite"}),
         ('use ops="custom", or top alone', masked, {"head": "shortlist=9", "ops": "builtin"}),

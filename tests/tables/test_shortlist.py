@@ -75,10 +75,10 @@ def test_a_head_is_read(text: str, wanted: HeadSpec) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is not known: use top=40"),
+        ("", "is not known: use 'top=40'"),
         ("best=3", "is not known"),
         ("top", "is not known"),
-        ("top=0", "top=0 is out of range"),
+        ("top=0", "gives a top that is out of range"),
         ("top=-1", "out of range"),
         ("top=1e3", "out of range"),
         ("top=9999999999999999", "out of range"),
