@@ -5,6 +5,7 @@
  *            eeb_shortlist_scan_{serial,neon,avx2,avx512}            the candidates of a range of blocks
  *            eeb_shortlist_variant(variant)                          the same, as a pointer
  *            eeb_shortlist_exact(...)                                the logits of the candidates
+ *            eeb_shortlist_job_{size,begin,range,end}                all of it for one vector, in ranges that threads may share
  *
  * VALUE      A row is rotated, brought to the length sqrt(dim) and coded: `part` elements at a time, by the nearest of 16 entries of one
  * codebook. Rotated elements are alike, and so one codebook serves all parts. The rotation is fixed: dim is padded with zeros to a multiple
@@ -46,8 +47,6 @@
 #define EEB_SHORTLIST_RUN 256
 /* Candidates whose logits are computed at a time. */
 #define EEB_SHORTLIST_ROWS 256
-/* Candidates whose rows are asked for before they are needed. */
-#define EEB_SHORTLIST_AHEAD 12
 
 typedef struct eeb_shortlist {
     const void *codes, *scales, *codebook;
@@ -140,22 +139,6 @@ EEB_FUNCTION size_t eeb_shortlist_work(const eeb_quantized_table *table)
     return EEB_SHORTLIST_ROWS * (codes + 4 * scales + 8);
 }
 
-/* Asks for the bytes of a candidate's row, which may lie anywhere. */
-EEB_INLINE void eeb_shortlist_ask(
-    const eeb_quantized_table *table, const eeb_selection *candidates, size_t at, size_t code_bytes, size_t scale_bytes)
-{
-    size_t byte;
-
-    if (at < candidates->count) {
-        const size_t row = eeb_top_row(candidates->keys[at]);
-
-        for (byte = 0; byte < code_bytes + 63; byte += 64) { /* a row may begin anywhere in its first line */
-            EEB_PREFETCH((const uint8_t *)table->codes + row * code_bytes + (byte < code_bytes ? byte : code_bytes - 1));
-        }
-        EEB_PREFETCH((const uint8_t *)table->scales + row * scale_bytes);
-    }
-}
-
 /* The logits of one vector with the candidates: to `best`, which has begun. `memory` is what eeb_logits_prepare filled for that vector. */
 EEB_FUNCTION eeb_status eeb_shortlist_exact(
     const eeb_quantized_table *table, const void *memory, const void *bias, const eeb_selection *candidates, eeb_selection *best,
@@ -185,7 +168,6 @@ EEB_FUNCTION eeb_status eeb_shortlist_exact(
         for (at = 0; at < call.rows; ++at) {
             const size_t row = eeb_top_row(candidates->keys[from + at]);
 
-            eeb_shortlist_ask(table, candidates, from + at + EEB_SHORTLIST_AHEAD, code_bytes, scale_bytes);
             memcpy(codes + at * code_bytes, (const uint8_t *)table->codes + row * code_bytes, code_bytes);
             memcpy(scales + at * scale_bytes, (const uint8_t *)table->scales + row * scale_bytes, scale_bytes);
             if (bias != NULL) {
