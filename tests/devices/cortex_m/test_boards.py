@@ -394,7 +394,7 @@ def test_gives_the_rows_of_tokens_to_the_bit_as_the_host_from_ids_and_from_text(
 
 
 @QEMU
-@pytest.mark.parametrize("board", ["mps2-an386", "mps3-an547"])
+@pytest.mark.parametrize("board", ["mps3-an547", pytest.param("mps2-an386", marks=pytest.mark.slow)])
 def test_turns_gates_and_attends_within_windows_to_the_bit_as_the_host(
     board: str, windowed: dict[str, Path]
 ) -> None:
