@@ -39,6 +39,8 @@ def prune_model(
             f"{model.name} holds a trained table, whose rows belong to its own tokens: leave `vocab` out, or give it to edgeemb.adapt"
         )
     weight = model.token_weight()
+    # Loading has read all of it, and no row is needed until the tokens are chosen.
+    page_out(weight)
     pruned = prune(
         model.tokenizer_json,
         selections,
