@@ -10,25 +10,25 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from filelock import FileLock
 
 import edgeemb
-from edgeemb.models.torch_model import Model
-from tests.fixtures.models import save_sentence
-from tests.fixtures.models.families import WINDOWED, load_labeller, save_family
 from tests.places import ROOT
+
+# The process that only hands out tests to the others loads this file too, and waits for what it imports.
+if TYPE_CHECKING:
+    from edgeemb.models.torch_model import Model
 
 
 def pytest_configure() -> None:
     """Give each test process its part of the cores: OpenMP's threads spin while they wait, and would take them from the others."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # of the processes that tests start
-    torch.set_num_threads(threads)
+    # Of this process, which imports torch later, and of those that tests start.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +79,8 @@ def minilm_bundle(cached: Callable[[str, Callable[[Path], object]], Path]) -> Pa
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A tiny random BERT sentence encoder, loaded."""
+    from tests.fixtures.models import save_sentence
+
     model: Model = edgeemb.load(str(save_sentence(tmp_path_factory.mktemp("tiny") / "tiny")))
     return model
 
@@ -135,6 +137,8 @@ def c_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path
 def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
     """A tiny token classifier as C, called ``m``, for boards (``cortex-m7``) and for application processors (``ios``)."""
 
+    from tests.fixtures.models.families import load_labeller
+
     def make(target: str) -> Path:
         def export(path: Path) -> None:
             model = load_labeller()
@@ -148,6 +152,8 @@ def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[s
 @pytest.fixture(scope="session")
 def windowed(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
     """A tiny ModernBERT that labels the tokens of texts longer than its windows, as C, for boards and for application processors."""
+
+    from tests.fixtures.models.families import WINDOWED, save_family
 
     def make(target: str) -> Path:
         def export(path: Path) -> None:

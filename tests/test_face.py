@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import edgeemb
-from tests.places import ROOT
 
 FUNCTIONS = ("adapt", "compare", "distill", "evaluate", "export", "load", "open", "profile")
 
@@ -59,10 +58,7 @@ def test_every_parameter_is_typed_and_described(name: str) -> None:
         assert parameter.annotation is not parameter.empty, parameter.name
 
 
-def test_a_program_with_the_whole_face_passes_mypy_strict() -> None:
+def test_the_program_that_lint_checks_has_the_whole_face() -> None:
     program = Path(__file__).parent / "programs" / "python" / "whole_face.py"
-    command = [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", program]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
     called = set(re.findall(r"edgeemb\.(\w+)", program.read_text("utf-8")))
     assert called >= set(edgeemb.__all__)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, NativeError, SpecError
 from edgeemb.models.torch_model import Model
+from edgeemb.native.compilers import host_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.requirements import requires_program
@@ -51,20 +51,27 @@ def value(report: Report, name: str, length: int | None = None) -> float:
 
 
 @QEMU
-def test_counts_the_instructions_of_onnx_runtime_up_to_what_allocators_vary(tiny_bundle: Path) -> None:
-    first, second = (profile_on("arm64-a76", tiny_bundle, PLAN) for _ in range(2))
+def test_counts_the_instructions_of_onnx_runtime(tiny_bundle: Path) -> None:
+    first = profile_on("arm64-a76", tiny_bundle, PLAN)
     assert first.kind == "emulated"
     assert (first.bundle.ops, first.bundle.kernel) == ("custom", "neon")
-    # From process to process, allocators have taken 5,000 to 6,000 instructions more or fewer.
-    counted = value(first, "inference_instructions", 8)
-    assert counted == pytest.approx(value(second, "inference_instructions", 8), abs=6_000)
-    assert 50_000 < counted < 5_000_000
+    assert 50_000 < value(first, "inference_instructions", 8) < 5_000_000
     assert value(first, "steady_anonymous_bytes") > 0
     time = first.find("p50_ms", 8, 1)
     assert time is not None and "does not have the phone's clock" in time.reason
     assert any(
         note.startswith("Golden sentences against the host: cosine 1.000000") for note in first.notes
     ) or any("to the bit" in note for note in first.notes)
+
+
+@QEMU
+@pytest.mark.slow
+def test_counts_the_same_in_every_process_up_to_what_allocators_vary(tiny_bundle: Path) -> None:
+    counts = [
+        value(profile_on("arm64-a76", tiny_bundle, PLAN), "inference_instructions", 8) for _ in range(2)
+    ]
+    # From process to process, allocators have taken 5,000 to 6,000 instructions more or fewer.
+    assert counts[0] == pytest.approx(counts[1], abs=6_000)
 
 
 @QEMU
@@ -89,12 +96,13 @@ def test_gives_the_rows_of_tokens_to_the_bit_as_the_host(labellers: dict[str, Pa
 
 
 @QEMU
+@requires_program("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross")
 def test_memory_is_that_of_the_same_program_on_this_machine(tmp_path: Path) -> None:
     totals = []
     with machine(phones()["arm64-a76"], None) as emulated:
         for name, compiler, runner in (
-            ("here", [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl", "-static"], []),
-            ("there", c_compiler(static=True), emulated.command()),
+            ("here", [*host_compiler(), "-static"], []),
+            ("there", ["aarch64-linux-gnu-gcc", "-static"], emulated.command()),
         ):
             folder = tmp_path / name
             folder.mkdir()
