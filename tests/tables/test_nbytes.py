@@ -103,6 +103,13 @@ def test_are_known_for_any_shape_and_options_or_refused_in_the_words_of_the_fit(
     assert foretold(spec, rows, dim, frequency, tokens) == taken(spec, rows, dim, frequency, tokens)
 
 
+def test_more_hashes_than_there_are_numbers_without_a_common_divisor_are_refused() -> None:
+    spec = parse_spec("hash:rows=16,k=8")
+    wanted = "k=8 is out of range: only 5 numbers up to rows=16 share no divisor, use 5 hashes or fewer"
+    for found in (foretold(spec, 16, 1, zipf(16), None), taken(spec, 16, 1, zipf(16), None)):
+        assert wanted in str(found)
+
+
 @pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
 @pytest.mark.parametrize("ranked", [False, True])
 def test_are_known_for_every_sample_and_member_of_the_search(codec: Codec, ranked: bool) -> None:

@@ -44,6 +44,11 @@ class MultiHash:
             raise SpecError(f"k={self.k} is out of range: use 1 to 8 hashes")
         if self.rows < 16:
             raise SpecError(f"rows={self.rows} is out of range: use 16 or more")
+        found = len(coprime(self.rows, self.k))
+        if found < self.k:
+            raise SpecError(
+                f"k={self.k} is out of range: only {found} numbers up to rows={self.rows} share no divisor, use {found} hashes or fewer"
+            )
 
     def encode(self, fit: Fit) -> Fitted:
         """Solve for the shared rows.
@@ -83,11 +88,12 @@ def coprime(largest: int, count: int) -> list[int]:
 
     :param largest: the first of them.
     :param count: how many.
+    :return: fewer where there are fewer above 1.
     """
     found = [largest]
-    candidate = largest
-    while len(found) < count:
-        candidate -= 1
+    for candidate in range(largest - 1, 1, -1):
+        if len(found) == count:
+            break
         if all(gcd(candidate, other) == 1 for other in found):
             found.append(candidate)
     return found
