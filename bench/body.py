@@ -76,7 +76,7 @@ def main(
                         runtime=name,
                         body=body,
                         table=TABLE,
-                        ops=ops,
+                        ops=ops if ops in RUNTIMES[name].lowerings else "builtin",
                         options=ExportOptions(calibrate=calibrate),
                     )
                 except SpecError as error:
