@@ -48,6 +48,16 @@ class Encoding:
     offsets: NDArray[np.int64] | None
     cut: bool
 
+    def at(self, places: NDArray[np.int64]) -> Encoding:
+        """Some of the tokens.
+
+        :param places: which, int64[M].
+        """
+        offsets = None if self.offsets is None else self.offsets[places]
+        return Encoding(
+            self.ids[places], self.types[places], self.texts[places], offsets, len(places) < len(self.ids)
+        )
+
 
 class _Call(ctypes.Structure):
     """``edgeemb_text_call`` of runtimes/text/edgeemb_text.c."""

@@ -20,6 +20,7 @@ from edgeemb.tasks.answers import (
     Ranked,
     Span,
     Word,
+    best_spans,
     classes,
     probabilities,
     spans,
@@ -36,6 +37,7 @@ from edgeemb.tasks.registry import (
     TOKEN_CLASSIFICATION,
 )
 from edgeemb.tasks.task import Task
+from edgeemb.tasks.windows import windows
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 
 if TYPE_CHECKING:
@@ -68,13 +70,21 @@ def label_words(session: Session, texts: Sequence[str]) -> list[list[Word]]:
     return found
 
 
-def answer(session: Session, question: str, text: str, top: int) -> list[Span]:
+def answer(
+    session: Session, question: str, text: str, top: int, longest: int, overlap: int | None
+) -> list[Span]:
     """See `Session.answer`."""
     _check(session, QUESTION_ANSWERING)
-    if top < 1:
-        raise InputError(f"top={top} is out of range: use 1 or more")
-    encoding, (start, end) = next(_per_token(session, [(question, text)], cut="only_second"))
-    return spans(text, _offsets(encoding), encoding.texts == 2, start, end, top=top)
+    for name, value, least in (("top", top, 1), ("longest", longest, 1), ("overlap", overlap, 0)):
+        if value is not None and value < least:
+            raise InputError(f"{name}={value} is out of range: use {least} or more")
+    (whole,) = session.encodings([(question, text)], whole=True)
+    found = []
+    for places in windows(whole.texts, session.manifest.max_length, overlap):
+        window = whole.at(places)
+        start, end = _outputs(session, window)
+        found.append(spans(text, _offsets(window), window.texts, start, end, top=top, longest=longest))
+    return best_spans(found, top)
 
 
 def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
@@ -156,13 +166,16 @@ def encode_tokens(session: Session, texts: Sequence[str], prompt: str | None) ->
     return [vectors for _, (vectors,) in _per_token(session, [prefix + text for text in texts])]
 
 
-def _per_token(
-    session: Session, texts: Sequence[Text], *, cut: str = "longest_first"
-) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
+def _per_token(session: Session, texts: Sequence[Text]) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
     """Tokens and outputs of each text; outputs end where the text does."""
-    for encoding in session.encodings(texts, cut=cut):
-        feeds = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
-        yield encoding, [np.asarray(output)[0, : len(encoding.ids)] for output in session.run_all(feeds)]
+    for encoding in session.encodings(texts):
+        yield encoding, _outputs(session, encoding)
+
+
+def _outputs(session: Session, encoding: Encoding) -> list[NDArray[Any]]:
+    """The outputs for a text, a row per token."""
+    feeds = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
+    return [np.asarray(output)[0, : len(encoding.ids)] for output in session.run_all(feeds)]
 
 
 def _check(session: Session, task: Task) -> None:

@@ -24,6 +24,7 @@ from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.tasks.answers import Class, Filling, Ranked, Span, Word
 from edgeemb.tasks.registry import TASKS
 from edgeemb.tasks.task import Task
+from edgeemb.tasks.windows import LONGEST
 from edgeemb.text import words
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.vectors.form import VectorForm, form_of
@@ -169,15 +170,27 @@ class Session:
         """
         return answers.label_words(self, texts)
 
-    def answer(self, question: str, text: str, top: int = 1) -> list[Span]:
+    def answer(
+        self,
+        question: str,
+        text: str,
+        top: int = 1,
+        *,
+        longest: int = LONGEST,
+        overlap: int | None = None,
+    ) -> list[Span]:
         """The parts of a text that answer a question, the best first, for question answering.
 
+        A text that is too long for the model is read in windows (`edgeemb.tasks.windows`); the best answers of all of them are given.
+
         :param question: the question.
-        :param text: where the answer is; what exceeds the model's limit is cut off.
+        :param text: where the answer is, of any length.
         :param top: answers, which do not overlap.
-        :raises InputError: if the bundle is not for that, or a text is empty.
+        :param longest: tokens of the longest answer.
+        :param overlap: tokens that two windows share; None for 128, or half of what the model takes if that is less.
+        :raises InputError: if the bundle is not for that, a text is empty, or the question leaves no room for the text.
         """
-        return answers.answer(self, question, text, top)
+        return answers.answer(self, question, text, top, longest, overlap)
 
     def fill(self, texts: Sequence[str], top: int = 5) -> list[list[list[Filling]]]:
         """What masked places may hold, for a masked language model.
@@ -211,11 +224,11 @@ class Session:
             raise InputError(f"{self.path} has no prompt {prompt!r}: its prompts are {known}")
         return self.manifest.prompts[prompt]
 
-    def encodings(self, texts: Sequence[Text], *, cut: str = "longest_first") -> list[Encoding]:
+    def encodings(self, texts: Sequence[Text], *, whole: bool = False) -> list[Encoding]:
         """Tokens of texts or pairs, with their types and the characters that they stand for.
 
         :param texts: the texts, or pairs of texts.
-        :param cut: which text of a pair is cut where both are too long: ``longest_first``, ``only_first`` or ``only_second``.
+        :param whole: leave texts whole that are too long for the model; otherwise they are cut, of a pair the longer text first.
         :raises InputError: if a text is empty, or the bundle takes no text, or none of these.
         """
         reader = self._text_input()
@@ -227,7 +240,7 @@ class Session:
         if any(len(pair) != 2 for pair in pairs):
             raise InputError("a pair is two texts: give (first, second)")
         return [
-            reader.encode(text, cut=cut) if isinstance(text, str) else reader.encode(*text, cut=cut)
+            reader.encode(text, whole=whole) if isinstance(text, str) else reader.encode(*text, whole=whole)
             for text in texts
         ]
 

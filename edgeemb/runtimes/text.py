@@ -39,16 +39,16 @@ class TextInput:
                 raise InputError(f"text {number} gives no token: the vocabulary has none for it")
         return ids
 
-    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
         """Tokens of a text or of a pair, with their types and the characters that they stand for.
 
         :param text: the text.
         :param pair: the second text of a pair.
-        :param cut: which text of a pair is cut where both are too long: ``longest_first``, ``only_first`` or ``only_second``.
+        :param whole: leave out no token however long the texts are.
         :raises InputError: if a text is empty, or gives no token at all.
         """
         _check_texts([text] if pair is None else [text, pair])
-        found = self.tokenizer.encode(text, pair, cut=cut)
+        found = self.tokenizer.encode(text, pair, whole=whole)
         _log_cut(int(found.cut), 1, self.max_length)
         if not len(found.ids):
             raise InputError("the text gives no token: the vocabulary has none for it")

@@ -24,8 +24,8 @@ class IdTokenizer(Protocol):
         """Ids of each text, special tokens included, and how many texts were cut."""
         ...
 
-    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
-        """Tokens of a text or of a pair with types and offsets; `cut` says which text of a pair is cut where both are too long."""
+    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
+        """Tokens of a text or of a pair with types and offsets; `whole` leaves out none however long they are."""
         ...
 
 
@@ -72,8 +72,9 @@ class _Compiled:
         found = [self._tokenizer.encode(text, max_length=self._max_length) for text in texts]
         return [encoding.ids.tolist() for encoding in found], sum(encoding.cut for encoding in found)
 
-    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
-        return self._tokenizer.encode(text, pair, max_length=self._max_length, strategy=cut, offsets=True)
+    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
+        limit = 0 if whole else self._max_length
+        return self._tokenizer.encode(text, pair, max_length=limit, offsets=True)
 
 
 class _Reference:
@@ -91,21 +92,22 @@ class _Reference:
                 truncate(self._tokenizer, max_length)
 
     def ids(self, texts: Sequence[str]) -> tuple[list[list[int]], int]:
-        with library_errors(self._where, BundleError):
+        with self._lock, library_errors(self._where, BundleError):
             found = self._tokenizer.encode_batch(list(texts))
         return [list(encoding.ids) for encoding in found], sum(
             bool(encoding.overflowing) for encoding in found
         )
 
-    def encode(self, text: str, pair: str | None = None, *, cut: str = "longest_first") -> Encoding:
+    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
         with self._lock, library_errors(self._where, BundleError):
-            if self._max_length:
-                truncate(self._tokenizer, self._max_length, cut)
+            noted = self._tokenizer.truncation
+            if whole:
+                self._tokenizer.no_truncation()
             try:
                 found = self._tokenizer.encode(text, pair)
             finally:
-                if self._max_length:
-                    truncate(self._tokenizer, self._max_length)
+                if whole and noted:
+                    self._tokenizer.enable_truncation(**noted)
         texts = [0 if place is None else place + 1 for place in found.sequence_ids]
         offsets = np.array(found.offsets, np.int64).reshape(-1, 2)
         offsets[np.array(texts, np.int64) == 0] = 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeemb.tasks.windows import AROUND, LONGEST, SECOND
 
 #: A word of a text: letters, digits and marks without space between, or one other character.
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -166,26 +168,32 @@ def _part(text: str, group: Sequence[Word]) -> Word:
 def spans(
     text: str,
     offsets: NDArray[np.int64],
-    inside: NDArray[np.bool_],
+    texts: NDArray[np.uint32],
     start: NDArray[np.float32],
     end: NDArray[np.float32],
     *,
     top: int = 1,
-    longest: int = 30,
+    longest: int = LONGEST,
 ) -> list[Span]:
-    """The most probable answers, the best first.
+    """The most probable answers in one window, the best first.
 
-    :param text: what is asked.
+    Probabilities are those of transformers' question-answering pipeline: of the tokens of the text, and of a special token at the very beginning, by
+    which models say that there is no answer.
+
+    :param text: where the answer is.
     :param offsets: int64[tokens, 2], the characters that each token stands for.
-    :param inside: bool[tokens], whether a token is one of the text.
+    :param texts: uint32[tokens], 2 for tokens of the text, 1 for those of the question, 0 for those around them.
     :param start: float32[tokens], logits of a token being the first of the answer.
     :param end: float32[tokens], of being the last.
-    :param top: answers.
+    :param top: answers, which do not overlap.
     :param longest: tokens of the longest answer.
     """
+    inside = texts == SECOND
+    possible = inside.copy()
+    possible[0] |= texts[0] == AROUND
     outside = np.float32(-1e30)
-    first = probabilities(np.where(inside, start, outside), "softmax").astype(np.float64)
-    last = probabilities(np.where(inside, end, outside), "softmax").astype(np.float64)
+    first = probabilities(np.where(possible, start, outside), "softmax").astype(np.float64)
+    last = probabilities(np.where(possible, end, outside), "softmax").astype(np.float64)
     score = np.triu(first[:, None] * last[None, :]) - np.triu(np.full((len(start),) * 2, np.inf), longest)
     score = np.where(inside[:, None] & inside[None, :], score, -np.inf)
     answers: list[Span] = []
@@ -195,6 +203,25 @@ def spans(
             break
         begin, stop = int(offsets[low, 0]), int(offsets[high, 1])
         begin += len(text[begin:stop]) - len(text[begin:stop].lstrip())
-        if not any(begin < known.end and known.start < stop for known in answers):
-            answers.append(Span(text[begin:stop], begin, stop, float(score[low, high])))
+        _add_apart(answers, Span(text[begin:stop], begin, stop, float(score[low, high])))
     return answers
+
+
+def best_spans(found: Iterable[Sequence[Span]], top: int) -> list[Span]:
+    """The most probable answers of several windows, the best first; none overlaps another.
+
+    :param found: the answers in each window, with places in the whole text.
+    :param top: answers.
+    """
+    answers: list[Span] = []
+    for span in sorted((span for each in found for span in each), key=lambda span: -span.score):
+        if len(answers) == top:
+            break
+        _add_apart(answers, span)
+    return answers
+
+
+def _add_apart(answers: list[Span], span: Span) -> None:
+    """Add an answer unless it overlaps one that is there."""
+    if not any(span.start < known.end and known.start < span.end for known in answers):
+        answers.append(span)

@@ -103,12 +103,11 @@ def cut_from(tokenizer: Tokenizer, side: str) -> None:
         tokenizer.no_truncation()
 
 
-def truncate(tokenizer: Tokenizer, length: int, strategy: str = "longest_first") -> None:
-    """Cut texts at a length, at the end that the tokenizer notes.
+def truncate(tokenizer: Tokenizer, length: int) -> None:
+    """Cut texts at a length, at the end that the tokenizer notes; of a pair the longer text first.
 
     :param tokenizer: changed in place.
     :param length: tokens of the longest text, special tokens included.
-    :param strategy: which text of a pair is cut: ``longest_first``, ``only_first`` or ``only_second``.
     """
     noted = tokenizer.truncation
-    tokenizer.enable_truncation(length, strategy=strategy, direction=noted["direction"] if noted else "right")
+    tokenizer.enable_truncation(length, direction=noted["direction"] if noted else "right")
