@@ -137,6 +137,32 @@ class VectorsEntry:
         return self.width * (4 if self.dtype == "float32" else 1)
 
 
+#: Prompts for the two kinds of text that are compared with each other, where a model reads them differently.
+QUERY, DOCUMENT = "query", "document"
+
+
+@dataclass(frozen=True)
+class LateInteraction:
+    """How a multi-vector model reads queries and documents, with the prompts of these names in front (ColBERT, https://arxiv.org/abs/2004.12832).
+
+    :param query_length: tokens of the longest query, special tokens and prompt included; a longer one is cut.
+    :param document_length: the same of a document.
+    :param expansion: tokens that shorter queries are filled up to, each with a vector of its own; 0 for no filling.
+    :param filler: id of the token that they are filled up with.
+    :param attend: whether the other tokens attend to these; if not, the mask leaves them out.
+    :param skipped: ids of tokens whose vectors are left out.
+    :param skips: prompts of the texts where they are.
+    """
+
+    query_length: Length
+    document_length: Length
+    expansion: Count = 0
+    filler: Count | None = None
+    attend: bool = False
+    skipped: Annotated[list[Count], Meta(max_length=2**16)] = field(default_factory=list)
+    skips: Annotated[list[Name], Meta(max_length=16)] = field(default_factory=lambda: [DOCUMENT])
+
+
 @dataclass(frozen=True)
 class TensorEntry:
     """An input or output of the model: name, numpy dtype, axes (a name where the size varies), and, for ids, the bound of their table."""
@@ -167,6 +193,7 @@ class Manifest:
     :param bounds: largest size of an axis, by its name, where the model cannot take more: a position that it does not have, for example.
     :param pad_id: id that fills up shorter texts of a batch.
     :param max_length: tokens of the longest text, special tokens included; 0 without a tokenizer.
+    :param interaction: how queries and documents are read, for a multi-vector model that says it; None for others.
     :param tokenizer: ``words`` where the first input holds the bytes of words (see `edgeemb.text.words`), as wide as its last axis; empty where
         ``tokenizer.json`` turns texts into ids, or the model takes no text.
     :param pooling: how token vectors become one, or None.
@@ -216,6 +243,7 @@ class Manifest:
     prompt: Text = ""
     prompts: dict[Name, Text] = field(default_factory=dict)
     mask_id: Count | None = None
+    interaction: LateInteraction | None = None
     tokenizer: Name = ""
     vocabulary: dict[str, Any] | None = None
     plan: dict[str, Any] | None = None

@@ -25,7 +25,8 @@ from edgeemb.tasks.registry import EMBEDDING
 @click.argument("texts", nargs=-1)
 @click.option("--file", "path", type=PATH, help="Read texts from this file, one per line.")
 @click.option(
-    "--query", help="What the texts are ranked for (cross-encoders), or the question that they answer."
+    "--query",
+    help="What the texts are ranked for (cross-encoders, ColBERT), or the question that they answer.",
 )
 @click.option("--pair", help="Classify each text together with this one, as the second of a pair.")
 @click.option("--prompt", metavar="NAME", help="Put this prompt of the model in front of each text.")

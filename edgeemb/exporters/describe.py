@@ -77,6 +77,7 @@ def describe(
         prompt=model.prompt,
         prompts=dict(model.prompts),
         mask_id=model.mask_id,
+        interaction=model.interaction,
         tokenizer=words.NAME if model.words is not None else "",
         notes=[*filter(None, [PRECISIONS[choice.body].warning]), *written.notes],
     )

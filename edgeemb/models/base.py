@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeemb.bundle.manifest import LateInteraction
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.tables import Table
 from edgeemb.tasks.registry import TASKS
@@ -94,6 +95,7 @@ class LoadedModel(ABC):
     :param prompt: what the model expects in front of each text, often empty.
     :param prompts: prompts by name, of which one can be chosen instead.
     :param mask_id: id of the token that stands for a masked place; None where there is none.
+    :param interaction: how queries and documents are read, for a multi-vector model that says it; None for others.
     :param fitted: tables by alias that were trained inside the model: an export takes them as they are.
     """
 
@@ -115,6 +117,7 @@ class LoadedModel(ABC):
     prompt: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
     mask_id: int | None = None
+    interaction: LateInteraction | None = None
     fitted: Mapping[str, Table] = field(default_factory=dict, repr=False)
 
     @property

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgeemb.bundle.manifest import LateInteraction
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
 from edgeemb.models.torch_tokens import same_columns, without_tokens
@@ -145,6 +146,7 @@ class Model(LoadedModel):
             example_inputs=examples,
             pad_id=pruned.find(self.pad_id) or 0,  # padding is masked: any row serves
             mask_id=None if self.mask_id is None else pruned.new_id(self.mask_id),
+            interaction=self.interaction and _renumbered(self.interaction, pruned),
         )
 
     def _on_words(
@@ -167,6 +169,15 @@ class Model(LoadedModel):
                 bounds.setdefault(name, torch.export.Dim(name, min=1, max=longest))
             shapes.append({axis: bounds[name] for axis, name in names.items()})
         return tuple(shapes)
+
+
+def _renumbered(interaction: LateInteraction, pruned: Pruned) -> LateInteraction:
+    skipped = (pruned.find(token) for token in interaction.skipped)
+    return replace(
+        interaction,
+        filler=None if interaction.filler is None else pruned.new_id(interaction.filler),
+        skipped=[token for token in skipped if token is not None],
+    )
 
 
 def load(source: str | Path | nn.Module, **options: Any) -> Model:

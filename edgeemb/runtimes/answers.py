@@ -13,6 +13,7 @@ from edgeemb.bundle.manifest import TOKENIZER
 from edgeemb.errors import BundleError, InputError
 from edgeemb.files import read_text
 from edgeemb.native.tokenizer import Encoding
+from edgeemb.runtimes import token_vectors
 from edgeemb.tables.top import TOKENS
 from edgeemb.tasks.answers import (
     Class,
@@ -46,15 +47,18 @@ if TYPE_CHECKING:
 
 def classify(session: Session, texts: Sequence[Text]) -> list[list[Class]]:
     """See `Session.classify`."""
-    _check(session, CLASSIFICATION)
+    check_task(session, CLASSIFICATION)
     scores = probabilities(session.encode(texts), session.manifest.activation or "softmax")
     return [classes(row, _labels(session, len(row))) for row in scores]
 
 
 def rank(session: Session, query: str, texts: Sequence[str]) -> list[Ranked]:
     """See `Session.rank`."""
-    _check(session, CROSS_ENCODER)
-    logits = session.encode([(query, text) for text in texts])[:, 0]
+    if session.task is MULTI_VECTOR:
+        logits = token_vectors.score(session, query, texts)
+    else:
+        check_task(session, CROSS_ENCODER)
+        logits = session.encode([(query, text) for text in texts])[:, 0]
     scores = probabilities(logits, session.manifest.activation)
     order = np.argsort(-logits, kind="stable")
     return [Ranked(int(place), texts[place], float(scores[place])) for place in order]
@@ -62,7 +66,7 @@ def rank(session: Session, query: str, texts: Sequence[str]) -> list[Ranked]:
 
 def label_words(session: Session, texts: Sequence[str]) -> list[list[Word]]:
     """See `Session.label_words`."""
-    _check(session, TOKEN_CLASSIFICATION)
+    check_task(session, TOKEN_CLASSIFICATION)
     found = []
     for text, (encoding, (logits,)) in zip(texts, _per_token(session, texts), strict=True):
         scores = probabilities(logits, "softmax")
@@ -74,11 +78,11 @@ def answer(
     session: Session, question: str, text: str, top: int, longest: int, overlap: int | None
 ) -> list[Span]:
     """See `Session.answer`."""
-    _check(session, QUESTION_ANSWERING)
+    check_task(session, QUESTION_ANSWERING)
     for name, value, least in (("top", top, 1), ("longest", longest, 1), ("overlap", overlap, 0)):
         if value is not None and value < least:
             raise InputError(f"{name}={value} is out of range: use {least} or more")
-    (whole,) = session.encodings([(question, text)], whole=True)
+    (whole,) = session.encodings([(question, text)], limit=0)
     found = []
     for places in windows(whole.texts, session.manifest.max_length, overlap):
         window = whole.at(places)
@@ -89,7 +93,7 @@ def answer(
 
 def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
     """See `Session.fill`."""
-    _check(session, MASKED_LM)
+    check_task(session, MASKED_LM)
     mask = session.manifest.mask_id
     if mask is None:
         raise InputError(f"{session.path} has no mask token: its tokenizer names none")
@@ -148,7 +152,7 @@ def weigh_tokens(
     session: Session, texts: Sequence[str], top: int | None, prompt: str | None
 ) -> list[dict[str, float]]:
     """See `Session.weigh_tokens`."""
-    _check(session, SPARSE)
+    check_task(session, SPARSE)
     tokenizer = _reference_tokenizer(session)
     found = []
     for row in session.encode(texts, prompt=prompt):
@@ -157,13 +161,6 @@ def weigh_tokens(
             {str(tokenizer.id_to_token(int(token))): float(row[token]) for token in order if row[token] > 0}
         )
     return found
-
-
-def encode_tokens(session: Session, texts: Sequence[str], prompt: str | None) -> list[NDArray[np.float32]]:
-    """See `Session.encode_tokens`."""
-    _check(session, MULTI_VECTOR)
-    prefix = session.prefix(prompt)
-    return [vectors for _, (vectors,) in _per_token(session, [prefix + text for text in texts])]
 
 
 def _per_token(session: Session, texts: Sequence[Text]) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
@@ -178,7 +175,13 @@ def _outputs(session: Session, encoding: Encoding) -> list[NDArray[Any]]:
     return [np.asarray(output)[0, : len(encoding.ids)] for output in session.run_all(feeds)]
 
 
-def _check(session: Session, task: Task) -> None:
+def check_task(session: Session, task: Task) -> None:
+    """Refuse a method that is not the one for a bundle's task.
+
+    :param session: a session.
+    :param task: what the method is for.
+    :raises InputError: naming the method that is.
+    """
     kind = TASKS.get(session.manifest.kind)
     if kind is not task:
         has = (

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,14 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError
 from edgeemb.native.tokenizer import Encoding
-from edgeemb.runtimes import answers
+from edgeemb.runtimes import answers, token_vectors
 from edgeemb.runtimes.engine import Engine
 from edgeemb.runtimes.inputs import check_feeds
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.text import TextInput, WordsInput
 from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.tasks.answers import Class, Filling, Ranked, Span, Word
-from edgeemb.tasks.registry import TASKS
+from edgeemb.tasks.interaction import max_sim
+from edgeemb.tasks.registry import MULTI_VECTOR, TASKS
 from edgeemb.tasks.task import Task
 from edgeemb.tasks.windows import LONGEST
 from edgeemb.text import words
@@ -102,17 +103,24 @@ class Session:
         return self.vectors.pack(found)
 
     def similarity(
-        self, left: ArrayLike, right: ArrayLike, *, stored_as: VectorForm | None = None
+        self,
+        left: ArrayLike,
+        right: ArrayLike,
+        *,
+        stored_as: VectorForm | None = None,
     ) -> NDArray[np.float32]:
-        """How similar each vector of one side is to each of the other, as `vectors` says they are compared.
+        """How similar each text of one side is to each of the other: as `vectors` says vectors are compared, or for a multi-vector model the sum of the
+        largest dot product of each query vector (MaxSim).
 
-        :param left: what `encode` gave for N texts, as codes or as floats.
-        :param right: the same for M texts.
+        :param left: what `encode` gave for N texts, as codes or as floats; of a multi-vector model what `encode_tokens` gave for N queries.
+        :param right: the same for M texts, or documents.
         :param stored_as: what the vectors of `right` are, where they may come from another bundle: its ``session.vectors``.
-        :return: float32[N, M] in [-1, 1].
+        :return: float32[N, M] in [-1, 1]; of a multi-vector model at most the vectors of the query.
         :raises InputError: if the bundle gives no vectors, a side is none of its vectors, or those of the other bundle are of another
             model, spec or dimension.
         """
+        if self.task is MULTI_VECTOR:
+            return max_sim(cast(Sequence[ArrayLike], left), cast(Sequence[ArrayLike], right))
         if self.vectors is None:
             gives = "raw outputs" if self.task is None else f"outputs for {self.task.title}"
             raise InputError(
@@ -122,15 +130,22 @@ class Session:
             self.vectors.check_same(stored_as)
         return self.vectors.similarity(left, right)
 
-    def encode_tokens(self, texts: Sequence[str], *, prompt: str | None = None) -> list[NDArray[np.float32]]:
-        """A vector per token of each text, for a multi-vector model.
+    def encode_tokens(
+        self, texts: Sequence[str], *, query: bool = False, prompt: str | None = None
+    ) -> list[NDArray[np.float32]]:
+        """A vector per token of each text, for a multi-vector model (ColBERT).
+
+        Queries and documents are read as the model says (`edgeemb.bundle.manifest.LateInteraction`): with a prompt of their own, queries filled up to
+        a length, and without the vectors of the tokens that it skips.
 
         :param texts: the texts.
-        :param prompt: as in `encode`.
+        :param query: whether they are queries; if not, they are documents.
+        :param prompt: name of one of the manifest's `prompts`; None for ``query`` or ``document`` where the model has these, or the default.
         :return: per text float32[tokens, D], special tokens included.
         :raises InputError: if the bundle is not one, or a text is empty.
         """
-        return answers.encode_tokens(self, texts, prompt)
+        answers.check_task(self, MULTI_VECTOR)
+        return token_vectors.encode_tokens(self, texts, query=query, prompt=prompt)
 
     def weigh_tokens(
         self, texts: Sequence[str], top: int | None = None, *, prompt: str | None = None
@@ -154,7 +169,7 @@ class Session:
         return answers.classify(self, texts)
 
     def rank(self, query: str, texts: Sequence[str]) -> list[Ranked]:
-        """Texts in the order in which they answer a query, the best first, for a cross-encoder.
+        """Texts in the order in which they answer a query, the best first, for a cross-encoder or a multi-vector model.
 
         :param query: the query.
         :param texts: the texts.
@@ -224,11 +239,12 @@ class Session:
             raise InputError(f"{self.path} has no prompt {prompt!r}: its prompts are {known}")
         return self.manifest.prompts[prompt]
 
-    def encodings(self, texts: Sequence[Text], *, whole: bool = False) -> list[Encoding]:
+    def encodings(self, texts: Sequence[Text], *, limit: int | None = None) -> list[Encoding]:
         """Tokens of texts or pairs, with their types and the characters that they stand for.
 
         :param texts: the texts, or pairs of texts.
-        :param whole: leave texts whole that are too long for the model; otherwise they are cut, of a pair the longer text first.
+        :param limit: tokens of the longest text, special tokens included: longer ones are cut, of a pair the longer text first. 0 for any number, None
+            for what the model takes.
         :raises InputError: if a text is empty, or the bundle takes no text, or none of these.
         """
         reader = self._text_input()
@@ -240,7 +256,7 @@ class Session:
         if any(len(pair) != 2 for pair in pairs):
             raise InputError("a pair is two texts: give (first, second)")
         return [
-            reader.encode(text, whole=whole) if isinstance(text, str) else reader.encode(*text, whole=whole)
+            reader.encode(text, limit=limit) if isinstance(text, str) else reader.encode(*text, limit=limit)
             for text in texts
         ]
 

@@ -39,17 +39,17 @@ class TextInput:
                 raise InputError(f"text {number} gives no token: the vocabulary has none for it")
         return ids
 
-    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
+    def encode(self, text: str, pair: str | None = None, *, limit: int | None = None) -> Encoding:
         """Tokens of a text or of a pair, with their types and the characters that they stand for.
 
         :param text: the text.
         :param pair: the second text of a pair.
-        :param whole: leave out no token however long the texts are.
+        :param limit: tokens that there may be, special ones included; 0 for any number, None for `max_length`.
         :raises InputError: if a text is empty, or gives no token at all.
         """
         _check_texts([text] if pair is None else [text, pair])
-        found = self.tokenizer.encode(text, pair, whole=whole)
-        _log_cut(int(found.cut), 1, self.max_length)
+        found = self.tokenizer.encode(text, pair, limit=limit)
+        _log_cut(int(found.cut), 1, self.max_length if limit is None else limit)
         if not len(found.ids):
             raise InputError("the text gives no token: the vocabulary has none for it")
         return found

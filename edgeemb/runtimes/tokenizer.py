@@ -24,8 +24,8 @@ class IdTokenizer(Protocol):
         """Ids of each text, special tokens included, and how many texts were cut."""
         ...
 
-    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
-        """Tokens of a text or of a pair with types and offsets; `whole` leaves out none however long they are."""
+    def encode(self, text: str, pair: str | None = None, *, limit: int | None = None) -> Encoding:
+        """Tokens of a text or of a pair with types and offsets; at most `limit`, 0 for any number, None for what the model takes."""
         ...
 
 
@@ -72,9 +72,9 @@ class _Compiled:
         found = [self._tokenizer.encode(text, max_length=self._max_length) for text in texts]
         return [encoding.ids.tolist() for encoding in found], sum(encoding.cut for encoding in found)
 
-    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
-        limit = 0 if whole else self._max_length
-        return self._tokenizer.encode(text, pair, max_length=limit, offsets=True)
+    def encode(self, text: str, pair: str | None = None, *, limit: int | None = None) -> Encoding:
+        length = self._max_length if limit is None else limit
+        return self._tokenizer.encode(text, pair, max_length=length, offsets=True)
 
 
 class _Reference:
@@ -98,15 +98,17 @@ class _Reference:
             bool(encoding.overflowing) for encoding in found
         )
 
-    def encode(self, text: str, pair: str | None = None, *, whole: bool = False) -> Encoding:
+    def encode(self, text: str, pair: str | None = None, *, limit: int | None = None) -> Encoding:
         with self._lock, library_errors(self._where, BundleError):
             noted = self._tokenizer.truncation
-            if whole:
+            if limit == 0:
                 self._tokenizer.no_truncation()
+            elif limit is not None:
+                truncate(self._tokenizer, limit)
             try:
                 found = self._tokenizer.encode(text, pair)
             finally:
-                if whole and noted:
+                if limit is not None and noted:
                     self._tokenizer.enable_truncation(**noted)
         texts = [0 if place is None else place + 1 for place in found.sequence_ids]
         offsets = np.array(found.offsets, np.int64).reshape(-1, 2)

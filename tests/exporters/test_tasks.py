@@ -244,6 +244,9 @@ def test_gives_a_vector_per_token(tmp_path: Path) -> None:
         assert long.shape == (len(session.tokens([TEXT])[0]), 4)
         np.testing.assert_allclose(np.linalg.norm(short, axis=1), 1, atol=1e-5)
         assert len(shown(session, "a cat")[0]) == len(short)
+        ranked = shown(session, TEXT, "a cat", query="the mat")
+        assert ranked == [vars(one) for one in session.rank("the mat", [TEXT, "a cat"])]
+        assert ranked[0]["score"] > ranked[1]["score"]
 
 
 def test_puts_the_chosen_prompt_in_front(tmp_path: Path) -> None:

@@ -124,8 +124,10 @@ def show_weights(session: Session, texts: Sequence[str], asked: Asked) -> list[S
 
 
 def show_token_vectors(session: Session, texts: Sequence[str], asked: Asked) -> list[Shown]:
-    """How many vectors each text has, and the start of the first."""
-    _refuse(asked, "query", "pair", "top")
+    """The texts in the order in which they answer the query; without one, how many vectors each text has, and the start of the first."""
+    if asked.query is not None:
+        return show_ranking(session, texts, asked)
+    _refuse(asked, "pair", "top")
     found = session.encode_tokens(texts, prompt=asked.prompt)
     return [
         Shown(text, f"{len(rows)} vectors, the first {_vector(rows[0])}", rows.tolist())

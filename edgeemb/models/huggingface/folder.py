@@ -15,6 +15,12 @@ from edgeemb.files import read_config
 from edgeemb.models.base import TableInfo, TensorInfo
 from edgeemb.models.huggingface.adapters import merged, refuse_bare_adapter
 from edgeemb.models.huggingface.families import Family, family_of
+from edgeemb.models.huggingface.late_interaction import (
+    Reading,
+    interaction,
+    read_reading,
+    with_prefixes,
+)
 from edgeemb.models.huggingface.modules import (
     Pooling,
     SentenceEncoder,
@@ -25,7 +31,6 @@ from edgeemb.models.huggingface.modules import (
     TokenModel,
 )
 from edgeemb.models.huggingface.sentence_files import (
-    MASKING,
     POOLING,
     SPLADE,
     read_prompts,
@@ -33,7 +38,7 @@ from edgeemb.models.huggingface.sentence_files import (
     read_splade,
     read_stages,
 )
-from edgeemb.models.huggingface.sentence_folder import build_head, build_parts
+from edgeemb.models.huggingface.sentence_folder import build_head, build_token_head
 from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.huggingface.transformer import has_types, load_transformer
 from edgeemb.models.torch_model import Model, check_finite, find_tables
@@ -107,6 +112,12 @@ def load_folder(
         family = replace(family, added_mask=False)
     settings = read_settings(root) if stages else {}
     tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
+    prompt, prompts = read_prompts(folder, stages)
+    reading = Reading()
+    if chosen is MULTI_VECTOR:
+        reading = read_reading(folder, root, stages, settings)
+        tokenizer, prompts = with_prefixes(reading, tokenizer, prompts)
+        settings = {**settings, "max_seq_length": reading.longest or settings.get("max_seq_length")}
     body = merged(load_transformer(root, config, family, chosen, allow_pickle=allow_pickle), root)
     labels = _labels(body, root) if chosen.name in _LABELLED else ()
     if chosen is CLASSIFICATION and len(labels) == 1:
@@ -122,11 +133,12 @@ def load_folder(
     if chosen.pairs:
         types = next((table.rows for table in tables if table.role == "type" and table.rows > 1), 0)
     examples = _example_inputs(len(word), longest, types, fixed=family.fixed_length)
-    module, pooling = _module(body, family, chosen, stages[1:], examples, root, allow_pickle=allow_pickle)
+    module, pooling = _module(
+        body, family, chosen, stages[1:], reading, examples, root, allow_pickle=allow_pickle
+    )
     module = module.eval()
     check_finite(module, source)
     tokenizer = tokenizer.within(len(word), str(root))
-    prompt, prompts = read_prompts(folder, stages)
     axes = ("batch", longest if family.fixed_length else "length")
     model = Model(
         name=name,
@@ -152,6 +164,7 @@ def load_folder(
         prompt=prompt,
         prompts=prompts,
         mask_id=tokenizer.mask if chosen is MASKED_LM else None,
+        interaction=interaction(reading, tokenizer, longest) if chosen is MULTI_VECTOR else None,
     )
     return replace(model, fitted=read_fitted(folder, model))
 
@@ -160,8 +173,10 @@ def _task(config: dict[str, Any], root: Path, stages: Sequence[tuple[str, Path]]
     """What a model is for: what was asked, or what its stages or the name of its class say."""
     if asked is not None and asked not in TASKS:
         raise ModelError(f"task {asked!r} is not known: use {', '.join(TASKS)}")
+    names = config.get("architectures") or ["Model"]
+    name = str(names[0]) if isinstance(names, list) else ""
     staged = next((task for kind, task in _STAGED.items() if kind in [stage for stage, _ in stages]), None)
-    if staged is None and stages[1:]:
+    if staged is None and (stages[1:] or name.endswith(MULTI_VECTOR.heads)):
         staged = MULTI_VECTOR
     if asked is not None:
         chosen = TASKS[asked]
@@ -172,8 +187,6 @@ def _task(config: dict[str, Any], root: Path, stages: Sequence[tuple[str, Path]]
         return chosen
     if staged is not None:
         return staged
-    names = config.get("architectures") or ["Model"]
-    name = str(names[0]) if isinstance(names, list) else ""
     if not name.endswith(_GENERATES):
         for task in TASKS.values():
             if task.heads and name.endswith(task.heads):
@@ -188,6 +201,7 @@ def _module(
     family: Family,
     task: Task,
     stages: list[tuple[str, Path]],
+    reading: Reading,
     examples: tuple[Tensor, ...],
     root: Path,
     *,
@@ -206,8 +220,14 @@ def _module(
     plain = TokenEncoder(body, nn.Sequential(), types, added)
     width = _run(plain, examples, root, fixed=family.fixed_length)[0].shape[2]
     if task is MULTI_VECTOR:
-        kept = [stage for stage in stages if stage[0] != MASKING]
-        return TokenEncoder(body, build_parts(kept, width, allow_pickle=allow_pickle), types, added), None
+        head = build_token_head(
+            stages,
+            width,
+            normalize=reading.normalize,
+            matrix=reading.matrix,
+            allow_pickle=allow_pickle,
+        )
+        return TokenEncoder(body, head, types, added), None
     pooling, head = build_head(stages, width, allow_pickle=allow_pickle)
     return SentenceEncoder(body, pooling, head, types, added), pooling
 

@@ -77,7 +77,7 @@ def _follow(kinds: Sequence[str]) -> bool:
         return len(kinds) == 1
     if kinds[:1] == [POOLING]:
         return not set(kinds[1:]) - HEADS
-    return not set(kinds) - HEADS - {MASKING} and MASKING not in kinds[:-1]
+    return not set(kinds) - HEADS - {MASKING} and kinds.count(MASKING) <= 1
 
 
 def _class_name(said: Any) -> str:

@@ -10,7 +10,7 @@ from edgeemb.errors import ModelError
 from edgeemb.files import read_config
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.modules import Dense, Normalize, Pooling
-from edgeemb.models.huggingface.sentence_files import read_pooling
+from edgeemb.models.huggingface.sentence_files import MASKING, read_pooling
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {
     "Identity": nn.Identity,
@@ -40,6 +40,31 @@ def build_head(
         return Pooling(["mean"]), nn.Sequential()
     pooling = Pooling(read_pooling(stages[0][1], width))
     return pooling, build_parts(stages[1:], width * len(pooling.modes), allow_pickle=allow_pickle)
+
+
+def build_token_head(
+    stages: list[tuple[str, Path]], width: int, *, normalize: bool, matrix: Path | None, allow_pickle: bool
+) -> nn.Sequential:
+    """The modules after the body of a multi-vector model.
+
+    :param stages: as ``read_stages`` gives them, without the body.
+    :param width: elements of a token vector.
+    :param normalize: whether vectors have length 1 even if no stage says so.
+    :param matrix: folder of a checkpoint that also holds the matrix which token vectors go through; None for none.
+    :param allow_pickle: read a pickled checkpoint where there is no safetensors file.
+    :raises ModelError: as `build_head`.
+    """
+    head = build_parts([stage for stage in stages if stage[0] != MASKING], width, allow_pickle=allow_pickle)
+    if matrix is not None:
+        weight = read_weights(matrix, allow_pickle=allow_pickle).get(_DENSE[0])
+        if weight is None or weight.ndim != 2 or weight.shape[1] != width:
+            raise ModelError(
+                f"{matrix}: the checkpoint has no {_DENSE[0]} for {width} elements: copy it again"
+            )
+        head.append(_linear(weight, None))
+    if normalize and not (len(head) and isinstance(head[-1], Normalize)):
+        head.append(Normalize())
+    return head
 
 
 def build_parts(stages: list[tuple[str, Path]], width: int, *, allow_pickle: bool) -> nn.Sequential:

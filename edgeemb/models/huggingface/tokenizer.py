@@ -37,12 +37,19 @@ class FolderTokenizer:
     :param max_length: tokens of the longest text by the settings; None where nothing is said.
     :param mask: id of the token that stands for a masked place; None where there is none.
     :param file: the ``tokenizer.json`` that it was read or built from; None where there is none.
+    :param end: id of the token that ends a text by the settings; None where there is none.
     """
 
     tokenizer: Tokenizer
     max_length: int | None = None
     mask: int | None = None
     file: Path | None = None
+    end: int | None = None
+
+    @property
+    def filler(self) -> int | None:
+        """The token that fills up queries of multi-vector models: that of masked places, without one that of the end."""
+        return self.end if self.mask is None else self.mask
 
     @property
     def written_length(self) -> int | None:
@@ -150,6 +157,7 @@ def _built(folder: Path) -> FolderTokenizer:
         tokenizer.to_str()  # parts in Python have no such form
         limit, side = made.model_max_length, str(made.truncation_side)
         mask = None if made.mask_token is None else made.mask_token_id
+        end = None if made.eos_token is None else made.eos_token_id
         del made
     # The classes raise whatever they stumble over, tokenizers the bare Exception, and it panics, which is no Exception, over what it does not expect.
     except BaseException as error:
@@ -167,4 +175,5 @@ def _built(folder: Path) -> FolderTokenizer:
         int(limit) if isinstance(limit, (int, float)) and 0 < limit < _NO_LIMIT else None,
         mask=mask,
         file=file if file.is_file() else None,
+        end=end,
     )

@@ -18,6 +18,7 @@ RUNTIME = Runtime(
     fuses="edgeemb.tables.program:always_fused",
     alone="edgeemb.runtimes.c.sources:alone",
     profiles=False,
+    skips_padding=True,
     is_source=True,
     phone=OnPhone(
         runner="engine_c.c",
