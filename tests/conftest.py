@@ -150,6 +150,23 @@ def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[s
 
 
 @pytest.fixture(scope="session")
+def answerers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
+    """A tiny model that answers questions as C, called ``m``, for boards (``cortex-m7``) and for application processors (``ios``)."""
+
+    from tests.fixtures.models.families import save_family
+
+    def make(target: str) -> Path:
+        def export(path: Path) -> None:
+            with tempfile.TemporaryDirectory() as scratch:
+                folder = save_family(Path(scratch, "m"), "BERT", "ForQuestionAnswering")
+                edgeemb.export(str(folder), path, target=target, runtime="c", table="int8", lengths=[38])
+
+        return cached(f"answerer-{target}", export)
+
+    return {target: make(target) for target in ("cortex-m7", "ios")}
+
+
+@pytest.fixture(scope="session")
 def windowed(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
     """A tiny ModernBERT that labels the tokens of texts longer than its windows, as C, for boards and for application processors."""
 

@@ -40,7 +40,7 @@ int main(int count, char **arguments)
     size_t blob_bytes = 0, bytes = 0, at;
     const uint8_t *blob, *texts;
     eet_tokenizer tokenizer;
-    eet_options options = {0, EET_LONGEST, EET_AS_WRITTEN, 0};
+    eet_options options = {0, EET_LONGEST, EET_AS_WRITTEN, 0, 0};
 
     if (count != 4) {
         return 1;

@@ -77,7 +77,9 @@ def _text_runs(model: LoadedModel, session: Session) -> Runs:
     tokens = [session.tokens([text])[0] for text in texts]
     found = [session.run_all(session.feeds([row])) for row in tokens]
     feeds = list(_original_feeds(model, own, texts))
-    golden = _golden_texts(model, texts[:GOLDEN_SENTENCES], tokens, found)
+    golden = _golden_texts(
+        model, texts[:GOLDEN_SENTENCES], tokens, [_recorded(session, one) for one in found]
+    )
     return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
 
 
@@ -97,20 +99,26 @@ def _example_runs(model: LoadedModel, session: Session) -> Runs:
     found = [session.run_all(feeds) for feeds in examples]
     golden = {
         "inputs": {name: value.tolist() for name, value in examples[0].items()},
-        **_golden_output(np.asarray(found[0][0])),
+        **_golden_output(_recorded(session, found[0])),
     }
     return Runs(examples, [model.reference(feeds) for feeds in examples], found, golden)
 
 
+def _recorded(session: Session, outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """What a device gives of the outputs: see `Runtime.records`."""
+    records = session.runtime.records
+    return np.asarray(session.runtime.resolve(records)(outputs) if records else outputs[0])
+
+
 def _golden_texts(
-    model: LoadedModel, texts: Sequence[str], tokens: Sequence[Tokens], found: Sequence[list[NDArray[Any]]]
+    model: LoadedModel, texts: Sequence[str], tokens: Sequence[Tokens], found: Sequence[NDArray[Any]]
 ) -> dict[str, Any]:
     """Some sentences with their tokens and outputs, without those whose output is far too long for a text file; without any of them only the
     sentences."""
     per_token = model.task is not None and model.task.per_token
     kept, rows, outputs = list[str](), list[Tokens](), list[list[float]]()
     for text, row, output in zip(texts, tokens, found, strict=False):
-        value = np.asarray(output[0][0])
+        value = output[0]
         # The outputs of padding mean nothing.
         flat = (value[: len(row)] if per_token else value).reshape(-1)
         if flat.size <= _GOLDEN_VALUES:

@@ -45,6 +45,8 @@ class Runtime:
     :param title: its name for people.
     :param opens: an `edgeemb.runtimes.engine.OpenEngine`.
     :param writes: a function ``write(request, folder) -> Written`` (`edgeemb.exporters.writers`).
+    :param records: where a device gives several outputs as one, a function ``records(outputs) -> NDArray`` that joins them so, for the golden
+        vectors; empty where a device gives the first.
     :param fuses: a function ``fuses(lookup, ops) -> bool`` that says whether one of our kernels serves a lookup, for ``docs/support.md``.
     :param lowerings: what ops may be: ``builtin``, ``custom`` or both.
     :param package: the distribution that brings it; empty where a C compiler is all it needs.
@@ -94,6 +96,7 @@ class Runtime:
     phone: OnPhone | None = None
     lowerings: tuple[str, ...] = ("builtin", "custom")
     checks: str = ""
+    records: str = ""
     fuses: str = "edgeemb.tables.program:fused_by_custom_ops"
 
     def one_thread(self, folder: Path, name: str) -> str:

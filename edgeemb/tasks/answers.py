@@ -208,20 +208,24 @@ def spans(
 
 
 def best_spans(found: Iterable[Sequence[Span]], top: int) -> list[Span]:
-    """The most probable answers of several windows, the best first; none overlaps another.
+    """The most probable answers of several windows, the best first; none overlaps another. Each window is joined with the best of those before it,
+    so that no more than two lists are kept: a device has no room for all of them.
 
     :param found: the answers in each window, with places in the whole text.
     :param top: answers.
     """
     answers: list[Span] = []
-    for span in sorted((span for each in found for span in each), key=lambda span: -span.score):
-        if len(answers) == top:
-            break
-        _add_apart(answers, span)
+    for each in found:
+        ranked, answers = sorted([*answers, *each], key=lambda span: -span.score), []
+        for span in ranked:
+            if len(answers) < top:
+                _add_apart(answers, span)
     return answers
 
 
 def _add_apart(answers: list[Span], span: Span) -> None:
-    """Add an answer unless it overlaps one that is there."""
-    if not any(span.start < known.end and known.start < span.end for known in answers):
+    """Add an answer unless it overlaps one that is there, or is white space alone."""
+    if span.start < span.end and not any(
+        span.start < known.end and known.start < span.end for known in answers
+    ):
         answers.append(span)

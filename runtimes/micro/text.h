@@ -35,7 +35,7 @@ EEM_FUNCTION eem_status eem_text_status(eet_status status)
 /* Tokens of a text of its own, those around it left out, but no more than one; or a status, negated. */
 EEM_FUNCTION int32_t eem_text_begins(const eet_tokenizer *tokenizer, const char *text, size_t size, void *memory, size_t bytes)
 {
-    const eet_options options = {1, EET_LONGEST, EET_RIGHT, 1};
+    const eet_options options = {1, EET_LONGEST, EET_RIGHT, 1, 0};
     uint32_t id;
     eet_output output = {&id, NULL, NULL, NULL, 1, 0};
     const eet_status status = eet_encode(tokenizer, text, size, NULL, 0, &options, memory, bytes, &output, NULL);
@@ -87,7 +87,7 @@ EEM_FUNCTION eem_status eem_text_ids(
     const eem_tokenizer *model, const char *text, size_t size, void *memory, size_t bytes, int32_t *ids, uint32_t *spans, uint32_t limit,
     size_t *count)
 {
-    const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
+    const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0, 0};
     eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
     eet_tokenizer tokenizer;
     const eem_status opened = eem_texts_open(&tokenizer, model, &text, &size, 1, memory, bytes, limit);
@@ -121,28 +121,29 @@ EEM_FUNCTION eem_status eem_text_ids(
     return eem_text_status(status);
 }
 
-/* Ids and types of a pair of texts, each [limit], which lie in none of the memory. What the model expects in front of a text is for single
- * ones. */
-EEM_FUNCTION eem_status eem_pair_ids(
-    const eem_tokenizer *model, const char *text, size_t size, const char *pair, size_t pair_size, void *memory, size_t bytes, int32_t *ids,
-    int32_t *types, uint32_t limit, size_t *count)
-{
-    const eet_options options = {limit, EET_LONGEST, EET_AS_WRITTEN, 0};
-    eet_output output = {NULL, NULL, NULL, NULL, limit, 0};
-    const char *const texts[] = {text, pair};
-    const size_t sizes[] = {size, pair_size};
-    eet_tokenizer tokenizer;
-    const eem_status opened = eem_texts_open(&tokenizer, model, texts, sizes, 2, memory, bytes, limit);
-    eet_status status;
+/* Two texts. Where they are too long together, the longer one is cut; or a window over the second is read, from token `skip` of it on. */
+typedef struct eem_texts {
+    const char *text, *pair;
+    size_t size, pair_size;
+    int window;
+    uint32_t skip;
+} eem_texts;
 
-    if (opened != EEM_OK) {
-        return opened;
-    }
-    output.ids = (uint32_t *)(void *)ids;
-    output.types = (uint32_t *)(void *)types;
-    status = eet_encode(&tokenizer, text, size, pair, pair_size, &options, memory, bytes, &output, NULL);
-    *count = output.count;
-    return eem_text_status(status);
+/* Tokens of a pair of texts, at most output->room; what they are written to lies in none of the memory. What the model expects in front of
+ * a text is for single ones. *cut is how many tokens were left out behind. */
+EEM_FUNCTION eem_status
+eem_pair_tokens(const eem_tokenizer *model, const eem_texts *given, void *memory, size_t bytes, eet_output *output, uint32_t *cut)
+{
+    const eet_options longest = {output->room, EET_LONGEST, EET_AS_WRITTEN, 0, 0};
+    const eet_options window = {output->room, EET_ONLY_SECOND, EET_RIGHT, 0, given->skip};
+    const char *const texts[] = {given->text, given->pair};
+    const size_t sizes[] = {given->size, given->pair_size};
+    eet_tokenizer tokenizer;
+    const eem_status opened = eem_texts_open(&tokenizer, model, texts, sizes, 2, memory, bytes, output->room);
+
+    return opened != EEM_OK ? opened
+                            : eem_text_status(eet_encode(
+                                  &tokenizer, given->text, given->size, given->pair, given->pair_size, given->window ? &window : &longest, memory, bytes, output, cut));
 }
 
 /* The ids of a text in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
@@ -156,16 +157,13 @@ EEM_FUNCTION eem_status eem_text_in_arena(
                                      : eem_text_ids(model, text, size, arena + behind, arena_bytes - behind, ids, spans, limit, count);
 }
 
-/* Those of a pair, with the types behind the ids: [at, at + 2 * size). */
+/* Those of a pair, which are written to [at, behind) of the arena. */
 EEM_FUNCTION eem_status eem_pair_in_arena(
-    const eem_tokenizer *model, const char *text, size_t size, const char *pair, size_t pair_size, uint8_t *arena, size_t arena_bytes,
-    size_t at, int32_t *ids, int32_t *types, uint32_t limit, size_t *count)
+    const eem_tokenizer *model, const eem_texts *given, uint8_t *arena, size_t arena_bytes, size_t at, size_t behind, eet_output *output,
+    uint32_t *cut)
 {
-    const size_t behind = at + 2 * sizeof(int32_t) * (size_t)limit;
-
-    return at > arena_bytes - behind
-               ? eem_pair_ids(model, text, size, pair, pair_size, arena, at, ids, types, limit, count)
-               : eem_pair_ids(model, text, size, pair, pair_size, arena + behind, arena_bytes - behind, ids, types, limit, count);
+    return at > arena_bytes - behind ? eem_pair_tokens(model, given, arena, at, output, cut)
+                                     : eem_pair_tokens(model, given, arena + behind, arena_bytes - behind, output, cut);
 }
 
 #endif

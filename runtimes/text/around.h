@@ -25,6 +25,7 @@ typedef struct eet_options {
     uint32_t strategy; /* EET_LONGEST, ... */
     uint32_t side;     /* EET_RIGHT cuts the end off, EET_LEFT the beginning, EET_AS_WRITTEN what the tokenizer says */
     uint32_t plain;    /* whether the tokens around a text are left out */
+    uint32_t skip;     /* tokens at the beginning of the last text that are left out: where a window over it begins */
 } eet_options;
 
 /* Where results go: see eet_encode. */

@@ -90,6 +90,7 @@ int32_t edgeemb_text_encode(edgeemb_text_call *call)
     options.strategy = call->strategy;
     options.side = call->side;
     options.plain = call->plain;
+    options.skip = 0;
     output.ids = call->ids;
     output.types = call->types;
     output.texts = call->texts;

@@ -90,6 +90,7 @@ int32_t Java_edgeemb_Tokenizer_nativeEncode(
     options.strategy = (uint32_t)strategy;
     options.side = EET_AS_WRITTEN;
     options.plain = 0;
+    options.skip = 0;
     output.ids = words + 2;
     output.types = words + 2 + room;
     output.texts = words + 2 + 2 * room;

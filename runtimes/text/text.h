@@ -11,8 +11,8 @@
  *
  * RESULT     eet_output: the count of tokens, and the caller's arrays ids[room]; types[room]: 0, or 1 for the second of a pair, as the
  * tokenizer's template says; texts[room]: 1 for a token of the text, 2 for one of the pair's second, 0 for one around them;
- * offsets[room][2]: the bytes [from, to) of its text that a token stands for, 0 and 0 around a text. All but ids may be NULL. *cut says
- * whether a token was left out; cut may be NULL.
+ * offsets[room][2]: the bytes [from, to) of its text that a token stands for, 0 and 0 around a text. All but ids may be NULL. *cut is 0
+ * where no token but those of `skip` was left out, and of a pair how many were; cut may be NULL.
  *
  * MEMORY     the caller's arena, and if the caller gives some, memory for words that come again (models/cache.h). eet_arena is enough for
  * ordinary text; where normalisation makes a text much longer, or a word has thousands of characters, EET_ARENA asks for more: double it
@@ -96,7 +96,7 @@ EEB_FUNCTION eet_status eet_encode(
     void *arena, size_t arena_size, eet_output *output, uint32_t *cut)
 {
     const uint32_t texts = pair == NULL ? 1 : 2;
-    uint32_t around[EET_WORDS], specials, left, at;
+    uint32_t around[EET_WORDS], specials, left, at, left_out = 0;
     eet_kept kept[2];
     eet_work work;
     eet_status status;
@@ -133,6 +133,12 @@ EEB_FUNCTION eet_status eet_encode(
         status = eet_read(&work, tokenizer->records, kept[at].text, kept[at].size);
         kept[at].last = work.count;
     }
+    if (status == EET_OK) {
+        eet_kept *last = kept + texts - 1;
+
+        last->first += options->skip < last->last - last->first ? options->skip : last->last - last->first;
+        left_out = kept[0].last - kept[0].first + (texts == 2 ? kept[1].last - kept[1].first : 0);
+    }
     if (status == EET_OK && options->limit != 0) {
         status = eet_truncate(options, left, options->limit - specials, texts, kept);
     }
@@ -140,7 +146,7 @@ EEB_FUNCTION eet_status eet_encode(
         return status;
     }
     if (cut != NULL) {
-        *cut = kept[0].last - kept[0].first + (texts == 2 ? kept[1].last - kept[1].first : 0) < work.count;
+        *cut = left_out - (kept[0].last - kept[0].first) - (texts == 2 ? kept[1].last - kept[1].first : 0);
     }
     output->count = 0;
     return eet_write(&work, around + 1, options->plain, kept, texts, output);

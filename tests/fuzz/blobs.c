@@ -40,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.strategy = how & 3;
     options.side = how >> 2 & 3;
     options.plain = how >> 4 & 1;
+    options.skip = limit % 3;
     status = eet_open(&tokenizer, damaged, held);
     require(status == EET_OK || harm != 0, "a whole blob opens");
     for (arena = eet_arena(size); status == EET_OK && arena <= MOST_ARENA; arena *= 2) {

@@ -46,9 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (arena > at + 2 * sizeof(int32_t) * limit) {
         int32_t *pair_ids = (int32_t *)(void *)(small + at);
         const size_t half = text_bytes / 2;
+        const eem_texts given = {text, text + half, half, text_bytes - half, text_bytes % 3 == 0, (uint32_t)(text_bytes % 5)};
+        eet_output output = {(uint32_t *)pair_ids, (uint32_t *)pair_ids + limit, NULL, NULL, limit, 0};
 
-        status = eem_pair_in_arena(
-            &model, text, half, text + half, text_bytes - half, small, arena, at, pair_ids, pair_ids + limit, limit, &longer);
+        status = eem_pair_in_arena(&model, &given, small, arena, at, at + 2 * sizeof(int32_t) * limit, &output, NULL);
+        longer = output.count;
         require(status != EEM_DAMAGED && status != EEM_NULL, "what is whole is not called damaged");
         require(status != EEM_OK || longer <= limit, "ids of a pair are as many as may be");
         for (number = 0; status == EEM_OK && number < longer; ++number) {

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid
+from edgeemb.tasks.task import Task
 from edgeemb.text.words import RowForm
 
 Floats = NDArray[np.float32]
@@ -142,7 +143,7 @@ class Encoder:
     :param head: dense layers after the pooling, or of the row of each token.
     :param unit: whether the result, or each row of it, is scaled to length 1.
     :param kept: elements of the pooled vector that are kept, from the first, where no dense layer follows; 0 for all.
-    :param labels: whether the rows of tokens are logits of labels.
+    :param task: what the rows of tokens are for, where the result has them.
     """
 
     word: str | Words
@@ -160,7 +161,7 @@ class Encoder:
     head: tuple[Dense, ...]
     unit: bool
     kept: int = 0
-    labels: bool = False
+    task: Task | None = None
 
     @property
     def width(self) -> int:

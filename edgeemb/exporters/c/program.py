@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
+from edgeemb.exporters.c.answers import with_answers
 from edgeemb.exporters.c.arena import Buffer, Plan, plan_arena
 from edgeemb.exporters.c.encoder import Encoder, Relative, Words
 from edgeemb.exporters.c.input import Input
@@ -35,18 +36,22 @@ class Call:
     :param tokens: of the longest text.
     :param text_bytes: working memory that the tokenizer takes; 0 where no text goes in.
     :param pairs: whether pairs of texts go in.
+    :param answers: whether these are questions and texts, and parts of the texts come out.
     """
 
     given: Input
     tokens: int
     text_bytes: int
     pairs: bool
+    answers: bool = False
 
     def plan(self, buffers: Sequence[Buffer]) -> Plan:
         """The arena.
 
         :param buffers: the working memory of the model.
         """
+        if self.answers:
+            return plan_arena(with_answers(buffers, self.tokens))
         return plan_arena(with_types(buffers) if self.pairs else buffers)
 
 
@@ -108,7 +113,7 @@ def encoder_program(request: Request, model: Model, encoder: Encoder, arrays: Ar
     capacity = padded(call.tokens)
     relative = None if encoder.relative is None else _relative(request, model, encoder.relative, capacity)
     plan = call.plan(arrays.packing.buffers(encoder, call.tokens, scratch, call.text_bytes))
-    result = for_tokens(labels=encoder.labels) if encoder.per_token else FOR_TEXT
+    result = for_tokens(encoder.task) if encoder.per_token else FOR_TEXT
     text = encoder_text(
         encoder, arrays, plan, functions, capacity, call.given, result, model.prompt, relative
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edgeemb.tasks.registry import QUESTION_ANSWERING, TOKEN_CLASSIFICATION
+from edgeemb.tasks.task import Task
+
 _CLASSIFY_API = """
 /* @WHAT@ in, number of the largest output out. output is written too. */
 int32_t @lower@_classify(void *arena, size_t arena_bytes, const @TYPE@ *@TOKENS@, size_t count, float *output, int32_t *label);
@@ -150,23 +153,49 @@ FOR_TEXT = Result(
 )
 
 
-def for_tokens(*, labels: bool) -> Result:
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of tokens.
+
+    :param what: what one is.
+    :param numbers_api: declarations of what gives the numbers of their largest outputs.
+    :param numbers: their definitions.
+    :param texts: whether a text alone makes sense of it.
+    """
+
+    what: str
+    numbers_api: str = ""
+    numbers: str = ""
+    texts: bool = True
+
+
+_VECTORS = _Rows("a vector")
+#: What the rows of tokens are by the name of the task, where they are no vectors.
+_ROWS = {
+    TOKEN_CLASSIFICATION.name: _Rows("the logits of its labels", _LABEL_API, _LARGEST + _LABEL),
+    QUESTION_ANSWERING.name: _Rows(
+        "the logits of its being the first and the last token of the answer", texts=False
+    ),
+}
+
+
+def for_tokens(task: Task | None) -> Result:
     """A row for each token.
 
-    :param labels: whether the elements of a row are logits of labels; else it is a vector.
+    :param task: what it is for.
     """
-    what = "the logits of its labels" if labels else "a vector"
+    rows = _VECTORS if task is None else _ROWS.get(task.name, _VECTORS)
     return Result(
-        macros=f" * @UPPER@_OUTPUTS      floats of a row of the result, which is {what}\n"
+        macros=f" * @UPPER@_OUTPUTS      floats of a row of the result, which is {rows.what}\n"
         " * @UPPER@_PER_TOKEN    1: a result has a row for each token",
-        run=f"{what} for each token out: output [count][@UPPER@_OUTPUTS], row t that of token t.",
+        run=f"{rows.what} for each token out: output [count][@UPPER@_OUTPUTS], row t that of token t.",
         batch="output [tokens of all texts][@UPPER@_OUTPUTS], the rows of one\n"
         " * text behind those of another: with lengths {3, 5}, rows 0 to 2 are those of the first text, rows 3 to 7 those of the second.",
         advance="offset",
-        numbers_api=_LABEL_API if labels else "",
-        numbers=_LARGEST + _LABEL if labels else "",
-        text_api=_RUN_TEXT_SPANS_API,
-        text=_RUN_TEXT_SPANS,
+        numbers_api=rows.numbers_api,
+        numbers=rows.numbers,
+        text_api=_RUN_TEXT_SPANS_API if rows.texts else "",
+        text=_RUN_TEXT_SPANS if rows.texts else "",
         spans="spans",
         count="count",
     )

@@ -17,24 +17,23 @@ _CODE = """
 int32_t @lower@_run_pair(
     void *arena, size_t arena_bytes, const char *text, size_t bytes, const char *pair, size_t pair_bytes, float *output)
 {
+    const eem_texts given = {text, pair, bytes, pair_bytes, 0, 0};
     uint8_t *base = (uint8_t *)arena;
-    int32_t *ids = (int32_t *)(void *)(base + @at_ids@);
-    int32_t *types = (int32_t *)(void *)(base + @at_ids@) + @UPPER@_TOKENS;
-    size_t count;
+    int32_t *ids = (int32_t *)(void *)(base + @at_ids@), *types = ids + @UPPER@_TOKENS;
+    eet_output tokens = {(uint32_t *)ids, (uint32_t *)types, NULL, NULL, @UPPER@_TOKENS, 0};
     eem_status status = check_arena(arena, arena_bytes);
 
     if (status != EEM_OK) {
         return status;
     }
     EEM_MARK();
-    status = eem_pair_in_arena(
-        &tokenizer, text, bytes, pair, pair_bytes, base, arena_bytes, @at_ids@, ids, types, @UPPER@_TOKENS, &count);
+    status = eem_pair_in_arena(&tokenizer, &given, base, arena_bytes, @at_ids@, @at_ids@ + 8 * (size_t)@UPPER@_TOKENS, &tokens, NULL);
     return status != EEM_OK ? status : @run@;
 }
 """
 
-_RUN_TYPES = "@lower@_run_types(arena, arena_bytes, ids, types, count, output)"
-_RUN = "@lower@_run(arena, arena_bytes, ids, count, output)"
+_RUN_TYPES = "@lower@_run_types(arena, arena_bytes, ids, types, tokens.count, output)"
+_RUN = "@lower@_run(arena, arena_bytes, ids, tokens.count, output)"
 #: The step of a run in which types are read.
 _SUM = 1
 

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from edgeemb.errors import ExportError
+from edgeemb.exporters.c.answers import answers_api, answers_code
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
@@ -63,7 +64,8 @@ def write(request: Request, folder: Path) -> Written:
     given, tokenizer, why_not = _input(model, 0 if types is None else len(types))
     pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
-    call = Call(given, tokens, reading, pairs)
+    answers = pairs and encoder is not None and encoder.per_token
+    call = Call(given, tokens, reading, pairs, answers)
     if encoder is None:
         program = static_program(request, model, arrays, call)
     else:
@@ -71,7 +73,10 @@ def write(request: Request, folder: Path) -> Written:
     plan = program.plan
     text = program.text + vectors_code(request.vectors, prefix)
     more = vectors_api(request.vectors, prefix)
-    if pairs:
+    if answers:
+        text += answers_code(prefix, given.typed, plan.offsets)
+        more = answers_api(prefix) + more
+    elif pairs:
         text += pairs_code(prefix, given.typed, plan.offsets["ids"])
         more = pairs_api(prefix) + more
     flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})

@@ -12,7 +12,7 @@ from typing import Any
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
-from edgeemb.tasks.registry import MULTI_VECTOR, TASKS, TOKEN_CLASSIFICATION
+from edgeemb.tasks.registry import MULTI_VECTOR, QUESTION_ANSWERING, TASKS, TOKEN_CLASSIFICATION
 from edgeemb.tasks.task import Task
 
 FOLDER = "kit"
@@ -54,7 +54,7 @@ Writer = Callable[[Kit], tuple[str, ...]]
 #: Kits whose code gives answers, and the tasks with a row for each token that it knows.
 _PER_TOKEN: dict[str, tuple[Task, ...]] = {
     "android": (TOKEN_CLASSIFICATION,),
-    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR),
+    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING),
 }
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {

@@ -52,6 +52,7 @@ _CALLS = {
     "rank": 'rank("a query", ["some text", "another"])',
     "labelWords": 'labelWords("some text")',
     "encodeTokens": 'encodeTokens("some text")',
+    "answer": 'answer("a question", "some text")',
 }
 _RESULTS = {
     "encode": "@outputs@ numbers",
@@ -59,6 +60,7 @@ _RESULTS = {
     "rank": "the texts with their scores, the best first",
     "labelWords": "the words with their labels, probabilities and places",
     "encodeTokens": "@outputs@ numbers for each token, and the bytes of the text that it stands for",
+    "answer": "the part of the text that answers the question, its place and its probability",
 }
 
 _VECTORS = """

@@ -1,4 +1,4 @@
-"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words."""
+"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words, answers to questions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from edgeemb.tasks.registry import (
     CLASSIFICATION,
     CROSS_ENCODER,
     MULTI_VECTOR,
+    QUESTION_ANSWERING,
     TASKS,
     TOKEN_CLASSIFICATION,
 )
@@ -162,6 +163,36 @@ _WORDS = """
     }
 """
 
+_ANSWERS = """
+    /// A part of a text that answers a question.
+    public struct Answer {
+        public let text: String
+        /// Where it is in the text.
+        public let range: Range<String.Index>
+        /// Its probability.
+        public let score: Float
+    }
+
+    /// The most probable answers to a question, the best first: parts of the text, of which none lies over another. A text that does not fit
+    /// beside its question is read in windows.
+    public func answer(_ question: String, _ text: String, top: Int = 1) throws -> [Answer] {
+        precondition(top > 0, "top is out of range: use 1 or more")
+        running.lock()
+        defer { running.unlock() }
+        var spans = [UInt32](repeating: 0, count: top * 2)
+        var scores = [Float](repeating: 0, count: top)
+        var count = 0
+        let first = Array(question.utf8CString)
+        let second = Array(text.utf8CString)
+        try check(@prefix@_answer(arena, arenaBytes, first, first.count - 1, second, second.count - 1, top, &spans, &scores, &count))
+        return (0..<count).map { place in
+            let start = text.utf8.index(text.utf8.startIndex, offsetBy: Int(spans[2 * place]))
+            let end = text.utf8.index(text.utf8.startIndex, offsetBy: Int(spans[2 * place + 1]))
+            return Answer(text: String(text.unicodeScalars[start..<end]), range: start..<end, score: scores[place])
+        }
+    }
+"""
+
 _PROBABILITIES = """
     private func probabilities(_ logits: [Float]) -> [Float] {
 @body@
@@ -191,6 +222,8 @@ def answers(manifest: Manifest, prefix: str) -> str:
     pairs = not manifest.tokenizer
     if task is MULTI_VECTOR:
         return _TOKENS.replace("@prefix@", prefix)
+    if task is QUESTION_ANSWERING:
+        return _ANSWERS.replace("@prefix@", prefix)
     if task is TOKEN_CLASSIFICATION:
         members = _TOKENS.replace("@prefix@", prefix) + _WORDS + _NAME
         return members + _PROBABILITIES.replace("@body@", _BODIES["softmax"])

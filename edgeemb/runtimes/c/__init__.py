@@ -15,6 +15,7 @@ RUNTIME = Runtime(
     model="model.c",
     bodies=("int8", "int4"),
     lowerings=("builtin",),
+    records="edgeemb.runtimes.c.engine:joined",
     fuses="edgeemb.tables.program:always_fused",
     alone="edgeemb.runtimes.c.sources:alone",
     profiles=False,

@@ -6,7 +6,7 @@ import ctypes
 import platform
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,14 @@ def _noted(place: Path) -> str:
     return text if re.fullmatch(r"[0-9a-f]{16}", text) else ""
 
 
+def joined(outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """The outputs as the compiled function gives them: a row for each token, in which several outputs are columns.
+
+    :param outputs: those of `MicroEngine.run`.
+    """
+    return outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=2)
+
+
 def _called(function: Callable[..., int], arguments: tuple[object, ...], kept: object) -> object:
     function(*arguments)
     return kept
@@ -151,6 +159,8 @@ class MicroEngine:
             self._run_batch = partial(divided, ctypes.byref(self._pool.parallel))
         self.lengths: tuple[int, ...] = ()
         self.tokens = int(sizes.tokens)
+        # Of several outputs, each is a column of the rows.
+        self._single = len(manifest.outputs) == 1
         self.outputs = int(sizes.outputs)
         self.per_token = bool(read_sizes(folder, manifest.name)["per_token"])
         self.arena_bytes = int(sizes.arena_bytes)
@@ -158,7 +168,7 @@ class MicroEngine:
         self._memory = np.zeros(self.arena_bytes + _ALIGNMENT, np.uint8)
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
-        """The output of every sequence; padding on the right is skipped, and costs nothing. Where outputs have a row for each token, those of
+        """The outputs of every sequence; padding on the right is skipped, and costs nothing. Where outputs have a row for each token, those of
         padding are zeros.
 
         :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; mask int64[B, S], whose ones come before its zeros; and types int64[B, S]
@@ -180,7 +190,7 @@ class MicroEngine:
             return [kept[0]]
         out = np.zeros((*mask.shape, self.outputs), np.float32)
         out[mask.astype(np.bool_)] = kept[0]
-        return [out]
+        return [out] if self._single else list(np.moveaxis(out, 2, 0))
 
     def _batch(
         self, given: NDArray[Any], mask: NDArray[Any], types: list[NDArray[Any]]

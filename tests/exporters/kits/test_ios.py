@@ -233,8 +233,11 @@ def test_swift_answers_as_sessions_do(classifier: tuple[str, Path]) -> None:
     assert answers(replace(manifest, kind="embedding"), "m") == ""
 
 
-def test_the_rows_of_tokens_are_those_of_the_export(labellers: dict[str, Path], tmp_path: Path) -> None:
-    bundle = labellers["ios"]
+@pytest.mark.parametrize("kind", ["labellers", "answerers"])
+def test_the_rows_of_tokens_are_those_of_the_export(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    bundle = request.getfixturevalue(kind)["ios"]
     (tmp_path / "main.c").write_text(_MAIN.replace("TINY", "M").replace("tiny", "m"))
     # The model itself was compiled for the session.
     sources = [str(tmp_path / "main.c"), str(bundle / FOLDER / "check.c"), str(cached_library(bundle))]
@@ -265,6 +268,19 @@ def test_swift_labels_words_as_sessions_do(labellers: dict[str, Path]) -> None:
     assert 'model.labelWords("some text")' in (bundle / FOLDER / "README.md").read_text()
     vectors = answers(replace(describe(bundle), kind="multi-vector"), "m")
     assert "encodeTokens" in vectors and "labelWords" not in vectors
+
+
+def test_swift_answers_questions_by_the_function_of_the_export(answerers: dict[str, Path]) -> None:
+    bundle = answerers["ios"]
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    assert "public func answer(_ question: String, _ text: String, top: Int = 1) throws -> [Answer]" in swift
+    assert "encodeTokens" not in swift and "@" not in swift
+    assert swift.count("{") == swift.count("}") and swift.count("(") == swift.count(")")
+    assert set(re.findall(r"\bm_\w+(?=\()", swift)) == {"m_run", "m_answer", "m_tokenize", "m_mismatches"}
+    (taken,) = re.findall(r"m_answer\(([^)]*)\)", (bundle / "model.h").read_text())
+    (given,) = re.findall(r"m_answer\(([^)]*)\)", swift)
+    assert taken.count(",") == given.count(",") == 9
+    assert 'model.answer("a question", "some text")' in (bundle / FOLDER / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

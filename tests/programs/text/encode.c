@@ -41,7 +41,7 @@ static uint8_t *take(const char *name, size_t *size)
 static eet_status encode(const eet_tokenizer *tokenizer, const uint8_t *text, size_t size, uint32_t limit, int print)
 {
     size_t memory = eet_arena(size), room = 4 * size + 16;
-    eet_options options = {limit, EET_LONGEST, next() % 3, 0};
+    eet_options options = {limit, EET_LONGEST, next() % 3, 0, 0};
     eet_output output;
     eet_status status;
     char *copy = (char *)malloc(size != 0 ? size : 1);

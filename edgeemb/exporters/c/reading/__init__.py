@@ -5,7 +5,7 @@ Whatever the kernels cannot compute is refused by its path in the module, its cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +26,7 @@ from edgeemb.models.huggingface.modules import (
 )
 from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordsModel
+from edgeemb.tasks.registry import QUESTION_ANSWERING, TOKEN_CLASSIFICATION
 
 #: Enumerators of `runtimes/micro/pooling.h`, by the name of the mode.
 POOLINGS = {
@@ -36,6 +37,11 @@ POOLINGS = {
     "weightedmean": "EEM_WEIGHTED_MEAN",
     "lasttoken": "EEM_LAST",
 }
+#: By the name of a task with a row for each token: how the class of its models ends, and their head.
+_TOKEN_HEADS: dict[str, tuple[str, Callable[[Family, Any], tuple[Dense, ...]]]] = {
+    TOKEN_CLASSIFICATION.name: ("ForTokenClassification", lambda family, whole: family.labeller(whole)),
+    QUESTION_ANSWERING.name: ("ForQuestionAnswering", lambda family, whole: family.answerer(whole)),
+}
 
 
 def read_encoder(model: Model) -> Encoder:
@@ -45,7 +51,7 @@ def read_encoder(model: Model) -> Encoder:
     :raises ExportError: naming the first module that the kernels cannot compute.
     """
     module, prefix = model.module, ""
-    words, kept, labels = None, 0, False
+    words, kept, task = None, 0, None
     if isinstance(module, WordsModel):
         layer = module.projection
         words = Words(module.rows.form, linear(layer, "projection") if isinstance(layer, nn.Linear) else None)
@@ -66,16 +72,19 @@ def read_encoder(model: Model) -> Encoder:
         pooling, unit = (family.pooling(whole),), False
         head = family.classifier(whole)
     elif isinstance(module, TokenModel) and words is None:
-        whole = module.body
-        body, path = _base(whole, "body", "ForTokenClassification")
-        pooling, unit, labels = (), False, True
-        head = _family(body, path).labeller(whole)
+        whole, task = module.body, model.task
+        if task is None or task.name not in _TOKEN_HEADS:
+            raise refused(whole, "body")
+        ending, found = _TOKEN_HEADS[task.name]
+        body, path = _base(whole, "body", ending)
+        pooling, unit = (), False
+        head = found(_family(body, path), whole)
     elif isinstance(module, TokenEncoder) and words is None:
         body, path, pooling = module.body, "body", ()
         head, unit = _stages(list(module.head.named_children()), "head")
     else:
         raise refused(module, "")
-    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept, labels=labels)
+    encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept, task=task)
     return encoder if words is None else replace(encoder, word=words)
 
 

@@ -41,6 +41,7 @@ class Family:
     :param layers: the layers in the order in which they run, from the body and its path; one that runs twice is there twice.
     :param classifier: the head of its sequence classifier, from the whole model.
     :param labeller: the head of its token classifier, from the whole model.
+    :param answerer: the head of its model for question answering, from the whole model.
     :param pooling: enumerator of the pooling of its sequence classifier, from the whole model.
     :param sums: what the rows begin with.
     :param first_position: row of the position table that the first token takes, from the body.
@@ -52,6 +53,7 @@ class Family:
     layers: Callable[[Any, str], Sequence[Layer]]
     classifier: Callable[[Any], tuple[Dense, ...]]
     labeller: Callable[[Any], tuple[Dense, ...]] = lambda whole: (last(whole.classifier, "body.classifier"),)
+    answerer: Callable[[Any], tuple[Dense, ...]] = lambda whole: (last(whole.qa_outputs, "body.qa_outputs"),)
     pooling: Callable[[Any], str] = lambda whole: "EEM_CLS"
     sums: Sums = Sums()
     first_position: Callable[[Any], int] = lambda body: 0

@@ -108,6 +108,7 @@ MODERN = Family(
     _modern_layers,
     _modern_head,
     labeller=_modern_head,
+    answerer=_modern_head,
     pooling=_modern_pooling,
     sums=Sums(word="embeddings.tok_embeddings", norm="embeddings.norm", position=""),
     final=_modern_final,
