@@ -38,6 +38,7 @@ from edgeemb.runtimes.registry import RUNTIMES
     "normalize",
     "task",
     "route",
+    "adapter",
     "module",
 )
 @option(ExportOptions, "example_inputs", "--example")

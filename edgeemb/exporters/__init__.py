@@ -92,6 +92,7 @@ def export(
             "normalize": more.normalize,
             "task": more.task,
             "route": more.route,
+            "adapter": more.adapter,
             "module": more.module,
             "example_inputs": more.example_inputs,
             "allow_pickle": more.allow_pickle,

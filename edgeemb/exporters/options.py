@@ -27,6 +27,8 @@ class ExportOptions:
     :param normalize: scale the vectors of a finished .onnx to length 1.
     :param task: for a folder of transformers: what the model is for, such as embedding; by default what its files say.
     :param route: for a sentence-transformers folder with several routes: which one to take, such as query; by default the folder's.
+    :param adapter: for a folder of transformers: the adapter that is merged into the weights: one of the model's own by name, such as retrieval.query, or a
+        folder of peft's (LoRA) or its name on the hub; by default the one beside the weights, if any.
     :param module: the model is named as package.module:function, a function of your own that is imported and called; it gives (module, example_inputs)
         or (module, example_inputs, axes).
     :param example_inputs: an .npz file of inputs to compare a finished .onnx without text on; by default they are made up.
@@ -45,6 +47,7 @@ class ExportOptions:
     normalize: bool = False
     task: str | None = None
     route: str | None = None
+    adapter: str | None = None
     module: bool = False
     example_inputs: Path | None = None
     unchecked: bool = False

@@ -28,6 +28,7 @@ def load(
     normalize: bool = ...,
     task: str | None = ...,
     route: str | None = ...,
+    adapter: str | None = ...,
     module: bool = ...,
     example_inputs: str | Path | Sequence[Any] | Mapping[str, Any] | None = ...,
 ) -> LoadedModel: ...
@@ -57,6 +58,7 @@ def load(
     normalize: bool = False,
     task: str | None = None,
     route: str | None = None,
+    adapter: str | None = None,
     module: bool = False,
 ) -> LoadedModel:
     """Load a model for export.
@@ -77,6 +79,8 @@ def load(
     :param normalize: for a finished ``.onnx``: scale its vectors to length 1, in the graph.
     :param task: for a folder of transformers: what the model is for, such as ``embedding``; by default what its files say.
     :param route: for a sentence-transformers folder with several routes: which one to take, such as ``query``; by default the folder's.
+    :param adapter: for a folder of transformers: the adapter that is merged into the weights. One of the model's own by its name, such as
+        ``retrieval.query``, or a folder of peft's (LoRA) or its name on the hub; by default the one beside the weights, if any.
     :param module: `source` is ``package.module:function``, a function of your own that is imported and called: it gives ``(module, example_inputs)`` or
         ``(module, example_inputs, axes)``.
     :return: the model.
@@ -85,7 +89,7 @@ def load(
     """
     path = Path(source) if isinstance(source, (str, Path)) else None
     finished = {"pooling": pooling, "normalize": normalize, "tokenizer": tokenizer}
-    chosen = {"task": task, "route": route}
+    chosen = {"task": task, "route": route, "adapter": adapter}
     if module:
         _refuse(
             {**finished, **chosen, "example_inputs": example_inputs, "max_length": max_length}, "other models"

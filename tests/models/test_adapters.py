@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from edgeemb.errors import ModelError
 from edgeemb.models.torch_model import load
-from tests.fixtures.models import TEXTS, encode_texts, run, save_sentence
+from tests.fixtures.models import TEXTS, encode_texts, run, save_plain, save_sentence
 
 
 def with_adapter(folder: Path) -> Path:
@@ -45,11 +46,44 @@ def test_an_adapter_beside_full_weights_is_merged(tmp_path: Path) -> None:
     assert not any("lora" in name for name, _ in model.module.named_parameters())
 
 
+def test_an_adapter_in_a_folder_of_its_own_is_merged_into_its_model(tmp_path: Path) -> None:
+    beside = with_adapter(tmp_path / "beside")
+    base = save_sentence(tmp_path / "base")
+    for place in (tmp_path / "alone", base / "named"):
+        place.mkdir()
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            shutil.copy(beside / name, place)
+    wanted = run(load(beside), TEXTS)
+    for adapter in (str(tmp_path / "alone"), "named"):
+        torch.testing.assert_close(run(load(base, adapter=adapter), TEXTS), wanted)
+    assert (run(load(base), TEXTS) - wanted).abs().max() > 0.01
+    with pytest.raises(
+        ModelError, match=r"'nowhere' is no adapter of .*, whose own are named, nor a folder with"
+    ):
+        load(base, adapter="nowhere")
+
+
+def test_an_adapter_brings_the_layer_of_its_classes(tmp_path: Path) -> None:
+    base = save_plain(tmp_path / "base")
+    torch.manual_seed(0)
+    body = transformers.AutoModelForSequenceClassification.from_pretrained(base, num_labels=3)
+    settings = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"], init_lora_weights=False)
+    theirs = peft.get_peft_model(body, settings).eval()
+    theirs.save_pretrained(tmp_path / "adapter")
+    model = load(base, adapter=str(tmp_path / "adapter"))
+    assert (model.kind, model.labels) == ("classification", ("LABEL_0", "LABEL_1", "LABEL_2"))
+    assert model.tokenizer_json is not None
+    ids, mask = encode_texts(model.tokenizer_json, TEXTS)
+    with torch.no_grad():
+        wanted = theirs(input_ids=ids, attention_mask=mask).logits
+    torch.testing.assert_close(run(model, TEXTS), wanted, atol=1e-5, rtol=1e-4)
+
+
 def test_without_peft_it_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = with_adapter(tmp_path / "m")
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(
-        ModelError, match=r"holds an adapter \(LORA\) next to the weights, .* pip install peft"
+        ModelError, match=r"holds an adapter \(LORA\), which needs the package peft .* pip install peft"
     ):
         load(folder)
 
@@ -69,6 +103,7 @@ def test_an_adapter_without_its_model_is_refused_by_name(tmp_path: Path) -> None
         json.dumps({"base_model_name_or_path": "org/base", "peft_type": "LORA"})
     )
     with pytest.raises(
-        ModelError, match="holds an adapter of the model 'org/base' alone: merge it with peft"
+        ModelError,
+        match="holds an adapter of the model 'org/base' alone: give that model, and this folder as",
     ):
         load(folder)

@@ -13,8 +13,16 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, first_line
 from edgeemb.files import read_config
 from edgeemb.models.base import TableInfo, TensorInfo
-from edgeemb.models.huggingface.adapters import merged, refuse_bare_adapter
+from edgeemb.models.huggingface.adapters import (
+    adapter_task,
+    class_count,
+    find_adapter,
+    merged,
+    refuse_bare_adapter,
+    saved_layers,
+)
 from edgeemb.models.huggingface.families import Family, family_of
+from edgeemb.models.huggingface.flash_roberta import adapter_names, native_config, task_prompts
 from edgeemb.models.huggingface.late_interaction import (
     Reading,
     interaction,
@@ -80,6 +88,7 @@ def load_folder(
     max_length: int | None = None,
     task: str | None = None,
     route: str | None = None,
+    adapter: str | None = None,
 ) -> Model:
     """Load a Hugging Face or sentence-transformers folder.
 
@@ -93,6 +102,7 @@ def load_folder(
     :param max_length: tokens of the longest text; None for what the configuration says.
     :param task: name of the task; None for the one that the folder is for.
     :param route: which route of a model of several; None for its default.
+    :param adapter: which adapter is merged into the weights: one of the model's own, or a folder of peft's; None for that beside the weights, if any.
     :raises ModelError: if something is missing, damaged or of an unknown kind.
     """
     stages = read_stages(folder, route)
@@ -100,8 +110,14 @@ def load_folder(
     if not (root / "config.json").is_file():
         refuse_bare_adapter(root)
         raise ModelError(f"{root} has no config.json: it is not a model folder")
-    config = read_config(root / "config.json")
-    chosen = _task(config, root, stages, task)
+    config = native_config(read_config(root / "config.json"))
+    own = adapter_names(config)
+    place = root if adapter is None or adapter in own else find_adapter(root, adapter, own)
+    layers = saved_layers(place)
+    chosen = _task(config, root, stages, task or (None if stages else adapter_task(place)))
+    classes = class_count(layers)
+    if classes is not None and classes != len(config.get("id2label") or ()):
+        config = {**config, "id2label": {str(number): f"LABEL_{number}" for number in range(classes)}}
     family = family_of(str(config.get("model_type")))
     if family.mixes_padding:
         raise ModelError(
@@ -113,12 +129,18 @@ def load_folder(
     settings = read_settings(root) if stages else {}
     tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
     prompt, prompts = read_prompts(folder, stages)
+    prompts = {**task_prompts(config), **prompts}
+    # What was trained for a task was trained with its prompt.
+    prompt = prompt or prompts.get(adapter or "", "")
     reading = Reading()
     if chosen is MULTI_VECTOR:
         reading = read_reading(folder, root, stages, settings)
         tokenizer, prompts = with_prefixes(reading, tokenizer, prompts)
         settings = {**settings, "max_seq_length": reading.longest or settings.get("max_seq_length")}
-    body = merged(load_transformer(root, config, family, chosen, allow_pickle=allow_pickle), root)
+    body = load_transformer(
+        root, config, family, chosen, adapter=adapter, layers=layers, allow_pickle=allow_pickle
+    )
+    body = merged(body, place)
     labels = _labels(body, root) if chosen.name in _LABELLED else ()
     if chosen is CLASSIFICATION and len(labels) == 1:
         chosen = CROSS_ENCODER

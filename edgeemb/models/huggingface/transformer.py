@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.huggingface.checkpoint import read_weights
 from edgeemb.models.huggingface.families import Family
+from edgeemb.models.huggingface.flash_roberta import with_adapter
 from edgeemb.quiet import quiet
 from edgeemb.tasks.registry import EMBEDDING, MULTI_VECTOR
 from edgeemb.tasks.task import Task
@@ -42,7 +43,14 @@ _NAMED = 3
 
 
 def load_transformer(
-    root: Path, config: dict[str, Any], family: Family, task: Task, *, allow_pickle: bool
+    root: Path,
+    config: dict[str, Any],
+    family: Family,
+    task: Task,
+    *,
+    adapter: str | None = None,
+    layers: Mapping[str, Tensor] | None = None,
+    allow_pickle: bool,
 ) -> transformers.PreTrainedModel:
     """A transformer with the head of a task, on the CPU in float32.
 
@@ -50,12 +58,15 @@ def load_transformer(
     :param config: the content of its ``config.json``.
     :param family: what there is to know of its family.
     :param task: what it computes.
+    :param adapter: which of the adapters in its checkpoint is merged; None for none of them.
+    :param layers: tensors of layers that take the place of those in its checkpoint, by name.
     :param allow_pickle: read a pickled checkpoint where there is no safetensors file.
     :raises ModelError: if transformers has no such model, or its configuration and tensors do not fit each other.
     """
     settings = _settings(root, config)
     kind = _class_for(root, settings, family, task)
-    weights = read_weights(root, allow_pickle=allow_pickle)
+    weights = with_adapter(read_weights(root, allow_pickle=allow_pickle), config, adapter, root)
+    weights.update(layers or {})
     settings = _own_settings(kind, settings)
     options = {}
     if "add_pooling_layer" in inspect.signature(kind.__init__).parameters and task in _STATES:
