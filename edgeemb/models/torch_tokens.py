@@ -23,7 +23,7 @@ def without_tokens(
     :param table: name of the word table's weight, float32[V, D].
     :param kept: int64[V'], the old id of each new one.
     :param new_id: gives the new id of an old one.
-    :param heads: whether linear layers, and biases, with an element for each token lose those of the others. If not, a layer that uses the word table in
+    :param heads: whether linear layers, and biases, with an element (or an input) for each token lose those of the others. If not, a layer that uses the word table in
         another way than by its rows keeps its own.
     :raises InputError: if the padding token is not among them.
     """
@@ -49,6 +49,11 @@ def without_tokens(
             if isinstance(layer, nn.Linear) and layer.out_features == count:
                 layer.weight = cut(layer.get_parameter("weight"))
                 layer.out_features = len(kept)
+            elif isinstance(layer, nn.Linear) and layer.in_features == count:
+                # MobileBERT's output layer continues in the transposed weight of such a layer.
+                columns = layer.weight.detach()[:, rows].contiguous()
+                layer.weight = nn.Parameter(columns, requires_grad=False)
+                layer.in_features = len(kept)
     return copy
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -20,7 +21,9 @@ from edgeemb.cli.app import main
 from edgeemb.cli.show.answers import Asked, Shown
 from edgeemb.errors import InputError, ModelError, SpecError
 from edgeemb.models.torch_model import load
+from edgeemb.models.vocabulary import prune_model
 from edgeemb.runtimes.session import Session
+from edgeemb.vocabulary import parse_vocab
 from tests.fixtures.models import HIDDEN, change_config, save_sentence
 from tests.fixtures.models.families import reference_model, save_family
 from tests.fixtures.models.torch_session import torch_session
@@ -179,12 +182,30 @@ def test_columns_of_the_vocabulary_go_with_its_rows(tmp_path: Path) -> None:
         assert len(session.fill(["the [MASK] sat"], top=3)[0][0]) == 3
 
 
-def test_an_output_layer_made_of_several_weights_keeps_its_vocabulary(tmp_path: Path) -> None:
-    folder = save_family(tmp_path / "m", "MobileBERT", "ForMaskedLM")
-    corpus = tmp_path / "corpus.txt"
-    corpus.write_text("the cat sat\n", "utf-8")
+class Shifted(torch.nn.Module):
+    """A model whose logits are shifted by numbers that stand in no layer."""
+
+    def __init__(self, inner: torch.nn.Module, tokens: int) -> None:
+        super().__init__()
+        self.body, self.inner = inner.body, inner
+        self.register_buffer("shift", torch.arange(tokens) / tokens)
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> Any:
+        """:return: float32[batch, length, vocabulary]."""
+        return self.inner(ids, mask)[0] + self.shift
+
+
+def test_an_output_layer_of_several_weights_loses_tokens_and_an_unknown_one_is_refused(
+    tmp_path: Path,
+) -> None:
+    whole = load(save_family(tmp_path / "m", "MobileBERT", "ForMaskedLM"))
+    kept = [parse_vocab("list:" + str(tmp_path / "tokens.txt"))]
+    (tmp_path / "tokens.txt").write_text("the\ncat\n", "utf-8")
+    smaller, _ = prune_model(whole, kept)
+    assert smaller.outputs[0].axes[-1] == smaller.word_table.rows < whole.word_table.rows
+    unknown = replace(whole, module=Shifted(whole.module, whole.word_table.rows))
     with pytest.raises(SpecError, match="its output layer is not one that can lose tokens"):
-        edgeemb.export(folder, tmp_path / "small", vocab=[f"keep:{corpus}"])
+        prune_model(unknown, kept)
 
 
 def test_words_are_compared_with_the_model_of_the_same_tokens(tmp_path: Path) -> None:
