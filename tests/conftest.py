@@ -149,21 +149,35 @@ def labellers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[s
     return {target: make(target) for target in ("cortex-m7", "ios")}
 
 
-@pytest.fixture(scope="session")
-def answerers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
-    """A tiny model that answers questions as C, called ``m``, for boards (``cortex-m7``) and for application processors (``ios``)."""
-
-    from tests.fixtures.models.families import save_family
+def _heads(
+    cached: Callable[[str, Callable[[Path], object]], Path], kind: str, **options: Any
+) -> dict[str, Path]:
+    """A tiny BERT with a head as C, called ``m``, for boards (``cortex-m7``) and for application processors (``ios``)."""
+    from tests.fixtures.models.families import masked_model, save_family
 
     def make(target: str) -> Path:
         def export(path: Path) -> None:
             with tempfile.TemporaryDirectory() as scratch:
-                folder = save_family(Path(scratch, "m"), "BERT", "ForQuestionAnswering")
-                edgeemb.export(str(folder), path, target=target, runtime="c", table="int8", lengths=[38])
+                folder = save_family(Path(scratch, "m"), "BERT", kind)
+                if kind == "ForMaskedLM":
+                    masked_model().save_pretrained(folder)
+                edgeemb.export(str(folder), path, target=target, lengths=[38], **options)
 
-        return cached(f"answerer-{target}", export)
+        return cached(f"{kind}-{target}", export)
 
     return {target: make(target) for target in ("cortex-m7", "ios")}
+
+
+@pytest.fixture(scope="session")
+def answerers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
+    """A model that answers questions, as `_heads` makes it."""
+    return _heads(cached, "ForQuestionAnswering", table="int8")
+
+
+@pytest.fixture(scope="session")
+def fillers(cached: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Path]:
+    """A masked language model that gives 7 tokens for a place, as `_heads` makes it."""
+    return _heads(cached, "ForMaskedLM", table="int4:block=8", head="top=7")
 
 
 @pytest.fixture(scope="session")

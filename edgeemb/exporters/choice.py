@@ -108,6 +108,18 @@ def suited(choice: Choice, model: LoadedModel, *, runtime_asked: bool, body_aske
     return choice
 
 
+def usual_head(model: LoadedModel, runtime: Runtime) -> HeadSpec | None:
+    """What an output layer over the vocabulary gives where nothing was asked for; None for all logits, or without such a layer.
+
+    :param model: the model.
+    :param runtime: the runtime.
+    """
+    if not runtime.top or model.task is None or not (model.task.per_vocabulary and model.task.per_token):
+        return None
+    tokens = model.outputs[0].axes[-1]
+    return HeadSpec(min(runtime.top, tokens)) if isinstance(tokens, int) else None
+
+
 def check_head(head: HeadSpec, choice: Choice) -> None:
     """Refuse a head that a runtime cannot compute.
 
@@ -120,6 +132,8 @@ def check_head(head: HeadSpec, choice: Choice) -> None:
         raise SpecError(
             f"{choice.runtime.title} gives all logits: leave `head` out, or use runtime={' or '.join(able)}"
         )
+    if head.shortlist and "custom" not in choice.runtime.lowerings:
+        raise SpecError(f"head '{head}': {choice.runtime.title} scans no shortlist: use top alone")
     if head.shortlist and choice.ops != "custom":
         raise SpecError(
             f"head '{head}': only our native ops scan a shortlist: use ops=\"custom\", or top alone"

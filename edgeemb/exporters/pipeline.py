@@ -13,7 +13,7 @@ from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, MANIFEST, TOKENI
 from edgeemb.bundle.reading import file_entry
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.exporters.choice import Choice, check_head, check_layers, choose, suited
+from edgeemb.exporters.choice import Choice, check_head, check_layers, choose, suited, usual_head
 from edgeemb.exporters.describe import complete, describe
 from edgeemb.exporters.floor import check_floor
 from edgeemb.exporters.kits import Kit, write_kit
@@ -97,6 +97,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         model, vocabulary = prune_model(
             original, selections, lambda done, total: progress("prune", done, total)
         )
+    head = head or usual_head(model, runtime)
     answering = model if head is None else with_head(model, head)
     place = out or Path(f"{model.name}-{choice.target.name}{'.zip' if options.as_zip else ''}")
     chosen = choose_specs(model, options.table, choice.target.table)

@@ -102,14 +102,16 @@ def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Fil
     ranked = [info.name for info in session.manifest.outputs[1:]] == [TOKENS]
     if ranked:
         _check_top(session, top)
-    for number, (encoding, outputs) in enumerate(_per_token(session, texts), 1):
+    for number, encoding in enumerate(session.encodings(texts), 1):
         places = np.flatnonzero(encoding.ids == mask)
         if not len(places):
             token = tokenizer.id_to_token(mask)
             raise InputError(f"text {number} has no masked place: write {token} where a word is to be found")
-        scores = probabilities(outputs[0][places], "softmax")
+        given = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
+        logits, *best = (np.asarray(output)[0] for output in session.run_at(given, places))
+        scores = probabilities(logits, "softmax")
         if ranked:
-            tokens = outputs[1][places]
+            (tokens,) = best
         else:
             tokens = np.argsort(-scores, axis=1, kind="stable")
             scores = np.take_along_axis(scores, tokens, axis=1)

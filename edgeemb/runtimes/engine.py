@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import Manifest
@@ -63,6 +64,15 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release its resources. It is called once, as the last call."""
+        ...
+
+
+@runtime_checkable
+class PlacesEngine(Protocol):
+    """An engine that can leave out what is not asked for."""
+
+    def run_at(self, feeds: Feeds, places: NDArray[np.int64]) -> list[NDArray[Any]]:
+        """All outputs of one text at some places int64[P], for each an array [1, P, ...]; errors are those of `Engine.run`."""
         ...
 
 

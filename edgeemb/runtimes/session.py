@@ -16,7 +16,7 @@ from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError
 from edgeemb.native.tokenizer import Encoding
 from edgeemb.runtimes import answers, token_vectors
-from edgeemb.runtimes.engine import Engine
+from edgeemb.runtimes.engine import Engine, PlacesEngine
 from edgeemb.runtimes.inputs import check_feeds
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.text import TextInput, WordsInput
@@ -323,6 +323,20 @@ class Session:
         with nullcontext() if self.runtime.concurrent else self._lock:
             self.check_open()
             return self.engine.run(checked)
+
+    def run_at(self, feeds: Mapping[str, ArrayLike], places: NDArray[np.int64]) -> list[NDArray[Any]]:
+        """All outputs of one text at some places, for a model whose outputs have a row for each token; checked as in `run`.
+
+        :param feeds: as in `run`, of one text.
+        :param places: int64[P], numbers of its tokens. An engine may leave out the work for the others.
+        :return: for each output an array [1, P, ...].
+        """
+        checked = check_feeds(self.manifest, feeds)
+        with nullcontext() if self.runtime.concurrent else self._lock:
+            self.check_open()
+            if isinstance(self.engine, PlacesEngine):
+                return self.engine.run_at(checked, places)
+            return [np.asarray(output)[:, places] for output in self.engine.run(checked)]
 
     def check_open(self) -> None:
         """Refuse to go on with a session that was closed.

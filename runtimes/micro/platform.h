@@ -67,7 +67,8 @@ enum {
     EEM_BAD_TEXT = 7,         /* the text is not UTF-8 */
     EEM_TEXT_NEEDS_MORE = 8,  /* the text needs a larger arena than it has */
     EEM_UNKNOWN_TEXT = 9,     /* the vocabulary has no token for a part of the text, nor one for the unknown */
-    EEM_DAMAGED = 10          /* the compiled tokenizer contradicts itself: export the model again */
+    EEM_DAMAGED = 10,         /* the compiled tokenizer contradicts itself: export the model again */
+    EEM_NO_PLACE = 11         /* a place lies behind the last token */
 };
 
 #endif

@@ -26,7 +26,7 @@ from edgeemb.devices.texts import text_of
 from edgeemb.errors import DeviceError, SpecError
 from edgeemb.progress import Progress, silent
 from edgeemb.runtimes.c.parts import part_names
-from edgeemb.runtimes.c.sources import read_sizes, result_rows
+from edgeemb.runtimes.c.sources import has_function, read_sizes, result_rows
 from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import find_runtime
 from edgeemb.runtimes.tokenizer import open_tokenizer
@@ -188,8 +188,10 @@ def _texts(
     scratch: Path,
     limit: int,
 ) -> list[Measurement]:
-    """What a text costs beside the inference, by a second firmware; nothing where the model has no compiled tokenizer."""
+    """What a text costs beside the inference, by a second firmware; nothing where the model has no compiled tokenizer, or takes no text alone."""
     if manifest.tokenizer or COMPILED_TOKENIZER not in manifest.files:
+        return []
+    if not has_function(folder, manifest.name, "run_text"):
         return []
     sizes = read_sizes(folder, manifest.name)
     tokenizer = open_tokenizer(folder, manifest)

@@ -101,6 +101,18 @@ class Dense:
 
 
 @dataclass(frozen=True)
+class Decoder:
+    """An output layer over the rows of a table.
+
+    :param table: path of the table's weight in the module.
+    :param bias: float32[rows] that is added to the logits.
+    """
+
+    table: str
+    bias: Floats
+
+
+@dataclass(frozen=True)
 class Words:
     """Rows that are computed from the bytes of words.
 
@@ -144,6 +156,7 @@ class Encoder:
     :param unit: whether the result, or each row of it, is scaled to length 1.
     :param kept: elements of the pooled vector that are kept, from the first, where no dense layer follows; 0 for all.
     :param task: what the rows of tokens are for, where the result has them.
+    :param decoder: what makes logits of these rows, of which the best are the result; None where they are it.
     """
 
     word: str | Words
@@ -162,6 +175,7 @@ class Encoder:
     unit: bool
     kept: int = 0
     task: Task | None = None
+    decoder: Decoder | None = None
 
     @property
     def width(self) -> int:

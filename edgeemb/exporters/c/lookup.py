@@ -29,7 +29,8 @@ from edgeemb.tables.program import (
 )
 
 _INTEGERS = {"uint8": "eem_uint8_at", "int16": "eem_int16_at", "int32": "eem_int32_at"}
-_FLOATS = {"float16": "EEB_FLOAT16", "float32": "EEB_FLOAT32"}
+#: Enumerators of the kernels for types of floats.
+FLOATS = {"float16": "EEB_FLOAT16", "float32": "EEB_FLOAT32"}
 
 
 class Lowering:
@@ -86,7 +87,7 @@ class Lowering:
             case Gather(array, index):
                 width = int(arrays[array].shape[1])
                 self._line(
-                    f"eem_gather({self.addresses[array]}, {_FLOATS[str(arrays[array].dtype)]}, {self.index(index)}, {width}, {to});"
+                    f"eem_gather({self.addresses[array]}, {FLOATS[str(arrays[array].dtype)]}, {self.index(index)}, {width}, {to});"
                 )
                 return width
             case QuantizedLookup():
@@ -105,7 +106,7 @@ class Lowering:
                 at = self._place(inputs)
                 self.rows(inner, at)
                 self._line(
-                    f"eem_rows_matmul({at}, {self.addresses[array]}, {_FLOATS[str(arrays[array].dtype)]}, {inputs}, {width}, {to});"
+                    f"eem_rows_matmul({at}, {self.addresses[array]}, {FLOATS[str(arrays[array].dtype)]}, {inputs}, {width}, {to});"
                 )
                 return width
             case BatchMatMul(left, right, inner_size):
@@ -134,7 +135,7 @@ class Lowering:
         self._line("{")
         self._line(
             f"    const eeb_quantized_table table = {{{self.addresses[node.codes]}, {self.addresses[node.scales]}, {len(codes)}, "
-            f"{node.bits}, {node.dim}, {block}, {node.planes}, {_FLOATS[str(scales.dtype)]}}};"
+            f"{node.bits}, {node.dim}, {block}, {node.planes}, {FLOATS[str(scales.dtype)]}}};"
         )
         self._line(
             f"    eem_quantized_row(EEM_QUANTIZED({node.bits}), &table, {self.index(node.index)}, {to});"
@@ -144,7 +145,7 @@ class Lowering:
     def _codebook(self, node: CodebookLookup, to: str) -> int:
         books = self.table.arrays[node.codebooks]
         parts, entries, width = (int(size) for size in books.shape)
-        kind = _FLOATS[str(books.dtype)]
+        kind = FLOATS[str(books.dtype)]
         self._line(
             f"eem_codebook({self.addresses[node.codes]}, {self.addresses[node.codebooks]}, {kind}, {self.index(node.index)}, "
             f"{parts}, {entries}, {width}, {int(node.additive)}, {to});"

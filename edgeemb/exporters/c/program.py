@@ -14,6 +14,7 @@ from edgeemb.exporters.c.arena import Buffer, Plan, plan_arena
 from edgeemb.exporters.c.encoder import Encoder, Relative, Words
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
+from edgeemb.exporters.c.masked import masked_result, with_choice
 from edgeemb.exporters.c.packing import on_grids, padded, widest_input
 from edgeemb.exporters.c.result import FOR_TEXT, Result, for_tokens
 from edgeemb.exporters.c.scaling import settle_factors
@@ -37,6 +38,7 @@ class Call:
     :param text_bytes: working memory that the tokenizer takes; 0 where no text goes in.
     :param pairs: whether pairs of texts go in.
     :param answers: whether these are questions and texts, and parts of the texts come out.
+    :param top: tokens that come out for a place of a masked language model.
     """
 
     given: Input
@@ -44,6 +46,7 @@ class Call:
     text_bytes: int
     pairs: bool
     answers: bool = False
+    top: int = 0
 
     def plan(self, buffers: Sequence[Buffer]) -> Plan:
         """The arena.
@@ -112,15 +115,22 @@ def encoder_program(request: Request, model: Model, encoder: Encoder, arrays: Ar
         )
     capacity = padded(call.tokens)
     relative = None if encoder.relative is None else _relative(request, model, encoder.relative, capacity)
-    plan = call.plan(arrays.packing.buffers(encoder, call.tokens, scratch, call.text_bytes))
+    buffers = arrays.packing.buffers(encoder, call.tokens, scratch, call.text_bytes)
     result = for_tokens(encoder.task) if encoder.per_token else FOR_TEXT
+    packing, outputs = arrays.packing, encoder.outputs
+    if encoder.decoder is not None:
+        word, outputs = tables["word_row"], call.top
+        alias = _alias(model, encoder.decoder.table)
+        result = masked_result(encoder.decoder, word, alias, arrays, call.top, model.mask_id)
+        buffers = with_choice(buffers, word, call.top, packing.vectors)
+    plan = call.plan(buffers)
     text = encoder_text(
         encoder, arrays, plan, functions, capacity, call.given, result, model.prompt, relative
     )
     rows = tables["word_row"].shape[0] if "word_row" in tables else 0
-    packing = arrays.packing
     layers = len(encoder.layers)
-    return Program(text, plan, result, rows, encoder.outputs, layers, packing.rooms, packing.api, remarks)
+    api = "" if result.calls else packing.api
+    return Program(text, plan, result, rows, outputs, layers, packing.rooms, api, remarks)
 
 
 def table_of(request: Request, model: Model, weight: str) -> Table:
@@ -130,8 +140,13 @@ def table_of(request: Request, model: Model, weight: str) -> Table:
     :param model: its model.
     :param weight: path of the weight in the module.
     """
-    alias = next(table.alias for table in model.tables if table.name == weight)
+    alias = _alias(model, weight)
     return request.tables.get(alias) or encode(model.table_weight(alias), "fp32", name=alias)
+
+
+def _alias(model: Model, weight: str) -> str:
+    """The alias of the table with a weight."""
+    return next(table.alias for table in model.tables if table.name == weight)
 
 
 def row_function(table: Table, symbol: str, arrays: Arrays) -> tuple[str, int]:

@@ -116,7 +116,7 @@ class Result:
 
     :param macros: lines of `model.h` on the size of a result.
     :param run: what `model.h` says of the output for a text.
-    :param batch: the same for many texts.
+    :param batch: the same for many texts; empty where there is no function for them.
     :param advance: rows of the output that a number of texts takes, in terms of ``done`` texts with ``offset`` tokens.
     :param numbers_api: declarations of what gives the number of the largest output.
     :param numbers: their definitions.
@@ -124,6 +124,7 @@ class Result:
     :param text: its definition.
     :param spans: what the call that reads a text gives for the places of tokens; ``count`` is that call's argument for their number.
     :param count: see `spans`.
+    :param calls: definitions of the functions of `model.h` that run a model, in place of those that give its rows; empty for these.
     """
 
     macros: str
@@ -136,6 +137,7 @@ class Result:
     text: str
     spans: str
     count: str
+    calls: str = ""
 
 
 #: One row for a text: a vector, or logits.

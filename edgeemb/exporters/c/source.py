@@ -16,7 +16,17 @@ from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
 from edgeemb.exporters.c.result import Result
-from edgeemb.exporters.c.template import CALLS, ENCODER, FINISH, HEADER, POSITION, TEXT, TYPED
+from edgeemb.exporters.c.template import (
+    CALLS,
+    CHECKED,
+    ENCODER,
+    FINISH,
+    HEADER,
+    MANY,
+    POSITION,
+    TEXT,
+    TYPED,
+)
 from edgeemb.exporters.escape import comment
 
 
@@ -62,9 +72,11 @@ class Arrays:
 
     def add_table(self, data: bytes) -> str:
         """Append an array of a table, aligned to a word; gives the C expression of its address."""
-        at = sum(map(len, self.tables))
-        self.tables.append(data + b"\0" * (-len(data) % 4))
-        return f"{self.prefix}_tables + {at}"
+        key = ("tables", hashlib.blake2b(data).digest())
+        if key not in self.known:
+            self.known[key] = f"{self.prefix}_tables + {sum(map(len, self.tables))}"
+            self.tables.append(data + b"\0" * (-len(data) % 4))
+        return self.known[key]
 
     def blobs(self) -> dict[str, NDArray[Any]]:
         """The whole arrays by the end of their symbol, int8, float32, int32 and uint8; those that hold nothing are left out."""
@@ -168,6 +180,7 @@ def header_text(
         HEADER.replace("@TEXT@", given.typed_api + text + more)
         .replace("@NUMBERS@", result.numbers_api)
         .replace("@RESULT@", result.macros)
+        .replace("@MANY@", MANY if result.batch else "")
         .replace("@RUN@", result.run)
         .replace("@BATCH@", result.batch)
         .replace("@INPUT@", given.macros)
@@ -273,6 +286,8 @@ def model_text(
         "typed": TYPED if given.typed else "",
         "numbers": result.numbers,
         "advance": result.advance,
+        # What other calls do with the rows belongs to the last part of an inference.
+        "ended": "" if result.calls else "    EEM_MARK();\n",
         **values,
         "include": given.include,
         "vocabulary": given.vocabulary,
@@ -289,7 +304,7 @@ def model_text(
         "UPPER": prefix.upper(),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
     }
-    text = model + "\n" + CALLS
+    text = model + "\n" + CHECKED + (result.calls or CALLS)
     for key, value in every.items():
         text = text.replace(f"@{key}@", value)
     return text

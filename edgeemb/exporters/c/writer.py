@@ -31,6 +31,7 @@ from edgeemb.exporters.writers import Apart, Request, Written
 from edgeemb.models.static.module import StaticEncoder
 from edgeemb.models.torch_model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
+from edgeemb.runtimes.c import RUNTIME
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
@@ -60,12 +61,13 @@ def write(request: Request, folder: Path) -> Written:
     tokens = _tokens(request, model.max_length if encoder is None else min(model.max_length, DEFAULT_TOKENS))
     prefix = symbol_prefix(model.name)
     arrays = Arrays(prefix, PACKINGS[request.target.packing])
-    types = encoder.types if encoder is not None and len(model.inputs) > 2 else None
+    masked = encoder is not None and encoder.decoder is not None
+    types = encoder.types if encoder is not None and len(model.inputs) > 2 and not masked else None
     given, tokenizer, why_not = _input(model, 0 if types is None else len(types))
     pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
     answers = pairs and encoder is not None and encoder.per_token
-    call = Call(given, tokens, reading, pairs, answers)
+    call = Call(given, tokens, reading, pairs, answers, _top(request) if masked else 0)
     if encoder is None:
         program = static_program(request, model, arrays, call)
     else:
@@ -104,10 +106,13 @@ def write(request: Request, folder: Path) -> Written:
     ]
     notes += program.remarks
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
+    heads = (model.word_table.alias,) if masked else ()
     taken = tuple(info.name for info in model.inputs[: 3 if given.typed else 2])
-    if len(model.inputs) > len(taken):
+    if len(model.inputs) > len(taken) and not masked:
         notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
-    return Written(opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken)
+    return Written(
+        opset=VERSION, notes=tuple(notes), max_length=tokens, sizes=stored, inputs=taken, heads=heads
+    )
 
 
 def locate(apart: Apart) -> str | None:
@@ -128,6 +133,11 @@ def _tokens(request: Request, usual: int) -> int:
             f"length {asked} is outside [{least}, {request.model.max_length}], for which the model has positions"
         )
     return asked
+
+
+def _top(request: Request) -> int:
+    """Tokens that come out for a place: what was asked for, or what is usual."""
+    return request.head.top if request.head else min(RUNTIME.top, request.model.word_table.rows)
 
 
 def _input(model: Model, types: int) -> tuple[Input, bytes | None, str]:

@@ -19,6 +19,7 @@ from edgeemb.cache import cache_folder, digest_of, keep_newest, made_once
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.threads import Pool
+from edgeemb.runtimes.c.masked import BestTokens
 from edgeemb.runtimes.c.sources import SIZES, STATUS, read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 
@@ -106,11 +107,11 @@ def _noted(place: Path) -> str:
 
 
 def joined(outputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """The outputs as the compiled function gives them: a row for each token, in which several outputs are columns.
+    """The outputs as the compiled function gives them: a row for each token, in which several outputs of a number each are columns.
 
     :param outputs: those of `MicroEngine.run`.
     """
-    return outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=2)
+    return np.stack(outputs, axis=2) if len(outputs) > 1 and outputs[0].ndim == 2 else outputs[0]
 
 
 def _called(function: Callable[..., int], arguments: tuple[object, ...], kept: object) -> object:
@@ -139,7 +140,8 @@ class MicroEngine:
             library = ctypes.CDLL(str(path))
             sizes = _Sizes.in_dll(library, f"{prefix}_sizes")
             self._run: Any = getattr(library, f"{prefix}_run")
-            self._run_batch: Any = getattr(library, f"{prefix}_run_batch")
+            best: Any = getattr(library, f"{prefix}_best", None)
+            self._run_batch: Any = getattr(library, f"{prefix}_{'run_batch' if best is None else 'best'}")
             divided: Any = getattr(library, f"{prefix}_run_parallel") if options.threads > 1 else None
             self._run_types: Any = getattr(library, f"{prefix}_run_types", None)
         except (OSError, ValueError, AttributeError) as error:
@@ -150,6 +152,7 @@ class MicroEngine:
         self._run.argtypes = [pointer, size, pointer, size, pointer]
         batch = [pointer, size, pointer, pointer, pointer, size, pointer]
         self._run_batch.argtypes = batch
+        self._best = None if best is None else BestTokens(best, int(sizes.outputs))
         if self._run_types is not None:
             self._run_types.argtypes = [pointer, size, pointer, pointer, size, pointer]
         self._pool = None
@@ -181,6 +184,8 @@ class MicroEngine:
             raise InputError(
                 f"row {int(holes.argmax())} of the mask has a 0 before a 1: C exports take tokens first and padding after them"
             )
+        if self._best is not None:
+            return self._best.of_all((self._arena(), self.arena_bytes), given, mask)
         arguments, kept = self._batch(given, mask, types)
         status = self._run_batch(*arguments)
         if status:
@@ -217,6 +222,21 @@ class MicroEngine:
 
     def _room(self, rows: int) -> NDArray[np.float32]:
         return np.empty((rows, self.outputs), np.float32)
+
+    def run_at(self, feeds: Feeds, places: NDArray[np.int64]) -> list[NDArray[Any]]:
+        """The outputs of one sequence at some places; of a masked language model the others do not go through the output layer.
+
+        :param feeds: as in `run`, of one sequence.
+        :param places: int64[P], of tokens.
+        :return: for each output an array [1, P, ...].
+        :raises InputError: as `run`.
+        """
+        if self._best is None:
+            return [output[:, places] for output in self.run(feeds)]
+        given, mask, *_ = feeds.values()
+        arena = (self._arena(), self.arena_bytes)
+        found = self._best.at(arena, given[0, : int(mask[0].sum())], places)
+        return [output[None] for output in found]
 
     def bare(self, feeds: Feeds) -> Callable[[], object]:
         """A call of the compiled function for one sequence, or of `run` for several.

@@ -21,6 +21,7 @@ STATUS = {
     8: "the text needs a larger arena",
     9: "the vocabulary has no token for a part of the text",
     10: "the compiled tokenizer is damaged",
+    11: "a place lies behind the last token",
 }
 
 
@@ -57,9 +58,21 @@ def alone(folder: Path, name: str) -> str:
     :param name: name of the model, as in the manifest.
     :raises BundleError: if the header is missing.
     """
+    if has_function(folder, name, "run_parallel"):
+        return ""
+    return "a C export for microcontrollers, of a masked language model or of static embeddings runs on one thread"
+
+
+def has_function(folder: Path, name: str, function: str) -> bool:
+    """Whether ``model.h`` declares a function.
+
+    :param folder: the bundle.
+    :param name: name of the model, as in the manifest.
+    :param function: its name without the prefix, such as ``run_text``.
+    :raises BundleError: if the header is missing.
+    """
     header = read_text(folder / "model.h", _MAX_HEADER_BYTES, BundleError)
-    divided = f" {symbol_prefix(name)}_run_parallel(" in header
-    return "" if divided else "a C export for microcontrollers or of static embeddings runs on one thread"
+    return f" {symbol_prefix(name)}_{function}(" in header
 
 
 def read_sizes(folder: Path, name: str) -> dict[str, int]:

@@ -24,6 +24,7 @@ class Packing:
     :param rooms: folders of ``runtimes`` whose headers an export carries; the first has the engine's ``encoder.h``.
     :param memory: C type of the engine's working memory.
     :param project: C statement that takes ``scratch`` through a linear layer ``projection`` to ``row``.
+    :param vectors: places that go through an output layer over a table at a time.
     :param lanes: scales, biases and the like are padded with zeros to a multiple of this number.
     :param pack: int8[outputs, inputs] as the kernels read them, flat.
     :param pack_fours: a grid of 4 bits with whole blocks as the kernels read it, scales included, flat.
@@ -36,6 +37,7 @@ class Packing:
     rooms: tuple[str, ...]
     memory: str
     project: str
+    vectors: int
     lanes: int
     pack: Callable[[NDArray[np.int8]], NDArray[np.int8]]
     pack_fours: Callable[[Grid], NDArray[np.int8]]

@@ -184,6 +184,7 @@ PAIRS = Packing(
     rooms=("micro", "text", "kernels"),
     memory="eem_memory",
     project="eem_linear_run(&projection, scratch, NULL, row, NULL, memory->pair);",
+    vectors=1,
     lanes=1,
     pack=interleave,
     pack_fours=interleave_fours,

@@ -312,6 +312,7 @@ PANELS = Packing(
     rooms=("panels", "micro", "text", "kernels", "threads"),
     memory="eep_memory",
     project="eep_linear_run(eep_best(), &projection, memory, scratch, EEM_IDENTITY, row);",
+    vectors=4,
     lanes=BLOCK,
     pack=panels,
     pack_fours=panels_fours,

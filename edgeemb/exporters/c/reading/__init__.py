@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.c.encoder import Dense, Encoder, Words
+from edgeemb.exporters.c.encoder import Decoder, Dense, Encoder, Words
 from edgeemb.exporters.c.reading.families import FAMILIES
 from edgeemb.exporters.c.reading.family import Family
 from edgeemb.exporters.c.reading.parts import activation, floats, linear, norm, refused
@@ -26,7 +27,8 @@ from edgeemb.models.huggingface.modules import (
 )
 from edgeemb.models.torch_model import Model
 from edgeemb.models.words import WordsModel
-from edgeemb.tasks.registry import QUESTION_ANSWERING, TOKEN_CLASSIFICATION
+from edgeemb.tasks.registry import MASKED_LM, QUESTION_ANSWERING, TOKEN_CLASSIFICATION
+from edgeemb.torch_tables.heads import tied_layers
 
 #: Enumerators of `runtimes/micro/pooling.h`, by the name of the mode.
 POOLINGS = {
@@ -37,10 +39,12 @@ POOLINGS = {
     "weightedmean": "EEM_WEIGHTED_MEAN",
     "lasttoken": "EEM_LAST",
 }
-#: By the name of a task with a row for each token: how the class of its models ends, and their head.
-_TOKEN_HEADS: dict[str, tuple[str, Callable[[Family, Any], tuple[Dense, ...]]]] = {
-    TOKEN_CLASSIFICATION.name: ("ForTokenClassification", lambda family, whole: family.labeller(whole)),
-    QUESTION_ANSWERING.name: ("ForQuestionAnswering", lambda family, whole: family.answerer(whole)),
+#: By the name of a task with a row for each token: how the class of its models ends, and from the family and a model its head and the path of
+#: an output layer over the table of words, empty for none.
+_TOKEN_HEADS: dict[str, tuple[str, Callable[[Family, Any], tuple[tuple[Dense, ...], str]]]] = {
+    TOKEN_CLASSIFICATION.name: ("ForTokenClassification", lambda family, whole: (family.labeller(whole), "")),
+    QUESTION_ANSWERING.name: ("ForQuestionAnswering", lambda family, whole: (family.answerer(whole), "")),
+    MASKED_LM.name: ("ForMaskedLM", lambda family, whole: _masked(family, whole)),
 }
 
 
@@ -51,7 +55,7 @@ def read_encoder(model: Model) -> Encoder:
     :raises ExportError: naming the first module that the kernels cannot compute.
     """
     module, prefix = model.module, ""
-    words, kept, task = None, 0, None
+    words, kept, task, output = None, 0, None, ""
     if isinstance(module, WordsModel):
         layer = module.projection
         words = Words(module.rows.form, linear(layer, "projection") if isinstance(layer, nn.Linear) else None)
@@ -78,14 +82,32 @@ def read_encoder(model: Model) -> Encoder:
         ending, found = _TOKEN_HEADS[task.name]
         body, path = _base(whole, "body", ending)
         pooling, unit = (), False
-        head = found(_family(body, path), whole)
+        head, output = found(_family(body, path), whole)
     elif isinstance(module, TokenEncoder) and words is None:
         body, path, pooling = module.body, "body", ()
         head, unit = _stages(list(module.head.named_children()), "head")
     else:
         raise refused(module, "")
     encoder = replace(_encoder(body, path, pooling, head, unit), kept=kept, task=task)
+    if output:
+        encoder = replace(encoder, decoder=_decoder(model.module, output, str(encoder.word)))
     return encoder if words is None else replace(encoder, word=words)
+
+
+def _masked(family: Family, whole: Any) -> tuple[tuple[Dense, ...], str]:
+    dense, output = family.masked(whole)
+    return (dense,), output
+
+
+def _decoder(module: nn.Module, path: str, table: str) -> Decoder:
+    """An output layer over the table of words."""
+    layer: Any = module.get_submodule(path)
+    if path not in tied_layers(module, module.get_parameter(table))[0]:
+        raise ExportError(
+            f"'{path}' has weights of its own: the C runtime computes logits over the table of words alone; use runtime='onnx'"
+        )
+    bias = np.zeros(layer.out_features, np.float32) if layer.bias is None else floats(layer.bias)
+    return Decoder(table, bias)
 
 
 def _base(whole: Any, path: str, task: str) -> tuple[Any, str]:

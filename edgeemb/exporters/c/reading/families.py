@@ -11,8 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from edgeemb.exporters.c.encoder import Dense, Layer, Linear, Relative
-from edgeemb.exporters.c.reading.family import Family, Names, last, pooler_classifier, read_layer
-from edgeemb.exporters.c.reading.parts import activation, linear
+from edgeemb.exporters.c.reading.family import (
+    Family,
+    Names,
+    last,
+    masked_head,
+    pooler_classifier,
+    read_layer,
+)
+from edgeemb.exporters.c.reading.parts import activation, linear, norm
 from edgeemb.exporters.c.reading.rotary import GTE, MODERN, NOMIC
 
 _BERT = Names(
@@ -121,13 +128,37 @@ def _dense_classifier(kind: str) -> Callable[[Any], tuple[Dense, ...]]:
     return both
 
 
+def _lm_head(whole: Any) -> tuple[Dense, str]:
+    return masked_head(whole, "lm_head", "layer_norm", "lm_head.decoder")
+
+
+def _albert_masked(whole: Any) -> tuple[Dense, str]:
+    return masked_head(whole, "predictions", "LayerNorm", "predictions.decoder", "activation")
+
+
+def _electra_masked(whole: Any) -> tuple[Dense, str]:
+    return masked_head(whole, "generator_predictions", "LayerNorm", "generator_lm_head", "activation")
+
+
+def _distil_masked(whole: Any) -> tuple[Dense, str]:
+    dense = Dense(
+        linear(whole.vocab_transform, "body.vocab_transform"),
+        activation(whole.activation, "body.activation"),
+        norm(whole.vocab_layer_norm, "body.vocab_layer_norm"),
+    )
+    return dense, "body.vocab_projector"
+
+
 def _behind_padding(body: Any) -> int:
     """Positions begin behind the row of padding."""
     return int(body.config.pad_token_id) + 1
 
 
 _ROBERTA = Family(
-    _layers(_BERT, "encoder.layer"), _dense_classifier("EEM_TANH"), first_position=_behind_padding
+    _layers(_BERT, "encoder.layer"),
+    _dense_classifier("EEM_TANH"),
+    masked=_lm_head,
+    first_position=_behind_padding,
 )
 
 #: By the class of the body.
@@ -137,16 +168,22 @@ FAMILIES = {
     "XLMRobertaModel": _ROBERTA,
     "CamembertModel": _ROBERTA,
     "Data2VecTextModel": _ROBERTA,
-    "DistilBertModel": Family(_layers(_DISTIL, "transformer.layer"), _distil_classifier),
+    "DistilBertModel": Family(
+        _layers(_DISTIL, "transformer.layer"), _distil_classifier, masked=_distil_masked
+    ),
     "MPNetModel": Family(
         _layers(_MPNET, "encoder.layer"),
         _dense_classifier("EEM_TANH"),
+        masked=_lm_head,
         first_position=lambda body: int(body.embeddings.padding_idx) + 1,
         relative=_mpnet_relative,
     ),
-    "AlbertModel": Family(_albert_layers, _albert_classifier, widen=_albert_widen),
+    "AlbertModel": Family(_albert_layers, _albert_classifier, masked=_albert_masked, widen=_albert_widen),
     "ElectraModel": Family(
-        _layers(_BERT, "encoder.layer"), _dense_classifier("EEM_GELU"), widen=_electra_widen
+        _layers(_BERT, "encoder.layer"),
+        _dense_classifier("EEM_GELU"),
+        masked=_electra_masked,
+        widen=_electra_widen,
     ),
     "ModernBertModel": MODERN,
     "NomicBertModel": NOMIC,

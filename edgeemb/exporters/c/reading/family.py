@@ -34,6 +34,29 @@ def last(layer: Any, path: str) -> Dense:
     return Dense(linear(layer, path), "EEM_IDENTITY")
 
 
+def masked_head(
+    whole: Any, transform: str, norm_name: str, decoder: str, act: str = "", kind: str = "EEM_GELU"
+) -> tuple[Dense, str]:
+    """What rows go through in front of the output layer of a masked language model: dense layer, activation, normalisation.
+
+    :param whole: a transformers model.
+    :param transform: path of the module that holds them.
+    :param norm_name: of the normalisation in it.
+    :param decoder: path of the output layer.
+    :param act: of the activation in it.
+    :param kind: the activation, where its class does not name it.
+    :return: these, and the path of the output layer.
+    """
+    held, path = whole.get_submodule(transform), f"body.{transform}"
+    used = activation(getattr(held, act), f"{path}.{act}") if act else kind
+    dense = Dense(
+        linear(held.dense, f"{path}.dense"),
+        used,
+        norm(getattr(held, norm_name), f"{path}.{norm_name}"),
+    )
+    return dense, f"body.{decoder}"
+
+
 @dataclass(frozen=True)
 class Family:
     """How a family holds its parts.
@@ -42,6 +65,7 @@ class Family:
     :param classifier: the head of its sequence classifier, from the whole model.
     :param labeller: the head of its token classifier, from the whole model.
     :param answerer: the head of its model for question answering, from the whole model.
+    :param masked: of its masked language model, from the whole model: what rows go through, and the path of the output layer.
     :param pooling: enumerator of the pooling of its sequence classifier, from the whole model.
     :param sums: what the rows begin with.
     :param first_position: row of the position table that the first token takes, from the body.
@@ -54,6 +78,9 @@ class Family:
     classifier: Callable[[Any], tuple[Dense, ...]]
     labeller: Callable[[Any], tuple[Dense, ...]] = lambda whole: (last(whole.classifier, "body.classifier"),)
     answerer: Callable[[Any], tuple[Dense, ...]] = lambda whole: (last(whole.qa_outputs, "body.qa_outputs"),)
+    masked: Callable[[Any], tuple[Dense, str]] = lambda whole: masked_head(
+        whole, "cls.predictions.transform", "LayerNorm", "cls.predictions.decoder", "transform_act_fn"
+    )
     pooling: Callable[[Any], str] = lambda whole: "EEM_CLS"
     sums: Sums = Sums()
     first_position: Callable[[Any], int] = lambda body: 0

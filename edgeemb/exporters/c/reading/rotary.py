@@ -10,7 +10,15 @@ import numpy as np
 import torch
 
 from edgeemb.exporters.c.encoder import Dense, Floats, Layer, Norm
-from edgeemb.exporters.c.reading.family import Family, Names, Sums, last, pooler_classifier, read_layer
+from edgeemb.exporters.c.reading.family import (
+    Family,
+    Names,
+    Sums,
+    last,
+    masked_head,
+    pooler_classifier,
+    read_layer,
+)
 from edgeemb.exporters.c.reading.parts import activation, linear, norm, outputs_of, refused
 
 #: Kinds of rotary positions whose angles depend on the length of the text.
@@ -100,6 +108,10 @@ def _modern_head(whole: Any) -> tuple[Dense, ...]:
     return first, last(whole.classifier, "body.classifier")
 
 
+def _modern_masked(whole: Any) -> tuple[Dense, str]:
+    return masked_head(whole, "head", "norm", "decoder", "act")
+
+
 def _modern_pooling(whole: Any) -> str:
     return {"cls": "EEM_CLS", "mean": "EEM_MEAN"}[whole.config.classifier_pooling]
 
@@ -109,6 +121,7 @@ MODERN = Family(
     _modern_head,
     labeller=_modern_head,
     answerer=_modern_head,
+    masked=_modern_masked,
     pooling=_modern_pooling,
     sums=Sums(word="embeddings.tok_embeddings", norm="embeddings.norm", position=""),
     final=_modern_final,

@@ -1,0 +1,211 @@
+"""What the C export of a masked language model has behind its encoder: the best tokens of a place, over the very arrays of the stored table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil
+
+from edgeemb.errors import ExportError
+from edgeemb.exporters.c.arena import Buffer
+from edgeemb.exporters.c.encoder import Decoder
+from edgeemb.exporters.c.lookup import FLOATS, array_bytes
+from edgeemb.exporters.c.result import Result
+from edgeemb.exporters.c.source import Arrays
+from edgeemb.tables import Table
+from edgeemb.tables.head import Hidden, QuantizedLogits, head_of, why_no_head
+
+_API = """
+/* Ids in, the best tokens of some of their places out: places [place_count] are numbers of ids, below count; NULL for all of them.
+ * output [places][@UPPER@_OUTPUTS]: the logits of each place, the best first; tokens [places][@UPPER@_OUTPUTS]: the ids that these belong
+ * to. Only these places go through the output layer. Of equal logits the lower id comes first. */
+int32_t @lower@_best(
+    void *arena, size_t arena_bytes, const int32_t *ids, size_t count, const uint32_t *places, size_t place_count, float *output,
+    int32_t *tokens);
+"""
+
+_FILL_API = """
+#define @UPPER@_MASK @mask@
+
+/* Text in, the best tokens of each of its masked places out, in order: probabilities [most][@UPPER@_OUTPUTS] among these tokens, the best
+ * first; tokens [most][@UPPER@_OUTPUTS] their ids; *count: how many places there are, 0 where none is masked. At most `most` of them, the
+ * first, are computed. */
+int32_t @lower@_fill(
+    void *arena, size_t arena_bytes, const char *text, size_t bytes, size_t most, float *probabilities, int32_t *tokens, size_t *count);
+"""
+
+_CALLS = """
+#include "micro/masked.h"
+
+static const eem_decoder decoder = {{@table@}, @bias@, @UPPER@_OUTPUTS};
+
+/* Ids in, the vector of each token out, in the arena. */
+static eem_status vectors_of(void *arena, size_t arena_bytes, const int32_t *input, size_t count)
+{
+    return compute(@alone@arena, arena_bytes, input, NULL, &count, 1, (float *)(void *)((uint8_t *)arena + @at_rows@));
+}
+
+/* The best tokens of `count` places, at most @at_once@; of those that follow `first` where places are NULL. */
+static void decode(uint8_t *base, const uint32_t *places, uint32_t first, uint32_t count, float *output, int32_t *tokens)
+{
+    const float *rows = (const float *)(const void *)(base + @at_rows@);
+    float *chosen = (float *)(void *)(base + @at_chosen@);
+    uint32_t number;
+
+    for (number = 0; number < count; ++number) {
+        const size_t place = places == NULL ? first + number : places[number];
+
+        memcpy(chosen + (size_t)number * @width@, rows + place * @width@, @width@ * sizeof *chosen);
+    }
+    eem_decode(&decoder, EEM_LOGITS(@bits@), chosen, count, base + @at_prepared@, base + @at_work@, output, tokens);
+}
+
+int32_t @prefix@_best(
+    void *arena, size_t arena_bytes, const int32_t *input, size_t count, const uint32_t *places, size_t place_count, float *output,
+    int32_t *tokens)
+{
+    const size_t all = places == NULL ? count : place_count;
+    eem_status status;
+    size_t at;
+
+    if (output == NULL) {
+        return EEM_NULL;
+    }
+    for (at = 0; places != NULL && at < place_count; ++at) {
+        if (places[at] >= count) {
+            return EEM_NO_PLACE;
+        }
+    }
+    status = vectors_of(arena, arena_bytes, input, count);
+    for (at = 0; status == EEM_OK && at < all; at += @at_once@) {
+        decode(
+            (uint8_t *)arena, places == NULL ? NULL : places + at, (uint32_t)at, all - at < @at_once@ ? (uint32_t)(all - at) : @at_once@,
+            output + at * @UPPER@_OUTPUTS, tokens == NULL ? NULL : tokens + at * @UPPER@_OUTPUTS);
+    }
+    EEM_MARK();
+    return status;
+}
+
+int32_t @prefix@_run(void *arena, size_t arena_bytes, const int32_t *input, size_t count, float *output)
+{
+    return @prefix@_best(arena, arena_bytes, input, count, NULL, 0, output, NULL);
+}
+@text@"""
+
+_FILL = """
+int32_t @prefix@_fill(
+    void *arena, size_t arena_bytes, const char *text, size_t bytes, size_t most, float *probabilities, int32_t *tokens, size_t *count)
+{
+    uint8_t *base = (uint8_t *)arena;
+    @type@ *ids = (@type@ *)(void *)(base + @at_ids@);
+    size_t length, at, place;
+    eem_status status = check_arena(arena, arena_bytes);
+
+    if (status != EEM_OK || text == NULL || probabilities == NULL || tokens == NULL || count == NULL) {
+        return status != EEM_OK ? status : (eem_status)EEM_NULL;
+    }
+    EEM_MARK();
+    status = eem_text_in_arena(&tokenizer, text, bytes, base, arena_bytes, @at_ids@, ids, NULL, @UPPER@_TOKENS, &length);
+    if (status != EEM_OK) {
+        return status;
+    }
+    for (*count = 0, at = 0; at < length; ++at) {
+        *count += ids[at] == @UPPER@_MASK;
+    }
+    status = *count == 0 ? status : vectors_of(arena, arena_bytes, ids, length);
+    for (at = 0, place = 0; status == EEM_OK && at < length && place < most; ++at) {
+        if (ids[at] == @UPPER@_MASK) {
+            float *row = probabilities + place * @UPPER@_OUTPUTS;
+
+            decode(base, NULL, (uint32_t)at, 1, row, tokens + place * @UPPER@_OUTPUTS);
+            eem_softmax(row, @UPPER@_OUTPUTS);
+            ++place;
+        }
+    }
+    EEM_MARK();
+    return status;
+}
+"""
+
+#: No step of a run comes after the choice of tokens.
+_CHOICE = 7
+#: Of runtimes/kernels/logits.h and top.h, in bytes where they have pointers of 64 bits.
+_CHUNK, _PLACE_BYTES, _PART_BYTES, _SELECTION_BYTES, _MORE_KEYS, _TOP_ROWS = 64, 72, 320, 40, 64, 512
+
+
+def logits_over(table: Table, name: str) -> QuantizedLogits:
+    """How logits are computed over a table.
+
+    :param table: the table.
+    :param name: its alias, for messages.
+    :raises ExportError: if no kernel does.
+    """
+    reason = why_no_head(table)
+    head = None if reason else head_of(table)
+    if not isinstance(head, QuantizedLogits) or head.vectors != Hidden():
+        said = f": {reason}" if reason else ""
+        raise ExportError(
+            f"table {name} is also the output layer, which the C runtime cannot compute from {table.spec}{said}; "
+            "it reads int8, int4, int2 and binary: choose one of these (`table`), or another `runtime`"
+        )
+    return head
+
+
+def masked_result(
+    decoder: Decoder, table: Table, name: str, arrays: Arrays, top: int, mask: int | None
+) -> Result:
+    """The result of a masked language model: the best tokens of each token.
+
+    :param decoder: the output layer.
+    :param table: the table that it shares.
+    :param name: its alias, for messages.
+    :param arrays: where the table is, and the bias goes.
+    :param top: tokens that come out for a place.
+    :param mask: id of the mask token; None without one.
+    :raises ExportError: if no kernel computes logits over the table.
+    """
+    head = logits_over(table, name)
+    codes, scales = (arrays.add_table(array_bytes(table, each)) for each in (head.codes, head.scales))
+    block = 0 if head.block == head.dim else head.block
+    kind = FLOATS[str(table.arrays[head.scales].dtype)]
+    places = f"{codes}, {scales}, {table.shape[0]}, {head.bits}, {head.dim}, {block}, {head.planes}, {kind}"
+    calls = _CALLS.replace("@table@", places).replace("@bits@", str(head.bits))
+    calls = calls.replace("@bias@", arrays.add_floats(decoder.bias) if decoder.bias.any() else "NULL")
+    calls = calls.replace("@at_once@", f"{arrays.packing.vectors}u").replace("@width@", f"{head.dim}u")
+    return Result(
+        macros=" * @UPPER@_OUTPUTS      best tokens of each place\n"
+        " * @UPPER@_PER_TOKEN    1: a result has a row for each token",
+        run="the logits of the best tokens for each token out: output [count][@UPPER@_OUTPUTS], row t that of token t, the best first.",
+        batch="",
+        advance="0",
+        numbers_api=_API,
+        numbers="",
+        text_api="" if mask is None else _FILL_API.replace("@mask@", str(mask)),
+        text="" if mask is None else _FILL,
+        spans="NULL",
+        count="&count",
+        calls=calls,
+    )
+
+
+def with_choice(buffers: Sequence[Buffer], table: Table, top: int, vectors: int) -> list[Buffer]:
+    """Working memory for the choice of tokens, for which ids and rows are kept.
+
+    :param buffers: that of the encoder.
+    :param table: the table.
+    :param top: tokens that come out for a place.
+    :param vectors: places that are computed at a time.
+    """
+    head = head_of(table)
+    assert isinstance(head, QuantizedLogits)
+    parts = 8 // head.bits
+    chunks = ceil(ceil(head.dim / parts) / _CHUNK)
+    each = 4 + chunks * parts * _PART_BYTES
+    work = _SELECTION_BYTES + 8 * (2 * top + _MORE_KEYS) + 4 * _TOP_ROWS
+    held = [replace(buffer, last=_CHOICE) if buffer.name in ("ids", "rows") else buffer for buffer in buffers]
+    return [
+        *held,
+        Buffer("chosen", 4 * vectors * head.dim, _CHOICE, _CHOICE),
+        Buffer("prepared", chunks * parts * _PLACE_BYTES + vectors * each, _CHOICE, _CHOICE),
+        Buffer("work", vectors * work, _CHOICE, _CHOICE),
+    ]
