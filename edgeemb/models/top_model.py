@@ -72,7 +72,9 @@ def with_head(model: LoadedModel, spec: HeadSpec) -> TopModel:
     """
     logits = model.outputs[0]
     tokens = logits.axes[-1] if len(logits.axes) > 1 else None
-    weights = model.task is not None and not (model.task.per_vocabulary and model.task.per_token)
+    weights = model.task is not None and not (
+        model.task.per_vocabulary and model.task.outputs == (logits.name,) == ("logits",)
+    )
     known = tokens in {table.rows for table in model.tables}
     if weights or len(model.outputs) != 1 or logits.dtype != "float32" or not known:
         raise SpecError(f"{model.name} does not give logits over a vocabulary: leave `head` out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +13,8 @@ from edgeemb.errors import BundleError, InputError
 from edgeemb.files import read_text
 from edgeemb.native.tokenizer import Encoding
 from edgeemb.runtimes import token_vectors
-from edgeemb.tables.top import TOKENS
 from edgeemb.tasks.answers import (
     Class,
-    Filling,
     Ranked,
     Span,
     Word,
@@ -30,7 +27,6 @@ from edgeemb.tasks.answers import (
 from edgeemb.tasks.registry import (
     CLASSIFICATION,
     CROSS_ENCODER,
-    MASKED_LM,
     MULTI_VECTOR,
     QUESTION_ANSWERING,
     SPARSE,
@@ -91,71 +87,12 @@ def answer(
     return best_spans(found, top)
 
 
-def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
-    """See `Session.fill`."""
-    check_task(session, MASKED_LM)
-    mask = session.manifest.mask_id
-    if mask is None:
-        raise InputError(f"{session.path} has no mask token: its tokenizer names none")
-    tokenizer = _reference_tokenizer(session)
-    found = []
-    ranked = [info.name for info in session.manifest.outputs[1:]] == [TOKENS]
-    if ranked:
-        _check_top(session, top)
-    for number, encoding in enumerate(session.encodings(texts), 1):
-        places = np.flatnonzero(encoding.ids == mask)
-        if not len(places):
-            token = tokenizer.id_to_token(mask)
-            raise InputError(f"text {number} has no masked place: write {token} where a word is to be found")
-        given = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
-        logits, *best = (np.asarray(output)[0] for output in session.run_at(given, places))
-        scores = probabilities(logits, "softmax")
-        if ranked:
-            (tokens,) = best
-        else:
-            tokens = np.argsort(-scores, axis=1, kind="stable")
-            scores = np.take_along_axis(scores, tokens, axis=1)
-        found.append(
-            [
-                [
-                    Filling(_spelled(tokenizer, token), score)
-                    for token, score in _known(tokenizer, *place, top)
-                ]
-                for place in zip(tokens, scores, strict=True)
-            ]
-        )
-    return found
-
-
-def _check_top(session: Session, top: int) -> None:
-    most = session.manifest.outputs[0].axes[-1]
-    if isinstance(most, int) and top > most:
-        raise InputError(
-            f"{session.path} gives the {most} best tokens of a place: ask for top={most} or fewer, or export it with a larger `head`"
-        )
-
-
-def _spelled(tokenizer: Any, token: int) -> str:
-    """A token as text; one that shows nothing, such as a special token, by its name."""
-    text = str(tokenizer.decode([token]))
-    return text if text.strip() else str(tokenizer.id_to_token(token))
-
-
-def _known(
-    tokenizer: Any, order: NDArray[np.int64], scores: NDArray[np.float32], top: int
-) -> list[tuple[int, float]]:
-    """The first `top` ids that stand for a token, with their scores: models may have more columns than their tokenizer has tokens."""
-    tokens = ((int(token), float(score)) for token, score in zip(order, scores, strict=True))
-    known = (pair for pair in tokens if pair[0] >= 0 and tokenizer.id_to_token(pair[0]) is not None)
-    return list(islice(known, top))
-
-
 def weigh_tokens(
     session: Session, texts: Sequence[str], top: int | None, prompt: str | None
 ) -> list[dict[str, float]]:
     """See `Session.weigh_tokens`."""
     check_task(session, SPARSE)
-    tokenizer = _reference_tokenizer(session)
+    tokenizer = reference_tokenizer(session)
     found = []
     for row in session.encode(texts, prompt=prompt):
         order = np.argsort(-row, kind="stable")[: top if top is not None else len(row)]
@@ -205,7 +142,10 @@ def _offsets(encoding: Encoding) -> NDArray[np.int64]:
     return encoding.offsets
 
 
-def _reference_tokenizer(session: Session) -> Any:
-    """The bundle's tokenizer in the form that knows the tokens of ids."""
+def reference_tokenizer(session: Session) -> Any:
+    """The bundle's tokenizer in the form that knows the tokens of ids.
+
+    :param session: a session.
+    """
     path = session.path / TOKENIZER
     return parse_tokenizer(read_text(path, MAX_BYTES, BundleError), str(path), BundleError)

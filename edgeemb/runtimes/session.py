@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgeemb.bundle.manifest import Manifest
-from edgeemb.errors import BundleError, InputError
+from edgeemb.errors import InputError
 from edgeemb.native.tokenizer import Encoding
-from edgeemb.runtimes import answers, token_vectors
+from edgeemb.runtimes import answers, fillings, token_vectors
 from edgeemb.runtimes.engine import Engine, PlacesEngine
 from edgeemb.runtimes.inputs import check_feeds
 from edgeemb.runtimes.runtime import Runtime
-from edgeemb.runtimes.text import TextInput, WordsInput
+from edgeemb.runtimes.text import TextInput, WordsInput, token_width
 from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.tasks.answers import Class, Filling, Ranked, Span, Word
 from edgeemb.tasks.interaction import max_sim
@@ -215,7 +215,17 @@ class Session:
         :return: per text and masked place the most probable tokens. Of a bundle that gives the best tokens alone, probabilities are among these.
         :raises InputError: if the bundle is not one, gives fewer tokens, a text is empty, or has no masked place.
         """
-        return answers.fill(self, texts, top)
+        return fillings.fill(self, texts, top)
+
+    def next_tokens(self, texts: Sequence[str], top: int = 5) -> list[list[Filling]]:
+        """The most probable tokens after each text, for a causal language model. Of a text that is too long, the end is read.
+
+        :param texts: the texts.
+        :param top: tokens for each text.
+        :return: per text the most probable tokens, the best first. Of a bundle that gives the best tokens alone, probabilities are among these.
+        :raises InputError: if the bundle is not one, gives fewer tokens, or a text is empty.
+        """
+        return fillings.next_tokens(self, texts, top)
 
     def tokens(self, texts: Sequence[str], *, prompt: str | None = None) -> list[Tokens]:
         """Tokens of some texts, special tokens included: ids, or without a vocabulary the bytes of words.
@@ -304,7 +314,7 @@ class Session:
         self, tokens: Sequence[Any], length: int | None = None
     ) -> tuple[NDArray[Any], NDArray[np.int64]]:
         if self.manifest.tokenizer == words.NAME:
-            return pad_words(tokens, _width(self.manifest), length)
+            return pad_words(tokens, token_width(self.manifest), length)
         return pad(tokens, self.manifest.pad_id, length)
 
     def run(self, feeds: Mapping[str, ArrayLike]) -> NDArray[Any]:
@@ -375,19 +385,8 @@ class Session:
         if self._text is None:
             limit = self.manifest.max_length
             self._text = (
-                WordsInput(_width(self.manifest), limit)
+                WordsInput(token_width(self.manifest), limit)
                 if self.manifest.tokenizer == words.NAME
                 else TextInput(open_tokenizer(self.path, self.manifest), limit)
             )
         return self._text
-
-
-def _width(manifest: Manifest) -> int:
-    """Bytes of a token of a bundle without a vocabulary."""
-    axes = manifest.inputs[0].axes
-    width = axes[-1]
-    if len(axes) != 3 or not isinstance(width, int) or not words.MIN_WIDTH <= width <= words.MAX_WIDTH:
-        raise BundleError(
-            f"the manifest of {manifest.name} gives token bytes the shape {axes}: export the bundle again"
-        )
-    return width

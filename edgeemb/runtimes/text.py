@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from edgeemb.errors import InputError
+from edgeemb.bundle.manifest import Manifest
+from edgeemb.errors import BundleError, InputError
 from edgeemb.native.tokenizer import Encoding
 from edgeemb.runtimes.tokenizer import IdTokenizer
 from edgeemb.text import words
@@ -96,3 +97,18 @@ def _check_texts(texts: Sequence[str]) -> None:
 def _log_cut(cut: int, texts: int, limit: int) -> None:
     if cut:
         _log.info("%d of %d texts had more than %d tokens and were cut there", cut, texts, limit)
+
+
+def token_width(manifest: Manifest) -> int:
+    """Bytes of a token of a bundle without a vocabulary.
+
+    :param manifest: its manifest.
+    :raises BundleError: if it gives none.
+    """
+    axes = manifest.inputs[0].axes
+    width = axes[-1]
+    if len(axes) != 3 or not isinstance(width, int) or not words.MIN_WIDTH <= width <= words.MAX_WIDTH:
+        raise BundleError(
+            f"the manifest of {manifest.name} gives token bytes the shape {axes}: export the bundle again"
+        )
+    return width

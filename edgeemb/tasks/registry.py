@@ -68,6 +68,17 @@ MASKED_LM = Task(
     per_token=True,
     per_vocabulary=True,
 )
+#: Logits of the token after the text alone.
+CAUSAL_LM = Task(
+    name="causal-lm",
+    title="causal language model (next token)",
+    heads=("LMHeadModel", "ForCausalLM"),
+    autos=("AutoModelForCausalLM",),
+    outputs=("logits",),
+    method="next_tokens",
+    shows=f"{_SHOW}:show_next_tokens",
+    per_vocabulary=True,
+)
 #: A masked language model whose logits become one weight per token of the vocabulary (SPLADE).
 SPARSE = Task(
     name="sparse-embedding",
@@ -100,6 +111,7 @@ TASKS = {
         TOKEN_CLASSIFICATION,
         QUESTION_ANSWERING,
         MASKED_LM,
+        CAUSAL_LM,
         SPARSE,
         MULTI_VECTOR,
     )

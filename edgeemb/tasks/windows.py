@@ -1,4 +1,4 @@
-"""Windows over a text that is too long for a model to read at once together with a question."""
+"""The tokens of a text that is too long for a model to read at once: windows over it beside a question, or its end."""
 
 from __future__ import annotations
 
@@ -43,3 +43,16 @@ def windows(texts: NDArray[np.uint32], limit: int, overlap: int | None = None) -
     begins = range(0, max(len(second) - room, 0) + step, step)
     before, after = np.arange(second[0]), np.arange(second[-1] + 1, count)
     return [np.concatenate([before, second[begin : begin + room], after]) for begin in begins]
+
+
+def ending(texts: NDArray[np.uint32], limit: int) -> NDArray[np.int64]:
+    """The tokens by which a text is continued: its last ones, with the special tokens in front of it and without those after it.
+
+    :param texts: uint32[tokens], of an encoding in which nothing was cut: 1 for tokens of the text, 0 for those around it.
+    :param limit: tokens that there may be; 0 for any number.
+    :return: int64[at most limit], the places of these tokens, in order.
+    """
+    own = np.flatnonzero(texts != AROUND)
+    before = np.arange(own[0] if len(own) else len(texts))
+    room = limit - len(before) if limit else len(own)
+    return np.concatenate([before, own[max(len(own) - room, 0) :]])

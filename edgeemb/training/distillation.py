@@ -16,7 +16,7 @@ from edgeemb.errors import SpecError
 from edgeemb.metrics import spearman
 from edgeemb.models.huggingface.modules import Dense, SentenceEncoder
 from edgeemb.models.torch_model import Model, load
-from edgeemb.tasks.registry import EMBEDDING, MASKED_LM
+from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
 from edgeemb.training.losses import (
     cosine_loss,
@@ -259,14 +259,14 @@ def _sizes(encoder: SentenceEncoder) -> dict[str, int]:
 
 
 def read_teacher(source: Model | Any) -> Model:
-    """The model to learn from; of a masked language model its encoder.
+    """The model to learn from; of a language model its body.
 
     :param source: the model, or what `edgeemb.load` takes.
     """
     if isinstance(source, Model):
         return source
     model = load(source)
-    return load(source, task=EMBEDDING.name) if model.kind == MASKED_LM.name else model
+    return load(source, task=EMBEDDING.name) if model.kind in (MASKED_LM.name, CAUSAL_LM.name) else model
 
 
 def encoder_of(model: Model) -> SentenceEncoder:

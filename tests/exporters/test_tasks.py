@@ -291,9 +291,11 @@ def test_refuses_labels_with_a_gap(tmp_path: Path) -> None:
         edgeemb.load(folder)
 
 
-def test_refuses_a_model_that_generates_text(tmp_path: Path) -> None:
-    folder = save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
-    with pytest.raises(ModelError, match="'GPT2LMHeadModel' is not supported: with task='embedding'"):
+def test_refuses_a_model_that_translates(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "T5", "ForConditionalGeneration", num_decoder_layers=1)
+    with pytest.raises(
+        ModelError, match="'T5ForConditionalGeneration' is not supported: with task='embedding'"
+    ):
         edgeemb.load(folder)
 
 

@@ -112,6 +112,19 @@ def show_fillings(session: Session, texts: Sequence[str], asked: Asked) -> list[
     ]
 
 
+def show_next_tokens(session: Session, texts: Sequence[str], asked: Asked) -> list[Shown]:
+    """The most probable tokens after each text."""
+    _refuse(asked, "query", "pair", "prompt")
+    return [
+        Shown(
+            text,
+            ", ".join(f"{one.token!r} ({one.score:.3f})" for one in place),
+            [asdict(one) for one in place],
+        )
+        for text, place in zip(texts, session.next_tokens(texts, asked.top or _SHOWN), strict=True)
+    ]
+
+
 def show_weights(session: Session, texts: Sequence[str], asked: Asked) -> list[Shown]:
     """The tokens of the largest weights."""
     _refuse(asked, "query", "pair")

@@ -38,6 +38,7 @@ from edgeemb.models.huggingface.modules import (
     TokenEncoder,
     TokenModel,
 )
+from edgeemb.models.huggingface.next_token import NextToken
 from edgeemb.models.huggingface.sentence_files import (
     POOLING,
     SPLADE,
@@ -53,6 +54,7 @@ from edgeemb.models.torch_model import Model, check_finite, find_tables
 from edgeemb.models.trained import read_fitted
 from edgeemb.quiet import quiet
 from edgeemb.tasks.registry import (
+    CAUSAL_LM,
     CLASSIFICATION,
     CROSS_ENCODER,
     EMBEDDING,
@@ -74,8 +76,8 @@ DEFAULT_LENGTH = 512
 _STAGED = {POOLING: EMBEDDING, SPLADE: SPARSE}
 #: Tasks whose classes have names.
 _LABELLED = (CLASSIFICATION.name, CROSS_ENCODER.name, TOKEN_CLASSIFICATION.name)
-#: Endings of the names of classes that generate text.
-_GENERATES = ("LMHeadModel", "DoubleHeadsModel", "ForCausalLM", "ForConditionalGeneration")
+#: Endings of the names of classes that generate text from more than a text, or give more than the next token.
+_GENERATES = ("DoubleHeadsModel", "ForConditionalGeneration")
 
 
 @quiet()
@@ -209,10 +211,10 @@ def _task(config: dict[str, Any], root: Path, stages: Sequence[tuple[str, Path]]
         return chosen
     if staged is not None:
         return staged
-    if not name.endswith(_GENERATES):
-        for task in TASKS.values():
-            if task.heads and name.endswith(task.heads):
-                return task
+    # GPT2LMHeadModel is more than a Model.
+    ends = {head: task for task in TASKS.values() for head in task.heads if name.endswith(head)}
+    if ends and not name.endswith(_GENERATES):
+        return ends[max(ends, key=len)]
     raise ModelError(
         f"{root / 'config.json'}: architecture {name!r} is not supported: with task='embedding' its token vectors become one vector per text"
     )
@@ -235,6 +237,8 @@ def _module(
         return SequenceClassifier(body, types, added), None
     if task is SPARSE:
         return SparseEncoder(body, *read_splade(stages[0][1]), types, added), None
+    if task is CAUSAL_LM:
+        return NextToken(body, types, added), None
     if task not in (EMBEDDING, MULTI_VECTOR):
         return TokenModel(body, task.outputs, types, added), None
     if family.vector and not stages:
