@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
 from edgeemb.models.torch_model import load
-from tests.fixtures.models import change_config, run
+from tests.fixtures.models import HIDDEN, change_config, run, tiny_tokenizer
 from tests.fixtures.models.families import TINY, reference_model, save_family
 
 # Long enough for attention to reach past the windows of the tiny models.
@@ -55,9 +57,40 @@ def test_pads_to_the_only_length_that_a_model_was_trained_on(tmp_path: Path) -> 
     assert model.inputs[0].axes == ("batch", model.max_length)
 
 
-@pytest.mark.parametrize("kind", ["FNet", "ConvBert"])
+#: Families that read what stands after a text: by an interface without a mask, a convolution, sums over parts of the sequence.
+MIXED = {
+    "FNet": {"type_vocab_size": 2},
+    "ConvBert": {"embedding_size": HIDDEN, "head_ratio": 1},
+    "Nystromformer": {"num_landmarks": 2, "segment_means_seq_len": 2},
+}
+
+
+@pytest.mark.parametrize("kind", MIXED)
 def test_refuses_a_family_whose_vectors_depend_on_the_padding(kind: str, tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "BERT")
-    change_config(folder, model_type=kind.lower(), architectures=[f"{kind}Model"])
-    with pytest.raises(ModelError, match=r"padding of a text.*example_inputs"):
+    sizes = {"hidden_size": HIDDEN, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    words = tiny_tokenizer("bert").get_vocab_size()
+    config = getattr(transformers, f"{kind}Config")(
+        **sizes, vocab_size=words, initializer_range=0.3, **MIXED[kind]
+    )
+    torch.manual_seed(0)
+    getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
+    with pytest.raises(ModelError, match=rf"'{kind.lower()}' reads the padding of a text.*example_inputs"):
         load(folder)
+
+
+def test_padding_is_the_end_of_a_text_for_a_family_that_reads_the_next_token(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "MobileBERT")
+    path = folder / "model.safetensors"
+    held = load_file(path)
+    held["embeddings.word_embeddings.weight"][0] = 1.0
+    save_file(held, path, {"format": "pt"})
+    model = load(folder)
+    together = run(model, TEXTS)
+    torch.testing.assert_close(together[1:], run(model, TEXTS[1:]), atol=2e-4, rtol=2e-4)
+
+
+def test_a_configuration_without_a_token_for_padding_has_that_of_id_0(tmp_path: Path) -> None:
+    folder = save_family(tmp_path / "m", "BERT")
+    change_config(folder, pad_token_id=None)
+    assert load(folder).pad_id == 0

@@ -18,8 +18,10 @@ class Family:
     :param encoder: class of transformers that encodes text, for a model of several parts; empty for what the Auto classes give.
     :param vector: output with the vector of a text, where the model itself makes one of its token vectors; empty where they are pooled.
     :param fixed_length: whether texts are always padded to the longest length, as the model was trained.
-    :param mixes_padding: whether the padding of a text changes its vector, since something other than attention reads across places: a batch
-        would then change the vectors of its texts.
+    :param mixes_padding: whether it takes no mask, and reads the padding of a text like the text. Of other families that is computed
+        (`edgeemb.models.huggingface.padding`).
+    :param reads_next: whether a token's layer reads the row of the next token, for which padding must count as the end of the text, where that row is
+        zeros.
     """
 
     added_mask: bool = False
@@ -27,6 +29,7 @@ class Family:
     vector: str = ""
     fixed_length: bool = False
     mixes_padding: bool = False
+    reads_next: bool = False
 
 
 _ENCODER = Family(added_mask=True)
@@ -44,7 +47,6 @@ FAMILIES = {
             "ernie",
             "gte",
             "megatron-bert",
-            "mobilebert",
             "mpnet",
             "nomic_bert",
             "roberta",
@@ -53,7 +55,8 @@ FAMILIES = {
         ),
         _ENCODER,
     ),
-    **dict.fromkeys(("canine", "convbert", "fnet"), Family(mixes_padding=True)),
+    "mobilebert": Family(added_mask=True, reads_next=True),
+    **dict.fromkeys(("canine", "fnet"), Family(mixes_padding=True)),
     "clip": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "clip_text_model": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "siglip": Family(encoder="SiglipTextModel", vector="pooler_output", fixed_length=True),

@@ -39,6 +39,7 @@ from edgeemb.models.huggingface.modules import (
     TokenModel,
 )
 from edgeemb.models.huggingface.next_token import NextToken
+from edgeemb.models.huggingface.padding import check_padding, reads_padding
 from edgeemb.models.huggingface.sentence_files import (
     POOLING,
     SPLADE,
@@ -122,10 +123,7 @@ def load_folder(
         config = {**config, "id2label": {str(number): f"LABEL_{number}" for number in range(classes)}}
     family = family_of(str(config.get("model_type")))
     if family.mixes_padding:
-        raise ModelError(
-            f"{root / 'config.json'}: a model of type {config['model_type']!r} reads the padding of a text like the text, so that batches change its "
-            "vectors: pass it as a torch module, edgeemb.load(module, example_inputs=...)"
-        )
+        raise reads_padding(root, str(config["model_type"]))
     if config.get("is_decoder"):
         family = replace(family, added_mask=False)
     settings = read_settings(root) if stages else {}
@@ -149,6 +147,10 @@ def load_folder(
     elif chosen is CROSS_ENCODER and len(labels) != 1:
         raise ModelError(f"{root} has {len(labels)} classes, a cross-encoder has one: leave `task` out")
     word = body.get_input_embeddings().weight
+    pad_id = int(getattr(body.config, "pad_token_id", None) or 0)
+    if family.reads_next:
+        with torch.no_grad():
+            word[pad_id] = 0
     tables = find_tables(body, known=True, word=word)
     positions = _positions(body, tables)
     longest = _max_length(settings, tokenizer.max_length, positions, max_length)
@@ -162,8 +164,11 @@ def load_folder(
     )
     module = module.eval()
     check_finite(module, source)
-    tokenizer = tokenizer.within(len(word), str(root))
     axes = ("batch", longest if family.fixed_length else "length")
+    outputs = _outputs(module, examples, chosen, axes, root)
+    if not (family.vector or family.fixed_length):
+        check_padding(module, examples, pad_id, root, str(config.get("model_type")))
+    tokenizer = tokenizer.within(len(word), str(root))
     model = Model(
         name=name,
         source=source,
@@ -174,13 +179,13 @@ def load_folder(
             TensorInfo("attention_mask", "int64", axes),
             *([TensorInfo(TYPES, "int64", axes, table="type", rows=types)] if types else []),
         ),
-        outputs=_outputs(module, examples, chosen, axes, root),
+        outputs=outputs,
         tables=_looked_up(find_tables(module, known=True, word=word), family),
         example_inputs=examples,
         tokenizer_json=tokenizer.tokenizer.to_str(),
         max_length=longest,
         positions=positions,
-        pad_id=int(body.config.pad_token_id or 0),
+        pad_id=pad_id,
         pooling="+".join(pooling.modes) if pooling else None,
         normalize=bool(stages) and stages[-1][0] == "Normalize",
         labels=() if chosen is CROSS_ENCODER else labels,
