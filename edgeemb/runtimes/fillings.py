@@ -15,6 +15,7 @@ from edgeemb.tables.top import TOKENS
 from edgeemb.tasks.answers import Filling, probabilities
 from edgeemb.tasks.registry import CAUSAL_LM, MASKED_LM
 from edgeemb.tasks.windows import ending
+from edgeemb.text.spellings import spelling
 
 if TYPE_CHECKING:
     from edgeemb.runtimes.session import Session
@@ -64,10 +65,7 @@ def _best(tokenizer: Any, outputs: Sequence[NDArray[Any]], top: int) -> list[lis
     else:
         tokens = np.argsort(-scores, axis=1, kind="stable")
         scores = np.take_along_axis(scores, tokens, axis=1)
-    return [
-        [Filling(_spelled(tokenizer, token), score) for token, score in _known(tokenizer, *place, top)]
-        for place in zip(tokens, scores, strict=True)
-    ]
+    return [_fillings(tokenizer, *place, top) for place in zip(tokens, scores, strict=True)]
 
 
 def _check_top(session: Session, top: int) -> None:
@@ -80,16 +78,12 @@ def _check_top(session: Session, top: int) -> None:
         )
 
 
-def _spelled(tokenizer: Any, token: int) -> str:
-    """A token as text; one that shows nothing, such as a special token, by its name."""
-    text = str(tokenizer.decode([token]))
-    return text if text.strip() else str(tokenizer.id_to_token(token))
-
-
-def _known(
+def _fillings(
     tokenizer: Any, order: NDArray[np.int64], scores: NDArray[np.float32], top: int
-) -> list[tuple[int, float]]:
+) -> list[Filling]:
     """The first `top` ids that stand for a token, with their scores: models may have more columns than their tokenizer has tokens."""
-    tokens = ((int(token), float(score)) for token, score in zip(order, scores, strict=True))
-    known = (pair for pair in tokens if pair[0] >= 0 and tokenizer.id_to_token(pair[0]) is not None)
-    return list(islice(known, top))
+    named = (
+        (spelling(tokenizer, int(token)) if token >= 0 else None, float(score))
+        for token, score in zip(order, scores, strict=True)
+    )
+    return list(islice((Filling(text, score) for text, score in named if text is not None), top))

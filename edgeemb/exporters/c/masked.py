@@ -32,6 +32,10 @@ _FILL_API = """
  * first, are computed. */
 int32_t @lower@_fill(
     void *arena, size_t arena_bytes, const char *text, size_t bytes, size_t most, float *probabilities, int32_t *tokens, size_t *count);
+
+/* The text of a token, UTF-8 in flash that no 0 ends, and how many bytes it has; NULL where the tokenizer has no such token. A program that
+ * never calls it need not carry these texts. */
+const char *@lower@_token(int32_t token, size_t *bytes);
 """
 
 _CALLS = """
@@ -93,6 +97,15 @@ int32_t @prefix@_run(void *arena, size_t arena_bytes, const int32_t *input, size
 @text@"""
 
 _FILL = """
+#include "micro/spellings.h"
+
+extern const uint8_t @prefix@_spellings[];
+
+const char *@prefix@_token(int32_t token, size_t *bytes)
+{
+    return eem_spelling(@prefix@_spellings, token, bytes);
+}
+
 int32_t @prefix@_fill(
     void *arena, size_t arena_bytes, const char *text, size_t bytes, size_t most, float *probabilities, int32_t *tokens, size_t *count)
 {

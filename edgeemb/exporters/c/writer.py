@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.answers import answers_api, answers_code
 from edgeemb.exporters.c.arena import Plan
@@ -35,6 +37,7 @@ from edgeemb.runtimes.c import RUNTIME
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
+from edgeemb.text.spellings import spellings
 from edgeemb.text.words import MIN_TOKENS
 
 #: Version of the generated interface.
@@ -81,7 +84,10 @@ def write(request: Request, folder: Path) -> Written:
     elif pairs:
         text += pairs_code(prefix, given.typed, plan.offsets["ids"])
         more = pairs_api(prefix) + more
-    flash = write_weights(arrays, folder, {} if tokenizer is None else {"tokenizer": tokenizer})
+    words = {} if tokenizer is None else {"tokenizer": tokenizer}
+    if masked and tokenizer is not None and model.mask_id is not None:
+        words["spellings"] = spellings(Tokenizer.from_str(str(model.tokenizer_json)), program.rows)
+    flash = write_weights(arrays, folder, words)
     _check_budget(request, arrays, plan, flash)
     sizes = {
         "tokens": tokens,
@@ -99,7 +105,7 @@ def write(request: Request, folder: Path) -> Written:
     (folder / "model.h").write_text(header, "utf-8")
     _copy_headers(folder, program.rooms)
     rows = sum(map(len, arrays.tables))
-    vocabulary = 0 if tokenizer is None else len(tokenizer)
+    vocabulary = sum(map(len, words.values()))
     stored = {"tables": rows, "body": flash - rows - vocabulary, "tokenizer": vocabulary, "total": flash}
     notes = [
         f"sizes are bytes in flash without code; the arena takes {plan.bytes} bytes of RAM at {tokens} tokens"

@@ -9,10 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
-from edgeemb.tasks.registry import MULTI_VECTOR, QUESTION_ANSWERING, TASKS, TOKEN_CLASSIFICATION
+from edgeemb.tasks.registry import MASKED_LM, MULTI_VECTOR, QUESTION_ANSWERING, TASKS, TOKEN_CLASSIFICATION
 from edgeemb.tasks.task import Task
 
 FOLDER = "kit"
@@ -54,7 +56,7 @@ Writer = Callable[[Kit], tuple[str, ...]]
 #: Kits whose code gives answers, and the tasks with a row for each token that it knows.
 _PER_TOKEN: dict[str, tuple[Task, ...]] = {
     "android": (TOKEN_CLASSIFICATION,),
-    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING),
+    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING, MASKED_LM),
 }
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
@@ -79,6 +81,17 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
         )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
+
+
+def mask_token(kit: Kit) -> str:
+    """What marks a masked place in a text; empty without one.
+
+    :param kit: the kit.
+    """
+    mask = kit.manifest.mask_id
+    if mask is None or kit.tokenizer_json is None:
+        return ""
+    return str(Tokenizer.from_str(kit.tokenizer_json).id_to_token(mask) or "")
 
 
 def camel_case(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from edgeemb.exporters.escape import comment, swift
-from edgeemb.exporters.kits import FOLDER, Kit, camel_case, fill
+from edgeemb.exporters.kits import FOLDER, Kit, camel_case, fill, mask_token
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.exporters.tokenizer import refusal
@@ -53,6 +53,7 @@ _CALLS = {
     "labelWords": 'labelWords("some text")',
     "encodeTokens": 'encodeTokens("some text")',
     "answer": 'answer("a question", "some text")',
+    "fill": 'fill("a text with \\(TextModel.mask) in it")',
 }
 _RESULTS = {
     "encode": "@outputs@ numbers",
@@ -61,6 +62,7 @@ _RESULTS = {
     "labelWords": "the words with their labels, probabilities and places",
     "encodeTokens": "@outputs@ numbers for each token, and the bytes of the text that it stands for",
     "answer": "the part of the text that answers the question, its place and its probability",
+    "fill": "the most probable tokens of each masked place, with their probabilities",
 }
 
 _VECTORS = """
@@ -104,7 +106,7 @@ def write(kit: Kit) -> tuple[str, ...]:
         else {"element": "Int32", "width": "1", "label": "ids"}
     )
     weights = sources(kit.bundle)[1].name
-    members = "" if reason else answers(kit.manifest, prefix)
+    members = "" if reason else answers(kit.manifest, prefix, mask_token(kit))
     per_token = bool(sizes["per_token"])
     method = camel_case(TASKS.get(kit.manifest.kind, EMBEDDING).method) if members else "encode"
     result = "@outputs@ numbers for each token" if per_token and reason else _RESULTS[method]

@@ -1,11 +1,13 @@
-"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words, answers to questions."""
+"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words, answers to questions, masked words."""
 
 from __future__ import annotations
 
 from edgeemb.bundle.manifest import Manifest
+from edgeemb.exporters.escape import swift
 from edgeemb.tasks.registry import (
     CLASSIFICATION,
     CROSS_ENCODER,
+    MASKED_LM,
     MULTI_VECTOR,
     QUESTION_ANSWERING,
     TASKS,
@@ -193,6 +195,41 @@ _ANSWERS = """
     }
 """
 
+_FILLINGS = """
+    /// A token that a masked place may hold.
+    public struct Filling {
+        public let token: String
+        /// Its probability, among those that the model gives.
+        public let score: Float
+    }
+
+    /// What marks a masked place in a text.
+    public static let mask = "@mask@"
+
+    /// What the masked places of a text may hold, in their order, the most probable first; nothing where no place is masked.
+    public func fill(_ text: String, top: Int = 5) throws -> [[Filling]] {
+        precondition(top > 0 && top <= TextModel.outputs, "top is out of range: the model gives the \\(TextModel.outputs) best tokens of a place")
+        running.lock()
+        defer { running.unlock() }
+        let size = TextModel.outputs
+        var scores = [Float](repeating: 0, count: TextModel.tokens * size)
+        var tokens = [Int32](repeating: 0, count: TextModel.tokens * size)
+        var count = 0
+        let bytes = Array(text.utf8CString)
+        try check(@prefix@_fill(arena, arenaBytes, bytes, bytes.count - 1, TextModel.tokens, &scores, &tokens, &count))
+        return (0..<count).map { place in
+            let found = (place * size..<(place + 1) * size).compactMap { at in spelled(tokens[at]).map { Filling(token: $0, score: scores[at]) } }
+            return Array(found.prefix(top))
+        }
+    }
+
+    private func spelled(_ token: Int32) -> String? {
+        var count = 0
+        guard let text = @prefix@_token(token, &count) else { return nil }
+        return String(decoding: UnsafeRawBufferPointer(start: text, count: count), as: UTF8.self)
+    }
+"""
+
 _PROBABILITIES = """
     private func probabilities(_ logits: [Float]) -> [Float] {
 @body@
@@ -211,11 +248,12 @@ _BODIES = {
 }
 
 
-def answers(manifest: Manifest, prefix: str) -> str:
+def answers(manifest: Manifest, prefix: str, mask: str = "") -> str:
     """Members of the class for what a model answers; nothing where it gives a vector for a text.
 
     :param manifest: of the bundle.
     :param prefix: prefix of the C symbols.
+    :param mask: the mask token as it is written in a text; empty without one.
     """
     task = TASKS.get(manifest.kind)
     # A model without a vocabulary takes single texts.
@@ -224,6 +262,8 @@ def answers(manifest: Manifest, prefix: str) -> str:
         return _TOKENS.replace("@prefix@", prefix)
     if task is QUESTION_ANSWERING:
         return _ANSWERS.replace("@prefix@", prefix)
+    if task is MASKED_LM and mask:
+        return _FILLINGS.replace("@prefix@", prefix).replace("@mask@", swift(mask))
     if task is TOKEN_CLASSIFICATION:
         members = _TOKENS.replace("@prefix@", prefix) + _WORDS + _NAME
         return members + _PROBABILITIES.replace("@body@", _BODIES["softmax"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 import edgeemb
 from edgeemb.errors import ExportError, SpecError
@@ -23,6 +26,7 @@ from edgeemb.runtimes.c.sources import read_sizes, sources
 from edgeemb.tables import encode
 from edgeemb.tables.logits import quantized_products
 from edgeemb.tables.top import best_of
+from edgeemb.text.spellings import spelling, spellings
 from tests.fixtures.models.families import masked_model, save_family
 
 TEXT = "the [MASK] sat on the [MASK]"
@@ -146,6 +150,19 @@ def test_c_alone_fills_masked_places_as_a_session_does(
     assert call("m_fill")(text, len(text), 2, None, tokens, ctypes.byref(count)) == 6
 
 
+def test_gives_the_texts_of_tokens(exported: Exported) -> None:
+    bundle, library = exported
+    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
+    count, named = ctypes.c_size_t(), []
+    library.m_token.restype = ctypes.c_void_p
+    for token in (-1, *range(describe(bundle).tables["word"].rows + 1)):
+        text = library.m_token(token, ctypes.byref(count))
+        named.append(None if text is None else ctypes.string_at(text, count.value).decode())
+    assert named[0] is None and named[-1] is None
+    assert named[1:-1] == [spelling(tokenizer, token) for token in range(len(named) - 2)]
+    assert {"[PAD]", "the", "##s"} <= set(named)
+
+
 def test_fills_as_the_original_with_the_stored_rows(exported: Exported) -> None:
     bundle, _ = exported
     weight, _, _ = stored(bundle)
@@ -235,3 +252,12 @@ def test_plans_the_memory_that_the_kernels_take(spec: str) -> None:
         _, prepared, _ = with_choice([], table, 5, vectors)
         block = 0 if head.block == head.dim else head.block
         assert prepared.bytes == logits_memory(head.bits, head.dim, block, vectors)
+
+
+def test_texts_of_many_tokens_and_of_those_that_are_too_long() -> None:
+    vocabulary = {f"w{number}": number for number in range(130)} | {"x" * 256: 130}
+    table = spellings(Tokenizer(WordLevel(vocabulary, "w0")), 133)
+    lengths = np.frombuffer(table[12 + 4 * 3 :][:133], np.uint8)
+    assert lengths[128:].tolist() == [4, 4, 0, 0, 0]
+    assert struct.unpack("<4s5I", table[:24]) == (b"EEBW", 1, 133, 0, lengths[:64].sum(), lengths[:128].sum())
+    assert table[12 + 12 + 133 :] == "".join(list(vocabulary)[:130]).encode()

@@ -233,7 +233,7 @@ def test_swift_answers_as_sessions_do(classifier: tuple[str, Path]) -> None:
     assert answers(replace(manifest, kind="embedding"), "m") == ""
 
 
-@pytest.mark.parametrize("kind", ["labellers", "answerers"])
+@pytest.mark.parametrize("kind", ["labellers", "answerers", "fillers"])
 def test_the_rows_of_tokens_are_those_of_the_export(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -281,6 +281,20 @@ def test_swift_answers_questions_by_the_function_of_the_export(answerers: dict[s
     (given,) = re.findall(r"m_answer\(([^)]*)\)", swift)
     assert taken.count(",") == given.count(",") == 9
     assert 'model.answer("a question", "some text")' in (bundle / FOLDER / "README.md").read_text()
+
+
+def test_swift_fills_masked_places_by_the_functions_of_the_export(fillers: dict[str, Path]) -> None:
+    bundle = fillers["ios"]
+    swift = (bundle / FOLDER / "Sources" / "TextModel.swift").read_text()
+    assert "public func fill(_ text: String, top: Int = 5) throws -> [[Filling]]" in swift
+    assert 'public static let mask = "[MASK]"' in swift and "@" not in swift
+    assert swift.count("{") == swift.count("}") and swift.count("(") == swift.count(")")
+    called = {"m_run", "m_fill", "m_token", "m_tokenize", "m_mismatches"}
+    assert set(re.findall(r"\bm_\w+(?=\()", swift)) == called
+    (taken,) = re.findall(r"m_fill\(([^)]*)\)", (bundle / "model.h").read_text())
+    (given,) = re.findall(r"m_fill\(([^)]*)\)", swift)
+    assert taken.count(",") == given.count(",") == 7
+    assert 'model.fill("a text with \\(TextModel.mask) in it")' in (bundle / FOLDER / "README.md").read_text()
 
 
 @pytest.mark.parametrize(
