@@ -9,17 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
 from edgeemb.bundle.reading import file_entry
 from edgeemb.errors import NativeError
 from edgeemb.exporters.escape import comment, java, kotlin
-from edgeemb.exporters.kits import Kit, camel_case, fill
+from edgeemb.exporters.kits import Kit, camel_case, fill, mask_token
 from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
-from edgeemb.tasks.registry import EMBEDDING, TASKS
+from edgeemb.tasks.registry import EMBEDDING, MASKED_LM, TASKS
 from edgeemb.tasks.task import Task
+from edgeemb.text.spellings import FILE as SPELLINGS
+from edgeemb.text.spellings import spellings
 from edgeemb.vectors.form import form_of
 
 #: Android that an app is compiled against.
@@ -37,12 +41,16 @@ _CALLS = {
     "classify": 'Label[] result = model.classify("some text");   // or of a pair: model.classify(text, other)',
     "rank": 'Ranked[] result = model.rank("a query", new String[] {"some text", "another"});',
     "label_words": 'Word[] result = model.labelWords("some text");',
+    "answer": 'Answer[] result = model.answer("a question", "some text", 1);',
+    "fill": 'Filling[][] result = model.fill("a text with " + model.info.mask + " in it", 5);',
 }
 _RESULTS = {
     "encode": "a vector of @dim@ numbers",
     "classify": "the classes with their probabilities, the most probable first",
     "rank": "the texts with their scores, the best first",
     "label_words": "the words with their labels, probabilities and places",
+    "answer": "the part of the text that answers the question, its place and its probability",
+    "fill": "the most probable tokens of each masked place, with their probabilities",
 }
 _TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
 
@@ -70,6 +78,10 @@ def write(kit: Kit) -> tuple[str, ...]:
     assets = kit.folder / "assets"
     assets.mkdir()
     (assets / GOLDEN_FILE).write_bytes(golden_bytes(kit.golden))
+    if _mask(kit):
+        tokenizer, rows = Tokenizer.from_str(str(kit.tokenizer_json)), kit.manifest.inputs[0].rows
+        assert rows is not None  # ids are bounded by the table that they are looked up in
+        (assets / SPELLINGS).write_bytes(spellings(tokenizer, rows))
     files = sorted(path.name for path in kit.bundle.glob("model.*"))
     (assets / INFO_FILE).write_text(_info(kit, files, reason), "utf-8")
     values = {
@@ -86,7 +98,7 @@ def write(kit: Kit) -> tuple[str, ...]:
         "libraries": _libraries(kit),
         "text": _text(reason, kit.manifest),
         "result": _RESULTS.get(_task(kit.manifest).method, _RESULTS["encode"]).replace(
-            "@dim@", str(kit.manifest.outputs[0].axes[-1])
+            "@dim@", str(_row(kit.manifest))
         ),
         "max_length": str(kit.manifest.max_length),
     }
@@ -113,7 +125,9 @@ def golden_bytes(golden: Any) -> bytes:
 
     :param golden: content of ``golden.json`` of a text model.
     """
-    outputs: Sequence[Sequence[float]] = golden["output"]
+    outputs: Sequence[Sequence[float]] = golden.get("output", [])
+    if not outputs:
+        return b"EEBG" + struct.pack("<2I", _GOLDEN_VERSION, 0)
     # Without a vocabulary, the bytes of the tokens are in the place of the ids.
     words = (
         ([list(bytes.fromhex("".join(tokens))) for tokens in golden["tokens"]]) if "tokens" in golden else []
@@ -130,19 +144,23 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
     """The text of ``model.properties``, which the class ``ModelInfo`` reads."""
     manifest = kit.manifest
     form = form_of(manifest)
+    # What no answer reads is left where it is.
+    outputs = manifest.outputs if _task(manifest).per_token else manifest.outputs[:1]
     texts = [name for name in (TOKENIZER, COMPILED_TOKENIZER) if (kit.bundle / name).is_file()]
     digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, *texts])
     values = {
         "name": manifest.name,
         "version": hashlib.sha256(digests.encode()).hexdigest()[:16],
-        "output": manifest.outputs[0].name,
-        "dim": manifest.outputs[0].axes[-1],
+        "dim": _row(manifest),
         "max_length": manifest.max_length,
         "pad_id": manifest.pad_id,
         "prompt": manifest.prompt,
         "kind": manifest.kind,
         "activation": manifest.activation,
         "per_token": str(_task(manifest).per_token).lower(),
+        "singles": str(_singles(manifest)).lower(),
+        "mask_id": -1 if manifest.mask_id is None else manifest.mask_id,
+        "mask": _mask(kit),
         "takes_pairs": str(_task(manifest).pairs).lower(),
         "method": camel_case(_task(manifest).method),
         "no_tokenizer": reason,
@@ -154,6 +172,8 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "abi": _abis(kit),
         "input": [info.name for info in manifest.inputs],
         "type": [info.dtype for info in manifest.inputs],
+        "output": [info.name for info in outputs],
+        "output_type": [info.dtype for info in outputs],
         "length": manifest.lengths,
         "label": manifest.labels,
         "vector_scale": [] if form is None else form.entry.scales,
@@ -165,6 +185,21 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         for number, value in enumerate(items)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _singles(manifest: Manifest) -> bool:
+    """Whether outputs have a single number for each token."""
+    return _task(manifest).per_token and len(manifest.outputs[0].axes) < 3
+
+
+def _row(manifest: Manifest) -> object:
+    """Elements of a row of an output."""
+    return 1 if _singles(manifest) else manifest.outputs[0].axes[-1]
+
+
+def _mask(kit: Kit) -> str:
+    """What marks a masked place, for a model that fills them; else empty."""
+    return mask_token(kit) if _task(kit.manifest) is MASKED_LM else ""
 
 
 def _escaped(value: str) -> str:

@@ -26,12 +26,17 @@ final class RuntimeEngine implements Engine {
     }
 
     @Override
-    public float[] run(long[][] inputs) {
+    public float[][] run(long[][] inputs) {
         EValue[] feeds = new EValue[inputs.length];
         for (int number = 0; number < inputs.length; ++number) {
             feeds[number] = EValue.from(tensor(inputs[number], info.types[number], inputs[1].length));
         }
-        return module.forward(feeds)[0].toTensor().getDataAsFloatArray();
+        EValue[] found = module.forward(feeds);
+        float[][] outputs = new float[info.outputs.length][];
+        for (int number = 0; number < outputs.length; ++number) {
+            outputs[number] = found[number].toTensor().getDataAsFloatArray();
+        }
+        return outputs;
     }
 
     private static Tensor tensor(long[] values, String type, int tokens) {

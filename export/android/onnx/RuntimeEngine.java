@@ -39,17 +39,18 @@ final class RuntimeEngine implements Engine {
     }
 
     @Override
-    public float[] run(long[][] inputs) {
+    public float[][] run(long[][] inputs) {
         Map<String, OnnxTensor> feeds = new LinkedHashMap<>();
         try {
             for (int number = 0; number < inputs.length; ++number) {
                 feeds.put(info.inputs[number], tensor(inputs[number], info.types[number], inputs[1].length));
             }
             try (OrtSession.Result result = session.run(feeds)) {
-                FloatBuffer values = ((OnnxTensor) result.get(0)).getFloatBuffer();
-                float[] output = new float[values.remaining()];
-                values.get(output);
-                return output;
+                float[][] outputs = new float[info.outputs.length][];
+                for (int number = 0; number < outputs.length; ++number) {
+                    outputs[number] = values((OnnxTensor) result.get(number), info.outputTypes[number]);
+                }
+                return outputs;
             }
         } catch (OrtException error) {
             throw new IllegalArgumentException("ONNX Runtime refused the inputs (" + error.getMessage() + ")", error);
@@ -58,6 +59,21 @@ final class RuntimeEngine implements Engine {
                 feed.close();
             }
         }
+    }
+
+    private static float[] values(OnnxTensor tensor, String type) {
+        if (type.equals("int64")) {
+            LongBuffer whole = tensor.getLongBuffer();
+            float[] output = new float[whole.remaining()];
+            for (int place = 0; place < output.length; ++place) {
+                output[place] = whole.get(place);
+            }
+            return output;
+        }
+        FloatBuffer values = tensor.getFloatBuffer();
+        float[] output = new float[values.remaining()];
+        values.get(output);
+        return output;
     }
 
     private static OnnxTensor tensor(long[] values, String type, int tokens) throws OrtException {

@@ -38,7 +38,7 @@ final class RuntimeEngine implements Engine {
     }
 
     @Override
-    public float[] run(long[][] inputs) {
+    public float[][] run(long[][] inputs) {
         String signature = info.lengths.length > 0 ? "length_" + inputs[0].length : interpreter.getSignatureKeys()[0];
         Map<String, Object> feeds = new HashMap<>();
         for (int number = 0; number < inputs.length; ++number) {
@@ -46,21 +46,28 @@ final class RuntimeEngine implements Engine {
             boolean wide = interpreter.getInputTensorFromSignature(input, signature).dataType() == DataType.INT64;
             feeds.put(input, wide ? (Object) new long[][] {inputs[number]} : (Object) new int[][] {narrow(inputs[number])});
         }
-        // A row for each token, or one.
+        // A row for each token, or one; of numbers, or of a number each.
         int tokens = inputs[1].length;
-        float[][][] rows = new float[1][tokens][info.dim];
-        float[][] row = new float[1][info.dim];
+        boolean rows = info.perToken && !info.singles;
         Map<String, Object> outputs = new HashMap<>();
-        outputs.put(info.output, info.perToken ? (Object) rows : (Object) row);
+        for (String output : info.outputs) {
+            outputs.put(output, rows ? (Object) new float[1][tokens][info.dim] : (Object) new float[1][info.singles ? tokens : info.dim]);
+        }
         interpreter.runSignature(feeds, outputs, signature);
-        if (!info.perToken) {
-            return row[0];
+        float[][] found = new float[info.outputs.length][];
+        for (int number = 0; number < found.length; ++number) {
+            Object output = outputs.get(info.outputs[number]);
+            found[number] = rows ? flat(((float[][][]) output)[0]) : ((float[][]) output)[0];
         }
-        float[] output = new float[tokens * info.dim];
-        for (int token = 0; token < tokens; ++token) {
-            System.arraycopy(rows[0][token], 0, output, token * info.dim, info.dim);
+        return found;
+    }
+
+    private static float[] flat(float[][] rows) {
+        float[] flat = new float[rows.length * rows[0].length];
+        for (int row = 0; row < rows.length; ++row) {
+            System.arraycopy(rows[row], 0, flat, row * rows[0].length, rows[0].length);
         }
-        return output;
+        return flat;
     }
 
     private static int[] narrow(long[] values) {

@@ -168,8 +168,10 @@ class Remote:
             assert process.stdin is not None and process.stdout is not None and process.stderr is not None
             while (head := process.stdout.read(4)) and (count := struct.unpack(">i", head)[0]) > 0:
                 values = [self._input(process.stdout, number) for number in range(count)]
-                output = self.session.run(dict(zip(names, values, strict=True)))
-                process.stdin.write(output.astype(">f4").tobytes())
+                outputs = self.session.run_all(dict(zip(names, values, strict=True)))
+                if self.session.task is None or not self.session.task.per_token:
+                    outputs = outputs[:1]
+                process.stdin.write(b"".join(output.astype(">f4").tobytes() for output in outputs))
                 process.stdin.flush()
                 self.runs += 1
             rest = process.stdout.read()

@@ -87,7 +87,9 @@ def test_a_pair_has_the_types_of_its_texts(classes: Path, classifier: Path) -> N
     with edgeemb.open(classifier) as session:
         remote = Remote(session)
         remote.session = SimpleNamespace(
-            manifest=session.manifest, run=lambda feeds: given.append(feeds) or session.run(feeds)
+            manifest=session.manifest,
+            task=session.task,
+            run_all=lambda feeds: given.append(feeds) or session.run_all(feeds),
         )
         assets = str(classifier / FOLDER / "assets")
         _, errors, status = remote.serve([*driver(classes), "encode", assets, "the cat", "a mat"])
@@ -128,3 +130,54 @@ def test_words_have_the_labels_and_places_that_a_session_gives_them(classes: Pat
         rest, errors, status = Remote(session).serve(command)
     assert status == 0, errors
     assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)
+
+
+#: Texts with white space of several kinds and characters of two chars, and in several windows.
+ASKED = [
+    TEXT,
+    "\u3000a \U0001f600 M\u00c1T  sat\u00a0on \u4e2d the cat",
+    "a mat sat and the cats ran away " * 9,
+]
+
+
+def test_questions_are_answered_as_a_session_answers_them(classes: Path, tmp_path: Path) -> None:
+    bundle = export(tmp_path, "ForQuestionAnswering")
+    assert 'model.answer("a question", "some text", 1)' in (bundle / FOLDER / "README.md").read_text()
+    with edgeemb.open(bundle) as session:
+        for text in ASKED:
+            before = [len(text[:at].encode("utf-16-le")) // 2 for at in range(len(text) + 1)]
+            wanted = session.answer("who sat", text, top=4)
+            found = answers(classes, bundle, session, "ask", "who sat", text, "4")
+            assert [(one[0], int(one[1]), int(one[2])) for one in found] == [
+                (one.text, before[one.start], before[one.end]) for one in wanted
+            ]
+            assert [float(one[3]) for one in found] == pytest.approx([one.score for one in wanted], abs=1e-6)
+        said = refusal(classes, bundle, session, "ask", "the cat " * 60, TEXT, "1")
+        assert "the model takes" in said and said.endswith("shorten the question")
+        assert (
+            refusal(classes, bundle, session, "ask", "who", TEXT, "0")
+            == "top=0 is out of range: use 1 or more"
+        )
+
+
+@pytest.mark.parametrize("head", [None, "top=6"])
+def test_masked_places_are_filled_as_a_session_fills_them(
+    head: str | None, classes: Path, tmp_path: Path
+) -> None:
+    save_family(tmp_path / "m", "BERT", "ForMaskedLM")
+    options: dict[str, Any] = {"table": "int8", "body": "fp32", "ops": "builtin", "head": head}
+    bundle = edgeemb.export(str(tmp_path / "m"), tmp_path / "b", target="android", **options)
+    text = "the [MASK] sat on the [MASK]"
+    assert "model.info.mask" in (bundle / FOLDER / "README.md").read_text()
+    with edgeemb.open(bundle) as session:
+        (wanted,) = session.fill([text], top=5)
+        found = answers(classes, bundle, session, "fill", text, "5")
+        assert [line[0:-1:2] for line in found] == [[one.token for one in place] for place in wanted]
+        for line, place in zip(found, wanted, strict=True):
+            assert [float(score) for score in line[1::2]] == pytest.approx(
+                [one.score for one in place], abs=1e-6
+            )
+        said = refusal(classes, bundle, session, "fill", TEXT, "5")
+        assert said == "the text has no masked place: write [MASK] where a word is to be found"
+        if head is not None:
+            assert "the 6 best tokens" in refusal(classes, bundle, session, "fill", text, "7")

@@ -39,7 +39,6 @@ def assets_of(folder: Path, name: str, version: str) -> Path:
     values = {
         "name": name,
         "version": version,
-        "output": "o",
         "dim": 1,
         "max_length": 1,
         "pad_id": 0,
@@ -47,6 +46,9 @@ def assets_of(folder: Path, name: str, version: str) -> Path:
         "kind": "embedding",
         "activation": "",
         "per_token": "false",
+        "singles": "false",
+        "mask_id": -1,
+        "mask": "",
         "takes_pairs": "false",
         "method": "encode",
         "vectors": "",

@@ -179,7 +179,8 @@ public final class Driver {
 
     static TextModel open(File assets) throws IOException {
         ModelInfo info = info(assets);
-        return new TextModel(info, info.noTokenizer.isEmpty() ? tokenizer(assets) : null, new Remote(info));
+        Spellings spellings = info.mask.isEmpty() ? null : new Spellings(read(assets, "spellings.bin"));
+        return new TextModel(info, info.noTokenizer.isEmpty() ? tokenizer(assets) : null, spellings, new Remote(info));
     }
 
     /** The golden texts through the model, which the test runs; last goes the least cosine. */
@@ -214,6 +215,18 @@ public final class Driver {
                 for (Ranked found : model.rank(texts[0], Arrays.copyOfRange(texts, 1, texts.length))) {
                     lines.append(found.index).append('\t').append(found.text).append('\t').append(found.score).append('\n');
                 }
+            } else if (method.equals("ask")) {
+                for (Answer found : model.answer(texts[0], texts[1], Integer.parseInt(texts[2]))) {
+                    lines.append(found.text).append('\t').append(found.start).append('\t').append(found.end).append('\t');
+                    lines.append(found.score).append('\n');
+                }
+            } else if (method.equals("fill")) {
+                for (Filling[] place : model.fill(texts[0], Integer.parseInt(texts[1]))) {
+                    for (Filling found : place) {
+                        lines.append(found.token).append('\t').append(found.score).append('\t');
+                    }
+                    lines.append('\n');
+                }
             } else {
                 for (Word found : model.labelWords(texts[0])) {
                     lines.append(found.text).append('\t').append(found.start).append('\t').append(found.end).append('\t');
@@ -225,7 +238,7 @@ public final class Driver {
         OUT.write(lines.toString().getBytes(StandardCharsets.UTF_8));
     }
 
-    /** The runtime is on the other side: inputs go as their number, and each as its length and values; the output comes. */
+    /** The runtime is on the other side: inputs go as their number, and each as its length and values; the outputs come. */
     private static final class Remote implements Engine {
         private final ModelInfo info;
 
@@ -234,7 +247,7 @@ public final class Driver {
         }
 
         @Override
-        public float[] run(long[][] inputs) {
+        public float[][] run(long[][] inputs) {
             try {
                 OUT.writeInt(inputs.length);
                 for (long[] input : inputs) {
@@ -244,11 +257,13 @@ public final class Driver {
                     }
                 }
                 OUT.flush();
-                float[] output = new float[info.perToken ? info.dim * inputs[1].length : info.dim];
-                for (int place = 0; place < output.length; ++place) {
-                    output[place] = IN.readFloat();
+                float[][] outputs = new float[info.outputs.length][info.perToken ? info.dim * inputs[1].length : info.dim];
+                for (float[] output : outputs) {
+                    for (int place = 0; place < output.length; ++place) {
+                        output[place] = IN.readFloat();
+                    }
                 }
-                return output;
+                return outputs;
             } catch (IOException error) {
                 throw new UncheckedIOException(error);
             }

@@ -8,10 +8,10 @@ import org.tensorflow.lite.Interpreter;
 public final class DelegateDriver {
     public static void main(String[] arguments) throws IOException {
         StringBuilder text = new StringBuilder("abi.0=x86_64\n");
-        for (String key : "name version output prompt no_tokenizer".split(" ")) {
+        for (String key : "name version prompt no_tokenizer".split(" ")) {
             text.append(key).append("=x\n");
         }
-        String rest = "kind=embedding\nactivation=\nper_token=false\ntakes_pairs=false\nmethod=encode\nvectors=\nvector_codes=\n";
+        String rest = "kind=embedding\nactivation=\nper_token=false\nsingles=false\nmask_id=-1\nmask=\ntakes_pairs=false\nmethod=encode\nvectors=\nvector_codes=\n";
         ModelInfo info = new ModelInfo(new StringReader(text + "dim=1\nmax_length=1\npad_id=0\n" + rest));
         try {
             RuntimeEngine.open(new Assets(null, "x") {

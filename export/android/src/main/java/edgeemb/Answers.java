@@ -73,6 +73,28 @@ final class Answers {
         return found.toArray(new Word[0]);
     }
 
+    /**
+     * The most probable tokens of a place: of all, or where {@code best} is not null of those that it names, whose scores fall. Ids without a
+     * token are left out.
+     */
+    static Filling[] fillings(float[] scores, float[] best, int top, Spellings spellings) {
+        Integer[] order = new Integer[scores.length];
+        for (int place = 0; place < order.length; ++place) {
+            order[place] = place;
+        }
+        if (best == null) {
+            Arrays.sort(order, (left, right) -> Float.compare(scores[right], scores[left]));
+        }
+        List<Filling> found = new ArrayList<>();
+        for (int place = 0; place < order.length && found.size() < top; ++place) {
+            String text = spellings.of(best == null ? order[place] : (int) best[place]);
+            if (text != null) {
+                found.add(new Filling(text, scores[order[place]]));
+            }
+        }
+        return found.toArray(new Filling[0]);
+    }
+
     /** The first token that stands for each char, without the space in front of it; -1 where there is none. */
     private static int[] firstPieces(String text, Tokens tokens) {
         int[] first = new int[text.length()];

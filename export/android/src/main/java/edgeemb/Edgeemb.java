@@ -30,7 +30,8 @@ public final class Edgeemb {
         // What this process runs, not what the phone could: a 32-bit app on a 64-bit phone loads 32-bit libraries.
         info.requireAbi(Process.is64Bit() ? Build.SUPPORTED_64_BIT_ABIS : Build.SUPPORTED_32_BIT_ABIS);
         Tokenizer tokenizer = info.noTokenizer.isEmpty() ? Tokenizer.open(assets.map("tokenizer.bin")) : null;
-        return new TextModel(info, tokenizer, RuntimeEngine.open(assets, info));
+        Spellings spellings = info.mask.isEmpty() ? null : new Spellings(assets.map("spellings.bin"));
+        return new TextModel(info, tokenizer, spellings, RuntimeEngine.open(assets, info));
     }
 
     /**

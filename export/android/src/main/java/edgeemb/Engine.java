@@ -7,9 +7,9 @@ public interface Engine extends AutoCloseable {
      *
      * @param inputs an array for each input of the model, in the order of {@link ModelInfo#inputs}; all of one length, but without a vocabulary
      *     the first, which has some bytes for each token.
-     * @return the first output, row by row.
+     * @return each of {@link ModelInfo#outputs}, row by row; integers as floats.
      */
-    float[] run(long[][] inputs);
+    float[][] run(long[][] inputs);
 
     @Override
     void close();

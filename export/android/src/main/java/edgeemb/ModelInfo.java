@@ -19,9 +19,11 @@ public final class ModelInfo {
     public final String[] inputs;
     /** Element types of the inputs, as numpy calls them. */
     public final String[] types;
-    /** The output. */
-    public final String output;
-    /** Elements of a vector, or classes. */
+    /** Outputs of the model. */
+    public final String[] outputs;
+    /** Element types of the outputs, as numpy calls them. */
+    public final String[] outputTypes;
+    /** Elements of a vector, or of another row of an output; or classes. */
     public final int dim;
     /** Ids of the longest text. */
     public final int maxLength;
@@ -39,8 +41,14 @@ public final class ModelInfo {
     public final String kind;
     /** What makes probabilities of a classifier's logits: {@code softmax}, {@code sigmoid}, or nothing. */
     public final String activation;
-    /** Whether the output has a row for each token. */
+    /** Whether outputs have a row for each token. */
     public final boolean perToken;
+    /** Whether such a row is a single number, with no axis of its own. */
+    public final boolean singles;
+    /** Id of the token for a masked place; -1 without one. */
+    public final int maskId;
+    /** What marks a masked place in a text; empty without one. */
+    public final String mask;
     /** Whether the model takes pairs of texts. */
     public final boolean takesPairs;
     /** The method of {@link TextModel} that gives its answers. */
@@ -63,7 +71,8 @@ public final class ModelInfo {
         abis = list(values, "abi");
         inputs = list(values, "input");
         types = list(values, "type");
-        output = value(values, "output");
+        outputs = list(values, "output");
+        outputTypes = list(values, "output_type");
         dim = Integer.parseInt(value(values, "dim"));
         maxLength = Integer.parseInt(value(values, "max_length"));
         padId = Integer.parseInt(value(values, "pad_id"));
@@ -84,6 +93,9 @@ public final class ModelInfo {
         kind = value(values, "kind");
         activation = value(values, "activation");
         perToken = value(values, "per_token").equals("true");
+        singles = value(values, "singles").equals("true");
+        maskId = Integer.parseInt(value(values, "mask_id"));
+        mask = value(values, "mask");
         takesPairs = value(values, "takes_pairs").equals("true");
         method = value(values, "method");
         noTokenizer = value(values, "no_tokenizer");

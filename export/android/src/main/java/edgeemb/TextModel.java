@@ -1,14 +1,17 @@
 package edgeemb;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
-/** A text model: text in, vectors, classes or labelled words out. Threads may share one; they wait for each other while the runtime works. */
+/** A text model: text in, vectors, classes, labelled words, answers or masked words out. Threads may share one; they wait for each other while the runtime works. */
 public final class TextModel implements AutoCloseable {
     private static final String POSITIONS = "position_ids";
 
     /** What the bundle says of the model. */
     public final ModelInfo info;
     private final Tokenizer tokenizer;
+    private final Spellings spellings;
     private final Engine engine;
     private final Object running = new Object();
     private boolean closed;
@@ -18,11 +21,13 @@ public final class TextModel implements AutoCloseable {
      *
      * @param info what the bundle says of it.
      * @param tokenizer turns text into ids; null if the kit has none for the model.
+     * @param spellings texts of tokens; null if the model fills no masked places.
      * @param engine runs it; is closed with the model.
      */
-    public TextModel(ModelInfo info, Tokenizer tokenizer, Engine engine) {
+    public TextModel(ModelInfo info, Tokenizer tokenizer, Spellings spellings, Engine engine) {
         this.info = info;
         this.tokenizer = tokenizer;
+        this.spellings = spellings;
         this.engine = engine;
     }
 
@@ -121,6 +126,55 @@ public final class TextModel implements AutoCloseable {
     }
 
     /**
+     * The parts of a text that answer a question, for question answering.
+     *
+     * @param question the question.
+     * @param text where the answer is; one that does not fit beside the question is read in windows.
+     * @param top answers, of which none lies over another.
+     * @return the answers, the best first.
+     */
+    public Answer[] answer(String question, String text, int top) {
+        requireMethod("answer");
+        requireOne(top);
+        check(question);
+        check(text);
+        List<Answer> best = new ArrayList<>();
+        for (Tokens window : Questions.windows(requireTokenizer().encode(question, text, 0, Cut.LONGEST_FIRST), longest())) {
+            float[][] logits = outputs(inputs(window));
+            best = Questions.joined(best, Questions.answers(text, window, logits[0], logits[1], top), top);
+        }
+        return best.toArray(new Answer[0]);
+    }
+
+    /**
+     * What the masked places of a text may hold, for a masked language model.
+     *
+     * @param text the text, in which {@link ModelInfo#mask} marks one place or more.
+     * @param top tokens for each place; at most {@link ModelInfo#dim} where the bundle gives the best alone.
+     * @return for each place its tokens, the most probable first.
+     */
+    public Filling[][] fill(String text, int top) {
+        requireMethod("fill");
+        requireOne(top);
+        Tokens tokens = tokens(text, null);
+        float[][] outputs = outputs(inputs(tokens));
+        if (outputs.length > 1 && top > info.dim) {
+            throw new IllegalArgumentException("the model gives the " + info.dim + " best tokens of a place: ask for so many or fewer");
+        }
+        List<Filling[]> found = new ArrayList<>();
+        for (int place = 0; place < tokens.ids.length; ++place) {
+            if (tokens.ids[place] == info.maskId) {
+                float[] best = outputs.length > 1 ? Arrays.copyOfRange(outputs[1], place * info.dim, (place + 1) * info.dim) : null;
+                found.add(Answers.fillings(Answers.probabilities(outputs[0], place * info.dim, info.dim, "softmax"), best, top, spellings));
+            }
+        }
+        if (found.isEmpty()) {
+            throw new IllegalArgumentException("the text has no masked place: write " + info.mask + " where a word is to be found");
+        }
+        return found.toArray(new Filling[0][]);
+    }
+
+    /**
      * Ids of a text, as the model takes them.
      *
      * @param text the text; not empty.
@@ -189,19 +243,31 @@ public final class TextModel implements AutoCloseable {
         return info.lengths.length > 0 ? Math.min(info.maxLength, info.lengths[info.lengths.length - 1]) : info.maxLength;
     }
 
+    private static void requireOne(int top) {
+        if (top < 1) {
+            throw new IllegalArgumentException("top=" + top + " is out of range: use 1 or more");
+        }
+    }
+
     private float[] run(long[][] inputs) {
-        float[] output;
+        return outputs(inputs)[0];
+    }
+
+    private float[][] outputs(long[][] inputs) {
+        float[][] outputs;
         synchronized (running) {
             if (closed) {
                 throw new IllegalStateException("the model is closed: open it again");
             }
-            output = engine.run(inputs);
+            outputs = engine.run(inputs);
         }
         int expected = info.perToken ? inputs[1].length * info.dim : info.dim;
-        if (output.length != expected) {
-            throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + expected + ": copy it again");
+        for (float[] output : outputs) {
+            if (output.length != expected) {
+                throw new IllegalStateException("the model gave " + output.length + " values where the bundle says " + expected + ": copy it again");
+            }
         }
-        return output;
+        return outputs;
     }
 
     private long[][] inputs(Tokens tokens) {

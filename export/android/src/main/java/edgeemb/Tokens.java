@@ -24,6 +24,20 @@ public final class Tokens {
         this.cut = cut;
     }
 
+    /** The tokens [0, first), [from, to) and from last on. */
+    Tokens without(int first, int from, int to, int last) {
+        int count = first + to - from + ids.length - last;
+        int[][] arrays = {ids, types, texts, starts, ends};
+        for (int number = 0; number < arrays.length; ++number) {
+            int[] kept = new int[count];
+            System.arraycopy(arrays[number], 0, kept, 0, first);
+            System.arraycopy(arrays[number], from, kept, first, to - from);
+            System.arraycopy(arrays[number], last, kept, first + to - from, ids.length - last);
+            arrays[number] = kept;
+        }
+        return new Tokens(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], true);
+    }
+
     /** Whether a text has a token of its own. */
     boolean isEmpty() {
         for (int text : texts) {

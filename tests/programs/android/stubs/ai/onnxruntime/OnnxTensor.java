@@ -22,6 +22,10 @@ public class OnnxTensor extends OnnxTensorLike {
         throw new UnsupportedOperationException();
     }
 
+    public LongBuffer getLongBuffer() {
+        throw new UnsupportedOperationException();
+    }
+
     @Override
     public void close() {}
 }
