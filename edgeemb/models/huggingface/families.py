@@ -6,7 +6,13 @@ read off a model is read there: its word table, where its positions begin, wheth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from edgeemb.models.huggingface.convolutions import end_convolutions
+from edgeemb.models.huggingface.fourier import transform_texts
+from edgeemb.models.huggingface.padding import end_with_zeros
 
 
 @dataclass(frozen=True)
@@ -20,8 +26,7 @@ class Family:
     :param fixed_length: whether texts are always padded to the longest length, as the model was trained.
     :param mixes_padding: whether it takes no mask, and reads the padding of a text like the text. Of other families that is computed
         (`edgeemb.models.huggingface.padding`).
-    :param reads_next: whether a token's layer reads the row of the next token, for which padding must count as the end of the text, where that row is
-        zeros.
+    :param ends: changes a loaded model so that it reads nothing after the end of a text, where its layers would read padding; None for others.
     """
 
     added_mask: bool = False
@@ -29,7 +34,7 @@ class Family:
     vector: str = ""
     fixed_length: bool = False
     mixes_padding: bool = False
-    reads_next: bool = False
+    ends: Callable[[Any], None] | None = None
 
 
 _ENCODER = Family(added_mask=True)
@@ -55,8 +60,10 @@ FAMILIES = {
         ),
         _ENCODER,
     ),
-    "mobilebert": Family(added_mask=True, reads_next=True),
-    **dict.fromkeys(("canine", "fnet"), Family(mixes_padding=True)),
+    "convbert": Family(ends=end_convolutions),
+    "mobilebert": Family(added_mask=True, ends=end_with_zeros),
+    "canine": Family(mixes_padding=True),
+    "fnet": Family(ends=transform_texts),
     "clip": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "clip_text_model": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "siglip": Family(encoder="SiglipTextModel", vector="pooler_output", fixed_length=True),

@@ -39,7 +39,7 @@ from edgeemb.models.huggingface.modules import (
     TokenModel,
 )
 from edgeemb.models.huggingface.next_token import NextToken
-from edgeemb.models.huggingface.padding import check_padding, reads_padding
+from edgeemb.models.huggingface.padding import check_padding, pad_id, reads_padding
 from edgeemb.models.huggingface.sentence_files import (
     POOLING,
     SPLADE,
@@ -147,10 +147,8 @@ def load_folder(
     elif chosen is CROSS_ENCODER and len(labels) != 1:
         raise ModelError(f"{root} has {len(labels)} classes, a cross-encoder has one: leave `task` out")
     word = body.get_input_embeddings().weight
-    pad_id = int(getattr(body.config, "pad_token_id", None) or 0)
-    if family.reads_next:
-        with torch.no_grad():
-            word[pad_id] = 0
+    if family.ends is not None:
+        family.ends(body)
     tables = find_tables(body, known=True, word=word)
     positions = _positions(body, tables)
     longest = _max_length(settings, tokenizer.max_length, positions, max_length)
@@ -167,7 +165,7 @@ def load_folder(
     axes = ("batch", longest if family.fixed_length else "length")
     outputs = _outputs(module, examples, chosen, axes, root)
     if not (family.vector or family.fixed_length):
-        check_padding(module, examples, pad_id, root, str(config.get("model_type")))
+        check_padding(module, examples, pad_id(body), root, str(config.get("model_type")))
     tokenizer = tokenizer.within(len(word), str(root))
     model = Model(
         name=name,
@@ -185,7 +183,7 @@ def load_folder(
         tokenizer_json=tokenizer.tokenizer.to_str(),
         max_length=longest,
         positions=positions,
-        pad_id=pad_id,
+        pad_id=pad_id(body),
         pooling="+".join(pooling.modes) if pooling else None,
         normalize=bool(stages) and stages[-1][0] == "Normalize",
         labels=() if chosen is CROSS_ENCODER else labels,
