@@ -13,7 +13,7 @@ from edgeemb.exporters.c.lookup import FLOATS, array_bytes
 from edgeemb.exporters.c.result import Result
 from edgeemb.exporters.c.source import Arrays
 from edgeemb.tables import Table
-from edgeemb.tables.head import Hidden, QuantizedLogits, head_of, why_no_head
+from edgeemb.tables.head import DenseLogits, Hidden, QuantizedLogits, head_of, why_no_head
 
 _API = """
 /* Ids in, the best tokens of some of their places out: places [place_count] are numbers of ids, below count; NULL for all of them.
@@ -41,7 +41,7 @@ const char *@lower@_token(int32_t token, size_t *bytes);
 _CALLS = """
 #include "micro/masked.h"
 
-static const eem_decoder decoder = {{@table@}, @bias@, @UPPER@_OUTPUTS};
+static const @decoder@;
 
 /* Ids in, the vector of each token out, in the arena. */
 static eem_status vectors_of(void *arena, size_t arena_bytes, const int32_t *input, size_t count)
@@ -61,7 +61,7 @@ static void decode(uint8_t *base, const uint32_t *places, uint32_t first, uint32
 
         memcpy(chosen + (size_t)number * @width@, rows + place * @width@, @width@ * sizeof *chosen);
     }
-    eem_decode(&decoder, EEM_LOGITS(@bits@), chosen, count, base + @at_prepared@, base + @at_work@, output, tokens);
+    @decode@;
 }
 
 int32_t @prefix@_best(
@@ -146,7 +146,7 @@ _CHOICE = 7
 _CHUNK, _PLACE_BYTES, _PART_BYTES, _SELECTION_BYTES, _MORE_KEYS, _TOP_ROWS = 64, 72, 320, 40, 64, 512
 
 
-def logits_over(table: Table, name: str) -> QuantizedLogits:
+def logits_over(table: Table, name: str) -> QuantizedLogits | DenseLogits:
     """How logits are computed over a table.
 
     :param table: the table.
@@ -155,13 +155,32 @@ def logits_over(table: Table, name: str) -> QuantizedLogits:
     """
     reason = why_no_head(table)
     head = None if reason else head_of(table)
-    if not isinstance(head, QuantizedLogits) or head.vectors != Hidden():
+    if not isinstance(head, QuantizedLogits | DenseLogits) or head.vectors != Hidden():
         said = f": {reason}" if reason else ""
         raise ExportError(
             f"table {name} is also the output layer, which the C runtime cannot compute from {table.spec}{said}; "
-            "it reads int8, int4, int2 and binary: choose one of these (`table`), or another `runtime`"
+            "it reads fp32, fp16, int8, int4, int2 and binary: choose one of these (`table`), or another `runtime`"
         )
     return head
+
+
+def _decoder(head: QuantizedLogits | DenseLogits, table: Table, arrays: Arrays, bias: str) -> tuple[str, str]:
+    """The definition of the output layer in C, and the call that gives the best tokens of some vectors."""
+    places = {name: arrays.add_table(array_bytes(table, name)) for name in table.arrays}
+    rows, dim = table.shape
+    if isinstance(head, DenseLogits):
+        kind = FLOATS[str(table.arrays[head.array].dtype)]
+        return (
+            f"eem_dense_decoder decoder = {{{places[head.array]}, {kind}, {rows}, {dim}, {bias}, @UPPER@_OUTPUTS}}",
+            "eem_decode_dense(&decoder, chosen, count, base + @at_work@, output, tokens)",
+        )
+    block = 0 if head.block == head.dim else head.block
+    kind = FLOATS[str(table.arrays[head.scales].dtype)]
+    stored = f"{places[head.codes]}, {places[head.scales]}, {rows}, {head.bits}, {dim}, {block}, {head.planes}, {kind}"
+    return (
+        f"eem_decoder decoder = {{{{{stored}}}, {bias}, @UPPER@_OUTPUTS}}",
+        f"eem_decode(&decoder, EEM_LOGITS({head.bits}), chosen, count, base + @at_prepared@, base + @at_work@, output, tokens)",
+    )
 
 
 def masked_result(
@@ -177,14 +196,10 @@ def masked_result(
     :param mask: id of the mask token; None without one.
     :raises ExportError: if no kernel computes logits over the table.
     """
-    head = logits_over(table, name)
-    codes, scales = (arrays.add_table(array_bytes(table, each)) for each in (head.codes, head.scales))
-    block = 0 if head.block == head.dim else head.block
-    kind = FLOATS[str(table.arrays[head.scales].dtype)]
-    places = f"{codes}, {scales}, {table.shape[0]}, {head.bits}, {head.dim}, {block}, {head.planes}, {kind}"
-    calls = _CALLS.replace("@table@", places).replace("@bits@", str(head.bits))
-    calls = calls.replace("@bias@", arrays.add_floats(decoder.bias) if decoder.bias.any() else "NULL")
-    calls = calls.replace("@at_once@", f"{arrays.packing.vectors}u").replace("@width@", f"{head.dim}u")
+    bias = arrays.add_floats(decoder.bias) if decoder.bias.any() else "NULL"
+    defined, call = _decoder(logits_over(table, name), table, arrays, bias)
+    calls = _CALLS.replace("@decoder@", defined).replace("@decode@", call)
+    calls = calls.replace("@at_once@", f"{arrays.packing.vectors}u").replace("@width@", f"{table.shape[1]}u")
     return Result(
         macros=" * @UPPER@_OUTPUTS      best tokens of each place\n"
         " * @UPPER@_PER_TOKEN    1: a result has a row for each token",
@@ -209,16 +224,17 @@ def with_choice(buffers: Sequence[Buffer], table: Table, top: int, vectors: int)
     :param top: tokens that come out for a place.
     :param vectors: places that are computed at a time.
     """
-    head = head_of(table)
-    assert isinstance(head, QuantizedLogits)
-    parts = 8 // head.bits
-    chunks = ceil(ceil(head.dim / parts) / _CHUNK)
-    each = 4 + chunks * parts * _PART_BYTES
+    head, dim = head_of(table), table.shape[1]
+    prepared = 0
+    if isinstance(head, QuantizedLogits):
+        parts = 8 // head.bits
+        chunks = ceil(ceil(dim / parts) / _CHUNK)
+        prepared = chunks * parts * _PLACE_BYTES + vectors * (4 + chunks * parts * _PART_BYTES)
     work = _SELECTION_BYTES + 8 * (2 * top + _MORE_KEYS) + 4 * _TOP_ROWS
     held = [replace(buffer, last=_CHOICE) if buffer.name in ("ids", "rows") else buffer for buffer in buffers]
     return [
         *held,
-        Buffer("chosen", 4 * vectors * head.dim, _CHOICE, _CHOICE),
-        Buffer("prepared", chunks * parts * _PLACE_BYTES + vectors * each, _CHOICE, _CHOICE),
+        Buffer("chosen", 4 * vectors * dim, _CHOICE, _CHOICE),
+        Buffer("prepared", prepared, _CHOICE, _CHOICE),
         Buffer("work", vectors * work, _CHOICE, _CHOICE),
     ]

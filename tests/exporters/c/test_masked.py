@@ -19,13 +19,18 @@ import edgeemb
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.exporters.c.masked import logits_over, with_choice
 from edgeemb.exporters.c.reading import read_encoder
+from edgeemb.exporters.c.writer import write
+from edgeemb.exporters.targets import find_target
+from edgeemb.exporters.writers import Request
 from edgeemb.native.compilers import FLAGS, host_compiler, run_compiler
 from edgeemb.native.logits import logits_memory
-from edgeemb.runtimes import describe
+from edgeemb.runtimes import OpenOptions, describe
+from edgeemb.runtimes.c.engine import MicroEngine
 from edgeemb.runtimes.c.sources import read_sizes, sources
 from edgeemb.tables import encode
+from edgeemb.tables.head import QuantizedLogits
 from edgeemb.tables.logits import quantized_products
-from edgeemb.tables.top import best_of
+from edgeemb.tables.top import HeadSpec, best_of
 from edgeemb.text.spellings import spelling, spellings
 from tests.fixtures.models.families import masked_model, save_family
 
@@ -231,11 +236,11 @@ def test_refuses_what_is_no_output_layer_over_the_table(tmp_path: Path) -> None:
     model = edgeemb.load(str(tmp_path / "m"))
     for spec, said in (
         ("pq:m=4", "from pq:"),
-        ("fp32", "from fp32"),
         ("qr:rows=8", "its rows share what is stored"),
     ):
         with pytest.raises(
-            ExportError, match=f"table word is also the output layer, .*{said}.*int8, int4, int2 and binary"
+            ExportError,
+            match=f"table word is also the output layer, .*{said}.*fp32, fp16, int8, int4, int2 and binary",
         ):
             edgeemb.export(model, tmp_path / "b", target="ios", table=spec)
     with pytest.raises(SpecError, match="C99 scans no shortlist: use top alone"):
@@ -250,6 +255,7 @@ def test_plans_the_memory_that_the_kernels_take(spec: str) -> None:
     head = logits_over(table, "word")
     for vectors in (1, 4):
         _, prepared, _ = with_choice([], table, 5, vectors)
+        assert isinstance(head, QuantizedLogits)
         block = 0 if head.block == head.dim else head.block
         assert prepared.bytes == logits_memory(head.bits, head.dim, block, vectors)
 
@@ -261,3 +267,24 @@ def test_texts_of_many_tokens_and_of_those_that_are_too_long() -> None:
     assert lengths[128:].tolist() == [4, 4, 0, 0, 0]
     assert struct.unpack("<4s5I", table[:24]) == (b"EEBW", 1, 133, 0, lengths[:64].sum(), lengths[:128].sum())
     assert table[12 + 12 + 133 :] == "".join(list(vocabulary)[:130]).encode()
+
+
+@pytest.mark.parametrize(("spec", "target"), [("fp32", "cortex-m7"), ("fp16", "ios")])
+def test_computes_logits_over_rows_of_floats(
+    spec: str, target: str, fillers: dict[str, Path], tmp_path: Path
+) -> None:
+    save_family(tmp_path / "m", "BERT", "ForMaskedLM")
+    masked_model().save_pretrained(tmp_path / "m")
+    model, folder = edgeemb.load(str(tmp_path / "m")), tmp_path / target
+    folder.mkdir()
+    tables = {"word": encode(model.table_weight("word"), spec)}
+    write(Request(model, tables, "int8", "builtin", (38,), find_target(target), head=HeadSpec(TOP)), folder)
+    # Built without optimisation, in half the time.
+    engine = MicroEngine(folder, describe(fillers[target]), OpenOptions(), ("-O0",))
+    feeds = {"input_ids": np.array([[2, 9, 4, 30, 7, 3]]), "attention_mask": np.ones((1, 6), np.int64)}
+    values, tokens = engine.run(feeds)
+    engine.close()
+    (logits,) = model.reference({**feeds, "token_type_ids": np.zeros((1, 6), np.int64)})
+    wanted, order = best_of(logits, TOP)
+    np.testing.assert_allclose(values, wanted, atol=0.1)
+    assert (tokens[..., 0] == order[..., 0]).all()
