@@ -117,7 +117,7 @@ def load_folder(
     own = adapter_names(config)
     place = root if adapter is None or adapter in own else find_adapter(root, adapter, own)
     layers = saved_layers(place)
-    chosen = _task(config, root, stages, task or (None if stages else adapter_task(place)))
+    chosen = _task(config, root, stages, task or (adapter_task(place) if adapter and not stages else None))
     classes = class_count(layers)
     if classes is not None and classes != len(config.get("id2label") or ()):
         config = {**config, "id2label": {str(number): f"LABEL_{number}" for number in range(classes)}}
