@@ -8,15 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from edgeemb.models.agreement import agreement
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
+from edgeemb.native.onnxruntime import open_session
 from edgeemb.tables import Table
-
-_ERRORS_ONLY = 4
 
 
 def first_difference(
@@ -63,11 +61,7 @@ def _graph(model: LoadedModel) -> onnx.ModelProto:
 def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     known = {info.name for info in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(model.SerializeToString())
     return [np.asarray(value) for value in session.run(names, dict(feeds))]
 
 

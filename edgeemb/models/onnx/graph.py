@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ModelError, first_line
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session
 
 #: Ops that hand ids on unchanged by their first input.
 _PASSING = ("Identity", "Cast", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Expand")
@@ -36,7 +36,6 @@ _FOLDED = (
 )
 #: Elements of the largest value that is computed from constants: 4 GB in float32.
 _MOST_ELEMENTS = 2**30
-_ERRORS_ONLY = 4
 
 
 class Graph:
@@ -177,11 +176,7 @@ class Graph:
             ir_version=self.model.ir_version,
             functions=self.model.functions,
         )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _ERRORS_ONLY
-        return onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        return open_session(model.SerializeToString())
 
     def upstream(self, name: str, stop: Iterable[str]) -> list[onnx.NodeProto]:
         """The nodes that a value follows from, in the order of the graph.

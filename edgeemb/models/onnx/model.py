@@ -35,8 +35,8 @@ from edgeemb.models.onnx.tables import (
     not_constant,
     tensor_bytes,
 )
-from edgeemb.models.onnx.text import TextForm, open_session
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.models.onnx.text import TextForm
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session
 from edgeemb.text.feeds import pad, text_feeds
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class OnnxModel(LoadedModel):
     @cached_property
     def _session(self) -> onnxruntime.InferenceSession:
         try:
-            return open_session(self.proto, self.path)
+            return open_session(self.path or self.proto.SerializeToString())
         except RUNTIME_ERRORS as error:
             self._refused(error)
 

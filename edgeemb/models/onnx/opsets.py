@@ -11,9 +11,8 @@ from onnx import helper
 
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.onnx.file import graphs
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session
 
-_FATAL_ONLY = 4
 #: No runtime of ours is older than that.
 _SURE = 18
 
@@ -76,8 +75,6 @@ def runnable(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelProto, tupl
 @cache
 def newest() -> int:
     """The newest op set that the installed ONNX Runtime runs."""
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL_ONLY
     for version in range(onnx.defs.onnx_opset_version(), _SURE, -1):
         ops = [helper.make_opsetid("", version)]
         info = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
@@ -86,9 +83,7 @@ def newest() -> int:
             graph, opset_imports=ops, ir_version=helper.find_min_ir_version_for(ops, True)
         )
         try:
-            onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            open_session(model.SerializeToString())
         except RUNTIME_ERRORS:
             continue
         return version

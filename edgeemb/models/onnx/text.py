@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
@@ -20,12 +19,10 @@ from edgeemb.models.onnx.pooling import OPSET as POOLING_OPSET
 from edgeemb.models.onnx.pooling import with_vector
 from edgeemb.models.onnx.roles import ids_first, takes_ids, tensor_info, token_output, vector_first
 from edgeemb.models.onnx.tables import MASKS
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session
 from edgeemb.text.feeds import text_feeds
 from edgeemb.text.sentences import sentences
 from edgeemb.text.tokenizer import truncate
-
-_ERRORS_ONLY = 4
 
 
 class TextForm:
@@ -150,7 +147,7 @@ def _with_widths(text: TextForm) -> tuple[TensorInfo, ...]:
         return text.outputs
     shapes: list[dict[str, tuple[int, ...]]] = []
     try:
-        session = open_session(text.proto, text.path)
+        session = open_session(text.path or text.proto.SerializeToString())
         for length in (5, 7):
             ids = np.ones((2, length), np.int64)
             feeds = text_feeds([info.name for info in text.inputs], ids, ids)
@@ -165,15 +162,3 @@ def _with_widths(text: TextForm) -> tuple[TensorInfo, ...]:
         replace(info, axes=(*info.axes[:-1], known[info.name])) if info.name in known else info
         for info in text.outputs
     )
-
-
-def open_session(proto: onnx.ModelProto, path: Path | None) -> onnxruntime.InferenceSession:
-    """A session of ONNX Runtime over a model.
-
-    :param proto: the model.
-    :param path: its file, whose weights are mapped then; None where there is none.
-    """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    source = proto.SerializeToString() if path is None else str(path)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

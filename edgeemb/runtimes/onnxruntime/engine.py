@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import BundleError, InputError, NativeError, first_line
 from edgeemb.native.libraries import find_library
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session, session_options
 from edgeemb.runtimes.engine import Feeds, OpenOptions
 
 MODEL = "model.onnx"
-
-_ERRORS_ONLY = 4
 
 
 class OnnxRuntimeEngine:
@@ -34,8 +32,7 @@ class OnnxRuntimeEngine:
 
     def __init__(self, folder: Path, manifest: Manifest, options: OpenOptions) -> None:
         library = None if options.ops == "builtin" else _library(required=options.ops == "custom")
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = _ERRORS_ONLY
+        settings = session_options()
         settings.intra_op_num_threads = options.threads
         if options.ops_profile is not None:
             settings.enable_profiling = True
@@ -46,9 +43,7 @@ class OnnxRuntimeEngine:
         try:
             if library is not None:
                 settings.register_custom_ops_library(str(library))
-            self._session: Any = onnxruntime.InferenceSession(
-                folder / MODEL, settings, providers=["CPUExecutionProvider"]
-            )
+            self._session = open_session(folder / MODEL, settings)
         except RUNTIME_ERRORS as error:
             raise BundleError(
                 f"{folder / MODEL}: ONNX Runtime {onnxruntime.__version__} cannot load it ({first_line(error)})"

@@ -28,6 +28,8 @@ final class RuntimeEngine implements Engine {
     static Engine open(Assets assets, ModelInfo info) throws IOException {
         File folder = assets.install(info);
         try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+            // Without it sums of integers are wrong on x86 processors without VNNI, such as an emulator's.
+            options.addConfigEntry("session.x64quantprecision", "1");
             if (info.abis.length > 0) {
                 System.loadLibrary("edgeemb_onnxruntime");
                 options.registerCustomOpLibrary("libedgeemb_onnxruntime.so");

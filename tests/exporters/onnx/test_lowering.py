@@ -17,7 +17,7 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.lowering import add_functions, replace_table
 from edgeemb.exporters.support import sample_tokens
 from edgeemb.native.libraries import find_library
-from edgeemb.native.onnxruntime import RUNTIME_ERRORS
+from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session, session_options
 from edgeemb.tables import Table
 from edgeemb.tables.program import MatMul, walk
 from tests.fixtures.tables import SPECS as SAMPLES
@@ -64,13 +64,10 @@ def lookup_model(
 
 
 def session_of(model: onnx.ModelProto, *, custom: bool) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    options = session_options()
     if custom:
         options.register_custom_ops_library(str(find_library("edgeemb_onnxruntime")))
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    return open_session(model.SerializeToString(), options)
 
 
 def random_table(spec: str, dim: int, seed: int = 0) -> Table:

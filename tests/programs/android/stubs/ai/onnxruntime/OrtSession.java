@@ -11,6 +11,8 @@ public class OrtSession implements AutoCloseable {
     public void close() throws OrtException {}
 
     public static class SessionOptions implements AutoCloseable {
+        public void addConfigEntry(String key, String value) throws OrtException {}
+
         public void registerCustomOpLibrary(String path) throws OrtException {}
 
         @Override
