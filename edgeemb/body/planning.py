@@ -87,6 +87,7 @@ class _Choice:
         self._eight = {
             name: near_grid(_matrix(layer), 8, layer.in_features) for name, layer in layers.items()
         }
+        self._now: dict[str, Grid] = {}
         self._before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
         self._wanted = self._vectors()
         self._whole = sum(map(stored_bytes, self._eight.values()))
@@ -137,7 +138,9 @@ class _Choice:
         """The mean cosine with some layers in 4 bits, the others in 8."""
         for name, layer in self._layers.items():
             grid = (self._four if name in four else self._eight)[name]
-            layer.weight.copy_(torch.from_numpy(grid.values()))
+            if self._now.get(name) is not grid:
+                layer.weight.copy_(torch.from_numpy(grid.values()))
+                self._now[name] = grid
         return float(cosine(self._vectors(), self._wanted).mean())
 
     def _vectors(self) -> NDArray[np.float32]:

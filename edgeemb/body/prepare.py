@@ -65,7 +65,6 @@ def prepare(
     # They import torch, which whoever exports a model that is not finished has.
     from edgeemb.body.layers import linear_layers
     from edgeemb.models.lines import sample_feeds
-    from edgeemb.torch_tables.copying import copy_module
 
     whole = model.torch_model()
     layers = linear_layers(whole.module)
@@ -85,8 +84,7 @@ def prepare(
     steps = [smoothing] if planned is None else [planned, smoothing]
     grids = Grids()
     if default.precision != "int8-tensor":  # ONNX Runtime's own tool chooses its grids
-        if whole is original:
-            whole = replace(whole, module=copy_module(whole.module).requires_grad_(False))
+        whole = _changeable(whole, original)
         _put_on_grids(whole, specs, feeds, grids)
         steps += _rounding(specs)
     count = sum(len(next(iter(given.values()))) for given in feeds)
@@ -108,7 +106,6 @@ def _planned(
 ) -> BodyStep:
     """Give some of the layers that nothing was said of 4 bits."""
     from edgeemb.body.planning import plan_body
-    from edgeemb.torch_tables.copying import copy_module
 
     four = parse_body("int4")
     heads = _once_a_text(model, layers, feeds[0])
@@ -118,14 +115,21 @@ def _planned(
         if spec is default and layers[name].in_features % four.block == 0 and name not in heads
     ]
     smooth, _ = _smoothed(model, layers, dict.fromkeys(free, four), feeds)
-    if smooth is model:
-        smooth = replace(model, module=copy_module(model.module).requires_grad_(False))
-    plan = plan_body(smooth, free, four.block, goal, feeds)
+    plan = plan_body(_changeable(smooth, model), free, four.block, goal, feeds)
     specs.update(dict.fromkeys(plan.four, four))
     return BodyStep(
         f"auto:{goal}",
         f"{len(plan.four)} of {plan.layers} matrix products in 4 bits, {plan.stored:,} bytes in all, "
         f"cosine {plan.cosine:.4f} of the rounded weights",
+    )
+
+
+def _changeable(model: Model, original: Model) -> Model:
+    """The model, or a copy of it where it is still the one that must stay as it is."""
+    from edgeemb.torch_tables.copying import copy_module
+
+    return (
+        replace(model, module=copy_module(model.module).requires_grad_(False)) if model is original else model
     )
 
 

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from edgeemb.errors import NativeError
 from edgeemb.native.kernels import FLOAT_TYPES, check_arrays, kernel_library, refused
 
+FLOATS = (np.dtype(np.float32),)
+BYTES = (np.dtype(np.uint8),)
+
 
 def quantized_logits(
     hidden: NDArray[np.float32],
@@ -39,30 +42,20 @@ def quantized_logits(
     :raises InputError: if the arrays do not fit each other.
     :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the sizes.
     """
-    count, dim = hidden.shape
-    rows = len(codes)
-    blocks = dim // block if block > 0 else 1
-    width = -(-dim * bits // 8)
+    (count, dim), rows = hidden.shape, len(codes)
+    table = packed_table(hidden, codes, scales, (bits, block, planes), bias)
     if out is None:
         out = np.empty((count, rows), np.float32)
     if memory is None:
         memory = np.empty(logits_memory(bits, dim, block, count), np.uint8)
-    floats = (np.dtype(np.float32),)
     check_arrays(
-        ("hidden", hidden, floats, (count, dim)),
-        ("codes", codes, (np.dtype(np.uint8),), (rows, planes * width)),
-        ("scales", scales, tuple(FLOAT_TYPES), (rows, planes * blocks)),
-        ("out", out, floats, (count, rows)),
-        ("memory", memory, (np.dtype(np.uint8),), (logits_memory(bits, dim, block, count),)),
+        ("out", out, FLOATS, (count, rows)),
+        ("memory", memory, BYTES, (logits_memory(bits, dim, block, count),)),
     )
-    if bias is not None:
-        check_arrays(("bias", bias, floats, (rows,)))
     status = kernel_library().edgeemb_quantized_logits(
         variant.encode() if variant is not None else None,
-        codes.ctypes.data,
-        scales.ctypes.data,
-        FLOAT_TYPES[scales.dtype],
-        *(rows, bits, dim, block, planes, hidden.ctypes.data, count),
+        *table,
+        *(hidden.ctypes.data, count),
         None if bias is None else bias.ctypes.data,
         *(0, rows, memory.ctypes.data, out.ctypes.data),
     )
@@ -71,6 +64,36 @@ def quantized_logits(
             "logits", f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}", status
         )
     return out
+
+
+def packed_table(
+    hidden: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    scales: NDArray[Any],
+    layout: tuple[int, int, int],
+    bias: NDArray[np.float32] | None,
+) -> tuple[Any, ...]:
+    """What the kernels take for a table, after the arrays were checked against each other.
+
+    :param hidden: float32[N, D].
+    :param codes: uint8[V, planes * ceil(D / (8 / bits))].
+    :param scales: float16 or float32[V, planes * D / block].
+    :param layout: bits, block and planes.
+    :param bias: float32[V], or None.
+    :raises InputError: if the arrays do not fit each other.
+    """
+    bits, block, planes = layout
+    (count, dim), rows = hidden.shape, len(codes)
+    blocks = dim // block if block > 0 else 1
+    check_arrays(
+        ("hidden", hidden, FLOATS, (count, dim)),
+        ("codes", codes, BYTES, (rows, planes * -(-dim * bits // 8))),
+        ("scales", scales, tuple(FLOAT_TYPES), (rows, planes * blocks)),
+    )
+    if bias is not None:
+        check_arrays(("bias", bias, FLOATS, (rows,)))
+    addresses = (codes.ctypes.data, scales.ctypes.data, FLOAT_TYPES[scales.dtype])
+    return (*addresses, rows, bits, dim, block, planes)
 
 
 def logits_memory(bits: int, dim: int, block: int, count: int) -> int:

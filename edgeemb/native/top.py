@@ -8,11 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import NativeError
-from edgeemb.native.kernels import FLOAT_TYPES, check_arrays, kernel_library, refused
-from edgeemb.native.logits import logits_memory
-
-_FLOATS = (np.dtype(np.float32),)
-_BYTES = (np.dtype(np.uint8),)
+from edgeemb.native.kernels import check_arrays, kernel_library, refused
+from edgeemb.native.logits import BYTES, FLOATS, logits_memory, packed_table
 
 Best = tuple[NDArray[np.float32], NDArray[np.int64]]
 
@@ -43,8 +40,8 @@ def quantized_top(
     :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the sizes.
     """
     count, rows = len(hidden), len(codes)
-    table, memory = _table(hidden, codes, scales, layout, bias)
-    values, ids = np.empty((count, max(top, 0)), np.float32), np.empty((count, max(top, 0)), np.int64)
+    table, memory = packed_table(hidden, codes, scales, layout, bias), _memory(hidden, layout)
+    values, ids = _results(count, top)
     status = kernel_library().edgeemb_quantized_top(
         variant.encode() if variant is not None else None,
         *table,
@@ -81,17 +78,17 @@ def shortlist_top(
     :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the sizes.
     """
     count, rows = len(hidden), len(codes)
-    table, memory = _table(hidden[:1], codes, scales, layout, bias)
+    table, memory = packed_table(hidden, codes, scales, layout, bias), _memory(hidden[:1], layout)
     listed, list_scales, codebook = shortlist
     part = codebook.shape[1]
     blocks = -(-rows // 64)
     parts = -(-(-(-hidden.shape[1] // 64) * 64) // part)
     check_arrays(
-        ("codes of the shortlist", listed, _BYTES, (blocks, (parts + 1) // 2, 64)),
-        ("scales of the shortlist", list_scales, _FLOATS, (blocks * 64,)),
-        ("codebook", codebook, _FLOATS, (16, part)),
+        ("codes of the shortlist", listed, BYTES, (blocks, (parts + 1) // 2, 64)),
+        ("scales of the shortlist", list_scales, FLOATS, (blocks * 64,)),
+        ("codebook", codebook, FLOATS, (16, part)),
     )
-    values, ids = np.empty((count, max(top, 0)), np.float32), np.empty((count, max(top, 0)), np.int64)
+    values, ids = _results(count, top)
     for number in range(count):
         status = kernel_library().edgeemb_shortlist_top(
             variant.encode() if variant is not None else None,
@@ -106,27 +103,16 @@ def shortlist_top(
     return values, ids
 
 
-def _table(
-    hidden: NDArray[np.float32],
-    codes: NDArray[np.uint8],
-    scales: NDArray[Any],
-    layout: tuple[int, int, int],
-    bias: NDArray[np.float32] | None,
-) -> tuple[tuple[Any, ...], NDArray[np.uint8]]:
-    """What the kernels take for a table, checked, and working memory for the quantised vectors."""
-    bits, block, planes = layout
-    (count, dim), rows = hidden.shape, len(codes)
-    blocks = dim // block if block > 0 else 1
-    check_arrays(
-        ("hidden", hidden, _FLOATS, (count, dim)),
-        ("codes", codes, _BYTES, (rows, planes * -(-dim * bits // 8))),
-        ("scales", scales, tuple(FLOAT_TYPES), (rows, planes * blocks)),
-    )
-    if bias is not None:
-        check_arrays(("bias", bias, _FLOATS, (rows,)))
-    memory = np.empty(logits_memory(bits, dim, block, count), np.uint8)
-    addresses = (codes.ctypes.data, scales.ctypes.data, FLOAT_TYPES[scales.dtype])
-    return (*addresses, rows, bits, dim, block, planes), memory
+def _memory(hidden: NDArray[np.float32], layout: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Working memory for the quantised vectors."""
+    bits, block, _ = layout
+    return np.empty(logits_memory(bits, hidden.shape[1], block, len(hidden)), np.uint8)
+
+
+def _results(count: int, top: int) -> Best:
+    """Room for the results; a `top` below 0 is the kernel's to refuse."""
+    shape = (count, max(top, 0))
+    return np.empty(shape, np.float32), np.empty(shape, np.int64)
 
 
 def _refused(

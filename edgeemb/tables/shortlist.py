@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import SpecError
+from edgeemb.tables.fitting.kmeans import nearest, weighted_means
 from edgeemb.tables.logits import quantized_products
 from edgeemb.tables.top import best_of
 
@@ -78,7 +79,7 @@ def fit_shortlist(rows: Floats, part: int = PART) -> Shortlist:
     scales = np.zeros(blocks * _BLOCK, np.float32)
     for low in range(0, count, _ROWS):
         directions, lengths = _normalised(rows[low : low + _ROWS], mean, part)
-        chosen = _nearest(directions.reshape(-1, part), codebook).reshape(len(directions), -1)
+        chosen = nearest(directions.reshape(-1, part), codebook)[0].reshape(len(directions), -1)
         coded = codebook[chosen].reshape(directions.shape)
         # So that the coded row has the product with the row that the row has with itself.
         shared = np.einsum("rd,rd->r", directions, coded)
@@ -208,20 +209,12 @@ def _fit_codebook(points: Floats) -> Floats:
     points = points[random.permutation(len(points))[: _ROUNDS * _SAMPLE]]
     # Where it begins: points of the distribution that rotated elements nearly have.
     entries = random.standard_normal((_ENTRIES, points.shape[1])).astype(np.float32)
+    even = np.ones(len(points))
     for _ in range(_ROUNDS):
-        chosen = _nearest(points, entries)
-        counts = np.bincount(chosen, minlength=_ENTRIES)
-        sums = np.stack(
-            [np.bincount(chosen, column, minlength=_ENTRIES) for column in points.T.astype(np.float64)],
-            axis=1,
-        )
-        used = counts > 0
-        entries[used] = (sums[used] / counts[used, None]).astype(np.float32)
+        chosen, _ = nearest(points, entries)
+        means, counts = weighted_means(points, chosen, even, _ENTRIES)
+        entries = np.where(counts[:, None] > 0, means, entries)
     return entries
-
-
-def _nearest(points: Floats, entries: Floats) -> NDArray[np.int64]:
-    return np.asarray((np.square(entries).sum(axis=1) - 2 * points @ entries.T).argmin(axis=1))
 
 
 def _queries(hidden: Floats, codebook: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:

@@ -156,20 +156,12 @@ static OrtStatus *linear_compute(const LinearKernel *kernel, OrtKernelContext *c
 {
     LinearPool pool = {kernel, context, NULL};
     const eep_parallel parallel = {linear_parallel, &pool};
-    int64_t dims[MOST_DIMENSIONS];
-    OrtValue *value = NULL;
     const uint32_t outputs = op->layer.outputs;
     eep_quantized_linear aligned = *op;
     uint8_t *memory, *spare;
     void *output = NULL;
-    OrtStatus *status;
+    OrtStatus *status = make_output(kernel->base.api, context, 0, rows, rows->rank - 1, kernel->outputs, &output);
 
-    memcpy(dims, rows->dims, rows->rank * sizeof dims[0]);
-    dims[rows->rank - 1] = kernel->outputs;
-    status = ((OrtOutput)kernel->base.api[SLOT_OUTPUT])(context, 0, dims, rows->rank, &value);
-    if (status == NULL) {
-        status = ((OrtTensorData)kernel->base.api[SLOT_TENSOR_DATA])(value, &output);
-    }
     if (status != NULL || rows->count == 0) {
         return status;
     }

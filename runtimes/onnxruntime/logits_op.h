@@ -31,9 +31,6 @@ static void logits_part(void *data, size_t index)
 static OrtStatus *logits_output(const QuantizedKernel *kernel, OrtKernelContext *context, const Tensor *hidden, Logits *logits)
 {
     OrtApi *api = kernel->base.api;
-    int64_t dims[MOST_DIMENSIONS];
-    OrtValue *value = NULL;
-    OrtStatus *status;
     char text[160];
 
     if (hidden->type != ORT_FLOAT || hidden->rank == 0 || hidden->dims[hidden->rank - 1] != kernel->dim) {
@@ -46,16 +43,13 @@ static OrtStatus *logits_output(const QuantizedKernel *kernel, OrtKernelContext 
         snprintf(text, sizeof text, "%s: %zu vectors and the table are too large together", kernel->base.name, logits->call.count);
         return failure(api, ORT_INVALID_ARGUMENT, text);
     }
-    memcpy(dims, hidden->dims, hidden->rank * sizeof dims[0]);
-    dims[hidden->rank - 1] = logits->table.rows;
-    status = ((OrtOutput)api[SLOT_OUTPUT])(context, 0, dims, hidden->rank, &value);
-    return status != NULL ? status : ((OrtTensorData)api[SLOT_TENSOR_DATA])(value, &logits->call.output);
+    return make_output(api, context, 0, hidden, hidden->rank - 1, logits->table.rows, &logits->call.output);
 }
 
 /* Quantises the vectors and computes all rows, in parts where there are enough for several threads. */
 static OrtStatus *logits_all(const QuantizedKernel *kernel, OrtKernelContext *context, const Tensor *hidden, Logits *logits)
 {
-    size_t size = 0, parts, part;
+    size_t size = 0, parts;
     OrtStatus *status = NULL;
     void *memory;
 
@@ -71,12 +65,8 @@ static OrtStatus *logits_all(const QuantizedKernel *kernel, OrtKernelContext *co
     parts = ((size_t)logits->table.rows + logits->part_rows - 1) / logits->part_rows;
     if (eeb_logits_prepare(&logits->table, hidden->data, logits->call.count, memory) != EEB_OK) {
         status = failure(kernel->base.api, ORT_FAIL, "edgeemb: the kernel refused the vectors");
-    } else if (kernel->base.parallel && parts > 1) {
-        status = ((OrtParallelFor)kernel->base.api[SLOT_PARALLEL_FOR])(context, logits_part, parts, 0, logits);
     } else {
-        for (part = 0; part < parts; ++part) {
-            logits_part(logits, part);
-        }
+        status = run_parts(&kernel->base, context, logits_part, parts, logits);
     }
     free(memory);
     return status;

@@ -162,16 +162,17 @@ static OrtStatus *check_ids(OrtApi *api, const char *op, const eeb_ids *ids, int
     return failure(api, ORT_INVALID_ARGUMENT, text);
 }
 
-/* The output float32[ids..., dim]. */
-static OrtStatus *make_output(OrtApi *api, OrtKernelContext *context, const Tensor *ids, int64_t dim, void **data)
+/* Output `index`, whose dimensions are the first `axes` of a tensor and `last`. */
+static OrtStatus *make_output(
+    OrtApi *api, OrtKernelContext *context, size_t index, const Tensor *tensor, size_t axes, int64_t last, void **data)
 {
     int64_t dims[MOST_DIMENSIONS];
     OrtValue *value = NULL;
     OrtStatus *status;
 
-    memcpy(dims, ids->dims, ids->rank * sizeof dims[0]);
-    dims[ids->rank] = dim;
-    status = ((OrtOutput)api[SLOT_OUTPUT])(context, 0, dims, ids->rank + 1, &value);
+    memcpy(dims, tensor->dims, axes * sizeof dims[0]);
+    dims[axes] = last;
+    status = ((OrtOutput)api[SLOT_OUTPUT])(context, index, dims, axes + 1, &value);
     return status != NULL ? status : ((OrtTensorData)api[SLOT_TENSOR_DATA])(value, data);
 }
 
@@ -195,6 +196,21 @@ static OrtStatus *keep_kernel(const OrtCustomOp *op, OrtApi *api, void *made, si
 static void destroy_kernel(void *kernel)
 {
     free(kernel);
+}
+
+/* Runs `part` for each of `count` parts, at the same time where the runtime can. */
+static OrtStatus *run_parts(
+    const Kernel *kernel, const OrtKernelContext *context, void (*part)(void *data, size_t index), size_t count, void *data)
+{
+    size_t index;
+
+    if (kernel->parallel && count > 1) {
+        return ((OrtParallelFor)kernel->api[SLOT_PARALLEL_FOR])(context, part, count, 0, data);
+    }
+    for (index = 0; index < count; ++index) {
+        part(data, index);
+    }
+    return NULL;
 }
 
 struct Lookup;
@@ -251,22 +267,14 @@ static OrtStatus *run_rows(const Kernel *kernel, OrtKernelContext *context, cons
 {
     const size_t row_bytes = lookup->dim * 4;
     void *output = NULL;
-    size_t parts, part;
-    OrtStatus *status = make_output(kernel->api, context, asked, (int64_t)lookup->dim, &output);
+    OrtStatus *status = make_output(kernel->api, context, 0, asked, asked->rank, (int64_t)lookup->dim, &output);
 
     if (status != NULL || lookup->count == 0) {
         return status;
     }
     lookup->output = (uint8_t *)output;
     lookup->part_rows = row_bytes < PART_BYTES ? PART_BYTES / row_bytes : 1;
-    parts = (lookup->count + lookup->part_rows - 1) / lookup->part_rows;
-    if (kernel->parallel && parts > 1) {
-        return ((OrtParallelFor)kernel->api[SLOT_PARALLEL_FOR])(context, lookup_part, parts, 0, lookup);
-    }
-    for (part = 0; part < parts; ++part) {
-        lookup_part(lookup, part);
-    }
-    return NULL;
+    return run_parts(kernel, context, lookup_part, (lookup->count + lookup->part_rows - 1) / lookup->part_rows, lookup);
 }
 
 /* The same for rows asked for by id, which are checked first. */

@@ -129,9 +129,7 @@ static OrtStatus *top_outputs(const TopKernel *kernel, OrtKernelContext *context
     const Kernel *base = &kernel->quantized.base;
     Tensor hidden;
     OrtStatus *status = read_input(base->api, context, 0, &hidden);
-    int64_t dims[MOST_DIMENSIONS];
     void *made[2];
-    OrtValue *value;
     char text[160];
     size_t at;
 
@@ -150,35 +148,14 @@ static OrtStatus *top_outputs(const TopKernel *kernel, OrtKernelContext *context
     }
     top->hidden = (const uint8_t *)hidden.data;
     top->count = (size_t)(hidden.count / kernel->quantized.dim);
-    memcpy(dims, hidden.dims, hidden.rank * sizeof dims[0]);
-    dims[hidden.rank - 1] = kernel->top;
     for (at = 0; status == NULL && at < 2; ++at) {
-        value = NULL;
-        status = ((OrtOutput)base->api[SLOT_OUTPUT])(context, at, dims, hidden.rank, &value);
-        if (status == NULL) {
-            status = ((OrtTensorData)base->api[SLOT_TENSOR_DATA])(value, &made[at]);
-        }
+        status = make_output(base->api, context, at, &hidden, hidden.rank - 1, kernel->top, &made[at]);
     }
     if (status == NULL) {
         top->values = (uint8_t *)made[0];
         top->ids = (uint8_t *)made[1];
     }
     return status;
-}
-
-/* Runs a function for each of some ranges, at the same time where the runtime can. */
-static OrtStatus *top_ranges(
-    const Kernel *kernel, const OrtKernelContext *context, void (*range)(void *data, size_t index), size_t ranges, void *data)
-{
-    size_t at;
-
-    if (kernel->parallel && ranges > 1) {
-        return ((OrtParallelFor)kernel->api[SLOT_PARALLEL_FOR])(context, range, ranges, 0, data);
-    }
-    for (at = 0; at < ranges; ++at) {
-        range(data, at);
-    }
-    return NULL;
 }
 
 /* Rows of a range, a multiple of a block. */
@@ -240,7 +217,7 @@ static OrtStatus *full_top(const TopKernel *kernel, OrtKernelContext *context, c
             status = refused(base, EEB_BAD_SHAPE);
             break;
         }
-        status = top_ranges(base, context, full_range, ranges, &full);
+        status = run_parts(base, context, full_range, ranges, &full);
         for (at = 0; status == NULL && at < full.call.count; ++at) {
             eeb_selection *best = eeb_top_join(full.work, ranges, full.stride, at);
 
@@ -300,7 +277,7 @@ static OrtStatus *listed_top(const TopKernel *kernel, OrtKernelContext *context,
             break;
         }
         eeb_shortlist_job_begin(&job, hidden);
-        status = top_ranges(base, context, listed_range, job.ranges, &job);
+        status = run_parts(base, context, listed_range, job.ranges, &job);
         if (status == NULL && eeb_shortlist_job_end(&job, memory, logits, top->values + 4 * at * k, top->ids + 8 * at * k) != EEB_OK) {
             status = refused(base, EEB_BAD_SHAPE);
         }

@@ -35,6 +35,9 @@ FusedLogits = QuantizedLogits | CodebookLogits
 #: Whatever one op computes.
 Fused = FusedLookup | FusedLogits
 
+#: Names of the ops for a shortlist begin with it.
+SHORTLIST = "ShortlistTop"
+
 _BYTES_OP = "NgramBytes"
 _ZERO_CODE = {8: 128, 4: 8, 2: 3, 1: 1}
 
@@ -85,7 +88,7 @@ def top_op_name(node: QuantizedLogits, *, shortlist: bool) -> str:
     :param node: how all of them are computed.
     :param shortlist: whether a scan chooses those that are.
     """
-    return f"{'Shortlist' if shortlist else 'Quantized'}Top{node.bits}"
+    return f"{SHORTLIST if shortlist else 'QuantizedTop'}{node.bits}"
 
 
 def top_function(name: str, nodes: Sequence[QuantizedLogits]) -> onnx.FunctionProto:
@@ -255,7 +258,7 @@ def _quantized_logits(name: str, bits: int, *, planes: bool, padded: bool) -> st
 
 
 def _quantized_top(name: str, bits: int, *, planes: bool, padded: bool) -> str:
-    listed = name.startswith("Shortlist")
+    listed = name.startswith(SHORTLIST)
     options = "bits, dim, block, planes, top" + (", candidates" if listed else "")
     inputs = "hidden, codes, scales, bias" + (", list_codes, list_scales, codebook" if listed else "")
     return f"""{name} <{options}> ({inputs}) => (values, ids) {{{_products(bits, planes, padded)}

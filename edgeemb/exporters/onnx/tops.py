@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.onnx.functions import DOMAIN, top_op_name
+from edgeemb.exporters.onnx.functions import DOMAIN, SHORTLIST, top_op_name
 from edgeemb.models.onnx.plain import put_in_place
 from edgeemb.tables import Table
 from edgeemb.tables.head import Hidden, QuantizedLogits, head_of
 from edgeemb.tables.shortlist import fit_shortlist
 from edgeemb.tables.top import TOKENS, HeadSpec
-
-_SHORTLIST = "ShortlistTop"
 
 
 def add_top(graph: onnx.GraphProto, output: str, head: HeadSpec) -> None:
@@ -114,7 +112,7 @@ def head_notes(graph: onnx.GraphProto, head: HeadSpec | None) -> list[str]:
     """
     if head is None or not head.shortlist:
         return []
-    found = [node for node in graph.node if node.op_type.startswith(_SHORTLIST)]
+    found = [node for node in graph.node if node.op_type.startswith(SHORTLIST)]
     if not found:
         raise ExportError(
             f"head '{head}': the logits are not the products with a table in int8, int4, int2 or binary plus a bias, "
