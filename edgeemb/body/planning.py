@@ -9,7 +9,7 @@ by measuring all together. Weights alone are rounded here, activations are not.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from edgeemb.body.layers import Feeds, linear_layers
 from edgeemb.body.rounding import gptq_grid, second_moments
 from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
+from edgeemb.models.base import LoadedModel
 from edgeemb.models.torch_model import Model
 from edgeemb.tables.goal import Goal
 
@@ -30,12 +31,14 @@ from edgeemb.tables.goal import Goal
 class BodyPlan:
     """What a plan found.
 
+    :param goal: what it was to reach, as text.
     :param four: names of the layers that get 4 bits.
     :param layers: how many there were to choose from.
     :param stored: bytes of their matrices.
     :param cosine: mean cosine of the model's vectors to those of the model in float, on inputs that no grid was fitted to.
     """
 
+    goal: str
     four: tuple[str, ...]
     layers: int
     stored: int
@@ -47,106 +50,130 @@ def plan_body(
 ) -> BodyPlan:
     """Choose the layers that get 4 bits.
 
-    :param model: the model, whose matrices stay as they are.
+    :param model: the model, whose matrices are as they were afterwards.
     :param names: the linear layers to choose from.
     :param block: inputs that share a scale at 4 bits.
     :param goal: ``budget`` counts the bytes of the matrices and scales of these layers.
     :param feeds: calibration inputs; with a single batch, grids are judged by what they were fitted to.
     :raises SpecError: if nothing reaches the goal; the message has the nearest.
     """
-    every = {name: layer for name, layer in linear_layers(model.module).items() if name in set(names)}
-    four = {
-        name: gptq_grid(_matrix(every[name]), 4, block, second)
-        for name, second in second_moments(model, every, feeds[::2])
-    }
-    if not four:
-        raise SpecError(f"body 'auto:{goal}': no layer of {model.name} can have 4 bits, use int8")
-    choice = _Choice(model, {name: every[name] for name in four}, four, feeds[1::2] or feeds)
-    try:
-        return choice.reach(goal)
-    finally:
-        choice.restore()
+    with BodySearch(model, names, block, feeds) as search:
+        count = _within(search, goal) if goal.budget is not None else _above(search, goal)
+        return search.plan(count, f"auto:{goal}")
 
 
-class _Choice:
-    """Measures what layers in 4 bits cost; the model is changed meanwhile.
+class BodySearch:
+    """What layers in 4 bits cost, each alone. It changes the model's matrices until it is left as a context.
 
     :param model: the model.
-    :param layers: to choose from, by name.
-    :param four: their grids of 4 bits.
-    :param feeds: inputs to judge by.
+    :param names: the linear layers to choose from.
+    :param block: inputs that share a scale at 4 bits.
+    :param feeds: calibration inputs; with a single batch, grids are judged by what they were fitted to.
+    :raises SpecError: if no layer can have 4 bits.
     """
 
-    def __init__(
-        self, model: Model, layers: Mapping[str, nn.Linear], four: Mapping[str, Grid], feeds: Sequence[Feeds]
-    ) -> None:
+    def __init__(self, model: Model, names: Collection[str], block: int, feeds: Sequence[Feeds]) -> None:
+        every = {name: layer for name, layer in linear_layers(model.module).items() if name in set(names)}
+        self._four = {
+            name: gptq_grid(_matrix(every[name]), 4, block, second)
+            for name, second in second_moments(model, every, feeds[::2])
+        }
+        if not self._four:
+            raise SpecError(f"body auto: no layer of {model.name} can have 4 bits, use int8")
         self._model = model
-        self._layers = layers
-        self._feeds = feeds
-        self._four = four
+        self._layers = {name: every[name] for name in self._four}
+        self._feeds = feeds[1::2] or feeds
         self._eight = {
-            name: near_grid(_matrix(layer), 8, layer.in_features) for name, layer in layers.items()
+            name: near_grid(_matrix(layer), 8, layer.in_features) for name, layer in self._layers.items()
         }
         self._now: dict[str, Grid] = {}
-        self._before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
-        self._wanted = self._vectors()
+        self._before = {name: layer.weight.detach().clone() for name, layer in self._layers.items()}
+        self._wanted = self._vectors(model)
         self._whole = sum(map(stored_bytes, self._eight.values()))
-        self._saved = {name: stored_bytes(self._eight[name]) - stored_bytes(four[name]) for name in four}
+        saved = {
+            name: stored_bytes(self._eight[name]) - stored_bytes(self._four[name]) for name in self._four
+        }
+        best = self._cosine_of(())
+        costs = {name: best - self._cosine_of((name,)) for name in self._four}
+        self._order = sorted(self._four, key=lambda name: costs[name] / saved[name])
+        #: Bytes of the matrices with as many layers in 4 bits as the place says, from none to all.
+        self.stored = [self._whole]
+        #: The mean cosine that is to be expected then, if what the layers cost adds up.
+        self.expected = [best]
+        for name in self._order:
+            self.stored.append(self.stored[-1] - saved[name])
+            self.expected.append(self.expected[-1] - costs[name])
 
-    def reach(self, goal: Goal) -> BodyPlan:
-        """The plan; see `plan_body`."""
-        best = self._measure(())
-        costs = {name: (best - self._measure((name,))) / self._saved[name] for name in self._four}
-        order = sorted(self._four, key=lambda name: costs[name])
-        count = self._within(order, goal) if goal.budget is not None else self._above(order, best, goal)
-        chosen = tuple(order[:count])
-        return BodyPlan(chosen, len(order), self._bytes(chosen), self._measure(chosen))
+    def __enter__(self) -> BodySearch:
+        return self
 
-    def restore(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the layers the weights that they came with."""
         for name, layer in self._layers.items():
             layer.weight.copy_(self._before[name])
 
-    def _within(self, order: Sequence[str], goal: Goal) -> int:
-        budget = goal.budget or 0
-        for count in range(len(order) + 1):
-            if self._bytes(order[:count]) <= budget:
-                return count
-        raise SpecError(
-            f"body 'auto:{goal}': {self._bytes(order):,} bytes are the fewest, with 4 bits in all {len(order)} layers; give a larger budget"
-        )
+    @property
+    def layers(self) -> int:
+        """How many layers there are to choose from."""
+        return len(self._order)
 
-    def _above(self, order: Sequence[str], best: float, goal: Goal) -> int:
-        wanted = goal.cosine or 0.0
-        if best < wanted:
-            raise SpecError(
-                f"body 'auto:{goal}': the cosine is {best:.4f} with 8 bits in all {len(order)} layers; give a lower one"
-            )
-        enough, over = 0, len(order) + 1
-        while over - enough > 1:
-            middle = (enough + over) // 2
-            if self._measure(order[:middle]) >= wanted:
-                enough = middle
-            else:
-                over = middle
-        return enough
+    def cosine(self, count: int, changed: Callable[[Model], LoadedModel] | None = None) -> float:
+        """The mean cosine with some layers in 4 bits, the others in 8.
 
-    def _bytes(self, four: Collection[str]) -> int:
-        return self._whole - sum(self._saved[name] for name in four)
+        :param count: how many, those that cost least for a byte.
+        :param changed: makes of the model what is measured in its place, such as one with other rows in its table.
+        """
+        return self._cosine_of(self._order[:count], changed)
 
-    def _measure(self, four: Collection[str]) -> float:
-        """The mean cosine with some layers in 4 bits, the others in 8."""
+    def plan(self, count: int, goal: str) -> BodyPlan:
+        """A choice.
+
+        :param count: layers in 4 bits.
+        :param goal: what it reaches.
+        """
+        return BodyPlan(goal, tuple(self._order[:count]), self.layers, self.stored[count], self.cosine(count))
+
+    def _cosine_of(
+        self, four: Collection[str], changed: Callable[[Model], LoadedModel] | None = None
+    ) -> float:
         for name, layer in self._layers.items():
             grid = (self._four if name in four else self._eight)[name]
             if self._now.get(name) is not grid:
                 layer.weight.copy_(torch.from_numpy(grid.values()))
                 self._now[name] = grid
-        return float(cosine(self._vectors(), self._wanted).mean())
+        model = self._model if changed is None else changed(self._model)
+        return float(cosine(self._vectors(model), self._wanted).mean())
 
-    def _vectors(self) -> NDArray[np.float32]:
+    def _vectors(self, model: LoadedModel) -> NDArray[np.float32]:
         """The first output over all inputs, row by row."""
-        found = [self._model.reference(given)[0] for given in self._feeds]
+        found = [model.reference(given)[0] for given in self._feeds]
         return np.concatenate([array.reshape(-1, array.shape[-1]) for array in found]).astype(np.float32)
+
+
+def _within(search: BodySearch, goal: Goal) -> int:
+    budget = goal.budget or 0
+    for count, stored in enumerate(search.stored):
+        if stored <= budget:
+            return count
+    raise SpecError(
+        f"body 'auto:{goal}': {search.stored[-1]:,} bytes are the fewest, with 4 bits in all {search.layers} layers; give a larger budget"
+    )
+
+
+def _above(search: BodySearch, goal: Goal) -> int:
+    wanted = goal.cosine or 0.0
+    if search.expected[0] < wanted:
+        raise SpecError(
+            f"body 'auto:{goal}': the cosine is {search.expected[0]:.4f} with 8 bits in all {search.layers} layers; give a lower one"
+        )
+    enough, over = 0, search.layers + 1
+    while over - enough > 1:
+        middle = (enough + over) // 2
+        if search.cosine(middle) >= wanted:
+            enough = middle
+        else:
+            over = middle
+    return enough
 
 
 def stored_bytes(grid: Grid) -> int:

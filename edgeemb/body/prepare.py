@@ -15,12 +15,12 @@ from edgeemb.body.spec import BodyRequest, BodySpec, parse_body, specs_of
 from edgeemb.bundle.manifest import BodyEntry, BodyStep
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.tables.goal import Goal
 
 if TYPE_CHECKING:
     from torch import nn
 
     from edgeemb.body.layers import Feeds
+    from edgeemb.body.planning import BodyPlan, BodySearch
     from edgeemb.models.torch_model import Model
 
 
@@ -39,7 +39,13 @@ class Prepared:
 
 
 def prepare(
-    model: LoadedModel, request: BodyRequest, precision: str, *, corpus: Path | None = None, seed: int = 0
+    model: LoadedModel,
+    request: BodyRequest,
+    precision: str,
+    *,
+    corpus: Path | None = None,
+    seed: int = 0,
+    planned: BodyPlan | None = None,
 ) -> Prepared:
     """Prepare the body of a model. A finished model stays as it is.
 
@@ -48,6 +54,7 @@ def prepare(
     :param precision: of the layers that it says nothing of, a key of `PRECISIONS`.
     :param corpus: calibration texts; None for the packaged sentences.
     :param seed: seed of the choice of lines.
+    :param planned: which layers have 4 bits, where that was planned before; then the request's own goal does not count.
     :raises SpecError: if a named layer is not there.
     :raises InputError: if the calibration texts cannot be used.
     """
@@ -64,11 +71,14 @@ def prepare(
         return Prepared(model)
     # They import torch, which whoever exports a model that is not finished has.
     from edgeemb.body.layers import linear_layers
+    from edgeemb.body.planning import plan_body
     from edgeemb.models.lines import sample_feeds
 
     whole = model.torch_model()
     layers = linear_layers(whole.module)
     specs = specs_of(list(layers), request, default)
+    if planned is not None:
+        specs.update(dict.fromkeys(planned.four, _four()))
     if not any(spec.bits for spec in specs.values()):
         return Prepared(model, entry=BodyEntry(str(default)))
     feeds = sample_feeds(model, corpus, seed)
@@ -76,12 +86,13 @@ def prepare(
         for name in _once_a_text(whole, layers, feeds[0]):
             if specs[name] is default:
                 specs[name] = parse_body("int8")
-    planned = None
-    if request.goal is not None:
-        planned = _planned(whole, layers, specs, default, request.goal, feeds)
+    if request.goal is not None and planned is None:
+        free = _free(whole, layers, specs, default, feeds)
+        planned = plan_body(_even(whole, layers, free, feeds), free, _four().block, request.goal, feeds)
+        specs.update(dict.fromkeys(planned.four, _four()))
     original = whole
     whole, smoothing = _smoothed(whole, layers, specs, feeds)
-    steps = [smoothing] if planned is None else [planned, smoothing]
+    steps = [smoothing] if planned is None else [_step(planned), smoothing]
     grids = Grids()
     if default.precision != "int8-tensor":  # ONNX Runtime's own tool chooses its grids
         whole = _changeable(whole, original)
@@ -96,29 +107,60 @@ def prepare(
     return Prepared(whole, grids, BodyEntry(str(default), named, steps, calibration))
 
 
-def _planned(
+def search_body(
+    model: LoadedModel, request: BodyRequest, *, corpus: Path | None = None, seed: int = 0
+) -> BodySearch:
+    """What the layers of a body that no spec names cost in 4 bits.
+
+    :param model: the model, which is left as it is.
+    :param request: which layer gets which spec.
+    :param corpus: calibration texts; None for the packaged sentences.
+    :param seed: seed of the choice of lines.
+    :raises SpecError: if a named layer is not there, or none can have 4 bits.
+    :raises InputError: if the calibration texts cannot be used.
+    """
+    from edgeemb.body.layers import linear_layers
+    from edgeemb.body.planning import BodySearch
+    from edgeemb.models.lines import sample_feeds
+
+    whole = model.torch_model()
+    layers = linear_layers(whole.module)
+    default = request.default or parse_body("int8")
+    feeds = sample_feeds(model, corpus, seed)
+    free = _free(whole, layers, specs_of(list(layers), request, default), default, feeds)
+    return BodySearch(_even(whole, layers, free, feeds), free, _four().block, feeds)
+
+
+def _four() -> BodySpec:
+    """The spec of the layers that a plan gives 4 bits."""
+    return parse_body("int4")
+
+
+def _free(
     model: Model,
     layers: dict[str, nn.Linear],
     specs: dict[str, BodySpec],
     default: BodySpec,
-    goal: Goal,
     feeds: Sequence[Feeds],
-) -> BodyStep:
-    """Give some of the layers that nothing was said of 4 bits."""
-    from edgeemb.body.planning import plan_body
-
-    four = parse_body("int4")
+) -> list[str]:
+    """The layers that a plan may give 4 bits: those that nothing was said of."""
     heads = _once_a_text(model, layers, feeds[0])
-    free = [
+    return [
         name
         for name, spec in specs.items()
-        if spec is default and layers[name].in_features % four.block == 0 and name not in heads
+        if spec is default and layers[name].in_features % _four().block == 0 and name not in heads
     ]
-    smooth, _ = _smoothed(model, layers, dict.fromkeys(free, four), feeds)
-    plan = plan_body(_changeable(smooth, model), free, four.block, goal, feeds)
-    specs.update(dict.fromkeys(plan.four, four))
+
+
+def _even(model: Model, layers: dict[str, nn.Linear], free: Sequence[str], feeds: Sequence[Feeds]) -> Model:
+    """A copy to search in, smoothed for layers of 4 bits."""
+    smooth, _ = _smoothed(model, layers, dict.fromkeys(free, _four()), feeds)
+    return _changeable(smooth, model)
+
+
+def _step(plan: BodyPlan) -> BodyStep:
     return BodyStep(
-        f"auto:{goal}",
+        plan.goal,
         f"{len(plan.four)} of {plan.layers} matrix products in 4 bits, {plan.stored:,} bytes in all, "
         f"cosine {plan.cosine:.4f} of the rounded weights",
     )

@@ -22,6 +22,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @option(edgeemb.export, "target", metavar="TARGET")
 @option(edgeemb.export, "table", metavar="[NAME=]SPEC", multiple=True)
 @option(edgeemb.export, "body", metavar="[NAME=]SPEC", multiple=True)
+@option(edgeemb.export, "goal", metavar="GOAL")
 @option(edgeemb.export, "runtime", type=Known("runtime", RUNTIMES))
 @options(edgeemb.export, "ops")
 @option(edgeemb.export, "vectors", metavar="SPEC")

@@ -22,6 +22,7 @@ def export(
     target: str | None = None,
     table: Tables = (),
     body: Bodies = (),
+    goal: str | None = None,
     runtime: str | None = None,
     ops: Ops | None = None,
     vectors: str | None = None,
@@ -46,6 +47,9 @@ def export(
     :param body: precision of everything else: ``fp32``, ``fp16``, ``int8``, ``int8-tensor`` or ``int4``, with options such as
         ``int4:block=64``, or ``auto:budget=8MB`` or ``auto:cosine=.99`` to choose between 8 and 4 bits for each layer; by default the target's.
         ``name=spec`` is for single layers, ``keep`` leaves a finished model as it is. A sequence for several, or a mapping from layer to spec.
+    :param goal: ``budget=14MB`` or ``cosine=.99``: choose how the word table and each layer of the body are stored, so that the model's file has at
+        most that size, or the smallest file whose vectors come that near to the original's. A spec for the word table, or for the body, leaves
+        the other to be chosen.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.
     :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or
@@ -73,6 +77,7 @@ def export(
         runtime=runtime,
         ops=ops,
         body=body,
+        goal=goal,
         vectors=vectors,
         head=head,
         vocab=tuple(vocab),

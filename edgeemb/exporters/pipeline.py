@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeemb.body.prepare import prepare
-from edgeemb.body.spec import Bodies, read_bodies
+from edgeemb.body.spec import Bodies, BodyRequest, parse_body, read_bodies
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, GOLDEN, MANIFEST, TOKENIZER
 from edgeemb.bundle.reading import file_entry
 from edgeemb.bundle.writing import atomic_folder
@@ -20,9 +19,10 @@ from edgeemb.exporters.kits import Kit, write_kit
 from edgeemb.exporters.libraries import add_libraries
 from edgeemb.exporters.parity import compare, golden_text
 from edgeemb.exporters.tokenizer import write_tokenizer
-from edgeemb.exporters.writers import Request, writer_for
+from edgeemb.exporters.writers import writer_for
+from edgeemb.exporters.writing import Writing
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.fitting import choose_specs, fit_tables
+from edgeemb.models.fitting import choose_specs
 from edgeemb.models.loading import load
 from edgeemb.models.top_model import with_head
 from edgeemb.models.vectors import make_small
@@ -32,6 +32,7 @@ from edgeemb.progress import Steps
 from edgeemb.runtimes import OpenOptions, open_folder
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
+from edgeemb.tables.goal import Goal, read_goal
 from edgeemb.tables.request import TableRequest
 from edgeemb.tables.top import parse_head
 from edgeemb.vectors.registry import parse_vectors
@@ -47,6 +48,7 @@ class Options:
     runtime: str | None
     ops: str | None
     body: Bodies | None
+    goal: str | None
     vectors: str | None
     head: str | None
     vocab: tuple[str, ...]
@@ -67,7 +69,9 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
 
     :return: the path of the bundle.
     """
-    bodies = read_bodies(options.body)
+    bodies, goal = read_bodies(options.body), None
+    if options.goal is not None:
+        goal, bodies = share_goal(options.goal, options.table, bodies)
     body = None if bodies.default is None else bodies.default.precision
     choice = choose(options.target, options.runtime, body, options.ops)
     writer_for(choice.runtime)
@@ -86,7 +90,6 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         )
     if head is not None:
         check_head(head, choice)
-    write = writer_for(runtime)
     vectors = None
     if wanted is not None:
         progress("vectors", 0, 0)
@@ -101,10 +104,26 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     answering = model if head is None else with_head(model, head)
     place = out or Path(f"{model.name}-{choice.target.name}{'.zip' if options.as_zip else ''}")
     chosen = choose_specs(model, options.table, choice.target.table)
-    specs = chosen.specs
+    writing = Writing(
+        model,
+        choice,
+        chosen,
+        bodies,
+        vectors,
+        head,
+        options.lengths,
+        options.tables_apart,
+        options.corpus,
+        options.calibrate,
+        options.seed,
+        progress,
+    )
     with atomic_folder(place, force=options.force, as_zip=options.as_zip) as folder:
         planned = None
-        if options.table.goal is not None:
+        if goal is not None:
+            made, share = writing.write_for(goal, folder, table_asked=options.table.bare is not None)
+            planned = share.table
+        elif options.table.goal is not None:
             planned = plan(
                 model,
                 options.table.goal,
@@ -113,36 +132,9 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
                 seed=options.seed,
                 progress=lambda done, total: progress("plan", done, total),
             )
-            specs = {**specs, planned.table: planned.choice.spec}
-        tables = fit_tables(
-            model,
-            specs,
-            corpus=options.corpus,
-            seed=options.seed,
-            progress=lambda done, total: progress("fit", done, total),
-        )
-        progress("body", 0, 0)
-        prepared = prepare(model, bodies, choice.body, corpus=options.calibrate, seed=options.seed)
-        progress("write", 0, 0)
-        request = Request(
-            prepared.model,
-            tables,
-            choice.body,
-            choice.ops,
-            options.lengths,
-            choice.target,
-            options.tables_apart,
-            named=chosen.named if planned is None else chosen.named | {planned.table},
-            meant=chosen.meant,
-            kept=chosen.kept,
-            grids=prepared.grids,
-            vectors=vectors,
-            head=head,
-        )
-        written = write(request, folder)
-        recipe = prepared.entry
-        del prepared, request  # weights that nothing reads again
-        tables = {alias: table for alias, table in tables.items() if alias not in written.left}
+        if goal is None:
+            made = writing.write(folder, planned)
+        tables, written = made.tables, made.written
         said = (note for alias, note in chosen.notes.items() if alias not in written.left)
         written = replace(written, notes=(*choice.notes, *said, *written.notes))
         notes = write_tokenizer(model, folder)
@@ -157,7 +149,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             for name in (TOKENIZER, COMPILED_TOKENIZER)
             if (folder / name).is_file()
         }
-        manifest = replace(manifest, recipe=recipe, vectors=vectors, files=listed)
+        manifest = replace(manifest, recipe=made.recipe, vectors=vectors, files=listed)
         # The code was written a moment ago.
         with open_folder(folder, manifest, OpenOptions(allow_code=True)) as session:
             counterpart = _counterpart(original, model) if head is None else answering
@@ -176,6 +168,26 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             manifest = replace(manifest, plan=planned.to_json())
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return place
+
+
+def share_goal(text: str, tables: TableRequest, bodies: BodyRequest) -> tuple[Goal, BodyRequest]:
+    """What table and body are to reach together, and the bodies with a plan of those layers that no spec was given for.
+
+    :param text: ``budget=14MB`` or ``cosine=.99``.
+    :param tables: specs of tables.
+    :param bodies: specs of layers.
+    :raises SpecError: if it does not parse, or leaves nothing to plan.
+    """
+    goal = read_goal(text)
+    if tables.goal is not None or bodies.goal is not None:
+        raise SpecError(f"goal '{text}' plans table and body together: leave auto out, or goal")
+    if bodies.default is None:
+        return goal, replace(bodies, default=parse_body("int8"), goal=goal)
+    if tables.bare is not None:
+        raise SpecError(
+            f"goal '{text}' has nothing to choose: leave the spec of the table or that of the body out"
+        )
+    return goal, bodies
 
 
 def _counterpart(original: LoadedModel, model: LoadedModel) -> LoadedModel:

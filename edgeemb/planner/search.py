@@ -72,9 +72,10 @@ class Search:
     :param frequency: float64[V] or None, as `edgeemb.tables.encode` takes it.
     :param sample: measures tables.
     :param budget: bytes allowed, or None.
-    :param cosine: quality wanted where there is no budget.
+    :param cosine: quality wanted where there is no budget; None for no goal, but tables of all sizes.
     :param seed: seed of the sampler and of every fit.
     :param progress: called with (fits done, fits in all).
+    :param sizes: the fewest and the most bytes that are looked at, where there is no budget.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Search:
         cosine: float | None,
         seed: int,
         progress: Progress,
+        sizes: tuple[int, int] | None = None,
     ) -> None:
         self.errors: dict[Spec, float] = {}
         self.measured: dict[Spec, Candidate] = {}
@@ -102,7 +104,7 @@ class Search:
             Shape(rows, dim, frequency, falling),
         )
         self._largest = max(self._sizes, key=lambda spec: self._sizes[spec])
-        self._allowed = self._within()
+        self._allowed = self._between(sizes) if sizes is not None else self._within()
         self._part, self._part_weights = self._choose_part()
 
     def explore(self) -> None:
@@ -112,7 +114,7 @@ class Search:
         """
         if not self._allowed:
             smallest = min(self._sizes, key=lambda spec: self._sizes[spec])
-            self._fit(smallest)
+            self.fit(smallest)
             self._refuse(self.measured[smallest])
         with quiet():
             self._explore()
@@ -169,10 +171,10 @@ class Search:
             spec = towards or self._beside()
             if spec is None:
                 break
-            self._fit(spec)
+            self.fit(spec)
             self._progress(start + len(self.measured), start + MEASURED)
         if self._cosine is not None and not self._enough():
-            self._fit(self._largest)
+            self.fit(self._largest)
 
     def choice(self) -> Candidate:
         """The best measured table.
@@ -186,6 +188,14 @@ class Search:
             self._refuse(best)
         return min(self._enough(), key=lambda item: (item.bytes, -item.cosine))
 
+    def candidates(self) -> list[Candidate]:
+        """Every measured table, and the others that were fitted to a part of the rows, with the cosine that is expected of them."""
+        expected = self._expected()
+        return [
+            *self.measured.values(),
+            *(Candidate(spec, self._sizes[spec], 1 - loss) for spec, loss in expected.items()),
+        ]
+
     def frontier(self) -> tuple[Candidate, ...]:
         """Measured tables that no other one beats, the smallest first."""
         front: list[Candidate] = []
@@ -193,6 +203,11 @@ class Search:
             if not front or item.cosine > front[-1].cosine:
                 front.append(item)
         return tuple(front)
+
+    def _between(self, sizes: tuple[int, int]) -> set[Spec]:
+        low, high = sizes
+        between = {spec for spec, size in self._sizes.items() if low <= size <= high}
+        return between or {min(self._sizes, key=lambda spec: self._sizes[spec])}
 
     def _within(self) -> set[Spec]:
         if self._budget is None:
@@ -258,7 +273,11 @@ class Search:
         )
         return replace(spec, options=options, bands=bands)
 
-    def _fit(self, spec: Spec) -> None:
+    def fit(self, spec: Spec) -> None:
+        """Fit a spec to the whole table, and measure it.
+
+        :param spec: the spec.
+        """
         table = encode(self._weight, spec, frequency=self._frequency, seed=self._seed)
         # Six digits, cut off: what is rounded up would seem to reach a goal that it misses.
         cosine = math.floor((self._sample.agreement(table) + _ROUNDING) * 1e6) / 1e6
@@ -284,7 +303,9 @@ class Search:
         }
 
     def _towards_goal(self) -> Spec | None:
-        """The spec to measure next, or None if nothing promises to beat what is known."""
+        """The spec to measure next, or None if nothing promises to beat what is known, or there is no goal."""
+        if self._budget is None and self._cosine is None:
+            return None
         expected = self._expected()
         if not expected:
             return None

@@ -39,14 +39,31 @@ def parse_goal(text: str, kind: str = "table spec") -> Goal | None:
     :raises SpecError: if it is one and does not parse.
     """
     match = _AUTO.fullmatch(text.strip())
-    if match is None:
-        return None
-    key, _, value = (match[1] or "").partition("=")
+    return (
+        None
+        if match is None
+        else _read(match[1] or "", f"{kind} '{text}'", f"auto needs a budget or a cosine; {HINT}")
+    )
+
+
+def read_goal(text: str) -> Goal:
+    """Read ``budget=14MB`` or ``cosine=.99``.
+
+    :param text: the goal of a whole export.
+    :raises SpecError: if it does not parse.
+    """
+    return _read(
+        text.strip(), f"goal '{text}'", "it needs a budget or a cosine; write budget=14MB or cosine=.99"
+    )
+
+
+def _read(text: str, shown: str, hint: str) -> Goal:
+    key, _, value = text.partition("=")
     if key == "budget":
         size = _BYTES.fullmatch(value.strip())
         budget = int(float(size[1]) * _UNITS.get(size[2] or "", 1)) if size is not None else 0
         if budget < 1:
-            raise SpecError(f"{kind} '{text}': '{value}' is not a size; write for example budget=2MB")
+            raise SpecError(f"{shown}: '{value}' is not a size; write for example budget=2MB")
         return Goal(budget=budget)
     if key == "cosine":
         try:
@@ -54,6 +71,6 @@ def parse_goal(text: str, kind: str = "table spec") -> Goal | None:
         except ValueError:
             cosine = math.nan
         if not 0 < cosine <= 1:
-            raise SpecError(f"{kind} '{text}': a cosine is above 0 and at most 1; write cosine=.99")
+            raise SpecError(f"{shown}: a cosine is above 0 and at most 1; write cosine=.99")
         return Goal(cosine=cosine)
-    raise SpecError(f"{kind} '{text}': auto needs a budget or a cosine; {HINT}")
+    raise SpecError(f"{shown}: {hint}")
