@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import InputError
 from edgeemb.runtimes.answers import check_task, reference_tokenizer
-from edgeemb.tables.top import TOKENS
+from edgeemb.tables.top import TOKENS, best_of
 from edgeemb.tasks.answers import Filling, probabilities
 from edgeemb.tasks.registry import CAUSAL_LM, MASKED_LM
 from edgeemb.tasks.windows import ending
@@ -63,8 +63,7 @@ def _best(tokenizer: Any, outputs: Sequence[NDArray[Any]], top: int) -> list[lis
     if len(outputs) > 1:
         tokens = outputs[1]
     else:
-        tokens = np.argsort(-scores, axis=1, kind="stable")
-        scores = np.take_along_axis(scores, tokens, axis=1)
+        scores, tokens = best_of(scores, scores.shape[1])
     return [_fillings(tokenizer, *place, top) for place in zip(tokens, scores, strict=True)]
 
 
