@@ -18,8 +18,11 @@ import edgeemb
 from edgeemb.bundle.golden import read_golden
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError
+from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.models.agreement import agreement
+from edgeemb.models.lines import sample_feeds
 from edgeemb.models.torch_model import Model
+from tests.fixtures.models.words import save_words
 
 ROWS, DIM = 200, 32
 
@@ -199,6 +202,14 @@ def test_the_error_names_the_layer_where_the_two_part_in_every_format(runtime: s
             model, tmp_path / "b", runtime=runtime, table={"rows": "int8"}, body="int8", ops="builtin"
         )
     assert not (tmp_path / "b").exists()
+
+
+def test_the_first_difference_is_found_where_rows_are_computed_from_words(tmp_path: Path) -> None:
+    model = edgeemb.load(save_words(tmp_path / "m"))
+    bundle = edgeemb.export(model, tmp_path / "b", runtime="onnx", body="fp32", ops="builtin")
+    feeds = sample_feeds(model, None, 0)[0]
+    assert first_difference(model, {}, feeds, 1.1, bundle / "model.onnx") == "layer rows"
+    assert first_difference(model, {}, feeds, 0.9, bundle / "model.onnx") is None
 
 
 def test_the_error_names_the_layer_in_c_too(tiny: Model, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from edgeemb.exporters.onnx.lowering import add_functions
 from edgeemb.models.agreement import agreement
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.onnx.model import OnnxModel
@@ -55,7 +56,9 @@ def _graph(model: LoadedModel) -> onnx.ModelProto:
         return copy
     from edgeemb.exporters.onnx.trace import trace
 
-    return trace(model.torch_model())
+    graph = trace(model.torch_model())
+    add_functions(graph, ())  # of rows that are computed from words
+    return graph
 
 
 def _run(model: onnx.ModelProto, names: list[str], feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
