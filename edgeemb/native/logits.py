@@ -43,11 +43,11 @@ def quantized_logits(
     :raises NativeError: if the kernel library is missing, cannot run the variant here, or refuses the sizes.
     """
     (count, dim), rows = hidden.shape, len(codes)
-    table = packed_table(hidden, codes, scales, (bits, block, planes), bias)
     if out is None:
         out = np.empty((count, rows), np.float32)
     if memory is None:
         memory = np.empty(logits_memory(bits, dim, block, count), np.uint8)
+    table = packed_table(hidden, codes, scales, (bits, block, planes), bias)
     check_arrays(
         ("out", out, FLOATS, (count, rows)),
         ("memory", memory, BYTES, (logits_memory(bits, dim, block, count),)),
