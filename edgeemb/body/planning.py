@@ -10,7 +10,6 @@ by measuring all together. Weights alone are rounded here, activations are not.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,30 +18,13 @@ from torch import nn
 
 from edgeemb.body.grid import Grid, near_grid
 from edgeemb.body.layers import Feeds, linear_layers
+from edgeemb.body.plan import BodyPlan
 from edgeemb.body.rounding import gptq_grid, second_moments
 from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.torch_model import Model
 from edgeemb.tables.goal import Goal
-
-
-@dataclass(frozen=True)
-class BodyPlan:
-    """What a plan found.
-
-    :param goal: what it was to reach, as text.
-    :param four: names of the layers that get 4 bits.
-    :param layers: how many there were to choose from.
-    :param stored: bytes of their matrices.
-    :param cosine: mean cosine of the model's vectors to those of the model in float, on inputs that no grid was fitted to.
-    """
-
-    goal: str
-    four: tuple[str, ...]
-    layers: int
-    stored: int
-    cosine: float
 
 
 def plan_body(

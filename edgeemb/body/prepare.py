@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeemb.body.grid import near_grid, trained_grid
 from edgeemb.body.grids import Grids
+from edgeemb.body.plan import BodyPlan
 from edgeemb.body.precision import PRECISIONS
 from edgeemb.body.spec import BodyRequest, BodySpec, parse_body, specs_of
 from edgeemb.bundle.manifest import BodyEntry, BodyStep
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgeemb.body.layers import Feeds
-    from edgeemb.body.planning import BodyPlan, BodySearch
+    from edgeemb.body.planning import BodySearch
     from edgeemb.models.torch_model import Model
 
 

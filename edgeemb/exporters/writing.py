@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.body.planning import BodyPlan
+from edgeemb.body.plan import BodyPlan
 from edgeemb.body.prepare import prepare
 from edgeemb.body.spec import BodyRequest
 from edgeemb.bundle.manifest import BodyEntry, VectorsEntry

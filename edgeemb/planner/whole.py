@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.body.planning import BodyPlan
+from edgeemb.body.plan import BodyPlan
 from edgeemb.body.prepare import search_body
 from edgeemb.body.spec import BodyRequest
 from edgeemb.errors import SpecError
