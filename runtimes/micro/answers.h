@@ -106,7 +106,8 @@ EEM_FUNCTION int eem_next_answer(const eem_asked *asked, const eem_best *known, 
             const float value = asked->logits[2 * from] + asked->logits[2 * to + 1];
             const uint32_t begin = asked->spans[2 * from], end = asked->spans[2 * to + 1];
 
-            if (asked->texts[to] == 2 && begin < end && (any ? value > best : value == value) && !eem_over(known, known->count, begin, end)) {
+            if (asked->texts[to] == 2 && begin < end && (any ? value > best : value == value) &&
+                !eem_over(known, known->count, begin, end)) {
                 best = value;
                 *first = from;
                 *last = to;

@@ -143,7 +143,8 @@ eem_pair_tokens(const eem_tokenizer *model, const eem_texts *given, void *memory
 
     return opened != EEM_OK ? opened
                             : eem_text_status(eet_encode(
-                                  &tokenizer, given->text, given->size, given->pair, given->pair_size, given->window ? &window : &longest, memory, bytes, output, cut));
+                                  &tokenizer, given->text, given->size, given->pair, given->pair_size, given->window ? &window : &longest,
+                                  memory, bytes, output, cut));
 }
 
 /* The ids of a text in an arena in which the ids may lie, [at, at + size): the larger part before or behind them is memory for the text. */
