@@ -7,6 +7,7 @@ that is less than was to be expected, the next choice counts on as much less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,22 +137,19 @@ class WholeSearch:
             for count, (size, cosine) in enumerate(zip(stored, expected, strict=True))
         ]
 
-    def _best(self, choose: Callable[[list[_Pair]], _Pair | None]) -> _Pair | None:
-        """What a rule chooses when the table that it chooses is one that was measured."""
+    def _best(
+        self, order: Callable[[_Pair], tuple[float, float]], size: float = math.inf, loss: float = math.inf
+    ) -> _Pair | None:
+        """The first pair in an order, of those within both limits, whose table was measured: the first is measured until it was."""
         while True:
-            chosen = choose(self._pairs())
+            within = (pair for pair in self._pairs() if pair.bytes <= size and pair.loss <= loss)
+            chosen = min(within, key=order, default=None)
             if chosen is None or chosen.table.spec in self._search.measured:
                 return chosen
             self._search.fit(chosen.table.spec)
 
     def _within(self, budget: int, rest: int) -> _Pair:
-        chosen = self._best(
-            lambda pairs: min(
-                (pair for pair in pairs if pair.bytes <= budget),
-                key=lambda pair: (pair.loss, pair.bytes),
-                default=None,
-            )
-        )
+        chosen = self._best(lambda pair: (pair.loss, pair.bytes), size=budget)
         if chosen is not None:
             return chosen
         least = min(self._pairs(), key=lambda pair: pair.bytes)
@@ -163,20 +161,14 @@ class WholeSearch:
     def _above(self, wanted: float) -> _Pair:
         allowed = 1 - wanted
         for _ in range(_TRIES):
-            chosen = self._best(
-                lambda pairs, most=allowed: min(  # type: ignore[misc]
-                    (pair for pair in pairs if pair.loss <= most),
-                    key=lambda pair: (pair.bytes, pair.loss),
-                    default=None,
-                )
-            )
+            chosen = self._best(lambda pair: (pair.bytes, pair.loss), loss=allowed)
             if chosen is None:
                 break
             loss = 1 - self._measured(chosen.table, chosen.count)
             if loss <= 1 - wanted:
                 return chosen
             allowed = min(allowed, chosen.loss) - (loss - (1 - wanted))
-        best = self._best(lambda pairs: min(pairs, key=lambda pair: pair.loss))
+        best = self._best(lambda pair: (pair.loss, 0))
         assert best is not None
         nearest = self._measured(best.table, best.count)
         if nearest >= wanted:

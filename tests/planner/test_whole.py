@@ -13,16 +13,12 @@ from edgeemb.errors import SpecError
 from edgeemb.models.torch_model import Model
 from edgeemb.planner.whole import Share, WholeSearch
 from edgeemb.tables.goal import read_goal
-from tests.fixtures.models import save_plain
+from tests.fixtures.models import load_wide
 
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """Two layers of 64, whose inputs blocks of 32 divide."""
-    folder = tmp_path_factory.mktemp("wide")
-    sizes = {"hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 96, "initializer_range": 0.3}
-    save_plain(folder / "model", **sizes)
-    return edgeemb.load(str(folder / "model")).torch_model()
+    return load_wide(tmp_path_factory.mktemp("wide") / "model")
 
 
 def chosen(model: Model, goal: str, rest: int = 0) -> tuple[Share, float]:

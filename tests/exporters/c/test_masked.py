@@ -32,6 +32,7 @@ from edgeemb.tables.head import QuantizedLogits
 from edgeemb.tables.logits import quantized_products
 from edgeemb.tables.top import HeadSpec, best_of
 from edgeemb.text.spellings import spelling, spellings
+from tests.fixtures.c_functions import Call, functions_of
 from tests.fixtures.models.families import masked_model, save_family
 
 TEXT = "the [MASK] sat on the [MASK]"
@@ -51,7 +52,6 @@ int32_t probe(void *arena, const int32_t *ids, size_t count, float *vectors)
 """
 
 Exported = tuple[Path, ctypes.CDLL]
-Call = Callable[..., int]
 
 
 @pytest.fixture(scope="module", params=["cortex-m7", "ios"])
@@ -81,27 +81,7 @@ def exported(
 def call(exported: Exported) -> Callable[[str], Call]:
     """The functions of the library by name, with an arena of the least size."""
     bundle, library = exported
-    size = read_sizes(bundle, "m")["arena_bytes"]
-    memory = np.zeros(size + 64, np.uint8)
-    arena = memory.ctypes.data + -memory.ctypes.data % 64
-
-    def named(name: str) -> Call:
-        def function(*arguments: object) -> int:
-            given = [
-                ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray)
-                else ctypes.c_size_t(value) if isinstance(value, int)
-                else value
-                for value in arguments
-            ]  # fmt: skip
-            first = [
-                ctypes.c_void_p(arena),
-                *([] if name == "probe" else [ctypes.c_size_t(memory.size and size)]),
-            ]
-            return int(getattr(library, name)(*first, *given))
-
-        return function
-
-    return named
+    return functions_of(library, read_sizes(bundle, "m")["arena_bytes"], unsized=("probe",))
 
 
 def stored(bundle: Path) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float16]]:

@@ -6,7 +6,6 @@ import ctypes
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,6 +27,7 @@ from edgeemb.runtimes.c.engine import MicroEngine, cached_library
 from edgeemb.runtimes.c.sources import read_sizes
 from edgeemb.tasks.registry import TOKEN_CLASSIFICATION
 from edgeemb.text.sentences import sentences
+from tests.fixtures.c_functions import Call, functions_of
 from tests.fixtures.models import save_sentence
 from tests.fixtures.models.families import LABELLER, load_labeller, reference_model, save_family, save_task
 
@@ -110,9 +110,6 @@ def test_labels_words_as_the_model_does(labellers: dict[str, Path]) -> None:
         assert word.score == pytest.approx(scores[first, best], abs=0.1)
 
 
-Call = Callable[..., int]
-
-
 @pytest.fixture(scope="module", params=TARGETS)
 def function(
     request: pytest.FixtureRequest, labellers: dict[str, Path]
@@ -120,24 +117,7 @@ def function(
     """The functions of a compiled export by name, with an arena of the least size."""
     bundle = labellers[request.param]
     library = ctypes.CDLL(str(cached_library(bundle)))
-    size = read_sizes(bundle, "m")["arena_bytes"]
-    memory = np.zeros(size + 64, np.uint8)
-    arena = memory.ctypes.data + -memory.ctypes.data % 64
-
-    def named(name: str) -> Call:
-        def call(*arguments: Any) -> int:
-            given = [
-                ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray)
-                else ctypes.c_size_t(value) if isinstance(value, int)
-                else value
-                for value in arguments
-            ]  # fmt: skip
-            assert memory.size
-            return int(getattr(library, name)(ctypes.c_void_p(arena), ctypes.c_size_t(size), *given))
-
-        return call
-
-    return bundle, named
+    return bundle, functions_of(library, read_sizes(bundle, "m")["arena_bytes"])
 
 
 def test_gives_the_number_of_the_largest_output_of_each_token(
