@@ -28,7 +28,7 @@ import edgeemb
 from bench.lookup.timing import measure, processor
 from bench.tables.timing import Timed
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.tables import encode
 from edgeemb.text.sentences import sentences

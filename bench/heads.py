@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.exporters.onnx.functions import DOMAIN, VERSION
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_library
 from edgeemb.native.top import quantized_top, shortlist_top
 from edgeemb.tables import encode
@@ -236,10 +236,10 @@ def quality(texts: list[str]) -> None:
 
     :param texts: whose tokens' states a scan is tried on.
     """
-    from edgeemb.models.torch_model import load
+    from edgeemb.models.loading import load_torch
     from edgeemb.text.sentences import sentences
 
-    model = load("sentence-transformers/all-MiniLM-L6-v2")
+    model = load_torch("sentence-transformers/all-MiniLM-L6-v2")
     table = encode(model.table_weight("word"), f"int4:block={BLOCK}")
     rows = table.reconstruct()
     scan_recall(_states(model, texts), rows, table.arrays)

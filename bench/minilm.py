@@ -34,7 +34,7 @@ from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.exporters.onnx.trace import trace
 from edgeemb.exporters.parity import compare as parity_of
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.quiet import quiet
 from edgeemb.report.comparison import compare
 from edgeemb.runtimes import OpenOptions, open_folder

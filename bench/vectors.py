@@ -22,7 +22,7 @@ import numpy as np
 import edgeemb
 from edgeemb.bundle.manifest import VectorsEntry
 from edgeemb.metrics import cosine, spearman
-from edgeemb.models.vectors import sample_texts, vectors_of
+from edgeemb.models.shrinking.vectors import sample_texts, vectors_of
 from edgeemb.report.encoding import embed
 from edgeemb.report.retrieval import SearchResult, searches_of
 from edgeemb.text.pairs import ScoredPairs, read_pairs

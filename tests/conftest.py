@@ -20,7 +20,7 @@ from tests.places import ROOT
 
 # The process that only hands out tests to the others loads this file too, and waits for what it imports.
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
 
 
 def pytest_configure() -> None:

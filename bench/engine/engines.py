@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 import edgeemb
 from edgeemb.errors import NativeError
 from edgeemb.models.lines import sample_feeds
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.training.distillation import encoder_of
 
 #: Lengths that runtimes with fixed ones are exported for.

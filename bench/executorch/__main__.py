@@ -67,10 +67,10 @@ def peer(work: Path) -> Path:
 
     from edgeemb.exporters.executorch.writer import _inputs, _trace
     from edgeemb.metrics import cosine
-    from edgeemb.models.torch_model import load
+    from edgeemb.models.loading import load_torch
     from edgeemb.text.sentences import sentences
 
-    model = load(MODEL)
+    model = load_torch(MODEL)
     module = copy.deepcopy(model.module)
     for layer in module.modules():
         if isinstance(layer, torch.nn.Embedding):
@@ -139,12 +139,12 @@ def _reference(spec: str) -> float:
     from tokenizers import Tokenizer
 
     from edgeemb.metrics import cosine
-    from edgeemb.models.fitting import choose_specs, fit_tables
-    from edgeemb.models.torch_model import load
+    from edgeemb.models.loading import load_torch
+    from edgeemb.models.shrinking.tables import choose_specs, fit_tables
     from edgeemb.tables.request import read_tables
     from edgeemb.text.sentences import sentences
 
-    model = load(MODEL)
+    model = load_torch(MODEL)
     tables = fit_tables(model, choose_specs(model, read_tables(spec), spec).specs)
     module = copy.deepcopy(model.module)
     for alias, table in tables.items():

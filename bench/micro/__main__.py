@@ -101,7 +101,7 @@ def export(source: Any, folder: Path, table: str, tokens: int, target: str = "co
     from edgeemb.exporters.c.writer import write
     from edgeemb.exporters.targets import find_target
     from edgeemb.exporters.writers import Request
-    from edgeemb.models.fitting import choose_specs, fit_tables
+    from edgeemb.models.shrinking.tables import choose_specs, fit_tables
     from edgeemb.tables.request import read_tables
 
     folder.mkdir()

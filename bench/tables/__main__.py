@@ -28,10 +28,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from tokenizers import Tokenizer
 
-import edgeemb.models.torch_model
 from bench.tables.page import markdown, plot
 from bench.tables.timing import Lookup
 from edgeemb.metrics import cosine, spearman
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from edgeemb.report.encoding import embed
 from edgeemb.tables import encode
 from edgeemb.text.corpus import token_frequency
@@ -118,9 +119,7 @@ class Encoder:
     :param weight: float32[V, D].
     """
 
-    def __init__(
-        self, model: edgeemb.models.torch_model.Model, tokenizer_json: str, weight: NDArray[np.float32]
-    ) -> None:
+    def __init__(self, model: Model, tokenizer_json: str, weight: NDArray[np.float32]) -> None:
         self.module = model.module
         self.module.get_parameter(model.word_table.name).data = torch.from_numpy(weight)
         self.tokenizer = Tokenizer.from_str(tokenizer_json)
@@ -154,7 +153,7 @@ class Bench:
     """
 
     def __init__(self, source: str, sts: Path, corpus: Path) -> None:
-        self.model = edgeemb.models.torch_model.load(source)
+        self.model = load_torch(source)
         if self.model.tokenizer_json is None:
             raise click.ClickException(f"{source} is no text model")
         self.tokenizer_json = self.model.tokenizer_json

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 
 Feeds = Mapping[str, NDArray[Any]]
 

@@ -23,7 +23,7 @@ from edgeemb.body.rounding import gptq_grid, second_moments
 from edgeemb.errors import SpecError
 from edgeemb.metrics import cosine
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.goal import Goal
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edgeemb.body.layers import Feeds
     from edgeemb.body.planning import BodySearch
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
 
 
 @dataclass(frozen=True)

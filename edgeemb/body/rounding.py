@@ -25,7 +25,7 @@ from edgeemb.body.grid import (
 )
 from edgeemb.body.layers import Feeds, watched
 from edgeemb.body.smoothing import ScaledLinear
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 
 #: Added to the diagonal of H, as a fraction of its mean; ten times as much each time that H has no inverse.
 _DAMPING = 0.1

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeemb.body.layers import Feeds, agree, largest_inputs, linear_layers, watched
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.torch_tables.copying import copy_module
 
 #: How far outputs may move, as a fraction of the largest: float32 adds in another order.

@@ -22,11 +22,11 @@ from edgeemb.exporters.tokenizer import write_tokenizer
 from edgeemb.exporters.writers import writer_for
 from edgeemb.exporters.writing import Writing
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.fitting import choose_specs
 from edgeemb.models.loading import load
-from edgeemb.models.top_model import with_head
-from edgeemb.models.vectors import make_small
-from edgeemb.models.vocabulary import prune_model
+from edgeemb.models.shrinking.best import with_head
+from edgeemb.models.shrinking.tables import choose_specs
+from edgeemb.models.shrinking.vectors import make_small
+from edgeemb.models.shrinking.vocabulary import prune_model
 from edgeemb.planner.planning import plan
 from edgeemb.progress import Steps
 from edgeemb.runtimes import OpenOptions, open_folder

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edgeemb.models.base import LoadedModel
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
 
 
 @dataclass(frozen=True)

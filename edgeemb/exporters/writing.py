@@ -15,7 +15,7 @@ from edgeemb.errors import SpecError
 from edgeemb.exporters.choice import Choice
 from edgeemb.exporters.writers import Request, Written, writer_for
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.fitting import Chosen, fit_tables
+from edgeemb.models.shrinking.tables import Chosen, fit_tables
 from edgeemb.planner.planning import Plan
 from edgeemb.planner.whole import Share, WholeSearch
 from edgeemb.progress import Steps

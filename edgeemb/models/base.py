@@ -18,7 +18,7 @@ from edgeemb.tasks.task import Task
 from edgeemb.text.words import RowForm
 
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
     from edgeemb.vectors.fit import Projection
     from edgeemb.vocabulary.prune import Pruned
 

@@ -14,6 +14,8 @@ from edgeemb.quiet import quiet
 if TYPE_CHECKING:
     from torch.nn import Module
 
+    from edgeemb.models.torch.model import Model
+
 
 @overload
 def load(
@@ -114,6 +116,17 @@ def load(
         ) from None
 
 
+def load_torch(source: str | Path | Module, **options: Any) -> Model:
+    """Load a model as a torch module.
+
+    :param source: what `load` takes, finished files aside.
+    :param options: the other parameters of `load`.
+    :return: the model; a torch module is copied, never changed.
+    :raises ModelError: if it cannot be loaded, or is not a torch model.
+    """
+    return load(source, **options).torch_model()
+
+
 def _refuse(options: Mapping[str, Any], what: str = "finished .onnx files") -> None:
     """Refuse options that are only for models of another kind."""
     for name, value in options.items():
@@ -140,7 +153,7 @@ def _finished_in(folder: Path, allow_pickle: bool) -> Path | None:
 
 
 def _load_factory(source: str, name: str | None) -> LoadedModel:
-    from edgeemb.models.factory import load_factory
+    from edgeemb.models.torch.factory import load_factory
 
     try:
         return load_factory(source, name)
@@ -158,7 +171,7 @@ def _load_module(
 ) -> LoadedModel:
     from torch import nn
 
-    from edgeemb.models.torch_module import load_module
+    from edgeemb.models.torch.module import load_module
 
     if not isinstance(source, nn.Module):
         raise ModelError(

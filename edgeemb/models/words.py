@@ -28,7 +28,7 @@ from edgeemb.models.huggingface.modules import (
     SentenceEncoder,
     SequenceClassifier,
 )
-from edgeemb.models.torch_model import Model, check_finite, find_tables
+from edgeemb.models.torch.model import Model, check_finite, find_tables
 from edgeemb.models.trained import INDEX
 from edgeemb.quiet import quiet
 from edgeemb.text import words

@@ -17,7 +17,7 @@ from typing import Any
 
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.vocabulary import word_frequency
+from edgeemb.models.shrinking.vocabulary import word_frequency
 from edgeemb.planner.sample import Sample
 from edgeemb.planner.search import Candidate, Search
 from edgeemb.progress import Progress, silent

@@ -17,7 +17,7 @@ from edgeemb.body.prepare import search_body
 from edgeemb.body.spec import BodyRequest
 from edgeemb.errors import SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.vocabulary import word_frequency
+from edgeemb.models.shrinking.vocabulary import word_frequency
 from edgeemb.planner.planning import Plan
 from edgeemb.planner.sample import Sample
 from edgeemb.planner.search import Candidate, Search

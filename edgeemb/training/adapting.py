@@ -13,9 +13,9 @@ import torch
 
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.vocabulary import prune_model
+from edgeemb.models.torch.model import Model
 from edgeemb.models.trained import INDEX, write_fitted
-from edgeemb.models.vocabulary import prune_model
 from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import KEEP

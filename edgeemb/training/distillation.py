@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from edgeemb.errors import SpecError
 from edgeemb.metrics import spearman
 from edgeemb.models.huggingface.modules import Dense, SentenceEncoder
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM
 from edgeemb.training.encode import States, batch_of
 from edgeemb.training.losses import (
@@ -265,8 +266,10 @@ def read_teacher(source: Model | Any) -> Model:
     """
     if isinstance(source, Model):
         return source
-    model = load(source)
-    return load(source, task=EMBEDDING.name) if model.kind in (MASKED_LM.name, CAUSAL_LM.name) else model
+    model = load_torch(source)
+    return (
+        load_torch(source, task=EMBEDDING.name) if model.kind in (MASKED_LM.name, CAUSAL_LM.name) else model
+    )
 
 
 def encoder_of(model: Model) -> SentenceEncoder:

@@ -13,7 +13,7 @@ from torch import nn
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import SpecError
 from edgeemb.models.huggingface.modules import SentenceEncoder
-from edgeemb.models.torch_model import Model, find_tables
+from edgeemb.models.torch.model import Model, find_tables
 from edgeemb.models.trained import INDEX, write_fitted
 from edgeemb.models.words import WordsModel, save_words_model
 from edgeemb.progress import Steps

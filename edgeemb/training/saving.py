@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from edgeemb.errors import ModelError
 from edgeemb.models.huggingface.modules import Dense, SentenceEncoder, SequenceClassifier
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.quiet import quiet
 
 #: What transformers calls the special tokens, and the texts that the families have for them.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from edgeemb.errors import SpecError
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.huggingface.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
-from edgeemb.models.torch_model import Model, find_tables
+from edgeemb.models.torch.model import Model, find_tables
 from edgeemb.models.words import WordsModel, make_words_model
 from edgeemb.tables.codecs.lowrank import principal_axes
 from edgeemb.tables.ngrams import ngram_rows, pad_tokens

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from edgeemb.models.torch_model import Model
-from edgeemb.models.vocabulary import word_tokens
+from edgeemb.models.shrinking.vocabulary import word_tokens
+from edgeemb.models.torch.model import Model
 from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.spec import Spec

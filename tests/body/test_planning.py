@@ -15,7 +15,7 @@ from edgeemb.body.prepare import Prepared, prepare
 from edgeemb.body.spec import read_bodies
 from edgeemb.errors import SpecError
 from edgeemb.exporters.options import ExportOptions
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from tests.fixtures.models import load_wide
 from tests.fixtures.training import write_corpus
 

@@ -13,7 +13,8 @@ from edgeemb.body.layers import linear_layers
 from edgeemb.body.prepare import prepare
 from edgeemb.body.spec import BodyRequest
 from edgeemb.errors import InputError
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from edgeemb.training.body import quantize_body, settle_body
 from tests.fixtures.models.words import save_words
 
@@ -58,6 +59,6 @@ def test_weights_that_were_trained_on_the_grid_stay_on_it(tiny: Model, body: str
 def test_models_that_take_the_bytes_of_words_are_smoothed_too(tmp_path: Path) -> None:
     model = save_words(tmp_path / "model", pooling=["mean"])
 
-    entry = prepare(load(model), BodyRequest(), "int8").entry
+    entry = prepare(load_torch(model), BodyRequest(), "int8").entry
     assert entry is not None
     assert [step.name for step in entry.steps] == ["smoothed"]

@@ -13,7 +13,8 @@ from edgeemb.body.grid import full_scales, nearest
 from edgeemb.body.layers import agree, linear_layers
 from edgeemb.body.smoothing import ScaledLinear, smooth, smoothing_factors
 from edgeemb.models.lines import sample_feeds
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 
 
 class GainAboveOne(nn.Module):
@@ -49,7 +50,7 @@ class Block(nn.Module):
 
 def block(norm: nn.Module, *, sum_reads_norm: bool = False) -> Model:
     ids = torch.arange(6)[None] % 20
-    return load(Block(norm, sum_reads_norm=sum_reads_norm), example_inputs=(ids,))
+    return load_torch(Block(norm, sum_reads_norm=sum_reads_norm), example_inputs=(ids,))
 
 
 def test_gives_the_same_vectors_and_leaves_the_model_alone(tiny: Model) -> None:

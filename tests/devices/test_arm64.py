@@ -24,7 +24,7 @@ from edgeemb.devices.host.process import Launcher, Setting, Worker
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, NativeError, SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.registry import RUNTIMES

@@ -14,8 +14,8 @@ import pytest
 import edgeemb
 from edgeemb.errors import InputError
 from edgeemb.exporters.kits import FOLDER
-from edgeemb.models.torch_model import Model
-from edgeemb.models.vectors import make_small
+from edgeemb.models.shrinking.vectors import make_small
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.session import Session
 from edgeemb.text.sentences import sentences
 from edgeemb.vectors.registry import parse_vectors

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgeemb
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes import Session
 from edgeemb.text.feeds import pad, text_feeds
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError
-from edgeemb.models.fitting import fit_tables
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.tables import fit_tables
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.spec import parse_spec
 from tests.fixtures.models.families import save_family, save_task
 

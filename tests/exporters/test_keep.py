@@ -15,8 +15,8 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError, SpecError
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.fitting import choose_specs
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.tables import choose_specs
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.request import read_tables
 
 

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from edgeemb.errors import InputError
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from edgeemb.tasks.answers import Span
 from tests.fixtures.models.families import reference_model, save_family
 from tests.fixtures.models.torch_session import torch_session
@@ -46,7 +46,7 @@ def pipeline_answer(folder: Path, length: int, longest: int) -> Span:
 
 def test_are_the_best_of_all_windows(tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "BERT", "ForQuestionAnswering")
-    with torch_session(load(folder), folder) as session:
+    with torch_session(load_torch(folder), folder) as session:
         for longest in (2, 15):
             (found,) = session.answer(QUESTION, TEXT, longest=longest)
             wanted = pipeline_answer(folder, session.manifest.max_length, longest)

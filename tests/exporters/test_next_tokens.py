@@ -14,8 +14,8 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.show.answers import Asked
 from edgeemb.errors import InputError
-from edgeemb.models.torch_model import load
-from edgeemb.models.vocabulary import prune_model
+from edgeemb.models.loading import load_torch
+from edgeemb.models.shrinking.vocabulary import prune_model
 from edgeemb.vocabulary import parse_vocab
 from tests.fixtures.models.families import reference_model, save_family
 from tests.fixtures.models.torch_session import torch_session
@@ -35,7 +35,7 @@ def logits_after(name: str, ids: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_gives_the_tokens_that_the_model_finds_most_probable(name: str, tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", name, FAMILIES[name])
-    model = load(folder)
+    model = load_torch(folder)
     assert (model.kind, model.outputs[0].axes) == ("causal-lm", ("batch", model.word_table.rows))
     with torch_session(model, folder) as session:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -56,7 +56,7 @@ def test_gives_the_tokens_that_the_model_finds_most_probable(name: str, tmp_path
 
 def test_reads_the_end_of_a_long_text(tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
-    model = load(folder)
+    model = load_torch(folder)
     with torch_session(model, folder) as session:
         text = f"{TEXTS[2]} " * 9
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -75,7 +75,7 @@ def test_reads_the_end_of_a_long_text(tmp_path: Path) -> None:
 def test_tokens_that_the_vocabulary_lost_are_not_suggested(tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
     (tmp_path / "tokens.txt").write_text("the\n", "utf-8")
-    whole = load(folder)
+    whole = load_torch(folder)
     smaller, _ = prune_model(whole, [parse_vocab(f"list:{tmp_path / 'tokens.txt'}")])
     assert smaller.outputs[0].axes[-1] == smaller.word_table.rows < whole.word_table.rows
 
@@ -89,9 +89,9 @@ def test_an_export_shares_its_table_and_gives_the_same(
 ) -> None:
     folder = save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
     bundle = edgeemb.export(folder, tmp_path / "b", runtime=runtime, table="int8", body="fp32", head=head)
-    rows = load(folder).word_table.rows
+    rows = load_torch(folder).word_table.rows
     assert read_manifest(bundle).outputs[0].axes == ["batch", 5 if head else rows]
-    with edgeemb.open(bundle) as session, torch_session(load(folder), folder) as whole:
+    with edgeemb.open(bundle) as session, torch_session(load_torch(folder), folder) as whole:
         for found, wanted in zip(session.next_tokens(TEXTS), whole.next_tokens(TEXTS), strict=True):
             assert found[0].token == wanted[0].token
             if head is None:

@@ -21,7 +21,7 @@ from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.locate import first_difference
 from edgeemb.models.agreement import agreement
 from edgeemb.models.lines import sample_feeds
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from tests.fixtures.models.words import save_words
 
 ROWS, DIM = 200, 32

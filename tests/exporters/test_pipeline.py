@@ -21,7 +21,7 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.bundle.writing import atomic_folder
 from edgeemb.errors import ExportError, InputError, ModelError, SpecError
 from edgeemb.exporters.choice import choose
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from tests.fixtures.models import TEXTS, Recommender, run, save_plain, save_sentence
 
 

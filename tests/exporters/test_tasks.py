@@ -20,8 +20,8 @@ from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.app import main
 from edgeemb.cli.show.answers import Asked, Shown
 from edgeemb.errors import InputError, ModelError, SpecError
-from edgeemb.models.torch_model import load
-from edgeemb.models.vocabulary import prune_model
+from edgeemb.models.loading import load_torch
+from edgeemb.models.shrinking.vocabulary import prune_model
 from edgeemb.runtimes.session import Session
 from edgeemb.vocabulary import parse_vocab
 from tests.fixtures.models import HIDDEN, change_config, save_sentence
@@ -34,7 +34,7 @@ LABELS = {0: "O", 1: "B-PET", 2: "I-PET"}
 
 def opened(folder: Path) -> Session:
     """A session of a folder's model."""
-    return torch_session(load(folder), folder)
+    return torch_session(load_torch(folder), folder)
 
 
 def tokens_of(session: Session, *texts: str) -> tuple[torch.Tensor, torch.Tensor, Any]:
@@ -159,7 +159,7 @@ def test_fills_masked_places(tmp_path: Path) -> None:
 
 def test_columns_of_the_vocabulary_go_with_its_rows(tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "BERT", "ForMaskedLM")
-    whole = load(folder)
+    whole = load_torch(folder)
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("the cat sat\n", "utf-8")
     bundle = edgeemb.export(
@@ -198,7 +198,7 @@ class Shifted(torch.nn.Module):
 def test_an_output_layer_of_several_weights_loses_tokens_and_an_unknown_one_is_refused(
     tmp_path: Path,
 ) -> None:
-    whole = load(save_family(tmp_path / "m", "MobileBERT", "ForMaskedLM"))
+    whole = load_torch(save_family(tmp_path / "m", "MobileBERT", "ForMaskedLM"))
     kept = [parse_vocab("list:" + str(tmp_path / "tokens.txt"))]
     (tmp_path / "tokens.txt").write_text("the\ncat\n", "utf-8")
     smaller, _ = prune_model(whole, kept)
@@ -231,7 +231,7 @@ def test_weighs_the_vocabulary(pooling: str, tmp_path: Path) -> None:
     (folder / "modules.json").write_text(json.dumps(stages))
     reference = reference_model("BERT", "ForMaskedLM")
     if pooling == "sum":
-        model = load(folder)
+        model = load_torch(folder)
         ids = torch.tensor([Tokenizer.from_str(str(model.tokenizer_json)).encode(TEXT).ids])
         with torch.no_grad():
             wanted = torch.log1p(torch.relu(reference(input_ids=ids).logits)).sum(1)
@@ -258,7 +258,7 @@ def test_gives_a_vector_per_token(tmp_path: Path) -> None:
         stage for stage in json.loads((folder / "modules.json").read_text()) if "Pooling" not in stage["type"]
     ]
     (folder / "modules.json").write_text(json.dumps([*stages, {"path": "4_M", "type": "x.MultiVectorMask"}]))
-    model = load(folder)
+    model = load_torch(folder)
     assert (model.kind, model.normalize) == ("multi-vector", False)
     with opened(folder) as session:
         long, short = session.encode_tokens([TEXT, "a cat"])
@@ -312,7 +312,7 @@ def test_has_normalised_layers_of_a_multi_vector_model(tmp_path: Path) -> None:
     save_file({"linear.weight": torch.eye(4, HIDDEN)}, folder / "1_Dense" / "model.safetensors")
     stages = [{"path": "", "type": "x.Transformer"}, {"path": "1_Dense", "type": "x.Dense"}]
     (folder / "modules.json").write_text(json.dumps(stages))
-    model = load(folder)
+    model = load_torch(folder)
     ids = torch.tensor([[1, 5, 6, 2]])
     with torch.no_grad():
         wanted = reference_model("BERT")(input_ids=ids).last_hidden_state[:, :, :4]
@@ -325,7 +325,7 @@ def test_runs_an_exported_tagger_from_the_command_line(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["run", str(bundle), "the catted, mats", "--json"])
     assert done.exit_code == 0, done.output
     (answer,) = json.loads(done.stdout)
-    with torch_session(load(folder), folder) as session:
+    with torch_session(load_torch(folder), folder) as session:
         wanted = [vars(word) for word in session.label_words(["the catted, mats"])[0]]
     assert [word["label"] for word in answer["output"]] == [word["label"] for word in wanted]
     assert answer["output"][1]["text"] == "catted"
@@ -343,7 +343,7 @@ def test_runs_an_exported_answerer_from_the_command_line(tmp_path: Path) -> None
     assert done.exit_code == 0, done.output
     assert "characters" in done.output
     long = f"{TEXT}, " * 30
-    with edgeemb.open(bundle) as session, torch_session(load(folder), folder) as whole:
+    with edgeemb.open(bundle) as session, torch_session(load_torch(folder), folder) as whole:
         (found,), (wanted,) = session.answer("who sat", long), whole.answer("who sat", long)
     assert (found.start, found.end) == (wanted.start, wanted.end)
     assert found.score == pytest.approx(wanted.score, abs=1e-3)

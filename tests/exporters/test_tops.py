@@ -12,7 +12,7 @@ import pytest
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ExportError, InputError, SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.top import best_of
 from tests.exporters.test_heads import TEXT, decoder, largest, rows_of
 from tests.fixtures.models.families import save_family

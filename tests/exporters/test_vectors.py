@@ -18,7 +18,7 @@ from edgeemb.bundle.manifest import parse_manifest, read_manifest
 from edgeemb.cli.app import main
 from edgeemb.errors import BundleError, InputError, SpecError
 from edgeemb.exporters.kits import FOLDER
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.c.engine import build_library
 from edgeemb.text.sentences import sentences
 from edgeemb.vectors.codes import cosines

@@ -14,7 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from tests.fixtures.models import TEXTS, encode_texts, run, save_plain, save_sentence
 
 
@@ -30,8 +30,8 @@ def with_adapter(folder: Path) -> Path:
 
 def test_an_adapter_beside_full_weights_is_merged(tmp_path: Path) -> None:
     folder = with_adapter(tmp_path / "m")
-    model = load(folder)
-    plain = load(save_sentence(tmp_path / "plain"))
+    model = load_torch(folder)
+    plain = load_torch(save_sentence(tmp_path / "plain"))
     assert model.tokenizer_json is not None
     # What transformers computes with the same folder, which applies the adapter as it loads it.
     theirs = transformers.AutoModel.from_pretrained(folder)
@@ -53,14 +53,14 @@ def test_an_adapter_in_a_folder_of_its_own_is_merged_into_its_model(tmp_path: Pa
         place.mkdir()
         for name in ("adapter_config.json", "adapter_model.safetensors"):
             shutil.copy(beside / name, place)
-    wanted = run(load(beside), TEXTS)
+    wanted = run(load_torch(beside), TEXTS)
     for adapter in (str(tmp_path / "alone"), "named"):
-        torch.testing.assert_close(run(load(base, adapter=adapter), TEXTS), wanted)
-    assert (run(load(base), TEXTS) - wanted).abs().max() > 0.01
+        torch.testing.assert_close(run(load_torch(base, adapter=adapter), TEXTS), wanted)
+    assert (run(load_torch(base), TEXTS) - wanted).abs().max() > 0.01
     with pytest.raises(
         ModelError, match=r"'nowhere' is no adapter of .*, whose own are named, nor a folder with"
     ):
-        load(base, adapter="nowhere")
+        load_torch(base, adapter="nowhere")
 
 
 def test_an_adapter_brings_the_layer_of_its_classes(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_an_adapter_brings_the_layer_of_its_classes(tmp_path: Path) -> None:
     settings = peft.LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"], init_lora_weights=False)
     theirs = peft.get_peft_model(body, settings).eval()
     theirs.save_pretrained(tmp_path / "adapter")
-    model = load(base, adapter=str(tmp_path / "adapter"))
+    model = load_torch(base, adapter=str(tmp_path / "adapter"))
     assert (model.kind, model.labels) == ("classification", ("LABEL_0", "LABEL_1", "LABEL_2"))
     assert model.tokenizer_json is not None
     ids, mask = encode_texts(model.tokenizer_json, TEXTS)
@@ -85,7 +85,7 @@ def test_without_peft_it_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(
         ModelError, match=r"holds an adapter \(LORA\), which needs the package peft .* pip install peft"
     ):
-        load(folder)
+        load_torch(folder)
 
 
 def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     path = folder / "adapter_model.safetensors"
     save_file({name.replace("layer.1", "layer.7"): tensor for name, tensor in load_file(path).items()}, path)
     with pytest.raises(ModelError, match="of its tensors have no place in the model"):
-        load(folder)
+        load_torch(folder)
 
 
 def test_an_adapter_without_its_model_is_refused_by_name(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_an_adapter_without_its_model_is_refused_by_name(tmp_path: Path) -> None
         ModelError,
         match="holds an adapter of the model 'org/base' alone: give that model, and this folder as",
     ):
-        load(folder)
+        load_torch(folder)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import edgeemb
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_bags import Bag
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.bags import Bag
 
 IDS = torch.tensor([[1, 3, 3, 0], [2, 0, 5, 1]])
 FLAT = torch.tensor([1, 3, 3, 0, 2, 5])
@@ -63,7 +63,7 @@ class Recommender(nn.Module):
 def test_lists_every_table_of_a_recommender_and_leaves_the_module_as_it_is() -> None:
     module = Recommender()
     examples: Any = (torch.tensor([1, 2]), IDS)
-    model = load(module, example_inputs=examples)
+    model = load_torch(module, example_inputs=examples)
     assert {table.alias: table.rows for table in model.tables} == {"user": 50, "bought.rows": 30}
     assert [info.rows for info in model.inputs] == [50, 30]
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_lists_every_table_of_a_recommender_and_leaves_the_module_as_it_is() -> 
 def test_refuses_a_bag_that_renormalises_its_rows() -> None:
     module = nn.Sequential(nn.EmbeddingBag(6, 4, max_norm=1.0))
     with pytest.raises(ModelError, match="table 0 has max_norm"):
-        load(module, example_inputs=(IDS,))
+        load_torch(module, example_inputs=(IDS,))
 
 
 def _package(folder: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:

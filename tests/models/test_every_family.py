@@ -11,7 +11,8 @@ import transformers
 from transformers.models.auto import configuration_auto, modeling_auto
 
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from tests.fixtures.models import tiny_tokenizer
 
 #: What makes a configuration small, whatever it calls its sizes.
@@ -85,7 +86,7 @@ def test_comes_in_or_says_in_one_line_why_not(tmp_path: Path) -> None:
         if not _saved(kind, folder):
             continue
         try:
-            model = load(folder, task="embedding")
+            model = load_torch(folder, task="embedding")
         except ModelError as error:
             assert "\n" not in str(error), kind
             continue

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from tests.fixtures.models import HIDDEN, change_config, run
 from tests.fixtures.models.families import TINY, reference_model, save_family
 
@@ -44,7 +44,7 @@ OFTEN = (
 def test_gives_each_text_of_a_padded_batch_the_vector_that_transformers_gives_it_alone(
     name: str, tmp_path: Path
 ) -> None:
-    model = load(save_family(tmp_path / "m", name))
+    model = load_torch(save_family(tmp_path / "m", name))
     reference = reference_model(name)
     tokenizer = Tokenizer.from_str(str(model.tokenizer_json))
     together = run(model, TEXTS)
@@ -58,13 +58,13 @@ def test_gives_each_text_of_a_padded_batch_the_vector_that_transformers_gives_it
 
 @pytest.mark.parametrize("name", ["BERT", "T5", "Qwen3", "ModernBERT", "CLIP text", "DeBERTa-v2/v3"])
 def test_knows_the_table_of_words_without_its_name(name: str, tmp_path: Path) -> None:
-    model = load(save_family(tmp_path / "m", name))
+    model = load_torch(save_family(tmp_path / "m", name))
     assert model.word_table.rows == Tokenizer.from_str(str(model.tokenizer_json)).get_vocab_size()
     assert model.inputs[0].rows == model.word_table.rows
 
 
 def test_pads_to_the_only_length_that_a_model_was_trained_on(tmp_path: Path) -> None:
-    model = load(save_family(tmp_path / "m", "SigLIP text"))
+    model = load_torch(save_family(tmp_path / "m", "SigLIP text"))
     assert model.inputs[0].axes == ("batch", model.max_length)
 
 
@@ -73,7 +73,7 @@ def test_a_model_that_is_changed_to_end_where_a_text_does_has_the_weights_that_i
     name: str, tmp_path: Path
 ) -> None:
     folder = save_family(tmp_path / "m", name)
-    model = load(folder)
+    model = load_torch(folder)
     body: Any = model.module.body
     names = set(load_file(folder / "model.safetensors"))
     assert {each for each in body.state_dict() if "pooler" not in each} == {
@@ -97,7 +97,7 @@ def test_refuses_a_family_whose_vectors_depend_on_the_padding(kind: str, tmp_pat
     torch.manual_seed(0)
     getattr(transformers, f"{kind}Model")(config).save_pretrained(folder)
     with pytest.raises(ModelError, match=rf"'{kind.lower()}' reads the padding of a text.*example_inputs"):
-        load(folder)
+        load_torch(folder)
 
 
 def test_padding_is_the_end_of_a_text_for_a_family_that_reads_the_next_token(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_padding_is_the_end_of_a_text_for_a_family_that_reads_the_next_token(tmp
     held = load_file(path)
     held["embeddings.word_embeddings.weight"][0] = 1.0
     save_file(held, path, {"format": "pt"})
-    model = load(folder)
+    model = load_torch(folder)
     together = run(model, TEXTS)
     torch.testing.assert_close(together[1:], run(model, TEXTS[1:]), atol=2e-4, rtol=2e-4)
 
@@ -114,4 +114,4 @@ def test_padding_is_the_end_of_a_text_for_a_family_that_reads_the_next_token(tmp
 def test_a_configuration_without_a_token_for_padding_has_that_of_id_0(tmp_path: Path) -> None:
     folder = save_family(tmp_path / "m", "BERT")
     change_config(folder, pad_token_id=None)
-    assert load(folder).pad_id == 0
+    assert load_torch(folder).pad_id == 0

@@ -10,8 +10,8 @@ import torch
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.models.fitting import choose_specs
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.tables import choose_specs
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.request import Tables, read_tables
 
 DEFAULT = "int4:block=32"

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from tests.fixtures.models.families import reference_model, save_family
 
 TASKS = ["retrieval.query", "text-matching"]
@@ -96,7 +96,7 @@ def adapted(folder: Path, task: int | None) -> Any:
 @pytest.mark.parametrize("task", [None, 0, 1])
 def test_has_the_adapter_that_was_chosen(task: int | None, tmp_path: Path) -> None:
     folder = save_flash(tmp_path / "m")
-    model = load(folder, adapter=None if task is None else TASKS[task])
+    model = load_torch(folder, adapter=None if task is None else TASKS[task])
     ids = torch.tensor([[0, 5, 9, 12, 2], [0, 7, 2, 1, 1]])
     mask = (ids != 1).long()
     with torch.no_grad():
@@ -114,10 +114,10 @@ def test_refuses_adapters_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match=r"'sorting' is no adapter of .* whose own are retrieval\.query, text-matching"
     ):
-        load(folder, adapter="sorting")
+        load_torch(folder, adapter="sorting")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "lora_rank": 4}))
     with pytest.raises(
         ModelError, match=r"do not fit lora_adaptations, lora_rank and lora_alpha of config\.json"
     ):
-        load(folder, adapter=TASKS[0])
+        load_torch(folder, adapter=TASKS[0])

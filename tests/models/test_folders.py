@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import edgeemb
 from edgeemb.errors import ModelError
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from tests.fixtures.models import (
     TEXTS,
     change_config,
@@ -40,7 +41,7 @@ def test_refuses_a_folder_that_lacks_a_file(name: str, tmp_path: Path) -> None:
     folder = save_plain(tmp_path / "m")
     (folder / name).unlink()
     with pytest.raises(ModelError, match=f"has no {name}") as error:
-        load(folder)
+        load_torch(folder)
     assert str(folder) in one_line(error)
 
 
@@ -50,7 +51,7 @@ def test_refuses_a_truncated_checkpoint(kept: int, tmp_path: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ModelError, match="truncated or not a safetensors file") as error:
-        load(folder)
+        load_torch(folder)
     assert str(path) in one_line(error)
 
 
@@ -61,10 +62,10 @@ def test_refuses_a_missing_or_truncated_shard(tmp_path: Path) -> None:
     shard = sorted(folder.glob("model-*.safetensors"))[1]
     shard.write_bytes(shard.read_bytes()[:-8])
     with pytest.raises(ModelError, match=shard.name):
-        load(folder)
+        load_torch(folder)
     shard.unlink()
     with pytest.raises(ModelError, match=f"names {shard.name}, which is missing"):
-        load(folder)
+        load_torch(folder)
 
 
 def test_refuses_a_shard_outside_of_the_folder(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_refuses_a_shard_outside_of_the_folder(tmp_path: Path) -> None:
     index = folder / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"x": "../other.safetensors"}}))
     with pytest.raises(ModelError, match="not a path inside its folder"):
-        load(folder)
+        load_torch(folder)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -83,7 +84,7 @@ def test_refuses_weights_that_are_not_numbers(value: float, tmp_path: Path) -> N
     weights["embeddings.word_embeddings.weight"][7, 3] = value
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=r"tensor body\.embeddings\.word_embeddings\.weight holds 1 NaN"):
-        load(folder)
+        load_torch(folder)
 
 
 def test_refuses_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_refuses_a_checkpoint_that_lacks_a_weight(tmp_path: Path) -> None:
     del weights["embeddings.word_embeddings.weight"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks 1 weights, the first is embeddings\.word_embeddings"):
-        load(folder)
+        load_torch(folder)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_refuses_a_config_that_it_cannot_follow(fields: dict[str, Any], message:
     folder = save_plain(tmp_path / "m")
     change_config(folder, **fields)
     with pytest.raises(ModelError, match=message) as error:
-        load(folder)
+        load_torch(folder)
     one_line(error)
 
 
@@ -129,7 +130,7 @@ def test_refuses_files_that_are_not_what_they_should_be(name: str, text: str, tm
     folder = save_sentence(tmp_path / "m")
     (folder / name).write_text(text, encoding="latin-1")
     with pytest.raises(ModelError, match=name) as error:
-        load(folder)
+        load_torch(folder)
     one_line(error)
 
 
@@ -138,7 +139,7 @@ def test_refuses_stages_that_it_does_not_know(chain: list[str], tmp_path: Path) 
     folder = save_sentence(tmp_path / "m")
     (folder / "modules.json").write_text(json.dumps([{"path": "", "type": f"x.{kind}"} for kind in chain]))
     with pytest.raises(ModelError, match=r"supported is Transformer \+ Pooling"):
-        load(folder)
+        load_torch(folder)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_refuses_a_pooling_that_it_does_not_know(
 ) -> None:
     folder = save_sentence(tmp_path / "m", pooling=pooling)
     with pytest.raises(ModelError, match=message):
-        load(folder)
+        load_torch(folder)
 
 
 def test_refuses_a_tokenizer_with_more_ids_than_the_table_has_rows(tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_refuses_a_tokenizer_with_more_ids_than_the_table_has_rows(tmp_path: Pat
     tokenizer.save(str(folder / "tokenizer.json"))
     rows = tiny_tokenizer("bert").get_vocab_size()
     with pytest.raises(ModelError, match=f"gives ids up to {rows}, the table has {rows} rows"):
-        load(folder)
+        load_torch(folder)
 
 
 class Hostile:
@@ -188,9 +189,9 @@ def pickled(path: Path) -> Path:
 def test_refuses_a_pickle_unless_it_is_asked_for(tmp_path: Path) -> None:
     folder = pickled(tmp_path / "m")
     with pytest.raises(ModelError, match=r"is a pickle, which can run code.*allow_pickle=True"):
-        load(folder)
-    expected = run(load(save_plain(tmp_path / "safe")), TEXTS)
-    torch.testing.assert_close(run(load(folder, allow_pickle=True), TEXTS), expected)
+        load_torch(folder)
+    expected = run(load_torch(save_plain(tmp_path / "safe")), TEXTS)
+    torch.testing.assert_close(run(load_torch(folder, allow_pickle=True), TEXTS), expected)
 
 
 @pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
@@ -198,7 +199,7 @@ def test_does_not_run_the_code_in_a_pickle(save: Any, tmp_path: Path) -> None:
     folder = pickled(tmp_path / "m")
     save({"x": Hostile(tmp_path / "owned")}, folder / "pytorch_model.bin")
     with pytest.raises(ModelError, match="holds more than tensors"):
-        load(folder, allow_pickle=True)
+        load_torch(folder, allow_pickle=True)
     assert not (tmp_path / "owned").exists()
 
 
@@ -208,7 +209,7 @@ def test_refuses_a_truncated_pickle(kept: int, tmp_path: Path) -> None:
     path = folder / "pytorch_model.bin"
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ModelError, match="damaged") as error:
-        load(folder, allow_pickle=True)
+        load_torch(folder, allow_pickle=True)
     one_line(error)
 
 
@@ -218,14 +219,14 @@ def test_says_that_a_path_is_no_model_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError, match=r"is not a folder here|is not a model folder") as error:
-        load(source)
+        load_torch(source)
     one_line(error)
 
 
 def test_says_that_a_file_is_no_model_folder(tmp_path: Path) -> None:
     (tmp_path / "model.pt").write_bytes(b"")
     with pytest.raises(ModelError, match="is a file; expected a model folder"):
-        load(tmp_path / "model.pt")
+        load_torch(tmp_path / "model.pt")
 
 
 def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -234,7 +235,7 @@ def test_says_that_the_hub_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(
         ModelError, match="org/model is not a folder here, and the Hugging Face hub is out of reach"
     ) as error:
-        load("org/model")
+        load_torch("org/model")
     one_line(error)
 
 
@@ -314,25 +315,25 @@ def _routed(folder: Path, default: str | None) -> Path:
 
 def test_takes_the_route_that_was_asked_for_or_the_default(tmp_path: Path) -> None:
     folder = _routed(tmp_path / "m", "query")
-    assert load(folder).pooling == "mean"
-    chosen = load(folder, route="document")
+    assert load_torch(folder).pooling == "mean"
+    chosen = load_torch(folder, route="document")
     assert (chosen.pooling, chosen.normalize) == ("cls", True)
-    assert not torch.equal(run(load(folder), TEXTS), run(chosen, TEXTS))
+    assert not torch.equal(run(load_torch(folder), TEXTS), run(chosen, TEXTS))
 
 
 def test_asks_for_a_route_where_there_is_no_default(tmp_path: Path) -> None:
     folder = _routed(tmp_path / "m", None)
     with pytest.raises(ModelError, match="names no default: choose one with `route`, of query, document"):
-        load(folder)
+        load_torch(folder)
     with pytest.raises(ModelError, match="has no route 'page'"):
-        load(folder, route="page")
+        load_torch(folder, route="page")
     with pytest.raises(ModelError, match="one route only"):
-        load(save_sentence(tmp_path / "one"), route="query")
+        load_torch(save_sentence(tmp_path / "one"), route="query")
 
 
 def test_applies_a_normalisation_of_layers_after_the_pooling(tmp_path: Path) -> None:
     folder = save_sentence(tmp_path / "m", normalize=False)
-    plain = run(load(folder), TEXTS)
+    plain = run(load_torch(folder), TEXTS)
     place = folder / "2_LayerNorm"
     place.mkdir()
     (place / "config.json").write_text(json.dumps({"dimension": 16}))
@@ -343,14 +344,14 @@ def test_applies_a_normalisation_of_layers_after_the_pooling(tmp_path: Path) -> 
         json.dumps([*stages, {"path": "2_LayerNorm", "type": "x.LayerNorm"}])
     )
     wanted = torch.nn.functional.layer_norm(plain, (16,), gain, bias)
-    torch.testing.assert_close(run(load(folder), TEXTS), wanted, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(run(load_torch(folder), TEXTS), wanted, atol=1e-5, rtol=1e-5)
     save_file({"norm.weight": gain}, place / "model.safetensors")
     with pytest.raises(ModelError, match="not that of a normalisation of 16 elements"):
-        load(folder)
+        load_torch(folder)
 
 
 def test_takes_the_task_that_was_asked_for(tmp_path: Path) -> None:
     folder = save_plain(tmp_path / "m", head="ForSequenceClassification")
-    assert load(folder, task="embedding").kind == "embedding"
+    assert load_torch(folder, task="embedding").kind == "embedding"
     with pytest.raises(ModelError, match="task 'none' is not known: use embedding"):
-        load(folder, task="none")
+        load_torch(folder, task="none")

@@ -15,8 +15,9 @@ from sentence_transformers import MultiVectorEncoder
 
 import edgeemb
 from edgeemb.errors import InputError, ModelError
-from edgeemb.models.torch_model import Model, load
-from edgeemb.models.vocabulary import prune_model
+from edgeemb.models.loading import load_torch
+from edgeemb.models.shrinking.vocabulary import prune_model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.runtimes.session import Session
 from edgeemb.vocabulary import parse_vocab
@@ -92,7 +93,7 @@ def write(path: Path, content: Any) -> None:
 
 def check(folder: Path, theirs: MultiVectorEncoder) -> Model:
     """Compare what a folder gives with what sentence-transformers computes."""
-    model = load(folder)
+    model = load_torch(folder)
     with torch_session(model, folder) as session:
         queries = session.encode_tokens(QUERIES, query=True)
         documents = session.encode_tokens(DOCUMENTS)
@@ -136,7 +137,7 @@ def test_a_smaller_vocabulary_keeps_what_queries_are_filled_up_with(tmp_path: Pa
     folder = save_pylate(tmp_path / "m")
     corpus = tmp_path / "corpus.txt"
     corpus.write_text(CORPUS, "utf-8")
-    whole = load(folder)
+    whole = load_torch(folder)
     smaller, _ = prune_model(whole, [parse_vocab(f"keep:{corpus}")])
     assert smaller.word_table.rows < whole.word_table.rows
     (tmp_path / "smaller").mkdir()
@@ -155,7 +156,7 @@ def test_a_smaller_vocabulary_keeps_what_queries_are_filled_up_with(tmp_path: Pa
 def test_an_export_gives_vectors_of_tokens_that_the_mask_leaves_out(runtime: str, tmp_path: Path) -> None:
     folder = save_pylate(tmp_path / "m")
     bundle = edgeemb.export(folder, tmp_path / "b", runtime=runtime, table="fp32", body="fp32")
-    with edgeemb.open(bundle) as session, torch_session(load(folder), folder) as whole:
+    with edgeemb.open(bundle) as session, torch_session(load_torch(folder), folder) as whole:
         for query in (True, False):
             found, wanted = (one.encode_tokens(QUERIES, query=query) for one in (session, whole))
             assert [len(each) for each in found] == [len(each) for each in wanted]
@@ -169,8 +170,8 @@ def test_refuses_what_it_cannot_do(tmp_path: Path) -> None:
     with pytest.raises(
         ModelError, match="queries have 12 tokens, but texts at most 8: use a larger max_length"
     ):
-        load(folder, max_length=8)
-    with torch_session(load(folder), folder) as session:
+        load_torch(folder, max_length=8)
+    with torch_session(load_torch(folder), folder) as session:
         skipping = Session(session.path, session.manifest, RUNTIMES["c"], session.engine)
         assert len(skipping.encode_tokens(DOCUMENTS)) == len(DOCUMENTS)
         with pytest.raises(InputError, match="C99 computes no vectors of these: export it for another"):
@@ -179,4 +180,4 @@ def test_refuses_what_it_cannot_do(tmp_path: Path) -> None:
             session.similarity(session.encode_tokens(QUERIES, query=True)[0], [])
     write(folder / "config_sentence_transformers.json", {**PYLATE, "query_length": -1})
     with pytest.raises(ModelError, match="has a length of -1, which is no number of tokens"):
-        load(folder)
+        load_torch(folder)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from edgeemb.models.torch_model import Model
-from edgeemb.models.vocabulary import prune_model
+from edgeemb.models.shrinking.vocabulary import prune_model
+from edgeemb.models.torch.model import Model
 from edgeemb.vocabulary import parse_vocab
 
 

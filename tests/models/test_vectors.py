@@ -13,9 +13,9 @@ import edgeemb
 from edgeemb.errors import InputError, SpecError
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.huggingface.modules import SentenceEncoder
+from edgeemb.models.shrinking.vectors import make_small, vectors_of
 from edgeemb.models.static.model import StaticModel
-from edgeemb.models.torch_model import Model
-from edgeemb.models.vectors import make_small, vectors_of
+from edgeemb.models.torch.model import Model
 from edgeemb.vectors.fit import Projection
 from edgeemb.vectors.registry import parse_vectors
 from tests.fixtures.models import Recommender, save_plain, save_sentence

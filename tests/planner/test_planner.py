@@ -13,7 +13,7 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.cli.app import main
 from edgeemb.errors import ModelError, SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.planner.planning import Plan, plan
 from edgeemb.planner.sample import Sample
 from edgeemb.planner.space import families

@@ -10,7 +10,7 @@ import edgeemb
 from edgeemb.body.spec import BodyRequest
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.planner.whole import Share, WholeSearch
 from edgeemb.tables.goal import read_goal
 from tests.fixtures.models import load_wide

@@ -13,8 +13,8 @@ from click.testing import CliRunner
 import edgeemb
 from edgeemb.cli.app import main
 from edgeemb.errors import InputError, SpecError
-from edgeemb.models.torch_model import Model
-from edgeemb.models.vectors import make_small
+from edgeemb.models.shrinking.vectors import make_small
+from edgeemb.models.torch.model import Model
 from edgeemb.report.retrieval import evaluate_retrieval
 from edgeemb.text.retrieval import Retrieval, read_retrieval
 from edgeemb.vectors.codes import cosines

@@ -14,7 +14,7 @@ import pytest
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import BundleError, InputError, SpecError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.tokenizer import open_tokenizer
 
 Cached = Callable[[str, Callable[[Path], object]], Path]

@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from edgeemb.exporters.parity import compare
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from edgeemb.text.sentences import script_sentences, sentences
 from tests.fixtures.models import save_plain, tiny_tokenizer
 from tests.fixtures.models.torch_session import torch_session
@@ -46,10 +46,10 @@ def test_takes_none_for_a_vocabulary_that_spells_scripts_out() -> None:
 
 def test_compares_a_model_in_the_scripts_of_its_vocabulary(tmp_path: Path) -> None:
     folder = save_plain(tmp_path / "m")
-    plain = load(folder)
+    plain = load_torch(folder)
     # BERT's tokenizer folds case.
     of_words(RUSSIAN.lower()).save(str(folder / "tokenizer.json"))
-    for model, more in ((plain, 0), (load(folder), 1)):
+    for model, more in ((plain, 0), (load_torch(folder), 1)):
         with torch_session(model, folder) as session:
             figures, golden = compare(model, session)
         assert figures["sentences"] == len(sentences()) + more

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import edgeemb
 from edgeemb.errors import ExportError
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from edgeemb.tables import encode
 from edgeemb.torch_tables.module import TableModule
 from edgeemb.torch_tables.placing import put_rows
@@ -66,7 +67,7 @@ NETS = {
 
 
 def loaded(name: str) -> Model:
-    return load(NETS[name](), example_inputs={"ids": IDS}, axes={"ids": ["batch", 4]})
+    return load_torch(NETS[name](), example_inputs={"ids": IDS}, axes={"ids": ["batch", 4]})
 
 
 @pytest.mark.parametrize("name", NETS)

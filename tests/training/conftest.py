@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.training.result import Trained
 from tests.fixtures.training import QUICK, adapt, write_corpus
 

@@ -19,9 +19,9 @@ from safetensors.numpy import load_file, save_file
 import edgeemb
 from edgeemb.cli.app import main
 from edgeemb.errors import EdgeembError, ExportError, InputError, SpecError, TrainingError
-from edgeemb.models.fitting import choose_specs, fit_tables
 from edgeemb.models.lines import ids_of, line_feeds
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.tables import choose_specs, fit_tables
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.request import read_tables
 from edgeemb.training.distillation import Distillation, encoder_of, read_as
 from edgeemb.training.encode import States

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import edgeemb
 from edgeemb.cli.app import main
 from edgeemb.errors import InputError, SpecError, TrainingError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes import describe
 from edgeemb.training.loop.task import Report
 from tests.fixtures.training import NOUNS, QUICK, distill

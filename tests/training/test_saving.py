@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from edgeemb.models.torch_model import load
+from edgeemb.models.loading import load_torch
 from edgeemb.training.saving import save_model
 from tests.fixtures.models import HIDDEN, save_sentence
 
@@ -29,10 +29,10 @@ def test_stages_after_the_pooling_come_back(width: int, residual: bool, tmp_path
     stages = json.loads((folder / "modules.json").read_text())
     added = [{"path": "3_LayerNorm", "type": "x.LayerNorm"}, {"path": "4_Normalize", "type": "x.Normalize"}]
     (folder / "modules.json").write_text(json.dumps([*stages, *added]))
-    model = load(folder)
+    model = load_torch(folder)
     (tmp_path / "saved").mkdir()
     save_model(model, tmp_path / "saved")
-    again = load(tmp_path / "saved")
+    again = load_torch(tmp_path / "saved")
     feeds = model.examples()[0]
     torch.testing.assert_close(again.reference(feeds), model.reference(feeds))
     named = [

@@ -15,8 +15,8 @@ from transformers import AutoModel
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import ModelError
-from edgeemb.models.fitting import choose_specs, fit_tables
-from edgeemb.models.torch_model import Model
+from edgeemb.models.shrinking.tables import choose_specs, fit_tables
+from edgeemb.models.torch.model import Model
 from edgeemb.tables.request import read_tables
 from edgeemb.training.result import Trained
 from tests.fixtures.training import QUICK, adapt

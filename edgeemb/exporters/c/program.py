@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.c.answers import with_answers
 from edgeemb.exporters.c.arena import Buffer, Plan, plan_arena
 from edgeemb.exporters.c.encoder import Encoder, Relative, Words
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
-from edgeemb.exporters.c.masked import masked_result, with_choice
 from edgeemb.exporters.c.packing import on_grids, padded, widest_input
+from edgeemb.exporters.c.pieces.answers import with_answers
+from edgeemb.exporters.c.pieces.masked import masked_result, with_choice
+from edgeemb.exporters.c.pieces.two_texts import with_types
+from edgeemb.exporters.c.pieces.words import scratch_floats, word_function
 from edgeemb.exporters.c.result import FOR_TEXT, Result, for_tokens
 from edgeemb.exporters.c.scaling import settle_factors
-from edgeemb.exporters.c.source import Arrays, encoder_text
-from edgeemb.exporters.c.two_texts import with_types
-from edgeemb.exporters.c.words import scratch_floats, word_function
+from edgeemb.exporters.c.source.files import Arrays, encoder_text
 from edgeemb.exporters.writers import Request
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.tables import Table, encode
 
 #: The widest row that the integer sums have room for: see the bound in `runtimes/micro/dot.h`.

@@ -12,26 +12,26 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from edgeemb.errors import ExportError
-from edgeemb.exporters.c.answers import answers_api, answers_code
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.input import Input, ids_input
 from edgeemb.exporters.c.locate import first_difference
 from edgeemb.exporters.c.packing import Packing
 from edgeemb.exporters.c.packing.pairs import PAIRS
 from edgeemb.exporters.c.packing.panels import PANELS
+from edgeemb.exporters.c.pieces.answers import answers_api, answers_code
+from edgeemb.exporters.c.pieces.two_texts import pairs_api, pairs_code
+from edgeemb.exporters.c.pieces.vectors import vectors_api, vectors_code
+from edgeemb.exporters.c.pieces.words import words_input
 from edgeemb.exporters.c.program import MAX_WIDTH, Call, encoder_program
 from edgeemb.exporters.c.reading import read_encoder
 from edgeemb.exporters.c.result import FOR_TEXT
-from edgeemb.exporters.c.source import Arrays, header_text
+from edgeemb.exporters.c.source.files import Arrays, header_text
+from edgeemb.exporters.c.source.weights import write_weights
 from edgeemb.exporters.c.static import static_program
-from edgeemb.exporters.c.two_texts import pairs_api, pairs_code
-from edgeemb.exporters.c.vectors import vectors_api, vectors_code
-from edgeemb.exporters.c.weights import write_weights
-from edgeemb.exporters.c.words import words_input
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.exporters.writers import Apart, Request, Written
 from edgeemb.models.static.module import StaticEncoder
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c import RUNTIME
 from edgeemb.runtimes.c.sources import symbol_prefix

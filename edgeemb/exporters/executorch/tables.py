@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgeemb.exporters.executorch.policy import lookup_policy
 from edgeemb.exporters.writers import USED_WHOLE
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.models.words import WordRows
 from edgeemb.tables import Table
 from edgeemb.tables.program import Lookup, QuantizedLookup, unpack_codes

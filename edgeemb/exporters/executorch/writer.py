@@ -18,7 +18,7 @@ from edgeemb.bundle.pte import PROGRAM
 from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.layers import first_apart, in_words, results_of
 from edgeemb.exporters.writers import Apart, Request, Written, headless, left_alone
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_sources, python_package, runtime_sources
 from edgeemb.quiet import quiet
 from edgeemb.torch_tables.placing import other_uses

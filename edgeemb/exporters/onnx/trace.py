@@ -13,7 +13,7 @@ from onnxscript.values import Op, Opset
 
 from edgeemb.errors import ExportError
 from edgeemb.exporters.onnx.functions import DOMAIN, VERSION, bytes_op_name
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.quiet import quiet
 from edgeemb.torch_tables.ops import LIBRARY
 

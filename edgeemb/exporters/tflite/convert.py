@@ -15,7 +15,7 @@ from torch import nn
 
 from edgeemb.errors import ExportError
 from edgeemb.models.tflite.flatbuffer import parse_tflite
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.quiet import quiet
 from edgeemb.scratch import Scratch
 

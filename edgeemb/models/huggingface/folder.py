@@ -51,7 +51,7 @@ from edgeemb.models.huggingface.sentence_files import (
 from edgeemb.models.huggingface.sentence_folder import build_head, build_token_head
 from edgeemb.models.huggingface.tokenizer import read_tokenizer
 from edgeemb.models.huggingface.transformer import has_types, load_transformer
-from edgeemb.models.torch_model import Model, check_finite, find_tables
+from edgeemb.models.torch.model import Model, check_finite, find_tables
 from edgeemb.models.trained import read_fitted
 from edgeemb.quiet import quiet
 from edgeemb.tasks.registry import (

@@ -40,7 +40,7 @@ from edgeemb.native.onnxruntime import RUNTIME_ERRORS, open_session
 from edgeemb.text.feeds import pad, text_feeds
 
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
     from edgeemb.vectors.fit import Projection
 
 #: Tokens of the longest text where nothing says how many a model takes.

@@ -26,7 +26,7 @@ from edgeemb.models.onnx.places import Belongings
 from edgeemb.models.static.graph import StaticWeights, static_graph
 
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
     from edgeemb.vectors.fit import Projection
     from edgeemb.vocabulary.prune import Pruned
 

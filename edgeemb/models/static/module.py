@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.static.graph import TINY, StaticWeights
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 
 if TYPE_CHECKING:
     from edgeemb.models.static.model import StaticModel

@@ -20,7 +20,7 @@ from edgeemb.models.tflite.tables import FoundTable, find_tables, near_tables, p
 from edgeemb.native.interpreters import find_interpreter
 
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
 
 #: Made-up inputs that an export of such a model is compared on.
 EXAMPLES = 8

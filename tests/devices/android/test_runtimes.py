@@ -27,7 +27,7 @@ from edgeemb.devices.arm64.phone import phones
 from edgeemb.devices.arm64.qemu import machine
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.registry import RUNTIMES
 from tests.fixtures.adb.cases import HOST, HOST_ABI, QUICK, host_library, plugged_in, value
 from tests.fixtures.requirements import requires_program

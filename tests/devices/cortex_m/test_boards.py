@@ -22,7 +22,7 @@ from edgeemb.errors import DeviceError, SpecError
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.parts import part_names
 from edgeemb.runtimes.c.sources import read_sizes

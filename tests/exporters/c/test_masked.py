@@ -17,7 +17,7 @@ from tokenizers.models import WordLevel
 
 import edgeemb
 from edgeemb.errors import ExportError, SpecError
-from edgeemb.exporters.c.masked import logits_over, with_choice
+from edgeemb.exporters.c.pieces.masked import logits_over, with_choice
 from edgeemb.exporters.c.reading import read_encoder
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target

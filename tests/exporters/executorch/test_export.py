@@ -23,7 +23,8 @@ from edgeemb.errors import BundleError, DeviceError, ExportError, InputError, Na
 from edgeemb.exporters.executorch.writer import _inputs, write
 from edgeemb.exporters.targets import find_target
 from edgeemb.exporters.writers import Request
-from edgeemb.models.torch_model import Model, load
+from edgeemb.models.loading import load_torch
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.executorch import build as executorch_build
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables import encode
@@ -37,7 +38,7 @@ SPECS = ["word=int4:block=8", "position=int8"]
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     folder = tmp_path_factory.mktemp("model") / "tiny"
-    return load(models.save_plain(folder, "bert", num_hidden_layers=1))
+    return load_torch(models.save_plain(folder, "bert", num_hidden_layers=1))
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +236,7 @@ class Untraceable(torch.nn.Module):
 
 
 def test_a_model_that_does_not_trace_is_refused_with_its_line(tmp_path: Path) -> None:
-    model = load(Untraceable(), example_inputs=(torch.tensor([1, 2]),))
+    model = load_torch(Untraceable(), example_inputs=(torch.tensor([1, 2]),))
     request = Request(model, {}, "fp32", "builtin", (), find_target(None))
     with pytest.raises(
         ExportError, match=r"cannot be traced at .*test_export\.py:\d+ \(if rows\.sum\(\) > 0:\)"
@@ -273,7 +274,7 @@ def test_texts_are_cut_at_the_longest_length_that_was_asked_for(model: Model, tm
 
 
 def test_texts_are_padded_where_a_model_cannot_be_lowered_for_any_length(tmp_path: Path) -> None:
-    model = load(save_family(tmp_path / "m", "MobileBERT"))
+    model = load_torch(save_family(tmp_path / "m", "MobileBERT"))
     bundle = edgeemb.export(
         model, tmp_path / "out", runtime="executorch", body="fp32", table="fp32", lengths=(24,)
     )
@@ -290,7 +291,7 @@ def test_texts_are_padded_where_a_model_cannot_be_lowered_for_any_length(tmp_pat
 
 def test_a_module_with_two_tables_and_a_shared_weight_runs_in_batches(tmp_path: Path) -> None:
     examples = {"user": torch.tensor([1, 2]), "history": torch.tensor([[1, 2, 3], [4, 5, 6]])}
-    model = load(
+    model = load_torch(
         models.Recommender(),
         example_inputs=examples,
         axes={"user": ["batch"], "history": ["batch", "length"]},
@@ -329,7 +330,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two bundles of the same shape, their tables in a file of their own."""
     paths = []
     for seed in range(2):
-        model = load(Small(seed), example_inputs=(torch.tensor([1, 2]),))
+        model = load_torch(Small(seed), example_inputs=(torch.tensor([1, 2]),))
         out = tmp_path_factory.mktemp("apart") / "small"
         paths.append(
             edgeemb.export(

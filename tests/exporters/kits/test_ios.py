@@ -15,13 +15,13 @@ import torch
 from tokenizers import Tokenizer
 
 import edgeemb
-from edgeemb.exporters.c import weights as c_weights
 from edgeemb.exporters.c.packing.panels import PANELS
-from edgeemb.exporters.c.source import Arrays
+from edgeemb.exporters.c.source import weights as c_weights
+from edgeemb.exporters.c.source.files import Arrays
 from edgeemb.exporters.kits import FOLDER
 from edgeemb.exporters.kits.ios import PACKAGE, module_name
 from edgeemb.exporters.kits.swift_answers import answers
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.runtimes import describe
 from edgeemb.runtimes.c.engine import cached_library

@@ -6,7 +6,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from edgeemb.exporters.onnx.trace import trace
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 
 
 def test_a_table_whose_rows_are_not_needed_is_one_row_of_zeros(tiny: Model) -> None:

@@ -23,7 +23,7 @@ from edgeemb.exporters.tflite.convert import choose_lengths
 from edgeemb.exporters.tflite.policy import RUNTIMES
 from edgeemb.exporters.tflite.writer import check_ops
 from edgeemb.models.tflite.flatbuffer import opcode_name, parse_tflite, write_tflite
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.tflite import engine as tflite
 from tests.fixtures.models.tflite_files import lookup_model
 from tests.fixtures.models.words import save_words

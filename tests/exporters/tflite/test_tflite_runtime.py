@@ -14,7 +14,7 @@ import pytest
 import edgeemb
 from edgeemb.exporters.support import sample_tokens
 from edgeemb.models.tflite.flatbuffer import write_tflite
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.tables import Table, encode
 from tests.fixtures.models.tflite_files import table_model
 from tests.fixtures.requirements import needs_tflm_wheel

@@ -16,7 +16,7 @@ from edgeemb.errors import BundleError, InputError, NativeError
 from edgeemb.exporters.support import sample_tokens
 from edgeemb.exporters.tflite.graph import opcode_index
 from edgeemb.models.tflite.flatbuffer import write_tflite
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.tflm import engine as tflm
 from edgeemb.runtimes.tflm.engine import TflmEngine
 from edgeemb.tables import Table, encode

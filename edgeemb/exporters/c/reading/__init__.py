@@ -25,7 +25,7 @@ from edgeemb.models.huggingface.modules import (
     TokenEncoder,
     TokenModel,
 )
-from edgeemb.models.torch_model import Model
+from edgeemb.models.torch.model import Model
 from edgeemb.models.words import WordsModel
 from edgeemb.tasks.registry import MASKED_LM, QUESTION_ANSWERING, TOKEN_CLASSIFICATION
 from edgeemb.torch_tables.heads import tied_layers

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.exporters.c.source import Arrays
+from edgeemb.exporters.c.source.files import Arrays
 
 #: Arrays up to this many bytes become C99 text; a compiler takes minutes and gigabytes for much more.
 MAX_TEXT_BYTES = 4 * 2**20

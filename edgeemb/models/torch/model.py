@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from edgeemb.bundle.manifest import LateInteraction
 from edgeemb.errors import ModelError, SpecError
 from edgeemb.models.base import LoadedModel, Role, TableInfo
-from edgeemb.models.torch_tokens import same_columns, without_tokens
+from edgeemb.models.torch.tokens import same_columns, without_tokens
 from edgeemb.torch_tables.copying import copy_module
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ class Model(LoadedModel):
         :param projection: what is done to them.
         :raises SpecError: if the module has no stages after its pooling.
         """
-        from edgeemb.models.projected import projected  # only where vectors are made smaller
+        from edgeemb.models.torch.projected import projected  # only where vectors are made smaller
 
         vector = replace(self.outputs[0], axes=(*self.outputs[0].axes[:-1], projection.dim))
         return replace(
@@ -178,18 +177,6 @@ def _renumbered(interaction: LateInteraction, pruned: Pruned) -> LateInteraction
         filler=None if interaction.filler is None else pruned.new_id(interaction.filler),
         skipped=[token for token in skipped if token is not None],
     )
-
-
-def load(source: str | Path | nn.Module, **options: Any) -> Model:
-    """Load a model as a torch module; see `edgeemb.models.loading.load` for the parameters.
-
-    :param source: what `edgeemb.load` takes, finished files aside.
-    :return: the model; a torch module is copied, never changed.
-    :raises ModelError: if it cannot be loaded, or is not a torch model.
-    """
-    from edgeemb.models.loading import load as load_any  # it imports Model from here
-
-    return load_any(source, **options).torch_model()
 
 
 # Parameter paths of the tables that edgeemb knows by name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgeemb.bundle.manifest import VectorsEntry
-from edgeemb.exporters.c.source import float_text
+from edgeemb.exporters.c.source.files import float_text
 from edgeemb.vectors.registry import parse_vectors
 
 #: Enumerators of `runtimes/micro/vectors.h`, by the name of the codes and the number of their scales.

@@ -48,7 +48,7 @@ def load_factory(source: str, name: str | None) -> LoadedModel:
 def _load(source: str, module: Any, examples: Any, axes: Any, name: str | None) -> LoadedModel:
     from torch import nn
 
-    from edgeemb.models.torch_module import load_module
+    from edgeemb.models.torch.module import load_module
 
     if not isinstance(module, nn.Module) or not isinstance(axes, Mapping):
         wrong = module if not isinstance(module, nn.Module) else axes

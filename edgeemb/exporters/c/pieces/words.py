@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgeemb.exporters.c.encoder import Words
 from edgeemb.exporters.c.input import Input
-from edgeemb.exporters.c.source import Arrays, linear_text
+from edgeemb.exporters.c.source.files import Arrays, linear_text
 
 _ROW = """\
 static const eeb_ngram_table word_table = {{NULL, NULL, {seeds}, {bases}, 0, 0, {n}, {lanes}, {dim}}};

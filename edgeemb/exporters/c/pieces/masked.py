@@ -11,7 +11,7 @@ from edgeemb.exporters.c.arena import Buffer
 from edgeemb.exporters.c.encoder import Decoder
 from edgeemb.exporters.c.lookup import FLOATS, array_bytes
 from edgeemb.exporters.c.result import Result
-from edgeemb.exporters.c.source import Arrays
+from edgeemb.exporters.c.source.files import Arrays
 from edgeemb.tables import Table
 from edgeemb.tables.head import DenseLogits, Hidden, QuantizedLogits, head_of, why_no_head
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from edgeemb.errors import ModelError, first_line
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.bounds import Fed, bound_inputs
-from edgeemb.models.torch_bags import replace_bags
-from edgeemb.models.torch_model import Model, check_finite, find_tables
+from edgeemb.models.torch.bags import replace_bags
+from edgeemb.models.torch.model import Model, check_finite, find_tables
 
 
 def load_module(

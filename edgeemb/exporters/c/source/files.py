@@ -16,7 +16,7 @@ from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
 from edgeemb.exporters.c.result import Result
-from edgeemb.exporters.c.template import (
+from edgeemb.exporters.c.source.template import (
     CALLS,
     CHECKED,
     ENCODER,

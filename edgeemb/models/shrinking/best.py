@@ -14,7 +14,7 @@ from edgeemb.models.base import LoadedModel, TensorInfo
 from edgeemb.tables.top import TOKENS, HeadSpec, best_of
 
 if TYPE_CHECKING:
-    from edgeemb.models.torch_model import Model
+    from edgeemb.models.torch.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from edgeemb.errors import SpecError
 from edgeemb.memory import page_out
 from edgeemb.models.base import LoadedModel
-from edgeemb.models.reach import check_reached
-from edgeemb.models.vocabulary import word_frequency, word_tokens
+from edgeemb.models.shrinking.reach import check_reached
+from edgeemb.models.shrinking.vocabulary import word_frequency, word_tokens
 from edgeemb.progress import Progress, silent
 from edgeemb.tables import Table, encode, reads_tokens
 from edgeemb.tables.registry import suited

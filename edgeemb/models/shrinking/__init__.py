@@ -1,0 +1,1 @@
+"""What makes a loaded model smaller: its tables, its vocabulary, its vectors, and how many logits come out."""

@@ -1,0 +1,1 @@
+"""Models as torch modules: what they compute, and the changes that only a module can take."""
