@@ -16,7 +16,8 @@ from edgeemb.errors import BundleError
 from edgeemb.files import read_text
 from edgeemb.models.agreement import Agreement, agreements_of, worst_of
 from edgeemb.models.base import LoadedModel
-from edgeemb.runtimes.session import Session, Tokens
+from edgeemb.runtimes.opened import Tokens
+from edgeemb.runtimes.session import Session
 from edgeemb.runtimes.text import WordsInput
 from edgeemb.text.feeds import pad, pad_words, text_feeds
 from edgeemb.text.sentences import script_sentences, sentences

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from edgeemb.errors import BundleError, InputError
 from edgeemb.files import read_text
 from edgeemb.native.tokenizer import Encoding
 from edgeemb.runtimes import token_vectors
+from edgeemb.runtimes.opened import OpenModel, Text
 from edgeemb.tasks.answers import (
     Class,
     Ranked,
@@ -37,18 +38,15 @@ from edgeemb.tasks.task import Task
 from edgeemb.tasks.windows import windows
 from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer
 
-if TYPE_CHECKING:
-    from edgeemb.runtimes.session import Session, Text
 
-
-def classify(session: Session, texts: Sequence[Text]) -> list[list[Class]]:
+def classify(session: OpenModel, texts: Sequence[Text]) -> list[list[Class]]:
     """See `Session.classify`."""
     check_task(session, CLASSIFICATION)
     scores = probabilities(session.encode(texts), session.manifest.activation or "softmax")
     return [classes(row, _labels(session, len(row))) for row in scores]
 
 
-def rank(session: Session, query: str, texts: Sequence[str]) -> list[Ranked]:
+def rank(session: OpenModel, query: str, texts: Sequence[str]) -> list[Ranked]:
     """See `Session.rank`."""
     if session.task is MULTI_VECTOR:
         logits = token_vectors.score(session, query, texts)
@@ -60,7 +58,7 @@ def rank(session: Session, query: str, texts: Sequence[str]) -> list[Ranked]:
     return [Ranked(int(place), texts[place], float(scores[place])) for place in order]
 
 
-def label_words(session: Session, texts: Sequence[str]) -> list[list[Word]]:
+def label_words(session: OpenModel, texts: Sequence[str]) -> list[list[Word]]:
     """See `Session.label_words`."""
     check_task(session, TOKEN_CLASSIFICATION)
     found = []
@@ -71,7 +69,7 @@ def label_words(session: Session, texts: Sequence[str]) -> list[list[Word]]:
 
 
 def answer(
-    session: Session, question: str, text: str, top: int, longest: int, overlap: int | None
+    session: OpenModel, question: str, text: str, top: int, longest: int, overlap: int | None
 ) -> list[Span]:
     """See `Session.answer`."""
     check_task(session, QUESTION_ANSWERING)
@@ -88,7 +86,7 @@ def answer(
 
 
 def weigh_tokens(
-    session: Session, texts: Sequence[str], top: int | None, prompt: str | None
+    session: OpenModel, texts: Sequence[str], top: int | None, prompt: str | None
 ) -> list[dict[str, float]]:
     """See `Session.weigh_tokens`."""
     check_task(session, SPARSE)
@@ -102,19 +100,19 @@ def weigh_tokens(
     return found
 
 
-def _per_token(session: Session, texts: Sequence[Text]) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
+def _per_token(session: OpenModel, texts: Sequence[Text]) -> Iterator[tuple[Encoding, list[NDArray[Any]]]]:
     """Tokens and outputs of each text; outputs end where the text does."""
     for encoding in session.encodings(texts):
         yield encoding, _outputs(session, encoding)
 
 
-def _outputs(session: Session, encoding: Encoding) -> list[NDArray[Any]]:
+def _outputs(session: OpenModel, encoding: Encoding) -> list[NDArray[Any]]:
     """The outputs for a text, a row per token."""
     feeds = session.feeds([encoding.ids.tolist()], [encoding.types.tolist()])
     return [np.asarray(output)[0, : len(encoding.ids)] for output in session.run_all(feeds)]
 
 
-def check_task(session: Session, task: Task) -> None:
+def check_task(session: OpenModel, task: Task) -> None:
     """Refuse a method that is not the one for a bundle's task.
 
     :param session: a session.
@@ -131,7 +129,7 @@ def check_task(session: Session, task: Task) -> None:
         raise InputError(f"{session.path} {has}")
 
 
-def _labels(session: Session, count: int) -> list[str]:
+def _labels(session: OpenModel, count: int) -> list[str]:
     """Names of the classes; numbers where the model has none."""
     labels = session.manifest.labels
     return labels if len(labels) == count else [str(number) for number in range(count)]
@@ -142,7 +140,7 @@ def _offsets(encoding: Encoding) -> NDArray[np.int64]:
     return encoding.offsets
 
 
-def reference_tokenizer(session: Session) -> Any:
+def reference_tokenizer(session: OpenModel) -> Any:
     """The bundle's tokenizer in the form that knows the tokens of ids.
 
     :param session: a session.

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.errors import InputError
 from edgeemb.runtimes.answers import check_task, reference_tokenizer
+from edgeemb.runtimes.opened import OpenModel
 from edgeemb.tables.top import TOKENS, best_of
 from edgeemb.tasks.answers import Filling, probabilities
 from edgeemb.tasks.registry import CAUSAL_LM, MASKED_LM
 from edgeemb.tasks.windows import ending
 from edgeemb.text.spellings import spelling
 
-if TYPE_CHECKING:
-    from edgeemb.runtimes.session import Session
 
-
-def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
+def fill(session: OpenModel, texts: Sequence[str], top: int) -> list[list[list[Filling]]]:
     """See `Session.fill`."""
     check_task(session, MASKED_LM)
     mask = session.manifest.mask_id
@@ -41,7 +39,7 @@ def fill(session: Session, texts: Sequence[str], top: int) -> list[list[list[Fil
     return found
 
 
-def next_tokens(session: Session, texts: Sequence[str], top: int) -> list[list[Filling]]:
+def next_tokens(session: OpenModel, texts: Sequence[str], top: int) -> list[list[Filling]]:
     """See `Session.next_tokens`."""
     check_task(session, CAUSAL_LM)
     _check_top(session, top)
@@ -67,7 +65,7 @@ def _best(tokenizer: Any, outputs: Sequence[NDArray[Any]], top: int) -> list[lis
     return [_fillings(tokenizer, *place, top) for place in zip(tokens, scores, strict=True)]
 
 
-def _check_top(session: Session, top: int) -> None:
+def _check_top(session: OpenModel, top: int) -> None:
     """Refuse to give more tokens than there are, where a bundle gives the best alone."""
     most = session.manifest.outputs[0].axes[-1]
     ranked = [info.name for info in session.manifest.outputs[1:]] == [TOKENS]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import DOCUMENT, QUERY, LateInteraction
 from edgeemb.errors import InputError
+from edgeemb.runtimes.opened import OpenModel
 from edgeemb.tasks.interaction import max_sim
-
-if TYPE_CHECKING:
-    from edgeemb.runtimes.session import Session
 
 
 def encode_tokens(
-    session: Session, texts: Sequence[str], *, query: bool, prompt: str | None
+    session: OpenModel, texts: Sequence[str], *, query: bool, prompt: str | None
 ) -> list[NDArray[np.float32]]:
     """See `Session.encode_tokens`."""
     kind = QUERY if query else DOCUMENT
@@ -44,7 +41,7 @@ def encode_tokens(
     return found
 
 
-def _check_expansion(session: Session, form: LateInteraction, expansion: int) -> None:
+def _check_expansion(session: OpenModel, form: LateInteraction, expansion: int) -> None:
     if expansion and not form.attend and session.runtime.skips_padding:
         raise InputError(
             f"{session.path} fills queries up with tokens that the mask leaves out, and {session.runtime.title} computes no vectors of these: "
@@ -52,7 +49,7 @@ def _check_expansion(session: Session, form: LateInteraction, expansion: int) ->
         )
 
 
-def score(session: Session, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+def score(session: OpenModel, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
     """How well texts answer a query, float32[len(texts)]."""
     queries = encode_tokens(session, [query], query=True, prompt=None)
     found: NDArray[np.float32] = max_sim(queries, encode_tokens(session, texts, query=False, prompt=None))[0]
