@@ -14,6 +14,9 @@ from edgeemb.runtimes.session import Session
 
 #: Texts between two reports of progress; large enough that sorting by length within them pays.
 CHUNK_TEXTS = 512
+#: Names of the prompts that sentence-transformers puts in front of queries, and of documents.
+QUERY_PROMPTS = ("query",)
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 class Encoder(Protocol):
@@ -53,6 +56,15 @@ def embed(
     vectors = np.empty_like(sorted_vectors)
     vectors[[place[text] for text in order]] = sorted_vectors
     return np.asarray(vectors[index], np.float32)
+
+
+def first_prompt(session: Session, names: Sequence[str]) -> str | None:
+    """The first prompt of some names that a bundle has; None where it has none of them.
+
+    :param session: the open bundle.
+    :param names: names of prompts.
+    """
+    return next((name for name in names if name in session.manifest.prompts), None)
 
 
 def _encoded(session: Encoder, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:

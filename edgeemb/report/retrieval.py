@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from edgeemb.errors import EdgeembError, InputError
 from edgeemb.progress import Progress, silent
-from edgeemb.report.encoding import Encoder, embed
+from edgeemb.report.encoding import DOCUMENT_PROMPTS, QUERY_PROMPTS, Encoder, embed, first_prompt
+from edgeemb.report.scoring import is_scored, score_all
 from edgeemb.runtimes.session import Session
 from edgeemb.text.retrieval import Retrieval
 from edgeemb.vectors.codes import Floats, cosines
@@ -30,9 +31,6 @@ _DEPTH = 1000
 _QUERIES = 64
 #: More exact vectors that candidates may be compared by.
 _EXACT = ("int8", "float32")
-#: Names of the prompts that sentence-transformers puts in front of queries, and of documents.
-_QUERY_PROMPTS = ("query",)
-_DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 _MEASURES = {
     "ndcg_10": "ndcg_cut_10",
     "recall_10": "recall_10",
@@ -46,7 +44,7 @@ class SearchResult:
     """One way to search.
 
     :param name: what is compared.
-    :param bytes: bytes that are stored for each document.
+    :param bytes: bytes that are stored for each document, on average where they differ.
     :param ndcg_10: normalised discounted cumulative gain of the first 10 documents, times 100.
     :param recall_10: part of the relevant documents among the first 10, in percent.
     :param recall_100: among the first 100.
@@ -86,18 +84,22 @@ def evaluate_retrieval(
 
     :param session: what embeds the texts. Where a bundle has prompts for queries and documents, they are put in front.
     :param data: documents, queries and judgements.
-    :param rescore: how many of the best candidates are compared again.
+    :param rescore: how many of the best candidates are compared again, where vectors are stored as codes.
     :param progress: called with (texts done, texts in all).
-    :raises InputError: if the bundle gives no vectors, or an embedding is not finite.
+    :raises InputError: if the bundle gives nothing that a search compares, or an embedding is not finite.
     :raises EdgeembError: if pytrec_eval is not installed.
     """
     texts = list(data.documents.values())
+    if isinstance(session, Session) and is_scored(session):
+        found = score_all(session, list(data.queries.values()), texts, progress)
+        search = SearchResult(found.name, found.bytes, **_Judge(data).figures(_best(found.scores)))
+        return RetrievalResult(len(texts), len(data.queries), (search,))
     total = len(texts) + len(data.queries)
     documents = embed(
-        _Floats(session, _DOCUMENT_PROMPTS), texts, progress=lambda done, _: progress(done, total)
+        _Floats(session, DOCUMENT_PROMPTS), texts, progress=lambda done, _: progress(done, total)
     )
     queries = embed(
-        _Floats(session, _QUERY_PROMPTS),
+        _Floats(session, QUERY_PROMPTS),
         list(data.queries.values()),
         progress=lambda done, _: progress(len(texts) + done, total),
     )
@@ -147,8 +149,7 @@ class _Floats:
         """Embed texts as float32[n, D]."""
         if not isinstance(self.session, Session):
             return self.session.encode(texts, batch_size=batch_size)
-        known = self.session.manifest.prompts
-        prompt = next((name for name in self.prompts if name in known), None)
+        prompt = first_prompt(self.session, self.prompts)
         return self.session.encode(texts, batch_size, prompt=prompt, as_floats=True)
 
 
@@ -210,13 +211,16 @@ def _rankings(
 
 
 def _ranked(queries: NDArray[Any], documents: NDArray[Any], compare: Any) -> NDArray[np.int64]:
-    """The best documents of each query; of equal ones the first."""
-    depth = min(_DEPTH, len(documents))
+    """The best documents of each query."""
     parts = [
-        np.argsort(-compare(queries[low : low + _QUERIES], documents), axis=1, kind="stable")[:, :depth]
-        for low in range(0, len(queries), _QUERIES)
+        _best(compare(queries[low : low + _QUERIES], documents)) for low in range(0, len(queries), _QUERIES)
     ]
     return np.concatenate(parts)
+
+
+def _best(scores: Floats) -> NDArray[np.int64]:
+    """The documents with the highest scores of each query; of equal ones the first."""
+    return np.argsort(-scores, axis=1, kind="stable")[:, :_DEPTH]
 
 
 def _ranked_again(

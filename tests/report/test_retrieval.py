@@ -13,12 +13,14 @@ from click.testing import CliRunner
 import edgeemb
 from edgeemb.cli.app import main
 from edgeemb.errors import InputError, SpecError
+from edgeemb.models.loading import load_torch
 from edgeemb.models.shrinking.vectors import make_small
 from edgeemb.models.torch.model import Model
 from edgeemb.report.retrieval import evaluate_retrieval
 from edgeemb.text.retrieval import Retrieval, read_retrieval
 from edgeemb.vectors.codes import cosines
 from edgeemb.vectors.registry import parse_vectors
+from tests.fixtures.models.families import save_task
 from tests.fixtures.models.torch_session import torch_session
 from tests.report.test_evaluation import BagOfWords, write
 
@@ -94,6 +96,38 @@ def test_all_candidates_compared_again_by_floats_are_a_search_by_floats(tiny: Mo
     with torch_session(tiny, tmp_path) as session:
         (whole,) = evaluate_retrieval(session, judged).searches
     assert (last.ndcg_10, last.mrr) == pytest.approx((whole.ndcg_10, whole.mrr))
+
+
+def test_vectors_per_token_and_sparse_weights_are_searched_as_their_models_compare_them(
+    tmp_path: Path,
+) -> None:
+    judged = data(the_cat={"cat": 1}, a_dog_ran={"dog": 1, "fish": 1}, the_tree={"tree": 1})
+    texts = list(DOCUMENTS.values())
+    for kind, name in (("multi-vector", "float32 per token, MaxSim"), ("sparse-embedding", "sparse weights")):
+        model = load_torch(save_task(tmp_path / kind, kind))
+        with torch_session(model, tmp_path / kind) as session:
+            (search,) = evaluate_retrieval(session, judged).searches
+            assert search.name.startswith(name)
+            if kind == "multi-vector":
+                vectors = session.encode_tokens(texts)
+                assert search.bytes == round(sum(each.nbytes for each in vectors) / len(texts))
+                scores = [
+                    [one.score for one in sorted(session.rank(query, texts), key=lambda one: one.index)]
+                    for query in judged.queries.values()
+                ]
+            else:
+                weights = session.encode(texts)
+                assert search.bytes == round(8 * np.count_nonzero(weights) / len(texts))
+                scores = (session.encode(list(judged.queries.values())) @ weights.T).tolist()
+        ranks = [
+            min(
+                1 + sum(other > row[place] for other in row)
+                for place, document in enumerate(DOCUMENTS)
+                if judged.judgements[query].get(document, 0) > 0
+            )
+            for query, row in zip(judged.queries, scores, strict=True)
+        ]
+        assert search.mrr == pytest.approx(100 * np.mean([1 / rank for rank in ranks]))
 
 
 def test_a_bundle_without_vectors_is_refused(tiny: Model, tmp_path: Path) -> None:
