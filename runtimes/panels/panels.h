@@ -17,6 +17,7 @@
  *
  * VARIANTS  serial      any processor; the reference
  *           neon        AArch64: SMMLA, 32 products an instruction, and SDOT, 16, where the processor has them; SMULL, 8, elsewhere
+ *           simd128     WebAssembly: i32x4.dot_i16x8_s, 8 products an instruction
  *           avx2        VPMADDWD: 16 products an instruction
  *           avxvnni     VPDPBUSD at 256 bits: 32 products an instruction; not built by GCC before 11 and Clang before 12
  *           avx512vnni  VPDPBUSD: 64 products an instruction, 8 rows by 32 columns in registers
@@ -132,6 +133,9 @@ EEM_INLINE uint32_t eep_columns(uint32_t outputs, uint32_t at)
 #if EEB_HAS_NEON
 #include "neon.h"
 #endif
+#if defined(__wasm_simd128__)
+#include "simd128.h"
+#endif
 
 /* The fastest variant that may run here; -DEEP_VARIANT=eep_kernels_serial asks for another. */
 EEM_FUNCTION const eep_kernels *eep_best(void)
@@ -154,6 +158,8 @@ EEM_FUNCTION const eep_kernels *eep_best(void)
 #endif
 #if EEB_HAS_NEON
     return &eep_kernels_neon;
+#elif defined(__wasm_simd128__)
+    return &eep_kernels_simd128;
 #else
     return &eep_kernels_serial;
 #endif

@@ -89,6 +89,9 @@ HERE = ("avx2", "avxvnni", "avx512") if ON_X86 else ()
 #: Arm processors without a dot product of bytes, with one, and with a product of matrices too.
 ARM_PROCESSORS = ("cortex-a53", "cortex-a76", "max")
 ZIG = [sys.executable, "-m", "ziglang", "cc", "-target", "aarch64-linux-musl"]
+WASM = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi"]
+#: Runs a program of WebAssembly.
+NODE = ("node", "--no-warnings", str(TESTS / "fixtures/wasi.mjs"))
 needs_zig = pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="needs the package ziglang")
 
 
@@ -213,6 +216,16 @@ def test_gives_the_same_bits_on_every_arm_processor(exported: tuple[Path, str], 
     program = built(folder, tmp_path / "program", [*ZIG, "-static"], *WARNINGS, *PARALLEL)
     for cpu in ARM_PROCESSORS:
         assert printed(program, "qemu-aarch64", "-cpu", cpu) == expected, cpu
+
+
+@requires_program("node", "nodejs")
+@needs_zig
+@pytest.mark.parametrize("features", [["-msimd128"], pytest.param([], marks=pytest.mark.slow)])
+def test_gives_the_same_bits_in_webassembly(
+    features: list[str], exported: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder, expected = exported
+    assert printed(built(folder, tmp_path / "program.wasm", WASM, *WARNINGS, *features), *NODE) == expected
 
 
 def test_runs_dense_layers_and_every_pooling_as_microcontrollers_do(tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from tests.places import TESTS
 from tests.runtimes.c.test_panels import (
     ARM_PROCESSORS,
     HERE,
+    NODE,
     WARNINGS,
+    WASM,
     ZIG,
     can_run,
     flags_of,
@@ -68,6 +70,12 @@ def test_gives_the_same_bits_on_every_arm_processor(
     program = built(tmp_path / "program", [*compiler, "-static"])
     for cpu in ARM_PROCESSORS:
         assert printed(program, "qemu-aarch64", "-cpu", cpu) == expected, cpu
+
+
+@requires_program("node", "nodejs")
+@needs_zig
+def test_gives_the_same_bits_in_webassembly(expected: str, tmp_path: Path) -> None:
+    assert printed(built(tmp_path / "program.wasm", WASM, "-msimd128"), *NODE) == expected
 
 
 @requires_program("qemu-aarch64", "qemu-user")

@@ -82,6 +82,13 @@ def _write_included(prefix: str, blobs: Mapping[str, NDArray[Any]], folder: Path
                 f"    .globl {symbol}",
                 "    .balign 64",
                 f"{symbol}:",
+                "#elif defined(__wasm__)",
+                f'    .section .rodata.{symbol},"",@',
+                f"    .globl {symbol}",
+                "    .p2align 6",
+                f"    .type {symbol}, @object",
+                f"    .size {symbol}, {len(blob)}",
+                f"{symbol}:",
                 "#else",
                 f'    .section .rodata.{symbol},"a",%progbits',
                 f"    .global {symbol}",
@@ -95,7 +102,7 @@ def _write_included(prefix: str, blobs: Mapping[str, NDArray[Any]], folder: Path
             file.write(blob)
             offset += len(blob)
     lines += [
-        "#if !defined(__APPLE__) && !defined(_WIN32)",
+        "#if !defined(__APPLE__) && !defined(_WIN32) && !defined(__wasm__)",
         '    .section .note.GNU-stack,"",%progbits',
         "#endif",
     ]
