@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from edgeemb.bundle.manifest import COMPILED_TOKENIZER, TOKENIZER, Manifest
+from edgeemb.bundle.manifest import COMPILED_TOKENIZER, DOCUMENT, QUERY, TOKENIZER, Manifest
 from edgeemb.bundle.reading import file_entry
 from edgeemb.errors import NativeError
 from edgeemb.exporters.escape import comment, java, kotlin
@@ -20,7 +20,7 @@ from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
-from edgeemb.tasks.registry import EMBEDDING, MASKED_LM, TASKS
+from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM, MULTI_VECTOR, TASKS
 from edgeemb.tasks.task import Task
 from edgeemb.text.spellings import FILE as SPELLINGS
 from edgeemb.text.spellings import spellings
@@ -43,6 +43,8 @@ _CALLS = {
     "label_words": 'Word[] result = model.labelWords("some text");',
     "answer": 'Answer[] result = model.answer("a question", "some text", 1);',
     "fill": 'Filling[][] result = model.fill("a text with " + model.info.mask + " in it", 5);',
+    "next_tokens": 'Filling[] result = model.nextTokens("some text", 5);',
+    "encode_tokens": 'float[][] result = model.encodeTokens("some text", false);   // true for a query; Vectors.maxSim compares both',
 }
 _RESULTS = {
     "encode": "a vector of @dim@ numbers",
@@ -51,6 +53,8 @@ _RESULTS = {
     "label_words": "the words with their labels, probabilities and places",
     "answer": "the part of the text that answers the question, its place and its probability",
     "fill": "the most probable tokens of each masked place, with their probabilities",
+    "next_tokens": "the most probable tokens after the text, with their probabilities",
+    "encode_tokens": "a vector of @dim@ numbers for each token",
 }
 _TEMPLATES = ("build.gradle.kts", "README.md", "consumer-rules.pro")
 
@@ -78,7 +82,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     assets = kit.folder / "assets"
     assets.mkdir()
     (assets / GOLDEN_FILE).write_bytes(golden_bytes(kit.golden))
-    if _mask(kit):
+    if _spelled(kit):
         tokenizer, rows = Tokenizer.from_str(str(kit.tokenizer_json)), kit.manifest.inputs[0].rows
         assert rows is not None  # ids are bounded by the table that they are looked up in
         (assets / SPELLINGS).write_bytes(spellings(tokenizer, rows))
@@ -145,7 +149,8 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
     manifest = kit.manifest
     form = form_of(manifest)
     # What no answer reads is left where it is.
-    outputs = manifest.outputs if _task(manifest).per_token else manifest.outputs[:1]
+    task = _task(manifest)
+    outputs = manifest.outputs if task.per_token or task.per_vocabulary else manifest.outputs[:1]
     texts = [name for name in (TOKENIZER, COMPILED_TOKENIZER) if (kit.bundle / name).is_file()]
     digests = "".join(file_entry(kit.bundle / name).sha256 for name in [*files, *texts])
     values = {
@@ -161,6 +166,7 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "singles": str(_singles(manifest)).lower(),
         "mask_id": -1 if manifest.mask_id is None else manifest.mask_id,
         "mask": _mask(kit),
+        "spelled": str(_spelled(kit)).lower(),
         "takes_pairs": str(_task(manifest).pairs).lower(),
         "method": camel_case(_task(manifest).method),
         "no_tokenizer": reason,
@@ -178,6 +184,11 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         "label": manifest.labels,
         "vector_scale": [] if form is None else form.entry.scales,
     }
+    if _task(manifest) is MULTI_VECTOR:
+        for kind in (QUERY, DOCUMENT):
+            reading = _reading(manifest, kind)
+            lists[f"{kind}_skipped"] = reading.pop("skipped")
+            values |= {f"{kind}_{key}": value for key, value in reading.items()}
     lines = [f"{key}={_escaped(str(value))}" for key, value in values.items()]
     lines += [
         f"{key}.{number}={_escaped(str(value))}"
@@ -185,6 +196,22 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         for number, value in enumerate(items)
     ]
     return "\n".join(lines) + "\n"
+
+
+def _reading(manifest: Manifest, kind: str) -> dict[str, Any]:
+    """How texts of a kind are read, as `edgeemb.runtimes.token_vectors` reads them."""
+    form, query = manifest.interaction, kind == QUERY
+    length = manifest.max_length
+    if form is not None:
+        length = form.query_length if query else form.document_length
+    return {
+        "prompt": manifest.prompts.get(kind, manifest.prompt),
+        "length": length,
+        "expansion": form.expansion if form is not None and query else 0,
+        "filler": 0 if form is None or form.filler is None else form.filler,
+        "attend": str(form is not None and form.attend).lower(),
+        "skipped": sorted(form.skipped) if form is not None and kind in form.skips else [],
+    }
 
 
 def _singles(manifest: Manifest) -> bool:
@@ -200,6 +227,13 @@ def _row(manifest: Manifest) -> object:
 def _mask(kit: Kit) -> str:
     """What marks a masked place, for a model that fills them; else empty."""
     return mask_token(kit) if _task(kit.manifest) is MASKED_LM else ""
+
+
+def _spelled(kit: Kit) -> bool:
+    """Whether answers name tokens of the vocabulary."""
+    return bool(_mask(kit)) or (
+        _task(kit.manifest) is CAUSAL_LM and kit.tokenizer_json is not None and not kit.manifest.tokenizer
+    )
 
 
 def _escaped(value: str) -> str:

@@ -16,6 +16,7 @@ from tests.exporters.kits.test_android import Remote
 from tests.fixtures.java import KIT, PROGRAMS, compile_java, driver
 from tests.fixtures.models.families import save_family
 from tests.fixtures.requirements import requires_program
+from tests.models.test_late_interaction import save_pylate
 
 pytestmark = requires_program("javac", "default-jdk-headless")
 
@@ -181,3 +182,43 @@ def test_masked_places_are_filled_as_a_session_fills_them(
         assert said == "the text has no masked place: write [MASK] where a word is to be found"
         if head is not None:
             assert "the 6 best tokens" in refusal(classes, bundle, session, "fill", text, "7")
+
+
+@pytest.mark.parametrize("head", [None, "top=6"])
+def test_texts_are_continued_as_a_session_continues_them(
+    head: str | None, classes: Path, tmp_path: Path
+) -> None:
+    save_family(tmp_path / "m", "GPT-2", "LMHeadModel")
+    options: dict[str, Any] = {"table": "int8", "body": "fp32", "ops": "builtin", "head": head}
+    bundle = edgeemb.export(str(tmp_path / "m"), tmp_path / "b", target="android", **options)
+    assert "model.nextTokens" in (bundle / FOLDER / "README.md").read_text()
+    with edgeemb.open(bundle) as session:
+        for text in (TEXT, "a", "a cat ran away and " * 40):
+            (wanted,) = session.next_tokens([text], top=5)
+            found = answers(classes, bundle, session, "next", text, "5")
+            assert [token for token, _ in found] == [one.token for one in wanted]
+            assert [float(score) for _, score in found] == pytest.approx(
+                [one.score for one in wanted], abs=1e-6
+            )
+        said = refusal(classes, bundle, session, "next", TEXT, "7" if head else "0")
+        assert ("the 6 best tokens" if head else "top=0 is out of range") in said
+
+
+@pytest.mark.parametrize("attend", [False, True])
+def test_queries_and_documents_have_the_vectors_of_a_session(
+    attend: bool, classes: Path, tmp_path: Path
+) -> None:
+    save_pylate(tmp_path / "m", attend_to_expansion_tokens=attend)
+    options: dict[str, Any] = {"table": "int8", "body": "fp32", "ops": "builtin"}
+    bundle = edgeemb.export(str(tmp_path / "m"), tmp_path / "b", target="android", **options)
+    assert "Vectors.maxSim" in (bundle / FOLDER / "README.md").read_text()
+    texts = ["who sat?", "the cat, a mat. it ran away and sat on a mat and the cat ran"]
+    with edgeemb.open(bundle) as session:
+        query, document = session.encode_tokens(texts[:1], query=True), session.encode_tokens(texts[1:])
+        ((queries, documents, score),) = answers(classes, bundle, session, "tokens", *texts)
+        assert (int(queries), int(documents)) == (len(query[0]), len(document[0]))
+        assert float(score) == pytest.approx(float(session.similarity(query, document)[0, 0]), abs=1e-4)
+        command = [*driver(classes), "check", str(bundle / FOLDER / "assets")]
+        rest, errors, status = Remote(session).serve(command)
+    assert status == 0, errors
+    assert struct.unpack(">f", rest)[0] == pytest.approx(1, abs=1e-6)

@@ -179,7 +179,7 @@ public final class Driver {
 
     static TextModel open(File assets) throws IOException {
         ModelInfo info = info(assets);
-        Spellings spellings = info.mask.isEmpty() ? null : new Spellings(read(assets, "spellings.bin"));
+        Spellings spellings = info.spelled ? new Spellings(read(assets, "spellings.bin")) : null;
         return new TextModel(info, info.noTokenizer.isEmpty() ? tokenizer(assets) : null, spellings, new Remote(info));
     }
 
@@ -227,6 +227,14 @@ public final class Driver {
                     }
                     lines.append('\n');
                 }
+            } else if (method.equals("next")) {
+                for (Filling found : model.nextTokens(texts[0], Integer.parseInt(texts[1]))) {
+                    lines.append(found.token).append('\t').append(found.score).append('\n');
+                }
+            } else if (method.equals("tokens")) {
+                float[][] query = model.encodeTokens(texts[0], true);
+                float[][] document = model.encodeTokens(texts[1], false);
+                lines.append(query.length).append('\t').append(document.length).append('\t').append(Vectors.maxSim(query, document)).append('\n');
             } else {
                 for (Word found : model.labelWords(texts[0])) {
                     lines.append(found.text).append('\t').append(found.start).append('\t').append(found.end).append('\t');

@@ -30,7 +30,7 @@ public final class Edgeemb {
         // What this process runs, not what the phone could: a 32-bit app on a 64-bit phone loads 32-bit libraries.
         info.requireAbi(Process.is64Bit() ? Build.SUPPORTED_64_BIT_ABIS : Build.SUPPORTED_32_BIT_ABIS);
         Tokenizer tokenizer = info.noTokenizer.isEmpty() ? Tokenizer.open(assets.map("tokenizer.bin")) : null;
-        Spellings spellings = info.mask.isEmpty() ? null : new Spellings(assets.map("spellings.bin"));
+        Spellings spellings = info.spelled ? new Spellings(assets.map("spellings.bin")) : null;
         return new TextModel(info, tokenizer, spellings, RuntimeEngine.open(assets, info));
     }
 

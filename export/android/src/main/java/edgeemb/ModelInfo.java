@@ -49,6 +49,12 @@ public final class ModelInfo {
     public final int maskId;
     /** What marks a masked place in a text; empty without one. */
     public final String mask;
+    /** Whether tokens have texts, {@code spellings.bin}: where answers name them. */
+    public final boolean spelled;
+    /** How queries are read; null where the model gives no vector for each token. */
+    public final Reading query;
+    /** How documents are read. */
+    public final Reading document;
     /** Whether the model takes pairs of texts. */
     public final boolean takesPairs;
     /** The method of {@link TextModel} that gives its answers. */
@@ -76,11 +82,7 @@ public final class ModelInfo {
         dim = Integer.parseInt(value(values, "dim"));
         maxLength = Integer.parseInt(value(values, "max_length"));
         padId = Integer.parseInt(value(values, "pad_id"));
-        String[] numbers = list(values, "length");
-        lengths = new int[numbers.length];
-        for (int number = 0; number < numbers.length; ++number) {
-            lengths[number] = Integer.parseInt(numbers[number]);
-        }
+        lengths = numbers(values, "length");
         prompt = value(values, "prompt");
         labels = list(values, "label");
         String[] scales = list(values, "vector_scale");
@@ -96,6 +98,9 @@ public final class ModelInfo {
         singles = value(values, "singles").equals("true");
         maskId = Integer.parseInt(value(values, "mask_id"));
         mask = value(values, "mask");
+        spelled = value(values, "spelled").equals("true");
+        query = reading(values, "query");
+        document = reading(values, "document");
         takesPairs = value(values, "takes_pairs").equals("true");
         method = value(values, "method");
         noTokenizer = value(values, "no_tokenizer");
@@ -136,12 +141,34 @@ public final class ModelInfo {
         return ids;
     }
 
+    private static Reading reading(Properties values, String kind) {
+        if (values.getProperty(kind + "_prompt") == null) {
+            return null;
+        }
+        return new Reading(
+                value(values, kind + "_prompt"),
+                Integer.parseInt(value(values, kind + "_length")),
+                Integer.parseInt(value(values, kind + "_expansion")),
+                Integer.parseInt(value(values, kind + "_filler")),
+                value(values, kind + "_attend").equals("true"),
+                numbers(values, kind + "_skipped"));
+    }
+
     private static String value(Properties values, String key) {
         String value = values.getProperty(key);
         if (value == null) {
             throw new IllegalArgumentException("model.properties has no '" + key + "': take it and the kit from the same export");
         }
         return value;
+    }
+
+    private static int[] numbers(Properties values, String key) {
+        String[] items = list(values, key);
+        int[] numbers = new int[items.length];
+        for (int number = 0; number < numbers.length; ++number) {
+            numbers[number] = Integer.parseInt(items[number]);
+        }
+        return numbers;
     }
 
     /** Values of key.0, key.1 and so on. */

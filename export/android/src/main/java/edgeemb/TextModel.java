@@ -4,10 +4,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** A text model: text in, vectors, classes, labelled words, answers or masked words out. Threads may share one; they wait for each other while the runtime works. */
+/** A text model: text in, vectors, classes, labelled words, answers, or words that may follow or be filled in, out. Threads may share one; they wait for each other while the runtime works. */
 public final class TextModel implements AutoCloseable {
-    private static final String POSITIONS = "position_ids";
-
     /** What the bundle says of the model. */
     public final ModelInfo info;
     private final Tokenizer tokenizer;
@@ -21,7 +19,7 @@ public final class TextModel implements AutoCloseable {
      *
      * @param info what the bundle says of it.
      * @param tokenizer turns text into ids; null if the kit has none for the model.
-     * @param spellings texts of tokens; null if the model fills no masked places.
+     * @param spellings texts of tokens; null if no answer of the model names tokens.
      * @param engine runs it; is closed with the model.
      */
     public TextModel(ModelInfo info, Tokenizer tokenizer, Spellings spellings, Engine engine) {
@@ -42,7 +40,7 @@ public final class TextModel implements AutoCloseable {
         if (requireTokenizer().width > 0) {
             return encodeWords(words(text));
         }
-        return run(inputs(tokens(text, null)));
+        return run(Inputs.of(tokens(text, null), info));
     }
 
     /**
@@ -70,7 +68,7 @@ public final class TextModel implements AutoCloseable {
         if (!info.takesPairs || requireTokenizer().width > 0) {
             throw new IllegalArgumentException("the model takes single texts, not pairs: give each text by itself");
         }
-        return run(inputs(tokens(text, pair)));
+        return run(Inputs.of(tokens(text, pair), info));
     }
 
     /**
@@ -122,7 +120,7 @@ public final class TextModel implements AutoCloseable {
         requireMethod("labelWords");
         check(text);
         Tokens tokens = requireTokenizer().encode(text, longest());
-        return Answers.words(text, tokens, run(inputs(tokens)), info);
+        return Answers.words(text, tokens, run(Inputs.of(tokens, info)), info);
     }
 
     /**
@@ -140,7 +138,7 @@ public final class TextModel implements AutoCloseable {
         check(text);
         List<Answer> best = new ArrayList<>();
         for (Tokens window : Questions.windows(requireTokenizer().encode(question, text, 0, Cut.LONGEST_FIRST), longest())) {
-            float[][] logits = outputs(inputs(window));
+            float[][] logits = outputs(Inputs.of(window, info));
             best = Questions.joined(best, Questions.answers(text, window, logits[0], logits[1], top), top);
         }
         return best.toArray(new Answer[0]);
@@ -157,21 +155,57 @@ public final class TextModel implements AutoCloseable {
         requireMethod("fill");
         requireOne(top);
         Tokens tokens = tokens(text, null);
-        float[][] outputs = outputs(inputs(tokens));
-        if (outputs.length > 1 && top > info.dim) {
-            throw new IllegalArgumentException("the model gives the " + info.dim + " best tokens of a place: ask for so many or fewer");
-        }
+        float[][] outputs = outputs(Inputs.of(tokens, info));
         List<Filling[]> found = new ArrayList<>();
         for (int place = 0; place < tokens.ids.length; ++place) {
             if (tokens.ids[place] == info.maskId) {
-                float[] best = outputs.length > 1 ? Arrays.copyOfRange(outputs[1], place * info.dim, (place + 1) * info.dim) : null;
-                found.add(Answers.fillings(Answers.probabilities(outputs[0], place * info.dim, info.dim, "softmax"), best, top, spellings));
+                found.add(best(outputs, place, top));
             }
         }
         if (found.isEmpty()) {
             throw new IllegalArgumentException("the text has no masked place: write " + info.mask + " where a word is to be found");
         }
         return found.toArray(new Filling[0][]);
+    }
+
+    /**
+     * The most probable tokens after a text, for a causal language model.
+     *
+     * @param text the text; of one that is too long, the end is read.
+     * @param top tokens; at most {@link ModelInfo#dim} where the bundle gives the best alone.
+     * @return the tokens, the most probable first.
+     */
+    public Filling[] nextTokens(String text, int top) {
+        requireMethod("nextTokens");
+        requireOne(top);
+        check(text);
+        Tokens tokens = requireTokenizer().encode(text, 0).ending(longest());
+        return best(outputs(Inputs.of(tokens, info)), 0, top);
+    }
+
+    /**
+     * A vector for each token of a text, for a multi-vector model (ColBERT); {@link Vectors#maxSim} compares a query with a document.
+     *
+     * @param text the text.
+     * @param query whether it is a query; if not, it is a document.
+     * @return float[tokens][{@link ModelInfo#dim}], with those tokens that the model wants around a text or fills a query up with.
+     */
+    public float[][] encodeTokens(String text, boolean query) {
+        requireMethod("encodeTokens");
+        check(text);
+        Reading reading = query ? info.query : info.document;
+        int[] ids = requireTokenizer().encode(reading.prompt + text, Math.min(reading.length, longest())).ids;
+        int[] filled = reading.filled(ids);
+        int attended = reading.attend ? filled.length : ids.length;
+        return reading.vectors(filled, run(Inputs.of(filled, attended, null, info)), info.dim);
+    }
+
+    private Filling[] best(float[][] outputs, int place, int top) {
+        if (outputs.length > 1 && top > info.dim) {
+            throw new IllegalArgumentException("the model gives the " + info.dim + " best tokens of a place: ask for so many or fewer");
+        }
+        float[] tokens = outputs.length > 1 ? Arrays.copyOfRange(outputs[1], place * info.dim, (place + 1) * info.dim) : null;
+        return Answers.fillings(Answers.probabilities(outputs[0], place * info.dim, info.dim, "softmax"), tokens, top, spellings);
     }
 
     /**
@@ -191,14 +225,14 @@ public final class TextModel implements AutoCloseable {
      * @return float[{@link ModelInfo#dim}]; so many for each id where the output has a row for each token.
      */
     public float[] encodeIds(int[] ids) {
-        float[] output = run(inputs(ids, null));
+        float[] output = run(Inputs.of(ids, ids.length, null, info));
         // What is filled up means nothing.
         return info.perToken ? Arrays.copyOf(output, ids.length * info.dim) : output;
     }
 
     /** Vector or logits of the bytes of words. */
     float[] encodeWords(byte[] words) {
-        return run(inputs(words));
+        return run(Inputs.of(words, requireTokenizer().width, info));
     }
 
     /** The bytes of a text's words, for a model without a vocabulary. */
@@ -268,49 +302,6 @@ public final class TextModel implements AutoCloseable {
             }
         }
         return outputs;
-    }
-
-    private long[][] inputs(Tokens tokens) {
-        return inputs(tokens.ids, tokens.types);
-    }
-
-    /** What the model gets for some ids, filled up with the padding id; types are zeros where they are null. */
-    long[][] inputs(int[] ids, int[] types) {
-        if (ids.length == 0) {
-            throw new IllegalArgumentException("there are no ids: the vocabulary has none for the text");
-        }
-        int length = info.lengthFor(ids.length);
-        long[] values = new long[length];
-        Arrays.fill(values, info.padId);
-        for (int place = 0; place < ids.length; ++place) {
-            values[place] = ids[place];
-        }
-        return inputs(values, ids.length, length, types);
-    }
-
-    /** What the model gets for the bytes of words, filled up with zeros. */
-    private long[][] inputs(byte[] words) {
-        int count = words.length / tokenizer.width;
-        int length = info.lengthFor(count);
-        long[] values = new long[length * tokenizer.width];
-        for (int place = 0; place < words.length; ++place) {
-            values[place] = words[place] & 0xff;
-        }
-        return inputs(values, count, length, null);
-    }
-
-    /** The first input, the mask, and types or positions for other inputs. */
-    private long[][] inputs(long[] values, int count, int length, int[] types) {
-        long[][] inputs = new long[info.inputs.length][length];
-        inputs[0] = values;
-        Arrays.fill(inputs[1], 0, count, 1);
-        for (int number = 2; number < inputs.length; ++number) {
-            boolean positions = info.inputs[number].equals(POSITIONS);
-            for (int place = 0; place < (positions ? length : count); ++place) {
-                inputs[number][place] = positions ? place : types == null ? 0 : types[place];
-            }
-        }
-        return inputs;
     }
 
     /**

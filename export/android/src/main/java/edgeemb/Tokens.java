@@ -38,6 +38,19 @@ public final class Tokens {
         return new Tokens(arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], true);
     }
 
+    /** The tokens by which a text is continued, at most {@code limit}: its last ones, with those in front of it and without those after it. */
+    Tokens ending(int limit) {
+        int first = 0;
+        while (first < ids.length && texts[first] == 0) {
+            ++first;
+        }
+        int last = ids.length;
+        while (last > first && texts[last - 1] == 0) {
+            --last;
+        }
+        return without(first, Math.max(first, last - Math.max(0, limit - first)), last, ids.length);
+    }
+
     /** Whether a text has a token of its own. */
     boolean isEmpty() {
         for (int text : texts) {

@@ -1,6 +1,6 @@
 package edgeemb;
 
-/** Arithmetic on vectors. A bundle's model pools and normalises by itself; {@code mean} is for models that give a row for each token. */
+/** Arithmetic on vectors. A bundle's model pools and normalises by itself; {@code mean} and {@code maxSim} are for models that give a row for each token. */
 public final class Vectors {
     private Vectors() {}
 
@@ -58,6 +58,29 @@ public final class Vectors {
     public static float cosine(float[] left, float[] right) {
         double lengths = Math.sqrt(dot(left, left) * dot(right, right));
         return lengths > 0 ? (float) (dot(left, right) / lengths) : 0;
+    }
+
+    /**
+     * How well a document answers a query, by a vector for each token: of each vector of the query the largest dot product with one of the
+     * document's, summed (MaxSim).
+     *
+     * @param query what {@link TextModel#encodeTokens} gave for the query.
+     * @param document what it gave for the document; one vector at least.
+     * @return the sum, at most the vectors of the query.
+     */
+    public static float maxSim(float[][] query, float[][] document) {
+        if (document.length == 0) {
+            throw new IllegalArgumentException("the document has no vectors: nothing can be compared");
+        }
+        double sum = 0;
+        for (float[] left : query) {
+            double largest = Double.NEGATIVE_INFINITY;
+            for (float[] right : document) {
+                largest = Math.max(largest, dot(left, right));
+            }
+            sum += largest;
+        }
+        return (float) sum;
     }
 
     private static double dot(float[] left, float[] right) {
