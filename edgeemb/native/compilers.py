@@ -30,6 +30,18 @@ def host_compiler() -> list[str]:
     raise NativeError("no C compiler for the exported sources: pip install ziglang, or apt-get install gcc")
 
 
+def zig(tool: str, purpose: str) -> list[str]:
+    """Command of a tool of the package ziglang, whose compiler knows every processor.
+
+    :param tool: such as ``cc``.
+    :param purpose: what it is needed for, for the error.
+    :raises NativeError: if the package is not installed.
+    """
+    if importlib.util.find_spec("ziglang") is None:
+        raise NativeError(f"{purpose} needs the compiler of the package ziglang: pip install ziglang")
+    return [sys.executable, "-m", "ziglang", tool]
+
+
 def run_compiler(command: list[str]) -> str:
     """Run a compiler or linker.
 

@@ -6,13 +6,11 @@ library that the runtime needs: Android's, or glibc's on other Linux devices.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgeemb.errors import DeviceError, NativeError
-from edgeemb.native.compilers import FLAGS, run_compiler
+from edgeemb.native.compilers import FLAGS, run_compiler, zig
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.c.sources import alone, read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.runtime import Runtime
@@ -49,6 +47,7 @@ _ANDROID_LINK = (
 )
 #: Oldest glibc that a runner is linked against.
 _GLIBC = "2.28"
+_PURPOSE = "measuring on phones"
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,9 @@ def _build(engine: str, target: str, own: list[str], out: Path) -> Path:
     room = _room()
     place = out / "runner"
     files = [str(room / name) for name in (*_COMMON, engine)]
-    run_compiler([*_zig("cc"), "-target", target, *FLAGS, *_FLAGS, "-s", *files, *own, "-o", str(place)])
+    run_compiler(
+        [*zig("cc", _PURPOSE), "-target", target, *FLAGS, *_FLAGS, "-s", *files, *own, "-o", str(place)]
+    )
     return place
 
 
@@ -148,27 +149,30 @@ def _build_for_android(engine: str, processor: str, out: Path) -> Path:
     """Without Android's own headers and libraries: musl's headers, whose types are the kernel's and so bionic's, and stand-ins to link."""
     room, place = _room(), out / "runner"
     with Scratch() as scratch:
-        compiler = [*_zig("cc"), "-target", f"{processor}-linux-musl", *FLAGS, *_FLAGS, *_ANDROID_FLAGS]
+        compiler = [
+            *zig("cc", _PURPOSE),
+            "-target",
+            f"{processor}-linux-musl",
+            *FLAGS,
+            *_FLAGS,
+            *_ANDROID_FLAGS,
+        ]
         stubs = []
         for stub in ("libc", "libdl"):
             source, code = room / "bionic" / f"{stub}.c", scratch / f"{stub}.o"
             run_compiler([*compiler, "-fno-builtin", "-w", "-c", str(source), "-o", str(code)])
             stubs.append(str(scratch / f"{stub}.so"))
-            run_compiler([*_zig("ld.lld"), "-shared", "-soname", f"{stub}.so", str(code), "-o", stubs[-1]])
+            run_compiler(
+                [*zig("ld.lld", _PURPOSE), "-shared", "-soname", f"{stub}.so", str(code), "-o", stubs[-1]]
+            )
         objects = []
         for source in (*(room / item for item in (*_COMMON, engine)), room / "bionic" / "start.c"):
             objects.append(str(scratch / f"{source.stem}.o"))
             run_compiler([*compiler, "-c", str(source), "-o", objects[-1]])
-        run_compiler([*_zig("ld.lld"), *_ANDROID_LINK, *objects, *stubs, "-o", str(place)])
+        run_compiler([*zig("ld.lld", _PURPOSE), *_ANDROID_LINK, *objects, *stubs, "-o", str(place)])
     place.chmod(0o755)
     return place
 
 
 def _room() -> Path:
     return find_sources() / "devices" / "runner"
-
-
-def _zig(tool: str) -> list[str]:
-    if importlib.util.find_spec("ziglang") is None:
-        raise NativeError("no compiler for phones: pip install 'edgeemb[android]'")
-    return [sys.executable, "-m", "ziglang", tool]

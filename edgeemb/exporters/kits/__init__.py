@@ -56,6 +56,7 @@ Writer = Callable[[Kit], tuple[str, ...]]
 #: Kits whose code gives answers, and the tasks with a row for each token that it knows.
 _PER_TOKEN: dict[str, tuple[Task, ...]] = {
     "android": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING, MASKED_LM),
+    "web": (),
     "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING, MASKED_LM),
 }
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
@@ -63,6 +64,7 @@ KITS = {
     "android": "edgeemb.exporters.kits.android",
     "ios": "edgeemb.exporters.kits.ios",
     "micro": "edgeemb.exporters.kits.micro",
+    "web": "edgeemb.exporters.kits.web",
 }
 
 

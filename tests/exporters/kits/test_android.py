@@ -169,7 +169,8 @@ class Remote:
             while (head := process.stdout.read(4)) and (count := struct.unpack(">i", head)[0]) > 0:
                 values = [self._input(process.stdout, number) for number in range(count)]
                 outputs = self.session.run_all(dict(zip(names, values, strict=True)))
-                if self.session.task is None or not self.session.task.per_token:
+                task = self.session.task
+                if task is None or not (task.per_token or task.per_vocabulary):
                     outputs = outputs[:1]
                 process.stdin.write(b"".join(output.astype(">f4").tobytes() for output in outputs))
                 process.stdin.flush()

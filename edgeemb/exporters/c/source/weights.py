@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,37 @@ def write_weights(arrays: Arrays, folder: Path, extra: dict[str, bytes] | None =
     else:
         _write_included(arrays.prefix, blobs, folder)
     return total
+
+
+@dataclass(frozen=True)
+class Included:
+    """An array of an export in ``weights.bin``.
+
+    :param symbol: its name in C.
+    :param offset: where it begins in the file.
+    :param bytes: how long it is.
+    """
+
+    symbol: str
+    offset: int
+    bytes: int
+
+
+def included_arrays(folder: Path) -> list[Included]:
+    """The arrays of an export that was just written that lie in ``weights.bin``; none where all are C99 text.
+
+    :param folder: the bundle.
+    """
+    source = folder / "weights.S"
+    if not source.is_file():
+        return []
+    text = source.read_text("utf-8")
+    symbols = re.findall(r"^    \.size (\w+), \d+$", text, re.MULTILINE)
+    places = re.findall(r'^    \.incbin "weights\.bin", (\d+), (\d+)$', text, re.MULTILINE)
+    return [
+        Included(symbol, int(offset), int(count))
+        for symbol, (offset, count) in zip(symbols, places, strict=True)
+    ]
 
 
 def _c_text(prefix: str, blobs: Mapping[str, NDArray[Any]]) -> str:
