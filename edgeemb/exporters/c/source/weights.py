@@ -62,7 +62,7 @@ def included_arrays(folder: Path) -> list[Included]:
     if not source.is_file():
         return []
     text = source.read_text("utf-8")
-    symbols = re.findall(r"^    \.size (\w+), \d+$", text, re.MULTILINE)
+    symbols = re.findall(r"^    \.global (\w+)$", text, re.MULTILINE)
     places = re.findall(r'^    \.incbin "weights\.bin", (\d+), (\d+)$', text, re.MULTILINE)
     return [
         Included(symbol, int(offset), int(count))
