@@ -66,7 +66,8 @@ def _write_models(model: Any, folder: Path) -> dict[str, tuple[Path, str]]:
     for spec in ("int4:block=32", "int2:block=16"):
         table = encode(weight, spec)
         for ops in ("builtin", "custom"):
-            changed, _ = convert_body(parse_tflite(converted, "converted"), "int8", Grids())
+            body = parse_tflite(converted, "converted")
+            changed, _ = convert_body(body, "int8", Grids(), native=ops == "custom")
             found = next(entry for entry in find_tables(changed) if entry.weight.shape == weight.shape)
             constants = Constants(changed)
             replace_table(

@@ -11,6 +11,43 @@ from edgeemb.body.grid import Grid, short, spread
 COLUMNS = 32
 #: `EEM_BLOCK` of `runtimes/micro/platform.h`: a row of int8 weights is padded to a multiple of it.
 BLOCK = 16
+#: Inputs of 4 bits that the kernels take at a time.
+_STEP = 32
+#: `EEP_MOST_INPUTS` of `runtimes/panels/quantized_linear.h`.
+_MOST_INPUTS = 1 << 16
+
+
+def fits_panels(grid: Grid) -> bool:
+    """Whether the op stores a matrix as it is: in 8 bits with a scale for each output, in 4 bits with whole blocks and scales of 8 significant bits.
+
+    :param grid: the matrix.
+    """
+    if grid.codes.shape[1] > _MOST_INPUTS:
+        return False
+    if grid.bits == 8:
+        return True
+    return grid.block % _STEP == 0 and grid.whole_blocks and np.array_equal(short(grid.scales), grid.scales)
+
+
+def layer_panels(grid: Grid) -> list[NDArray[np.generic]]:
+    """What the op `QuantizedLinear` reads of a matrix, in the order of its inputs.
+
+    :param grid: a matrix that `fits_panels`, of N outputs, which make P = ceil(N / 32) panels.
+    :return: of 8 bits `panels`, scales float32[32 P] and sums of codes int32[32 P]; of 4 bits `panels_fours` and `totals` as float32[32 P].
+    """
+    if grid.bits == 8:
+        sums = grid.codes.sum(axis=1, dtype=np.int32)
+        return [panels(grid.codes), to_panels(grid.scales[:, 0]), to_panels(sums)]
+    return [panels_fours(grid), to_panels(totals(grid))]
+
+
+def to_panels(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """A value of each output, with zeros to whole panels.
+
+    :param values: [N].
+    :return: [32 ceil(N / 32)].
+    """
+    return np.pad(values, (0, -len(values) % COLUMNS))
 
 
 def panels(codes: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -1,10 +1,11 @@
-/* libedgeemb_tflite: the custom ops of lookups.h and logits_op.h as an external delegate of TensorFlow Lite.
+/* libedgeemb_tflite: the custom ops of lookups.h, logits_op.h and linear_op.h as an external delegate of TensorFlow Lite.
  *
  * An adapter: it claims the nodes of those names, hands their tensors to the kernels and words their errors. It holds no arithmetic. Every
  * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "linear_op.h"
 #include "logits_op.h"
 #include "lookups.h"
 #include "tflite_abi.h"
@@ -15,25 +16,25 @@
 #define EDGEEMB_EXPORT __attribute__((visibility("default")))
 #endif
 
+/* Room for the options and arrays of any op. */
+typedef union Table {
+    edgeemb_table lookup;
+    eep_quantized_linear linear;
+} Table;
+
 /* One claimed node: its op, places of its tensors, and its options. */
 typedef struct Lookup {
     const edgeemb_op *op;
     int inputs[EDGEEMB_MOST_INPUTS];
     int output;
-    edgeemb_table table;
+    Table table;
 } Lookup;
-
-/* The nodes of one partition, in the order of the plan. */
-typedef struct Lookups {
-    size_t count;
-    Lookup items[];
-} Lookups;
 
 /* The op of a node; NULL if it is none of ours. */
 static const edgeemb_op *op_of(const TflRegistration *registration)
 {
 #define EDGEEMB_OP(name, op) &edgeemb_##name##_op,
-    static const edgeemb_op *const ops[] = {&edgeemb_logits_op, EDGEEMB_LOOKUPS(EDGEEMB_OP)};
+    static const edgeemb_op *const ops[] = {&edgeemb_linear8_op, &edgeemb_linear4_op, &edgeemb_logits_op, EDGEEMB_LOOKUPS(EDGEEMB_OP)};
 #undef EDGEEMB_OP
     size_t at;
 
@@ -73,22 +74,15 @@ static int read_lookup(TflContext *context, int index, Lookup *lookup)
 static void *kernel_init(TflContext *context, const char *buffer, size_t length)
 {
     const TflDelegateParams *params = (const TflDelegateParams *)(const void *)buffer;
-    const size_t count = (size_t)params->nodes_to_replace->size;
-    Lookups *lookups = (Lookups *)malloc(sizeof *lookups + count * sizeof lookups->items[0]);
-    size_t at;
+    Lookup *lookup = (Lookup *)malloc(sizeof *lookup);
 
     (void)length;
-    if (lookups == NULL) {
+    if (lookup != NULL &&
+        (params->nodes_to_replace->size != 1 || read_lookup(context, params->nodes_to_replace->data[0], lookup) != TFL_OK)) {
+        free(lookup);
         return NULL;
     }
-    lookups->count = count;
-    for (at = 0; at < count; ++at) {
-        if (read_lookup(context, params->nodes_to_replace->data[at], &lookups->items[at]) != TFL_OK) {
-            free(lookups);
-            return NULL;
-        }
-    }
-    return lookups;
+    return lookup;
 }
 
 static void kernel_free(TflContext *context, void *buffer)
@@ -128,25 +122,26 @@ static void read_inputs(const TflContext *context, const Lookup *lookup, int pla
 }
 
 /* Gives the output its shape; it must be a float32 tensor that may be written. */
-static int shape_output(TflContext *context, const Lookup *lookup, size_t rows, int32_t dim)
+static int shape_output(TflContext *context, const Lookup *lookup, const edgeemb_tensor *first, int32_t dim)
 {
     const edgeemb_tensor output = read_tensor(context, lookup->output, 0);
+    const int axes = edgeemb_shared_axes(lookup->op, first);
     TflIntArray *shape;
 
-    if (output.dims == NULL || output.type != TFL_FLOAT32 || output.constant || output.sparse || rows > INT32_MAX) {
+    if (output.dims == NULL || output.type != TFL_FLOAT32 || output.constant || output.sparse) {
         context->report_error(context, EDGEEMB_SAYS_TENSORS, lookup->op->name);
         return TFL_ERROR;
     }
-    if (edgeemb_check_output(&output, rows, dim, 0) == EEB_OK) {
+    if (edgeemb_check_output(lookup->op, first, &output, dim, 0) == EEB_OK) {
         return TFL_OK;
     }
-    shape = (TflIntArray *)malloc(sizeof *shape + 2 * sizeof shape->data[0]);
+    shape = (TflIntArray *)malloc(sizeof *shape + (size_t)(axes + 1) * sizeof shape->data[0]);
     if (shape == NULL) {
         return TFL_ERROR;
     }
-    shape->size = 2;
-    shape->data[0] = (int)rows;
-    shape->data[1] = dim;
+    shape->size = axes + 1;
+    memcpy(shape->data, first->dims, (size_t)axes * sizeof shape->data[0]);
+    shape->data[axes] = dim;
     return context->resize_tensor(context, &context->tensors[lookup->output], shape);
 }
 
@@ -162,23 +157,14 @@ static int prepare_lookup(TflContext *context, Lookup *lookup)
         context->report_error(context, EDGEEMB_SAYS_TENSORS, lookup->op->name);
         return TFL_ERROR;
     }
-    return shape_output(context, lookup, ids.count, size.dim);
+    return shape_output(context, lookup, &inputs[0], size.dim);
 }
 
 static int kernel_prepare(TflContext *context, TflNode *node)
 {
-    Lookups *lookups = (Lookups *)node->user_data;
-    size_t at;
+    Lookup *lookup = (Lookup *)node->user_data;
 
-    if (lookups == NULL) {
-        return TFL_ERROR;
-    }
-    for (at = 0; at < lookups->count; ++at) {
-        if (prepare_lookup(context, &lookups->items[at]) != TFL_OK) {
-            return TFL_ERROR;
-        }
-    }
-    return TFL_OK;
+    return lookup == NULL ? TFL_ERROR : prepare_lookup(context, lookup);
 }
 
 static int run_lookup(TflContext *context, Lookup *lookup)
@@ -204,29 +190,25 @@ static int run_lookup(TflContext *context, Lookup *lookup)
 
 static int kernel_invoke(TflContext *context, TflNode *node)
 {
-    Lookups *lookups = (Lookups *)node->user_data;
-    size_t at;
-
-    for (at = 0; at < lookups->count; ++at) {
-        if (run_lookup(context, &lookups->items[at]) != TFL_OK) {
-            return TFL_ERROR;
-        }
-    }
-    return TFL_OK;
+    return run_lookup(context, (Lookup *)node->user_data);
 }
 
-/* Claims the nodes; called once for each subgraph. */
+/* Claims the nodes; called once for each subgraph. Each becomes a kernel of its own: a runtime places what lies between kernels, and
+ * nothing that lies within one. */
 static int delegate_prepare(TflContext *context, TflDelegate *delegate)
 {
     TflRegistration kernel = {0};
-    TflIntArray *plan = NULL, *claimed;
-    int at, status;
+    TflIntArray *plan = NULL, *claimed, *one;
+    int at, status = TFL_OK;
 
     if (context->get_execution_plan(context, &plan) != TFL_OK) {
         return TFL_ERROR;
     }
     claimed = (TflIntArray *)malloc(sizeof *claimed + (size_t)plan->size * sizeof claimed->data[0]);
-    if (claimed == NULL) {
+    one = (TflIntArray *)malloc(sizeof *one + sizeof one->data[0]);
+    if (claimed == NULL || one == NULL) {
+        free(claimed);
+        free(one);
         return TFL_ERROR;
     }
     claimed->size = 0;
@@ -235,8 +217,8 @@ static int delegate_prepare(TflContext *context, TflDelegate *delegate)
         TflRegistration *registration = NULL;
 
         if (context->get_node_and_registration(context, plan->data[at], &node, &registration) != TFL_OK) {
-            free(claimed);
-            return TFL_ERROR;
+            status = TFL_ERROR;
+            break;
         }
         if (op_of(registration) != NULL) {
             claimed->data[claimed->size++] = plan->data[at];
@@ -248,8 +230,13 @@ static int delegate_prepare(TflContext *context, TflDelegate *delegate)
     kernel.invoke = kernel_invoke;
     kernel.custom_name = "edgeemb";
     kernel.version = 1;
-    status = claimed->size == 0 ? TFL_OK : context->replace_node_subsets(context, kernel, claimed, delegate);
+    one->size = 1;
+    for (at = 0; status == TFL_OK && at < claimed->size; ++at) {
+        one->data[0] = claimed->data[at];
+        status = context->replace_node_subsets(context, kernel, one, delegate);
+    }
     free(claimed);
+    free(one);
     return status;
 }
 

@@ -1,8 +1,8 @@
 /* Custom op `edgeemb.QuantizedLogits`: the products of vectors with every row of packed codes with scales; see ../kernels/logits.h.
  *
- * Options: version, bits, dim, block, planes. Inputs: vectors float32 [N, dim]; codes and scales as QuantizedLookup takes them. Output:
- * float32 [N, V]. The quantised vectors take memory of the C library while the op runs, which TensorFlow Lite Micro does not have: this op
- * is LiteRT's alone. */
+ * Options: version, bits, dim, block, planes. Inputs: vectors float32 [..., dim]; codes and scales as QuantizedLookup takes them. Output:
+ * float32 [..., V]. The quantised vectors take memory of the C library while the op runs, which TensorFlow Lite Micro does not have: this
+ * op is LiteRT's alone. */
 #ifndef EDGEEMB_LOGITS_OP_H
 #define EDGEEMB_LOGITS_OP_H
 
@@ -18,7 +18,7 @@ EEB_FUNCTION eeb_status edgeemb_logits_bind(const edgeemb_tensor *inputs, void *
     if (status != EEB_OK) {
         return status;
     }
-    if (inputs[0].dims[1] != size->dim || size->rows > INT32_MAX) {
+    if (inputs[0].dims[inputs[0].rank - 1] != size->dim || size->rows > INT32_MAX) {
         return EEB_BAD_SHAPE;
     }
     size->dim = (int32_t)size->rows;

@@ -1,8 +1,8 @@
 /* What a lookup of ours is to TensorFlow Lite and to TensorFlow Lite Micro: one description of each op that every adapter reads.
  *
  * Options of an op, as the writer puts them into the model, are little-endian int32, the first of them the version, 1. Its first input is
- * the ids, int32 or int64 [N], or vectors, float32 [N, d]; its one output is float32 [N, dim]. The header of an op says the rest; lookups.h
- * lists the ops. */
+ * the ids, int32 or int64 [N], or vectors, float32 [..., d]; its one output is float32 [N, dim] or [..., dim]. The header of an op says the
+ * rest; lookups.h lists the ops. */
 #ifndef EDGEEMB_LOOKUP_OP_H
 #define EDGEEMB_LOOKUP_OP_H
 
@@ -14,7 +14,7 @@
 #define EDGEEMB_MOST_INPUTS 8
 
 /* What both runtimes call their element types (TfLiteType). */
-enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_INT16 = 7, TFL_FLOAT16 = 10 };
+enum { TFL_FLOAT32 = 1, TFL_INT32 = 2, TFL_UINT8 = 3, TFL_INT64 = 4, TFL_INT16 = 7, TFL_INT8 = 9, TFL_FLOAT16 = 10 };
 
 /* For a runtime that always gives a tensor the memory that its type and shape take. */
 #define EDGEEMB_BYTES_OF_SHAPE SIZE_MAX
@@ -48,7 +48,7 @@ typedef struct edgeemb_op {
      * not fit its tensors is refused. */
     eeb_status (*bind)(const edgeemb_tensor *inputs, void *table, edgeemb_size *size);
     eeb_status (*rows)(const void *table, const eeb_ids *ids, void *output, size_t *position);
-    /* Whether the first input holds vectors, float32 [N, d], in the place of ids. The table, whose `dim` is then the width of the output,
+    /* Whether the first input holds vectors, float32 [..., d], in the place of ids. The table, whose `dim` is then the width of the output,
      * is handed them as `ids` of the type EEB_FLOAT32. */
     int vectors;
 } edgeemb_op;
@@ -78,7 +78,8 @@ EEB_FUNCTION eeb_status edgeemb_read_options(const edgeemb_op *op, const void *b
 EEB_FUNCTION size_t edgeemb_element_bytes(int type)
 {
     switch (type) {
-    case TFL_UINT8: return 1;
+    case TFL_UINT8:
+    case TFL_INT8: return 1;
     case TFL_INT16:
     case TFL_FLOAT16: return 2;
     case TFL_FLOAT32:
@@ -111,10 +112,19 @@ EEB_FUNCTION eeb_status edgeemb_check_tensor(const edgeemb_tensor *tensor, int p
     return bytes > tensor->bytes || (placed && bytes != 0 && tensor->data == NULL) ? EEB_BAD_SHAPE : EEB_OK;
 }
 
-/* EEB_OK if a tensor may take the rows: float32 [rows, dim], and writable. */
-EEB_FUNCTION eeb_status edgeemb_check_output(const edgeemb_tensor *output, size_t rows, int32_t dim, int placed)
+/* Axes of the first input that its output has too: all of ids, all but the last of vectors. */
+EEB_FUNCTION int edgeemb_shared_axes(const edgeemb_op *op, const edgeemb_tensor *first)
+{
+    return op->vectors ? first->rank - 1 : first->rank;
+}
+
+/* EEB_OK if a tensor may take the rows of an op with this first input, which edgeemb_bind has passed: float32 [..., dim], and writable. */
+EEB_FUNCTION eeb_status
+edgeemb_check_output(const edgeemb_op *op, const edgeemb_tensor *first, const edgeemb_tensor *output, int32_t dim, int placed)
 {
     const eeb_status status = edgeemb_check_tensor(output, placed);
+    const int axes = edgeemb_shared_axes(op, first);
+    int axis;
 
     if (status != EEB_OK) {
         return status;
@@ -122,7 +132,12 @@ EEB_FUNCTION eeb_status edgeemb_check_output(const edgeemb_tensor *output, size_
     if (output->type != TFL_FLOAT32) {
         return EEB_BAD_TYPE;
     }
-    return output->constant || output->rank != 2 || (size_t)output->dims[0] != rows || output->dims[1] != dim ? EEB_BAD_SHAPE : EEB_OK;
+    for (axis = 0; axis < axes && output->rank == axes + 1; ++axis) {
+        if (output->dims[axis] != first->dims[axis]) {
+            return EEB_BAD_SHAPE;
+        }
+    }
+    return output->constant || output->rank != axes + 1 || output->dims[axes] != dim ? EEB_BAD_SHAPE : EEB_OK;
 }
 
 /* The ids of a lookup, from a tensor that edgeemb_check_tensor has passed. */
@@ -143,14 +158,19 @@ EEB_FUNCTION eeb_status edgeemb_read_ids(const edgeemb_tensor *tensor, eeb_ids *
 /* The vectors of a product, in the place of ids. */
 EEB_FUNCTION eeb_status edgeemb_read_vectors(const edgeemb_tensor *tensor, eeb_ids *vectors)
 {
+    int axis;
+
     if (tensor->type != TFL_FLOAT32) {
         return EEB_BAD_TYPE;
     }
-    if (tensor->rank != 2) {
+    if (tensor->rank < 1) {
         return EEB_BAD_SHAPE;
     }
     vectors->data = tensor->data;
-    vectors->count = (size_t)tensor->dims[0];
+    vectors->count = 1;
+    for (axis = 0; axis < tensor->rank - 1; ++axis) {
+        vectors->count *= (size_t)tensor->dims[axis];
+    }
     vectors->type = EEB_FLOAT32;
     return EEB_OK;
 }

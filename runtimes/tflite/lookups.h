@@ -52,7 +52,7 @@ EEB_FUNCTION eeb_status edgeemb_prepare(const edgeemb_op *op, const edgeemb_tens
     edgeemb_size size = {0, 0};
     const eeb_status status = edgeemb_bind(op, inputs, 0, table, &ids, &size);
 
-    return status == EEB_OK ? edgeemb_check_output(output, ids.count, size.dim, 0) : status;
+    return status == EEB_OK ? edgeemb_check_output(op, &inputs[0], output, size.dim, 0) : status;
 }
 
 /* Runs an op: `table` holds its options. Everything is checked again, since a runtime may resize tensors between two calls. */
@@ -63,7 +63,7 @@ EEB_FUNCTION edgeemb_result edgeemb_run(const edgeemb_op *op, const edgeemb_tens
 
     result.status = edgeemb_bind(op, inputs, 1, table, &ids, &result.size);
     if (result.status == EEB_OK) {
-        result.status = edgeemb_check_output(output, ids.count, result.size.dim, 1);
+        result.status = edgeemb_check_output(op, &inputs[0], output, result.size.dim, 1);
     }
     if (result.status != EEB_OK) {
         return result;

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgeemb.body.grid import Grid, short
-from edgeemb.body.panels import COLUMNS, panels, panels_fours, totals
+from edgeemb.body.grid import Grid
+from edgeemb.body.panels import COLUMNS, layer_panels, to_panels
 from edgeemb.exporters.onnx.nodes import FunctionWriter, NodeWriter
 from edgeemb.exporters.onnx.products import CONTRIB, multiply, quantize_rows
 from edgeemb.quiet import quiet
@@ -25,11 +25,6 @@ DOMAIN = "edgeemb"
 OP = "QuantizedLinear"
 #: Activations that the op applies: domains and names of the nodes that compute them alone.
 ACTIVATIONS = (("", "Relu"), (CONTRIB, "Gelu"), (CONTRIB, "FastGelu"))
-
-#: Inputs that the kernels take at a time, of 4 bits.
-_STEP = 32
-#: `EEP_MOST_INPUTS` of `runtimes/panels/quantized_linear.h`.
-_MOST_INPUTS = 1 << 16
 
 
 def fuse_activations(model: onnx.ModelProto) -> None:
@@ -46,18 +41,6 @@ def fuse_activations(model: onnx.ModelProto) -> None:
         for fusion in (FusionGelu(wrapped), FusionFastGelu(wrapped)):
             fusion.apply()
         wrapped.topological_sort()
-
-
-def fits_panels(grid: Grid) -> bool:
-    """Whether the op stores a matrix as it is: in 8 bits with a scale for each output, in 4 bits with whole blocks and scales of 8 significant bits.
-
-    :param grid: the matrix.
-    """
-    if grid.codes.shape[1] > _MOST_INPUTS:
-        return False
-    if grid.bits == 8:
-        return True
-    return grid.block % _STEP == 0 and grid.whole_blocks and np.array_equal(short(grid.scales), grid.scales)
 
 
 def multiply_panels(
@@ -81,19 +64,10 @@ def multiply_panels(
     """
     outputs, inputs = grid.codes.shape
     shape = {"K": inputs, "N": outputs}
-    if grid.bits == 8:
-        sums = grid.codes.sum(axis=1, dtype=np.int32)
-        arrays = [panels(grid.codes), *map(_to_panels, (grid.scales[:, 0], sums, bias))]
-    else:
-        arrays = [panels_fours(grid), *map(_to_panels, (totals(grid), bias))]
+    if grid.bits == 4:
         shape["block"] = grid.block
-    names = [rows, *map(nodes.constant, arrays)]
+    names = [rows, *map(nodes.constant, (*layer_panels(grid), to_panels(bias)))]
     return nodes.op(f"{OP}{activation}{grid.bits}", names, output=output, domain=DOMAIN, **shape)
-
-
-def _to_panels(values: NDArray[np.generic]) -> NDArray[np.generic]:
-    """A value of each output, with zeros to whole panels."""
-    return np.pad(values, (0, -len(values) % COLUMNS))
 
 
 _SIZES = f"""

@@ -12,8 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeemb.body.grid import Grid, near_grid
 from edgeemb.body.grids import Grids
+from edgeemb.body.panels import fits_panels
 from edgeemb.exporters.onnx.functions import DOMAIN, import_ops, linear_function
-from edgeemb.exporters.onnx.linear import ACTIVATIONS, fits_panels, fuse_activations, multiply_panels
+from edgeemb.exporters.onnx.linear import ACTIVATIONS, fuse_activations, multiply_panels
 from edgeemb.exporters.onnx.nodes import NodeWriter, free_prefix
 from edgeemb.exporters.onnx.products import multiply_blocks, multiply_columns
 from edgeemb.models.onnx.file import inner_graphs

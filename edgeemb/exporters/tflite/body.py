@@ -1,6 +1,6 @@
 """Precision of everything but the tables; and ops that a runtime lacks, written with others.
 
-Only FULLY_CONNECTED is quantised, and always as dynamic quantisation: the weight-only form of a lookup dequantises its whole table, and
+Only FULLY_CONNECTED is quantised, by our own op or as dynamic quantisation: the weight-only form of a lookup dequantises its whole table, and
 static quantisation of every op collapses sentence encoders.
 """
 
@@ -22,7 +22,7 @@ from edgeemb.exporters.tflite.weights import quantize_weights
 from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite, parse_tflite
 
 
-def convert_body(model: Any, body: str, grids: Grids) -> tuple[Any, list[str]]:
+def convert_body(model: Any, body: str, grids: Grids, *, native: bool) -> tuple[Any, list[str]]:
     """Convert the weights of a model's matrix products.
 
     ``int8`` has one scale per output channel, ``int4`` one for each block of inputs (int8 where a block does not divide them); both quantise
@@ -31,13 +31,14 @@ def convert_body(model: Any, body: str, grids: Grids) -> tuple[Any, list[str]]:
     :param model: a float32 ``ModelT``. It may be changed.
     :param body: ``fp32``, ``fp16``, ``int8`` or ``int4``.
     :param grids: the grids of weights that were chosen before.
+    :param native: whether products in 8 and 4 bits become our own op.
     :return: the converted ``ModelT``, and remarks for the user.
     :raises ExportError: if the weights cannot be stored in this precision.
     """
     if body == "fp16":
         return _to_float16(model), []
     bits = {"int8": 8, "int4": 4}.get(body, 0)
-    return model, quantize_weights(model, bits, BLOCK if bits == 4 else 0, grids)
+    return model, quantize_weights(model, bits, BLOCK if bits == 4 else 0, grids, native=native)
 
 
 def _to_float16(model: Any) -> Any:

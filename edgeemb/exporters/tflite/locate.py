@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.exporters.tflite.policy import FUSED
+from edgeemb.exporters.tflite.policy import CUSTOM_OPS
 from edgeemb.exporters.writers import Apart
 from edgeemb.models.agreement import alike
 from edgeemb.models.tflite.flatbuffer import opcode_name, read_tflite
@@ -34,7 +34,7 @@ def first_difference(apart: Apart, path: Path) -> str | None:
         # XNNPACK takes whole parts of the graph and shows nothing of them.
         "experimental_op_resolver_type": module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     }
-    custom = any(opcode_name(code) in FUSED.values() for code in codes)
+    custom = any(opcode_name(code) in CUSTOM_OPS for code in codes)
     export = module.Interpreter(
         model_path=str(path), experimental_delegates=[load_delegate(module)] if custom else [], **options
     )

@@ -33,6 +33,7 @@ class TfliteRuntime:
     :param op_versions: highest version of each op; an op that is missing here does not exist in it. Empty: no limit is known.
     :param expands: ops that are written as several simpler ones.
     :param products: what of an output layer a custom op computes.
+    :param linear: whether a custom op computes products of the body in 8 and 4 bits.
     :param wraps_ids: whether a GATHER multiplies ids as int32, so that one far out of bounds may wrap around into them.
     """
 
@@ -44,6 +45,7 @@ class TfliteRuntime:
     expands: frozenset[str] = frozenset()
     wraps_ids: bool = False
     products: frozenset[type[HeadNode]] = frozenset()
+    linear: bool = False
 
 
 #: Any version of an op will do for a runtime that does not look at it.
@@ -56,6 +58,7 @@ RUNTIMES: dict[str, TfliteRuntime] = {
         wide="bitcast",
         half_weights=True,
         products=frozenset({QuantizedLogits}),
+        linear=True,
     ),
     TFLITE_RUNTIME.name: TfliteRuntime(
         record=TFLITE_RUNTIME,
@@ -83,3 +86,9 @@ FUSED: dict[type[Node | HeadNode], str] = {
     NgramLookup: "edgeemb.NgramLookup",
     QuantizedLogits: "edgeemb.QuantizedLogits",
 }
+
+#: The custom op that computes products of the body, by the bits of their matrices.
+LINEAR = {8: "edgeemb.QuantizedLinear8", 4: "edgeemb.QuantizedLinear4"}
+
+#: Every custom op of ours.
+CUSTOM_OPS = frozenset({*FUSED.values(), *LINEAR.values()})

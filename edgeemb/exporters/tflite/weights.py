@@ -10,25 +10,29 @@ from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid, by_output, near_grid, positive
 from edgeemb.body.grids import Grids
+from edgeemb.body.panels import fits_panels
 from edgeemb.exporters.tflite.graph import Constants
+from edgeemb.exporters.tflite.linear import Panels
 from edgeemb.models.tflite.flatbuffer import opcode_name
 
 
-def quantize_weights(model: Any, bits: int, block: int, grids: Grids) -> list[str]:
+def quantize_weights(model: Any, bits: int, block: int, grids: Grids, *, native: bool = False) -> list[str]:
     """Store the weights of each FULLY_CONNECTED on their grid; weights that something else reads too stay there in float.
 
     :param model: the ``ModelT`` to change.
     :param bits: 8 or 4, for weights of which `grids` says nothing; 0 leaves these in float.
     :param block: inputs of these that share a scale; 0 for all of an output.
     :param grids: grids that were chosen before.
+    :param native: whether our own op multiplies by matrices that it can store.
     :return: remarks for the user.
     """
     constants = Constants(model)
+    panels = Panels(constants)
     found: dict[int, _Stored | None] = {}
     uneven: set[int] = set()
     for subgraph in model.subgraphs:
         placed: dict[int, int] = {}
-        for operator in subgraph.operators:
+        for operator in list(subgraph.operators):
             if opcode_name(model.operatorCodes[operator.opcodeIndex]) != "FULLY_CONNECTED":
                 continue
             place = int(operator.inputs[1])
@@ -43,6 +47,10 @@ def quantize_weights(model: Any, bits: int, block: int, grids: Grids) -> list[st
                 continue
             if stored.uneven:
                 uneven.add(tensor.buffer)
+            if native and fits_panels(stored.chosen):
+                at = next(number for number, other in enumerate(subgraph.operators) if other is operator)
+                if panels.replace(subgraph, at, stored.chosen, tensor.buffer):
+                    continue
             if place not in placed:
                 placed[place] = stored.add(constants, subgraph, tensor)
             inputs = list(operator.inputs)
@@ -57,12 +65,13 @@ def quantize_weights(model: Any, bits: int, block: int, grids: Grids) -> list[st
 class _Stored:
     """A matrix as the format stores it.
 
-    :param grid: with positive scales and whole blocks.
+    :param chosen: with whole blocks.
     :param uneven: whether another grid was asked for.
     """
 
-    def __init__(self, grid: Grid, uneven: bool) -> None:
-        self.grid = grid
+    def __init__(self, chosen: Grid, uneven: bool) -> None:
+        self.chosen = chosen
+        self.grid = grid = positive(chosen)
         self.uneven = uneven
         codes = np.ascontiguousarray(grid.codes)
         flat = codes.reshape(-1).view(np.uint8)
@@ -114,4 +123,4 @@ def _stored(matrix: NDArray[np.float32], bits: int, block: int, grids: Grids) ->
         return None
     if not grid.whole_blocks:
         return _Stored(by_output(grid), uneven=True)
-    return _Stored(positive(grid), uneven=False)
+    return _Stored(grid, uneven=False)

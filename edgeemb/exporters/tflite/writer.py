@@ -14,7 +14,7 @@ from edgeemb.exporters.tflite.body import convert_body, expand_ops
 from edgeemb.exporters.tflite.graph import Constants, add_signature
 from edgeemb.exporters.tflite.heads import is_mark, mark_heads, marked_buffers, restore_heads
 from edgeemb.exporters.tflite.locate import first_difference
-from edgeemb.exporters.tflite.policy import FUSED, RUNTIMES, TfliteRuntime
+from edgeemb.exporters.tflite.policy import CUSTOM_OPS, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
 from edgeemb.exporters.writers import (
     USED_WHOLE,
@@ -69,7 +69,9 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
         model, lengths, {model.table(alias).name: weight for alias, weight in weights.items()}
     )
     mark_heads(converted, find_tables(converted))
-    converted, notes = convert_body(converted, request.body, request.grids)
+    converted, notes = convert_body(
+        converted, request.body, request.grids, native=runtime.linear and request.ops == "custom"
+    )
     constants = Constants(converted)
     stored: dict[str, int] = {}
     found = find_tables(converted)
@@ -230,7 +232,7 @@ def check_ops(model: Any, runtime: TfliteRuntime) -> None:
     """
     for code in model.operatorCodes:
         name = opcode_name(code)
-        if name in FUSED.values() or not runtime.op_versions:
+        if name in CUSTOM_OPS or not runtime.op_versions:
             continue
         highest = runtime.op_versions.get(name, 0)
         if code.version > highest:

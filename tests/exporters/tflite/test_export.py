@@ -108,7 +108,16 @@ def test_holds_no_float_table(bundle: Path, tiny: Model) -> None:
     weight = tiny.table_weight("word")
     sizes = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
     assert weight.nbytes not in sizes
-    assert "edgeemb.QuantizedLookup" in {opcode_name(code) for code in model.operatorCodes}
+    ops = {opcode_name(code) for code in model.operatorCodes}
+    assert {"edgeemb.QuantizedLookup", "edgeemb.QuantizedLinear8"} <= ops
+    assert not {"FULLY_CONNECTED", "GELU"} & ops
+
+
+def test_stores_panels_once_for_all_lengths(bundle: Path) -> None:
+    model = parse_tflite((bundle / "model.tflite").read_bytes(), "bundle")
+    large = [bytes(buffer.data) for buffer in model.buffers if buffer.data is not None]
+    large = [data for data in large if len(data) > 1000]
+    assert len(set(large)) == len(large)
 
 
 def test_counts_what_the_file_holds(bundle: Path, builtin: Path) -> None:

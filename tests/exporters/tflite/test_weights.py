@@ -6,42 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from edgeemb.body.grid import Grid, full_scales, near_grid, nearest
 from edgeemb.body.grids import Grids
-from edgeemb.exporters.tflite.graph import Constants, Graph, add_signature
 from edgeemb.exporters.tflite.tables import tidy
 from edgeemb.exporters.tflite.weights import quantize_weights
 from edgeemb.models.tflite.flatbuffer import pack_tflite
+from tests.fixtures.models.tflite_files import product_model
 
 ROWS, OUTPUTS = 5, 24
-
-
-def product(weight: NDArray[np.float32]) -> Any:
-    """A model of one product, of rows with a constant matrix."""
-    model = schema.ModelT()
-    model.version, model.description = 3, b"product"
-    model.operatorCodes, model.metadata, model.metadataBuffer = [], [], []
-    model.buffers = [schema.BufferT()]
-    subgraph = schema.SubGraphT()
-    subgraph.tensors, subgraph.name = [], b"main"
-    model.subgraphs = [subgraph]
-    graph = Graph(Constants(model), subgraph, "product")
-    x = graph.tensor((ROWS, weight.shape[1]), "float32", "x", 0)
-    y = graph.op(
-        "FULLY_CONNECTED",
-        [x, graph.constant(weight), -1],
-        (ROWS, len(weight)),
-        fusedActivationFunction=0,
-        weightsFormat=0,
-        keepNumDims=False,
-    )
-    subgraph.inputs, subgraph.outputs, subgraph.operators = [x], [y], graph.operators
-    add_signature(model)
-    return model
 
 
 def run(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,7 +35,7 @@ def matrix(inputs: int) -> NDArray[np.float32]:
 def test_a_product_is_that_of_its_grid(bits: int, block: int, inputs: int) -> None:
     grids = Grids()
     values = grids.add(near_grid(matrix(inputs), bits, block))
-    model = product(values)
+    model = product_model(values, ROWS)
     assert quantize_weights(model, 8, 0, grids) == []
     tidy(model)
     x = np.random.default_rng(1).standard_normal((ROWS, inputs)).astype(np.float32)
@@ -81,7 +56,7 @@ def test_a_product_is_that_of_its_grid(bits: int, block: int, inputs: int) -> No
 def test_a_grid_that_the_runtime_lacks_is_stored_as_one_that_it_has(grid: Grid, note: str) -> None:
     grids = Grids()
     values = grids.add(grid)
-    model = product(values)
+    model = product_model(values, ROWS)
     notes = quantize_weights(model, 4, 32, grids)
     assert "".join(notes).startswith(note)
     assert bool(notes) == bool(note)
@@ -93,7 +68,7 @@ def test_a_grid_that_the_runtime_lacks_is_stored_as_one_that_it_has(grid: Grid, 
 def test_a_matrix_that_is_kept_stays_in_float() -> None:
     grids = Grids()
     grids.keep(matrix(64))
-    model = product(matrix(64))
+    model = product_model(matrix(64), ROWS)
     quantize_weights(model, 4, 32, grids)
     x = np.random.default_rng(1).standard_normal((ROWS, 64)).astype(np.float32)
     np.testing.assert_allclose(run(model, x), x @ matrix(64).T, atol=1e-4)

@@ -8,74 +8,13 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
-from edgeemb.body.grid import Grid, near_grid, short
-from edgeemb.body.panels import totals
-from edgeemb.exporters.onnx.functions import linear_function
-from edgeemb.exporters.onnx.linear import fits_panels, multiply_panels
-from edgeemb.exporters.onnx.nodes import NodeWriter
+from edgeemb.body.grid import Grid, short
+from edgeemb.body.panels import fits_panels
+from tests.fixtures.models.linear import RANDOM, SHAPES, defined, grid_of, linear_model, rows_of
 from tests.fixtures.models.lookups import run, session
-
-#: Bits, block, inputs and outputs.
-SHAPES = [
-    (8, 0, 48, 20),
-    (8, 0, 41, 33),
-    (8, 0, 384, 64),
-    (4, 32, 64, 20),
-    (4, 64, 384, 96),
-    (4, 128, 128, 33),
-]
-RANDOM = np.random.default_rng(3)
-
-
-def grid_of(bits: int, block: int, inputs: int, outputs: int) -> Grid:
-    matrix = RANDOM.standard_normal((outputs, inputs)).astype(np.float32)
-    return near_grid(matrix, bits, block or inputs)
-
-
-def rows_of(*shape: int) -> NDArray[np.float32]:
-    rows = RANDOM.standard_normal(shape).astype(np.float32) * 3 + 1
-    return rows.astype(np.float32)
-
-
-def model(grid: Grid, bias: NDArray[np.float32], activation: str = "", *, rank: int = 3) -> onnx.ModelProto:
-    """One op with its body, from "ids" to "rows"."""
-    nodes = NodeWriter("layer")
-    multiply_panels(nodes, "ids", grid, bias, activation=activation, output="rows")
-    ends = [
-        helper.make_tensor_value_info(
-            name, TensorProto.FLOAT, [f"n{axis}" for axis in range(rank - 1)] + [size]
-        )
-        for name, size in (("ids", "k"), ("rows", "n"))
-    ]
-    graph = helper.make_graph(nodes.nodes, "linear", ends[:1], ends[1:], nodes.initializers)
-    opsets = [helper.make_opsetid(*opset) for opset in (("", 18), ("edgeemb", 1), ("com.microsoft", 1))]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    function = linear_function(nodes.nodes[0].op_type)
-    assert function is not None
-    made.functions.append(function)
-    return made
-
-
-def defined(grid: Grid, bias: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The value that ``runtimes/panels/panels.h`` and ``runtimes/micro/layers.h`` define."""
-    one, steps = np.float32(1), np.float32(255)
-    least, largest = np.minimum(rows.min(axis=1), 0), np.maximum(rows.max(axis=1), 0)
-    factor, step = steps / (largest - least), (largest - least) / steps
-    zero = -np.rint(least * factor).astype(np.int64)
-    codes = np.minimum(np.rint(rows * factor[:, None]).astype(np.int64) + zero[:, None], 255)
-    weights = grid.codes.astype(np.int64)
-    if grid.bits == 8:
-        sums = codes @ weights.T - zero[:, None] * weights.sum(axis=1)
-        return sums.astype(np.float32) * (step[:, None] * grid.scales[:, 0]) + bias * one
-    total = np.zeros((len(rows), len(weights)), np.float32)
-    for number, scale in enumerate(short(grid.scales).T):
-        at = slice(number * grid.block, (number + 1) * grid.block)
-        total = total + ((codes[:, at] - 128) @ weights[:, at].T).astype(np.float32) * scale
-    shift = (zero - 128).astype(np.float32)[:, None] * totals(grid)
-    return (total - shift) * step[:, None] + bias
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -84,7 +23,7 @@ def test_the_op_gives_the_bits_of_its_definition(
     bits: int, block: int, inputs: int, outputs: int, threads: int
 ) -> None:
     grid, bias = grid_of(bits, block, inputs, outputs), rows_of(outputs)
-    opened = session(model(grid, bias).SerializeToString(), threads)
+    opened = session(linear_model(grid, bias).SerializeToString(), threads)
     for count in (1, 7, 33, 70):
         rows = rows_of(1, count, inputs)
         wanted = defined(grid, bias, rows[0])
@@ -96,7 +35,7 @@ def test_the_op_gives_the_bits_of_its_definition(
 def test_the_portable_body_and_the_native_op_agree(
     bits: int, block: int, inputs: int, outputs: int, activation: str
 ) -> None:
-    serialized = model(
+    serialized = linear_model(
         grid_of(bits, block, inputs, outputs), rows_of(outputs), activation
     ).SerializeToString()
     rows = rows_of(2, 3, inputs)
@@ -112,7 +51,7 @@ def test_scales_of_4_bits_that_are_negative_are_kept_by_the_portable_body() -> N
         grid.codes, -grid.scales * np.float32(2) ** RANDOM.integers(-9, 9, grid.scales.shape), 4, 32
     )
     turned = Grid(turned.codes, short(turned.scales), 4, 32)
-    serialized = model(turned, rows_of(20)).SerializeToString()
+    serialized = linear_model(turned, rows_of(20)).SerializeToString()
     rows = np.eye(64, dtype=np.float32)[None] * 5
     native, portable = (run(session(serialized, library=library), rows)[0] for library in (True, False))
     np.testing.assert_allclose(native, portable, rtol=1e-2, atol=1e-2 * np.abs(portable).max())
@@ -120,12 +59,12 @@ def test_scales_of_4_bits_that_are_negative_are_kept_by_the_portable_body() -> N
 
 @pytest.mark.parametrize("shape", [(48,), (5, 48), (2, 1, 3, 48), (0, 48), (2, 0, 48)], ids=str)
 def test_rows_of_any_rank_are_taken(shape: tuple[int, ...]) -> None:
-    made = model(grid_of(8, 0, 48, 20), rows_of(20), rank=len(shape))
+    made = linear_model(grid_of(8, 0, 48, 20), rows_of(20), rank=len(shape))
     assert run(session(made.SerializeToString()), rows_of(*shape)).shape == (*shape[:-1], 20)
 
 
 def test_a_row_is_the_same_to_the_bit_beside_any_other() -> None:
-    opened = session(model(grid_of(8, 0, 48, 20), rows_of(20), "Gelu").SerializeToString(), 3)
+    opened = session(linear_model(grid_of(8, 0, 48, 20), rows_of(20), "Gelu").SerializeToString(), 3)
     rows = rows_of(1, 40, 48)
     together = run(opened, rows)
     rows[0, 1:] *= 100
@@ -135,7 +74,7 @@ def test_a_row_is_the_same_to_the_bit_beside_any_other() -> None:
 
 def test_vectors_that_are_not_aligned_in_a_file_of_others_are_read_all_the_same(tmp_path: Any) -> None:
     grid, bias, rows = grid_of(8, 0, 48, 20), rows_of(20), rows_of(1, 4, 48)
-    made = model(grid, bias)
+    made = linear_model(grid, bias)
     blob = b"\0"
     for item in made.graph.initializer:
         offset = len(blob)
@@ -188,21 +127,23 @@ def replaced(made: onnx.ModelProto, index: int, value: NDArray[Any]) -> onnx.Mod
 )
 def test_arrays_that_do_not_fit_are_refused(bits: int, index: int, value: NDArray[Any], message: str) -> None:
     inputs = 48 if bits == 8 else 64
-    made = replaced(model(grid_of(bits, 0 if bits == 8 else 32, inputs, 20), rows_of(20)), index, value)
+    made = replaced(
+        linear_model(grid_of(bits, 0 if bits == 8 else 32, inputs, 20), rows_of(20)), index, value
+    )
     del made.functions[:]
     with pytest.raises(InvalidArgument, match=message):
         run(session(made.SerializeToString()), rows_of(1, 2, inputs))
 
 
 def test_rows_of_another_width_are_refused() -> None:
-    opened = session(model(grid_of(8, 0, 48, 20), rows_of(20)).SerializeToString())
+    opened = session(linear_model(grid_of(8, 0, 48, 20), rows_of(20)).SerializeToString())
     with pytest.raises(InvalidArgument, match="panels for rows of 80 and 20 outputs"):
         run(opened, rows_of(1, 2, 80))
 
 
 @pytest.mark.parametrize("wrong", [{"N": -1}, {"N": 2**40}, {"block": 32}], ids=str)
 def test_attributes_that_do_not_fit_together_are_refused(wrong: dict[str, int]) -> None:
-    made = model(grid_of(8, 0, 48, 20), rows_of(20))
+    made = linear_model(grid_of(8, 0, 48, 20), rows_of(20))
     kept = {item.name: item.i for item in made.graph.node[0].attribute} | wrong
     del made.graph.node[0].attribute[:]
     made.graph.node[0].attribute.extend(helper.make_attribute(*item) for item in kept.items())
