@@ -37,8 +37,6 @@ $(TFLITE_VENV)/installed: $(VENV)/installed constraints-tflite-runtime.txt
 demo: $(VENV)/installed
 	$(BIN)/edgeemb demo --output $(BUILD)/demo
 
-# A worker for each core is enough: where each also spreads its sums over all cores, they wait for one another.
-test: export OMP_NUM_THREADS = 1
 test: $(VENV)/installed $(TFLITE_ENVIRONMENT)
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from edgeemb.models.torch.model import Model
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Give each test process its part of the cores: OpenMP's threads spin while they wait, and would take them from the others."""
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    # The process that hands out tests comes first, and the others inherit what it sets.
+    workers = config.getoption("numprocesses", None) or 1
     threads = max(1, (os.cpu_count() or 1) // workers)
     # Of this process, which imports torch later, and of those that tests start.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
@@ -38,9 +39,14 @@ def cached() -> Callable[[str, Callable[[Path], object]], Path]:
     ``cached("name", make)`` calls ``make(path)`` unless ``path`` was made before, and gives the path.
     """
     digest = hashlib.sha256()
-    for path in sorted(
-        [*ROOT.glob("edgeemb/**/*.py"), *ROOT.glob("runtimes/**/*.[ch]*"), ROOT / "constraints.txt"]
-    ):
+    sources = (
+        "edgeemb/**/*.py",
+        "edgeemb/**/*.toml",
+        "runtimes/**/*.[ch]*",
+        "export/**/*.*",
+        "constraints.txt",
+    )
+    for path in sorted(path for pattern in sources for path in ROOT.glob(pattern)):
         digest.update(path.read_bytes())
     folder = ROOT / "build" / "test-cache" / digest.hexdigest()[:16]
 

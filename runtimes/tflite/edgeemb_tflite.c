@@ -1,9 +1,17 @@
 /* libedgeemb_tflite: the custom ops of lookups.h, logits_op.h and linear_op.h as an external delegate of TensorFlow Lite.
  *
  * An adapter: it claims the nodes of those names, hands their tensors to the kernels and words their errors. It holds no arithmetic. Every
- * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert. */
+ * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert.
+ *
+ * The option "threads", from 1 to EEW_MOST, says among how many threads a layer of the body is divided. On Android, whose threads the
+ * library is not linked with, there is no option. */
 #include <inttypes.h>
 #include <stdlib.h>
+
+#if !defined(__ANDROID__)
+#include "../threads/pool.h"
+#define EDGEEMB_POOL
+#endif
 
 #include "linear_op.h"
 #include "logits_op.h"
@@ -19,8 +27,14 @@
 /* Room for the options and arrays of any op. */
 typedef union Table {
     edgeemb_table lookup;
-    eep_quantized_linear linear;
+    edgeemb_linear linear;
 } Table;
+
+/* The delegate, and its threads; the pool is NULL for those of the caller alone. */
+typedef struct Delegate {
+    TflDelegate base; /* first: the runtime knows this alone */
+    eep_parallel parallel;
+} Delegate;
 
 /* One claimed node: its op, places of its tensors, and its options. */
 typedef struct Lookup {
@@ -81,6 +95,11 @@ static void *kernel_init(TflContext *context, const char *buffer, size_t length)
         (params->nodes_to_replace->size != 1 || read_lookup(context, params->nodes_to_replace->data[0], lookup) != TFL_OK)) {
         free(lookup);
         return NULL;
+    }
+    if (lookup != NULL && (lookup->op == &edgeemb_linear8_op || lookup->op == &edgeemb_linear4_op)) {
+        const Delegate *delegate = (const Delegate *)(const void *)params->delegate;
+
+        lookup->table.linear.parallel = delegate->parallel.pool == NULL ? NULL : &delegate->parallel;
     }
     return lookup;
 }
@@ -244,29 +263,88 @@ EDGEEMB_EXPORT TflDelegate *tflite_plugin_create_delegate(
     const char *const *keys, const char *const *values, size_t count, void (*report_error)(const char *message));
 EDGEEMB_EXPORT void tflite_plugin_destroy_delegate(TflDelegate *delegate);
 
+#if defined(EDGEEMB_POOL)
+
+/* The number of threads that the options ask for; 0 if one of them is not known. */
+static uint32_t read_threads(const char *const *keys, const char *const *values, size_t count)
+{
+    char *end = NULL;
+    long threads;
+
+    if (count == 0) {
+        return 1;
+    }
+    threads = strtol(values[0], &end, 10);
+    return count == 1 && strcmp(keys[0], "threads") == 0 && *end == '\0' && threads > 0 && threads <= (long)EEW_MOST ? (uint32_t)threads
+                                                                                                                     : 0;
+}
+
+/* Opens the threads; 0 if the system gives no more. */
+static int open_threads(Delegate *delegate, uint32_t threads)
+{
+    if (threads > 1) {
+        delegate->parallel.run = eew_run;
+        delegate->parallel.pool = eew_open(threads);
+    }
+    return threads == 1 || delegate->parallel.pool != NULL;
+}
+
+static void close_threads(Delegate *delegate)
+{
+    if (delegate->parallel.pool != NULL) {
+        eew_close((eew_pool *)delegate->parallel.pool);
+    }
+}
+
+#else
+
+static uint32_t read_threads(const char *const *keys, const char *const *values, size_t count)
+{
+    (void)keys;
+    (void)values;
+    return count == 0;
+}
+
+static int open_threads(Delegate *delegate, uint32_t threads)
+{
+    (void)delegate;
+    return threads == 1;
+}
+
+static void close_threads(Delegate *delegate)
+{
+    (void)delegate;
+}
+
+#endif
+
 TflDelegate *tflite_plugin_create_delegate(
     const char *const *keys, const char *const *values, size_t count, void (*report_error)(const char *message))
 {
-    TflDelegate *delegate = (TflDelegate *)calloc(1, sizeof *delegate);
+    Delegate *delegate = (Delegate *)calloc(1, sizeof *delegate);
+    const uint32_t threads = read_threads(keys, values, count);
 
-    (void)keys;
-    (void)values;
     if (delegate == NULL) {
         return NULL;
     }
-    if (count != 0) {
+    if (threads == 0 || !open_threads(delegate, threads)) {
         if (report_error != NULL) {
-            report_error("edgeemb: the delegate takes no options");
+            report_error(
+                threads == 0 ? "edgeemb: the delegate takes one option, threads, a number that is not too large"
+                             : "edgeemb: the system gives no more threads");
         }
         free(delegate);
         return NULL;
     }
-    delegate->prepare = delegate_prepare;
-    delegate->flags = TFL_ALLOW_DYNAMIC_TENSORS;
-    return delegate;
+    delegate->base.prepare = delegate_prepare;
+    delegate->base.flags = TFL_ALLOW_DYNAMIC_TENSORS;
+    return &delegate->base;
 }
 
 void tflite_plugin_destroy_delegate(TflDelegate *delegate)
 {
+    if (delegate != NULL) {
+        close_threads((Delegate *)(void *)delegate);
+    }
     free(delegate);
 }

@@ -15,6 +15,12 @@
 #include "../panels/quantized_linear.h"
 #include "lookup_op.h"
 
+/* A layer, and the threads that its work is divided among; NULL for the caller's alone. */
+typedef struct edgeemb_linear {
+    eep_quantized_linear op; /* first: what reads and binds knows this alone */
+    const eep_parallel *parallel;
+} edgeemb_linear;
+
 EEB_FUNCTION eeb_status edgeemb_linear_read(const int32_t *options, void *table)
 {
     eep_quantized_linear *own = (eep_quantized_linear *)table;
@@ -97,7 +103,8 @@ EEB_FUNCTION eeb_status edgeemb_linear4_bind(const edgeemb_tensor *inputs, void 
 
 EEB_FUNCTION eeb_status edgeemb_linear_rows(const void *table, const eeb_ids *vectors, void *output, size_t *position)
 {
-    const eep_quantized_linear *own = (const eep_quantized_linear *)table;
+    const edgeemb_linear *linear = (const edgeemb_linear *)table;
+    const eep_quantized_linear *own = &linear->op;
     void *memory;
 
     (void)position;
@@ -108,7 +115,7 @@ EEB_FUNCTION eeb_status edgeemb_linear_rows(const void *table, const eeb_ids *ve
     if (memory == NULL) {
         return EEB_BAD_SHAPE;
     }
-    eep_quantized_linear_run(own, (const float *)vectors->data, vectors->count, (float *)output, memory, NULL);
+    eep_quantized_linear_run(own, (const float *)vectors->data, vectors->count, (float *)output, memory, linear->parallel);
     free(memory);
     return EEB_OK;
 }

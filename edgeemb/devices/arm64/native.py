@@ -24,8 +24,8 @@ _LIBRARIES = {
     "edgeemb_tflite": "tflite/edgeemb_tflite.c",
 }
 #: Rooms of ``runtimes`` that they include besides their own.
-_ROOMS = ("micro", "panels")
-_FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-fPIC")
+_ROOMS = ("micro", "panels", "threads")
+_FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-fPIC", "-pthread")
 
 
 def c_compiler(*, static: bool = False) -> list[str]:

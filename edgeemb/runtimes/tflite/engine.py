@@ -55,7 +55,7 @@ class TfliteEngine:
                 "pip install ai-edge-litert, or export with runtime='tflite-runtime'"
             )
         path = folder / MODEL
-        delegates = [load_delegate(module)] if self.ops == "custom" else []
+        delegates = [load_delegate(module, options.threads or 1)] if self.ops == "custom" else []
         try:
             self._interpreter: Any = module.Interpreter(
                 model_path=str(path), num_threads=options.threads or None, experimental_delegates=delegates
@@ -196,10 +196,11 @@ def package_of(module: Any) -> str:
     return str(module.__name__).partition(".")[0].replace("_", "-")
 
 
-def load_delegate(module: Any) -> Any:
+def load_delegate(module: Any, threads: int = 1) -> Any:
     """The delegate that runs our custom op.
 
     :param module: what `find_interpreter` gave.
+    :param threads: among how many threads a layer of the body is divided.
     :raises NativeError: if the library is missing or does not load, or has not been run in this version of the runtime.
     """
     _check_version(package_of(module))
@@ -207,7 +208,7 @@ def load_delegate(module: Any) -> Any:
     try:
         # Tried by itself first: the interpreters' own loader leaves a broken object behind if this fails.
         ctypes.CDLL(str(library))
-        return module.load_delegate(str(library))
+        return module.load_delegate(str(library), {"threads": str(threads)} if threads > 1 else {})
     except (ValueError, OSError) as error:
         raise NativeError(
             f"the delegate {library} does not load ({_one_line(error)}): install edgeemb again"

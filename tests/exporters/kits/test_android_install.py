@@ -50,6 +50,7 @@ def assets_of(folder: Path, name: str, version: str) -> Path:
         "mask_id": -1,
         "mask": "",
         "takes_pairs": "false",
+        "spelled": "false",
         "method": "encode",
         "vectors": "",
         "vector_codes": "",

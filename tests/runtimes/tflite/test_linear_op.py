@@ -14,6 +14,7 @@ from edgeemb.body.grids import Grids
 from edgeemb.exporters.tflite.tables import tidy
 from edgeemb.exporters.tflite.weights import quantize_weights
 from edgeemb.models.tflite.flatbuffer import opcode_name, pack_tflite
+from edgeemb.native.libraries import find_library
 from edgeemb.runtimes.tflite.engine import load_delegate
 from tests.fixtures.models.linear import SHAPES, defined, grid_of, linear_model, rows_of
 from tests.fixtures.models.lookups import run as run_onnx
@@ -34,9 +35,11 @@ def written(grid: Grid, *axes: int, native: bool = True, **options: Any) -> tupl
     ]
 
 
-def run(model: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+def run(model: Any, rows: NDArray[np.float32], threads: int = 1) -> NDArray[np.float32]:
     interpreter = litert.Interpreter(
-        model_content=pack_tflite(model), num_threads=1, experimental_delegates=[load_delegate(litert)]
+        model_content=pack_tflite(model),
+        num_threads=1,
+        experimental_delegates=[load_delegate(litert, threads)],
     )
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], rows)
@@ -96,3 +99,15 @@ def test_products_that_follow_one_another_and_share_a_matrix_store_it_once() -> 
     np.testing.assert_array_equal(run(model, rows).view(np.uint32), wanted.view(np.uint32))
     stored = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
     assert stored.count(grid.codes.nbytes) == 1
+
+
+def test_threads_change_no_bit() -> None:
+    model, _ = written(grid_of(8, 0, 160, 352), 64, bias=rows_of(352))
+    rows = rows_of(64, 160)
+    np.testing.assert_array_equal(run(model, rows).view(np.uint32), run(model, rows, 3).view(np.uint32))
+
+
+@pytest.mark.parametrize("options", [{"threads": "0"}, {"threads": "65"}, {"threads": "2x"}, {"cores": "2"}])
+def test_options_that_the_delegate_does_not_know_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="the delegate takes one option, threads"):
+        litert.load_delegate(str(find_library("edgeemb_tflite")), options)

@@ -11,7 +11,7 @@ public final class DelegateDriver {
         for (String key : "name version prompt no_tokenizer".split(" ")) {
             text.append(key).append("=x\n");
         }
-        String rest = "kind=embedding\nactivation=\nper_token=false\nsingles=false\nmask_id=-1\nmask=\ntakes_pairs=false\nmethod=encode\nvectors=\nvector_codes=\n";
+        String rest = "kind=embedding\nactivation=\nper_token=false\nsingles=false\nmask_id=-1\nmask=\nspelled=false\ntakes_pairs=false\nmethod=encode\nvectors=\nvector_codes=\n";
         ModelInfo info = new ModelInfo(new StringReader(text + "dim=1\nmax_length=1\npad_id=0\n" + rest));
         try {
             RuntimeEngine.open(new Assets(null, "x") {
