@@ -20,7 +20,7 @@ ZIG = (sys.executable, "-m", "ziglang")
 STRICT = ("-O1", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 _CPP = """
-#include <cstdio>
+#include <stdio.h>
 #include "model.h"
 
 static char before;
@@ -31,7 +31,7 @@ int main()
     float output[TINY_OUTPUTS];
     const int32_t ids[] = {2, 3};
     const int32_t status = tiny_run(arena, sizeof arena, ids, 2, output);
-    std::printf("%d %d %u\\n", (int)status, (int)before, (unsigned)tiny_sizes.outputs);
+    printf("%d %d %u\\n", (int)status, (int)before, (unsigned)tiny_sizes.outputs);
     return status;
 }
 """
@@ -67,7 +67,7 @@ def objects(phone_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> lis
 @pytest.mark.parametrize("standard", ["c++98", "c++11", "c++17"])
 def test_cpp_links_with_it(standard: str, phone_bundle: Path, objects: list[Path], tmp_path: Path) -> None:
     (tmp_path / "main.cpp").write_text(_CPP)
-    # It uses nothing of the C++ library, which zig would build first, in more than a minute.
+    # The program uses nothing of the C++ library, which zig would build first, in more than a minute.
     clang = (*ZIG, "c++", "-nostdlib++")
     for one in (("c++",), clang) if standard == "c++17" else (("c++",),):
         flags = [f"-std={standard}", *STRICT, *(["-Wno-long-long"] if standard == "c++98" else [])]
