@@ -3,46 +3,78 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle.manifest import DOCUMENT, QUERY, LateInteraction
+from edgeemb.bundle.manifest import DOCUMENT, QUERY, Manifest
 from edgeemb.errors import InputError
 from edgeemb.runtimes.opened import OpenModel
 from edgeemb.tasks.interaction import max_sim
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a model for a vector per token reads a query, or a document.
+
+    :param prompt: what is put in front of the text.
+    :param length: tokens of the longest text, special tokens and prompt included; 0 for what the model takes.
+    :param expansion: tokens that a shorter text is filled up to; 0 for no filling.
+    :param filler: id of the token that it is filled up with.
+    :param attend: whether the other tokens attend to these.
+    :param skipped: ids of tokens whose vectors are left out.
+    """
+
+    prompt: str
+    length: int = 0
+    expansion: int = 0
+    filler: int = 0
+    attend: bool = False
+    skipped: tuple[int, ...] = ()
+
+
+def reading_of(manifest: Manifest, *, query: bool) -> Reading:
+    """How queries or documents are read.
+
+    :param manifest: of a multi-vector model.
+    :param query: whether they are queries; if not, they are documents.
+    """
+    kind, form = QUERY if query else DOCUMENT, manifest.interaction
+    prompt = manifest.prompts.get(kind, manifest.prompt)
+    if form is None:
+        return Reading(prompt)
+    return Reading(
+        prompt,
+        form.query_length if query else form.document_length,
+        form.expansion if query else 0,
+        form.filler or 0,
+        form.attend,
+        tuple(sorted(form.skipped)) if kind in form.skips else (),
+    )
 
 
 def encode_tokens(
     session: OpenModel, texts: Sequence[str], *, query: bool, prompt: str | None
 ) -> list[NDArray[np.float32]]:
     """See `Session.encode_tokens`."""
-    kind = QUERY if query else DOCUMENT
-    if prompt is None and kind in session.manifest.prompts:
-        prompt = kind
-    prefix = session.prefix(prompt)
-    form = session.manifest.interaction
-    expansion, limit = 0, None
-    if form is not None:
-        expansion = form.expansion if query else 0
-        limit = form.query_length if query else form.document_length
-        _check_expansion(session, form, expansion)
+    reading = reading_of(session.manifest, query=query)
+    prefix = reading.prompt if prompt is None else session.prefix(prompt)
+    _check_expansion(session, reading)
     found = []
-    for encoding in session.encodings([prefix + text for text in texts], limit=limit):
+    for encoding in session.encodings([prefix + text for text in texts], limit=reading.length or None):
         ids = encoding.ids.tolist()
-        filled = ids + [0 if form is None or form.filler is None else form.filler] * (expansion - len(ids))
+        filled = ids + [reading.filler] * (reading.expansion - len(ids))
         feeds = session.feeds([filled])
-        if form is not None and not form.attend:
+        if not reading.attend:
             feeds[session.manifest.inputs[1].name][:, len(ids) :] = 0
         vectors = np.asarray(session.run(feeds)[0, : len(filled)], np.float32)
-        if form is not None and kind in form.skips:
-            vectors = vectors[~np.isin(filled, form.skipped)]
-        found.append(vectors)
+        found.append(vectors[~np.isin(filled, reading.skipped)])
     return found
 
 
-def _check_expansion(session: OpenModel, form: LateInteraction, expansion: int) -> None:
-    if expansion and not form.attend and session.runtime.skips_padding:
+def _check_expansion(session: OpenModel, reading: Reading) -> None:
+    if reading.expansion and not reading.attend and session.runtime.skips_padding:
         raise InputError(
             f"{session.path} fills queries up with tokens that the mask leaves out, and {session.runtime.title} computes no vectors of these: "
             "export it for another runtime, such as onnx"

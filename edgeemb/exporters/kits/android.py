@@ -20,6 +20,7 @@ from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.token_vectors import reading_of
 from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM, MULTI_VECTOR, TASKS
 from edgeemb.tasks.task import Task
 from edgeemb.text.spellings import FILE as SPELLINGS
@@ -186,9 +187,15 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
     }
     if _task(manifest) is MULTI_VECTOR:
         for kind in (QUERY, DOCUMENT):
-            reading = _reading(manifest, kind)
-            lists[f"{kind}_skipped"] = reading.pop("skipped")
-            values |= {f"{kind}_{key}": value for key, value in reading.items()}
+            reading = reading_of(manifest, query=kind == QUERY)
+            values |= {
+                f"{kind}_prompt": reading.prompt,
+                f"{kind}_length": reading.length or manifest.max_length,
+                f"{kind}_expansion": reading.expansion,
+                f"{kind}_filler": reading.filler,
+                f"{kind}_attend": str(reading.attend).lower(),
+            }
+            lists[f"{kind}_skipped"] = reading.skipped
     lines = [f"{key}={_escaped(str(value))}" for key, value in values.items()]
     lines += [
         f"{key}.{number}={_escaped(str(value))}"
@@ -196,22 +203,6 @@ def _info(kit: Kit, files: Sequence[str], reason: str) -> str:
         for number, value in enumerate(items)
     ]
     return "\n".join(lines) + "\n"
-
-
-def _reading(manifest: Manifest, kind: str) -> dict[str, Any]:
-    """How texts of a kind are read, as `edgeemb.runtimes.token_vectors` reads them."""
-    form, query = manifest.interaction, kind == QUERY
-    length = manifest.max_length
-    if form is not None:
-        length = form.query_length if query else form.document_length
-    return {
-        "prompt": manifest.prompts.get(kind, manifest.prompt),
-        "length": length,
-        "expansion": form.expansion if form is not None and query else 0,
-        "filler": 0 if form is None or form.filler is None else form.filler,
-        "attend": str(form is not None and form.attend).lower(),
-        "skipped": sorted(form.skipped) if form is not None and kind in form.skips else [],
-    }
 
 
 def _singles(manifest: Manifest) -> bool:
