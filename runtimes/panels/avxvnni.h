@@ -130,7 +130,7 @@ EEP_TARGET EEM_FUNCTION void EEP(product_fours)(
     EEP(product_fours_of)(                                                                                                                 \
         panel, columns, at, block, blocks, codes + (size_t)row * block * blocks, starts + (size_t)row * blocks, n,                         \
         sums + row * EEP_COLUMNS + at)
-            EEP_FOR_ROWS(EEP_CALL, high)
+            EEP_FOR_FIVE(EEP_CALL, high)
 #undef EEP_CALL
         }
     }
@@ -140,7 +140,6 @@ EEP_TARGET EEM_FUNCTION void EEP(product_fours)(
 
 #undef EEP_TALL
 #undef EEP_TILE
-#undef EEP_FOR_ROWS
 #undef EEP_TARGET
 #undef EEP
 #undef EEP_NAME

@@ -52,6 +52,24 @@ typedef struct eep_parallel {
     void *pool;
 } eep_parallel;
 
+/* Calls with a number of rows, 5 at most, as a constant. */
+#define EEP_FOR_FIVE(call, rows)                                                                                                           \
+    switch (rows) {                                                                                                                        \
+    case 1: call(1); break;                                                                                                                \
+    case 2: call(2); break;                                                                                                                \
+    case 3: call(3); break;                                                                                                                \
+    case 4: call(4); break;                                                                                                                \
+    default: call(5); break;                                                                                                               \
+    }
+/* Calls for each tile of a panel, `step` columns by at most `tall` rows: `at` columns to the right and `row` rows down. */
+#define EEP_FIVES(step, call)                                                                                                              \
+    for (at = 0; at < columns; at += (step)) {                                                                                             \
+        for (row = 0; row < rows; row += tall) {                                                                                           \
+            high = rows - row < tall ? rows - row : tall;                                                                                  \
+            EEP_FOR_FIVE(call, high)                                                                                                       \
+        }                                                                                                                                  \
+    }
+
 /* Working memory, all of it in the arena; `stride` is the size of a row, padded, `capacity` the tokens, padded. */
 typedef struct eep_memory {
     float *rows;         /* [capacity][stride] */

@@ -94,9 +94,9 @@ EEP_TARGET EEM_FUNCTION void EEP(product_fours)(
 #define EEP_CALL(n) EEP_PART(n, 1)
 #define EEP_CALL_LONG(n) EEP_PART(n, 0)
             if (block == 32) {
-                EEP_FOR_ROWS(EEP_CALL, high)
+                EEP_FOR_FIVE(EEP_CALL, high)
             } else {
-                EEP_FOR_ROWS(EEP_CALL_LONG, high)
+                EEP_FOR_FIVE(EEP_CALL_LONG, high)
             }
 #undef EEP_PART
 #undef EEP_CALL

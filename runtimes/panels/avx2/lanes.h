@@ -191,15 +191,6 @@ EEP_OP void EEP(mix_of)(
     }
 }
 
-#define EEP_FOR_ROWS(call, rows)                                                                                                           \
-    switch (rows) {                                                                                                                        \
-    case 1: call(1); break;                                                                                                                \
-    case 2: call(2); break;                                                                                                                \
-    case 3: call(3); break;                                                                                                                \
-    case 4: call(4); break;                                                                                                                \
-    default: call(5); break;                                                                                                               \
-    }
-
 /* sums [EEP_ROWS][EEP_COLUMNS]: shares [rows][stride] times the values of `pairs` tokens; `step` lies between two pairs. */
 EEP_TARGET EEM_FUNCTION void EEP(mix)(
     const int16_t *values, uint32_t columns, uint32_t step, uint32_t pairs, const int16_t *shares, uint32_t stride, uint32_t rows,
@@ -208,14 +199,9 @@ EEP_TARGET EEM_FUNCTION void EEP(mix)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += 16) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
 #define EEP_CALL(n) EEP(mix_of)(values + 2 * at, step, pairs, shares + (size_t)row * stride, stride, n, sums + row * EEP_COLUMNS + at)
-            EEP_FOR_ROWS(EEP_CALL, high)
+    EEP_FIVES(16, EEP_CALL)
 #undef EEP_CALL
-        }
-    }
 }
 
 #undef EEP_BOTH

@@ -7,12 +7,7 @@ EEP_TARGET EEM_FUNCTION void EEP(product)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += EEP_TILE) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
 #define EEP_CALL(n) EEP(product_of)(panel + 4 * at, columns, width, codes + (size_t)row * width, n, sums + row * EEP_COLUMNS + at)
-            EEP_FOR_ROWS(EEP_CALL, high)
+    EEP_FIVES(EEP_TILE, EEP_CALL)
 #undef EEP_CALL
-        }
-    }
 }

@@ -137,14 +137,6 @@ EEP_OP void EEP(mix_of)(
     }
 }
 
-#define EEP_FOR_ROWS(call, rows)                                                                                                           \
-    switch (rows) {                                                                                                                        \
-    case 1: call(1); break;                                                                                                                \
-    case 2: call(2); break;                                                                                                                \
-    case 3: call(3); break;                                                                                                                \
-    case 4: call(4); break;                                                                                                                \
-    default: call(5); break;                                                                                                               \
-    }
 /* The arguments of a part of a tile: `row` rows down and `at` columns to the right. */
 #define EEP_CALL_DOT(n)                                                                                                                    \
     EEP(product_dot_of)(panel + 4 * at, columns, width, signed_codes + (size_t)row * width, n, sums + row * EEP_COLUMNS + at)
@@ -159,12 +151,7 @@ EEP_DOT_TARGET EEM_FUNCTION void EEP(product_dot)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += 16) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-            EEP_FOR_ROWS(EEP_CALL_DOT, high)
-        }
-    }
+    EEP_FIVES(16, EEP_CALL_DOT)
 }
 
 /* sums [EEP_ROWS][EEP_COLUMNS]: codes [rows][width] times a panel. */
@@ -200,18 +187,12 @@ EEM_FUNCTION void EEP(mix)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += 16) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-            EEP_FOR_ROWS(EEP_CALL_MIX, high)
-        }
-    }
+    EEP_FIVES(16, EEP_CALL_MIX)
 }
 
 #undef EEP_TALL
 #undef EEP_TALL_PLAIN
 #undef EEP_DOT_STEP
-#undef EEP_FOR_ROWS
 #undef EEP_CALL_DOT
 #undef EEP_CALL_PLAIN
 #undef EEP_CALL_MIX

@@ -95,16 +95,10 @@ EEM_FUNCTION void EEP(product_fours)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += 4) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-            EEP_FOR_ROWS(EEP_CALL, high)
-        }
-    }
+    EEP_FIVES(4, EEP_CALL)
 }
 
 #undef EEP_TALL
-#undef EEP_FOR_ROWS
 #undef EEP_CALL
 
 #endif

@@ -83,14 +83,6 @@ EEP_OP void EEP(mix_of)(
     }
 }
 
-#define EEP_FOR_ROWS(call, rows)                                                                                                           \
-    switch (rows) {                                                                                                                        \
-    case 1: call(1); break;                                                                                                                \
-    case 2: call(2); break;                                                                                                                \
-    case 3: call(3); break;                                                                                                                \
-    case 4: call(4); break;                                                                                                                \
-    default: call(5); break;                                                                                                               \
-    }
 /* The arguments of a part of a tile: `row` rows down and `at` columns to the right. */
 #define EEP_CALL(n)                                                                                                                        \
     EEP(product_of)(panel + 4 * at, columns, part, wide + row * EEP_PART_INPUTS, n, from != 0, sums + row * EEP_COLUMNS + at)
@@ -108,12 +100,7 @@ EEM_FUNCTION void EEP(product)(const int8_t *panel, uint32_t columns, uint32_t w
         for (row = 0; row < rows; ++row) {
             EEP(widen)(codes + (size_t)row * width + from, part, wide + row * EEP_PART_INPUTS);
         }
-        for (at = 0; at < columns; at += 4) {
-            for (row = 0; row < rows; row += tall) {
-                high = rows - row < tall ? rows - row : tall;
-                EEP_FOR_ROWS(EEP_CALL, high)
-            }
-        }
+        EEP_FIVES(4, EEP_CALL)
     }
 }
 
@@ -125,12 +112,7 @@ EEM_FUNCTION void EEP(mix)(
     const uint32_t tall = rows > EEP_TALL ? (rows + 1) / 2 : rows;
     uint32_t at, row, high;
 
-    for (at = 0; at < columns; at += 8) {
-        for (row = 0; row < rows; row += tall) {
-            high = rows - row < tall ? rows - row : tall;
-            EEP_FOR_ROWS(EEP_CALL_MIX, high)
-        }
-    }
+    EEP_FIVES(8, EEP_CALL_MIX)
 }
 
 #undef EEP_PART_INPUTS
