@@ -25,6 +25,7 @@ from edgeemb.runtimes.registry import RUNTIMES
 @option(edgeemb.export, "goal", metavar="GOAL")
 @option(edgeemb.export, "runtime", type=Known("runtime", RUNTIMES))
 @options(edgeemb.export, "ops")
+@options(edgeemb.export, "layers")
 @option(edgeemb.export, "vectors", metavar="SPEC")
 @option(edgeemb.export, "head", metavar="SPEC")
 @option(edgeemb.export, "vocab", metavar="SELECTION")

@@ -25,6 +25,7 @@ def export(
     goal: str | None = None,
     runtime: str | None = None,
     ops: Ops | None = None,
+    layers: int | None = None,
     vectors: str | None = None,
     head: str | None = None,
     vocab: Sequence[str] = (),
@@ -52,6 +53,8 @@ def export(
         the other to be chosen.
     :param runtime: format of the model; by default the target's.
     :param ops: standard ops alone, or native kernels too; by default the target's.
+    :param layers: keep only the first transformer layers, as many as this: the body's size and time shrink with them. Train the model for it with
+        ``edgeemb adapt --loss elastic=1`` first (docs/training.md).
     :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or
         ``binary`` says how an index stores each, and ``pca=128+int8`` both (docs/vectors.md); by default floats as the model gives them.
     :param head: let a model of logits over a vocabulary give the best tokens alone: ``top=40``, or with ``shortlist=512`` the best of as many
@@ -78,6 +81,7 @@ def export(
         ops=ops,
         body=body,
         goal=goal,
+        layers=layers,
         vectors=vectors,
         head=head,
         vocab=tuple(vocab),

@@ -24,6 +24,7 @@ from edgeemb.exporters.writing import Writing
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.loading import load
 from edgeemb.models.shrinking.best import with_head
+from edgeemb.models.shrinking.depth import make_shallow
 from edgeemb.models.shrinking.tables import choose_specs
 from edgeemb.models.shrinking.vectors import make_small
 from edgeemb.models.shrinking.vocabulary import prune_model
@@ -49,6 +50,7 @@ class Options:
     ops: str | None
     body: Bodies | None
     goal: str | None
+    layers: int | None
     vectors: str | None
     head: str | None
     vocab: tuple[str, ...]
@@ -90,6 +92,10 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
         )
     if head is not None:
         check_head(head, choice)
+    remarks = list[str]()
+    if options.layers is not None:
+        original, remark = make_shallow(original, options.layers)
+        remarks.append(remark)
     vectors = None
     if wanted is not None:
         progress("vectors", 0, 0)
@@ -136,7 +142,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
             made = writing.write(folder, planned)
         tables, written = made.tables, made.written
         said = (note for alias, note in chosen.notes.items() if alias not in written.left)
-        written = replace(written, notes=(*choice.notes, *said, *written.notes))
+        written = replace(written, notes=(*remarks, *choice.notes, *said, *written.notes))
         notes = write_tokenizer(model, folder)
         written = replace(written, notes=(*written.notes, *notes))
         if choice.ops == "custom" and not runtime.compiles_lookups:
@@ -160,8 +166,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
                 else ()
             )
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
-        remarks = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))
-        manifest = complete(manifest, folder, parity, written, (*losses, *remarks))
+        kit = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))
+        manifest = complete(manifest, folder, parity, written, (*losses, *kit))
         if vocabulary is not None:
             manifest = replace(manifest, vocabulary=vocabulary.to_json())
         if planned is not None:

@@ -20,6 +20,7 @@ from edgeemb.progress import Steps
 from edgeemb.tables.request import TableRequest
 from edgeemb.tables.spec import KEEP
 from edgeemb.training.body import free_body, quantize_body, settle_body
+from edgeemb.training.depths import elastic_layers, with_depths
 from edgeemb.training.distillation import (
     Distillation,
     check_losses,
@@ -84,6 +85,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     specs = {alias: spec for alias, spec in specs.items() if spec != KEEP}
     check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
     dims = first_dims(plan.losses, plan.settings.matryoshka_dims, encoder_of(student))
+    depths = elastic_layers(plan.losses, plan.settings.elastic_layers, encoder_of(student))
     free_body(student.module, plan.learn)
     quantize_body(student.module, plan.body)
     learnt, held_out = split_held_out(texts, plan.settings.seed)
@@ -92,7 +94,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     )
     placed = put_tables(student, start)
     with joined() as group:
-        task, settings = _task(student, teacher, learnt, held_out, plan, group, dims)
+        task, settings = _task(student, teacher, learnt, held_out, plan, group, dims, depths)
         outcome = train(
             task,
             settings,
@@ -119,17 +121,19 @@ def _task(
     plan: Adaptation,
     group: Group,
     dims: Sequence[int],
+    depths: Sequence[int],
 ) -> tuple[Distillation, RunSettings]:
     device = group.device(find_device(plan.settings.torch_device))
     half = in_half(plan.settings.precision, device)
     torch.manual_seed(plan.settings.seed)
     teacher = copied(teacher)
     length = plan.settings.train_length
+    held = read_as(student, teacher, held_out, length)
     task = Distillation(
-        States(encoder_of(student)),
+        with_depths(States(encoder_of(student)), depths, held.student),
         States(encoder_of(teacher)),
         read_as(student, teacher, learnt, length),
-        read_as(student, teacher, held_out, length),
+        held,
         plan.losses,
         device,
         half,
@@ -202,6 +206,7 @@ def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[st
         "batch": str(plan.settings.batch),
         "train_length": str(plan.settings.train_length),
         "matryoshka_dims": str(plan.settings.matryoshka_dims),
+        "elastic_layers": str(plan.settings.elastic_layers),
         "seed": str(plan.settings.seed),
     }
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from edgeemb.errors import SpecError
+from edgeemb.models.torch.blocks import layers_of
 from edgeemb.torch_tables.rounding import round_through
 from edgeemb.training.settings import Grid
 
@@ -101,12 +102,3 @@ def free_body(module: nn.Module, part: str) -> None:
     head = getattr(module, "head", None)
     if isinstance(head, nn.Module):
         head.requires_grad_(True)
-
-
-def layers_of(module: nn.Module) -> nn.ModuleList:
-    """The transformer layers of a module: its longest list of modules.
-
-    :param module: a `SentenceEncoder` or `SequenceClassifier`.
-    """
-    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
-    return max(lists, key=lambda layers: len(layers), default=nn.ModuleList())

@@ -18,7 +18,7 @@ from edgeemb.models.huggingface.modules import Dense, SentenceEncoder
 from edgeemb.models.loading import load_torch
 from edgeemb.models.torch.model import Model
 from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM
-from edgeemb.training.encode import States, batch_of
+from edgeemb.training.encode import Encoded, States, batch_of
 from edgeemb.training.losses import (
     cosine_loss,
     firsts,
@@ -125,7 +125,7 @@ class Distillation:
         ids, mask = batch_of([texts.student[place] for place in index], self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             wanted, wanted_states = self._ask(index)
-            given, states = forward(ids, mask)
+            given, states, shallow = forward(ids, mask)
         weights = self.weights
         total = torch.zeros((), device=self.device)
         if weights.cosine:
@@ -138,6 +138,8 @@ class Distillation:
             total = total + weights.matryoshka * relation_loss(firsts(given, self._dims), wanted)
         if weights.binary:
             total = total + weights.binary * relation_loss(signs(given, self._dims), wanted)
+        if weights.elastic:
+            total = total + weights.elastic * self._elastic(shallow, wanted)
         if weights.tokens or weights.layers:
             counts = mask.to(torch.float32)
             if texts.places is not None:
@@ -152,41 +154,60 @@ class Distillation:
                 total = total + weights.layers * torch.stack(apart).mean()
         return total
 
+    def _elastic(self, shallow: Sequence[Tensor], wanted: Tensor) -> Tensor:
+        """How far the vectors of the first layers alone are from the teacher's: as those of all layers are compared, by the losses that vectors have."""
+        views = [view for vectors in shallow for view in self._views(vectors)]
+        apart = relation_loss(views, wanted)
+        if self.weights.cosine:
+            apart = apart + torch.stack([cosine_loss(vectors, wanted) for vectors in shallow]).mean()
+        return apart
+
+    def _views(self, vectors: Tensor) -> list[Tensor]:
+        """Embeddings as they are compared: whole, and as the losses matryoshka and binary see them."""
+        views = [vectors]
+        if self.weights.matryoshka:
+            views += firsts(vectors, self._dims)
+        if self.weights.binary:
+            views += signs(vectors, self._dims)
+        return views
+
     @torch.no_grad()
     def _ask(self, index: NDArray[np.int64]) -> tuple[Tensor, Sequence[Tensor]]:
         """The teacher's vectors of some texts, and its states where they are needed."""
         said = self._said
         if said is None:
-            vectors, states = self._teacher(
+            said_now: Encoded = self._teacher(
                 *batch_of([self._texts.teacher[place] for place in index], self.device)
             )
-            return vectors, states
+            return said_now.vectors, said_now.states
         for block in self._blocks.of(index[said[index, 0].isnan().numpy()]):
             said[block] = self._encode(self._teacher, [self._texts.teacher[place] for place in block]).cpu()
         return said[index].to(self.device), ()
 
     def score(self) -> float:
         """Spearman correlation, times 100, between the student's and the teacher's similarities of all pairs of held-out texts; with the losses
-        matryoshka and binary the mean of those of the whole embeddings and of each view that the losses compare."""
-        vectors = self._encode(self.module, self._held.student)
-        if not torch.isfinite(vectors).all():
+        matryoshka, binary and elastic the mean of those of the whole embeddings and of each view that the losses compare."""
+        depths = self._depths(self.module, self._held.student)
+        if not all(torch.isfinite(vectors).all() for vectors in depths):
             return float("nan")
         wanted = _upper(similarities(self._wanted))
-        views = [vectors]
-        if self.weights.matryoshka:
-            views += firsts(vectors, self._dims)
-        if self.weights.binary:
-            views += signs(vectors, self._dims)
+        views = [view for vectors in depths for view in self._views(vectors)]
         return 100 * float(np.mean([_agreement(_upper(similarities(view)), wanted) for view in views]))
 
     def _encode(self, module: nn.Module, texts: Sequence[Ids]) -> Tensor:
+        return self._depths(module, texts)[0]
+
+    def _depths(self, module: nn.Module, texts: Sequence[Ids]) -> list[Tensor]:
+        """The vectors of texts, and those of the first layers alone where the module gives them, float32[texts, dim] each."""
         order = np.argsort([len(ids) for ids in texts], kind="stable")
-        chunks = []
+        chunks = list[list[Tensor]]()
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             for low in range(0, len(order), _HELD_BATCH):
                 part = order[low : low + _HELD_BATCH]
-                chunks.append(module(*batch_of([texts[place] for place in part], self.device))[0].float())
-        return torch.cat(chunks)[torch.from_numpy(np.argsort(order)).to(self.device)]
+                given: Encoded = module(*batch_of([texts[place] for place in part], self.device))
+                chunks.append([vectors.float() for vectors in (given.vectors, *given.shallow)])
+        back = torch.from_numpy(np.argsort(order)).to(self.device)
+        return [torch.cat(parts)[back] for parts in zip(*chunks, strict=True)]
 
 
 class _Blocks:

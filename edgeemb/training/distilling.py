@@ -31,6 +31,7 @@ from edgeemb.training.adapting import (
 )
 from edgeemb.training.body import quantize_body, settle_body
 from edgeemb.training.classes import Classification, Labels, Logits, check_known, number_labels
+from edgeemb.training.depths import elastic_layers, with_depths
 from edgeemb.training.distillation import (
     Distillation,
     Reading,
@@ -265,9 +266,10 @@ def _distil(
     losses = plan.losses or _losses_for(maker.encoder, encoder_of(teacher), maker)
     check_losses(losses, maker.encoder, encoder_of(teacher))
     dims = first_dims(losses, plan.settings.matryoshka_dims, maker.encoder)
+    depths = elastic_layers(losses, plan.settings.elastic_layers, maker.encoder)
     texts, held = maker.read(learnt), maker.read(held_out)
     task = Distillation(
-        States(maker.encoder, maker.rows()),
+        with_depths(States(maker.encoder, maker.rows()), depths, held.student),
         States(encoder_of(teacher)),
         texts,
         held,
@@ -356,6 +358,7 @@ def _identity(
         "batch": str(plan.settings.batch),
         "train_length": str(plan.settings.train_length),
         "matryoshka_dims": str(plan.settings.matryoshka_dims),
+        "elastic_layers": str(plan.settings.elastic_layers),
         "seed": str(plan.settings.seed),
     }
 

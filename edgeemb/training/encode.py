@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,24 +15,46 @@ from edgeemb.models.huggingface.modules import SentenceEncoder, body_inputs
 from edgeemb.text.feeds import pad
 
 
+class Encoded(NamedTuple):
+    """What a sentence encoder makes of a batch.
+
+    :param vectors: float32[batch, dim], the sentence vectors.
+    :param states: float[batch, length, hidden] after the embeddings and after every layer.
+    :param shallow: float32[batch, dim] for each depth that was asked for: the vectors of the first layers alone.
+    """
+
+    vectors: Tensor
+    states: tuple[Tensor, ...]
+    shallow: tuple[Tensor, ...] = ()
+
+
 class States(nn.Module):
     """A sentence encoder that also gives its token states.
 
     :param encoder: the encoder.
     :param rows: what turns ids into rows before the encoder, if it has no word table of its own.
+    :param depths: numbers of first layers whose vectors are given too.
+    :param closing: path in the encoder's body of what makes the last states of the last layer's; empty where these are the same.
     """
 
-    def __init__(self, encoder: SentenceEncoder, rows: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        encoder: SentenceEncoder,
+        rows: nn.Module | None = None,
+        depths: Sequence[int] = (),
+        closing: str = "",
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.rows = rows
+        self.depths = tuple(depths)
+        self._closing = closing
 
-    def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def forward(self, ids: Tensor, mask: Tensor) -> Encoded:
         """Encode a batch.
 
         :param ids: int64[batch, length].
         :param mask: int64[batch, length], 1 for a token and 0 for padding.
-        :return: the sentence vectors float32[batch, dim], and float[batch, length, hidden] after the embeddings and after every layer.
         """
         encoder = self.encoder
         weights = mask.to(torch.float32)
@@ -42,9 +65,15 @@ class States(nn.Module):
             added_mask=encoder.added_mask,
         )
         output = encoder.body(**inputs, output_hidden_states=True)
+        shallow = [output.hidden_states[count] for count in self.depths]
+        if self._closing:
+            shallow = [encoder.body.get_submodule(self._closing)(states) for states in shallow]
         with torch.autocast(ids.device.type, enabled=False):
-            vectors: Tensor = encoder.head(encoder.pooling(output.last_hidden_state.float(), weights))
-        return vectors, output.hidden_states
+            vectors, *others = (
+                encoder.head(encoder.pooling(states.float(), weights))
+                for states in (output.last_hidden_state, *shallow)
+            )
+        return Encoded(vectors, output.hidden_states, tuple(others))
 
 
 def multiplies_bf16(device: torch.device) -> bool:

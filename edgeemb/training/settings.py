@@ -33,6 +33,7 @@ class Losses:
     :param layers: the same for the embeddings and every layer.
     :param matryoshka: the first elements of an embedding alone, as many as `TrainingSettings.matryoshka_dims` says, give the teacher's similarities and ranks.
     :param binary: the signs of an embedding, and of its first elements where `TrainingSettings.matryoshka_dims` are given, do.
+    :param elastic: the first transformer layers alone, as many as `TrainingSettings.elastic_layers` says, do.
     :raises SpecError: if a weight is negative or not finite, or all are 0.
     """
 
@@ -43,6 +44,7 @@ class Losses:
     layers: float = 0.0
     matryoshka: float = 0.0
     binary: float = 0.0
+    elastic: float = 0.0
 
     def __post_init__(self) -> None:
         weights = asdict(self).values()
@@ -84,6 +86,7 @@ class TrainingSettings:
     :param train_length: cut training texts at this many tokens.
     :param matryoshka_dims: numbers of first elements that the losses matryoshka and binary compare; by default a half, a quarter and an eighth of
         all with matryoshka, and none with binary alone.
+    :param elastic_layers: numbers of first transformer layers that the loss elastic compares; by default half of all.
     :param precision: precision of the matrix products; auto takes bf16 where the processor multiplies it, weights stay fp32.
     :param torch_device: where to train: cpu, cuda or cuda:NUMBER.
     :param seed: seed of the order of texts and of everything random.
@@ -101,6 +104,7 @@ class TrainingSettings:
     clip: float = 1.0
     train_length: int = 64
     matryoshka_dims: tuple[int, ...] = ()
+    elastic_layers: tuple[int, ...] = ()
     precision: Precision = "auto"
     torch_device: str = "cpu"
     seed: int = 0
@@ -116,6 +120,8 @@ class TrainingSettings:
         _require(self.patience >= 0, "patience", self.patience, "use 0 for never, or more")
         dims = self.matryoshka_dims
         _require(all(dim >= 1 for dim in dims), "matryoshka_dims", dims, "use 1 or more elements")
+        layers = self.elastic_layers
+        _require(all(count >= 1 for count in layers), "elastic_layers", layers, "use 1 or more layers")
         for name in ("table_lr", "clip"):
             _require_positive(name, getattr(self, name))
         _require(0 <= self.warmup < 1, "warmup", self.warmup, "use a fraction of the steps in [0, 1)")

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from edgeemb.errors import SpecError
 from edgeemb.models.base import TensorInfo
 from edgeemb.models.huggingface.modules import Normalize, Pooling, SentenceEncoder, SequenceClassifier
+from edgeemb.models.torch.blocks import keep_first
 from edgeemb.models.torch.model import Model, find_tables
 from edgeemb.models.words import WordsModel, make_words_model
 from edgeemb.tables.codecs.lowrank import principal_axes
@@ -21,7 +22,6 @@ from edgeemb.tables.ngrams import ngram_rows, pad_tokens
 from edgeemb.tables.spec import Spec
 from edgeemb.text import words
 from edgeemb.text.words import RowForm
-from edgeemb.training.body import layers_of
 from edgeemb.training.distillation import encoder_of
 from edgeemb.training.settings import StudentShape
 from edgeemb.training.student import copied
@@ -65,9 +65,7 @@ def make_student(teacher: Model, shape: StudentShape, seed: int) -> Model:
     """
     if shape.init == "first":
         student = copied(teacher)
-        body: Any = encoder_of(student).body
-        del layers_of(student.module)[shape.layers :]
-        body.config.num_hidden_layers = shape.layers
+        keep_first(student.module, shape.layers)
         return replace(student, max_length=shape.max_length, fitted={})
     torch.manual_seed(seed)
     rows = teacher.word_table.rows

@@ -104,15 +104,18 @@ def fit_vectors(spec: VectorSpec, sample: Floats, seed: int) -> Fitted:
     reduced = projection(full)
     scales = codes.fit(reduced)
     stored = codes.pack(reduced, scales)
-    return Fitted(
-        spec, projection, scales, _agreement(full, codes.scores(stored, stored, projection.dim, scales))
-    )
+    near = agreement(cosines(full, full), codes.scores(stored, stored, projection.dim, scales))
+    return Fitted(spec, projection, scales, near)
 
 
-def _agreement(full: Floats, scores: Floats) -> float:
-    """The correlation of the cosines of all pairs, in full and as stored; 1 where there is nothing to compare."""
-    above = np.triu_indices(len(full), 1)
-    wanted, found = cosines(full, full)[above], scores[above]
-    if len(wanted) < 2 or not wanted.std() or not found.std():
+def agreement(wanted: Floats, found: Floats) -> float:
+    """The correlation of the similarities of all pairs of different texts, as they are and as they should be; 1 where there is nothing to compare.
+
+    :param wanted: float32[N, N].
+    :param found: float32[N, N].
+    """
+    above = np.triu_indices(len(wanted), 1)
+    first, second = wanted[above], found[above]
+    if len(first) < 2 or not first.std() or not second.std():
         return 1.0
-    return float(np.corrcoef(wanted, found)[0, 1])
+    return float(np.corrcoef(first, second)[0, 1])

@@ -20,15 +20,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import get_scheduler
 
 from edgeemb.errors import TrainingError, first_line
+from edgeemb.quiet import quiet
 from edgeemb.torch_tables.trainable import TrainableTable
 from edgeemb.training.loop.checkpoint import State, read_checkpoint, write_checkpoint
 from edgeemb.training.loop.group import Group
 from edgeemb.training.loop.task import Report, Task, Watch, unwatched
 from edgeemb.training.settings import RunSettings
 from edgeemb.training.texts import Order
+
+# Its schedules are in a module that imports whatever else it finds installed.
+with quiet():
+    from transformers import get_scheduler
 
 
 @dataclass
