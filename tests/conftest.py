@@ -44,6 +44,7 @@ def cached() -> Callable[[str, Callable[[Path], object]], Path]:
         "edgeemb/**/*.toml",
         "runtimes/**/*.[ch]*",
         "export/**/*.*",
+        "tests/fixtures/**/*.py",
         "constraints.txt",
     )
     for path in sorted(path for pattern in sources for path in ROOT.glob(pattern)):
@@ -96,6 +97,19 @@ def tiny_bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny encoder with an ``int4`` table and a float32 body, for ONNX Runtime. Copy it before changing it."""
     return edgeemb.export(
         tiny, tmp_path_factory.mktemp("bundle") / "tiny", table="int4", body="fp32", ops="builtin"
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_export(
+    tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]
+) -> Callable[[str], Path]:
+    """The tiny encoder as one of `TINY_EXPORTS` says, by its name. Copy it before changing it."""
+    from tests.fixtures.bundles import TINY_EXPORTS
+
+    return lambda name: cached(
+        f"tiny-{name}",
+        lambda path: edgeemb.export(tiny, path, **{"table": "int8", "ops": "builtin", **TINY_EXPORTS[name]}),
     )
 
 

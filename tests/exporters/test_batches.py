@@ -13,31 +13,18 @@ import edgeemb
 from edgeemb.models.torch.model import Model
 from edgeemb.runtimes import Session
 from edgeemb.text.feeds import pad, text_feeds
+from tests.fixtures.bundles import TINY_EXPORTS
 
-#: Runtimes and bodies, each with what its export needs beside.
-EXPORTS: dict[str, dict[str, object]] = {
-    "onnx-fp32": {"target": "linux-x64", "body": "fp32"},
-    "onnx-fp16": {"target": "linux-x64", "body": "fp16"},
-    "onnx-int8": {"target": "linux-x64", "body": "int8"},
-    "onnx-int4": {"target": "linux-x64", "body": "int4"},
-    "tflite-int8": {"target": "linux-x64", "runtime": "tflite", "body": "int8", "lengths": (8, 32)},
-    "executorch-int8": {"target": "linux-x64", "runtime": "executorch", "body": "int8"},
-    "c-int8": {"target": "cortex-m4", "body": "int8", "lengths": (32,)},
-}
 #: What float32 sums may differ by.
 ROUNDING = 1e-6
 #: Runtimes whose sums are our own kernels', exact whatever is beside them.
-EXACT = ("c-int8",)
+EXACT = ("c-int8", "c-int8-threads")
 
 
-@pytest.fixture(scope="module", params=list(EXPORTS))
-def exported(
-    request: pytest.FixtureRequest, tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]
-) -> tuple[str, Path]:
-    """A name of `EXPORTS` and the tiny encoder exported so."""
-    name = request.param
-    options = {"table": "int8", "ops": "builtin", **EXPORTS[name]}
-    return name, cached(f"batches-{name}", lambda path: edgeemb.export(tiny, path, **options))
+@pytest.fixture(scope="module", params=list(TINY_EXPORTS))
+def exported(request: pytest.FixtureRequest, tiny_export: Callable[[str], Path]) -> tuple[str, Path]:
+    """A name of `TINY_EXPORTS` and the tiny encoder exported so."""
+    return request.param, tiny_export(request.param)
 
 
 def ids_of(random: np.random.Generator, rows: int) -> list[list[int]]:

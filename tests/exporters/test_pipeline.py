@@ -127,7 +127,13 @@ def test_a_classifier_keeps_its_labels(tmp_path: Path) -> None:
         assert session.encode(TEXTS).argmax(1).tolist() == run(model, TEXTS).argmax(1).tolist()
 
 
-@pytest.mark.parametrize("family", ["roberta", "xlm-roberta", "mpnet", "distilbert"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "xlm-roberta",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("roberta", "mpnet", "distilbert")),
+    ],
+)
 def test_every_family_keeps_its_embeddings(tmp_path: Path, family: str) -> None:
     model = edgeemb.load(str(save_sentence(tmp_path / "m", family)))
     bundle = edgeemb.export(model, tmp_path / "b", table="int8", body="fp32", ops="builtin")

@@ -14,35 +14,14 @@ import pytest
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.errors import BundleError, InputError, SpecError
-from edgeemb.models.torch.model import Model
 from edgeemb.runtimes.tokenizer import open_tokenizer
 
-Cached = Callable[[str, Callable[[Path], object]], Path]
-#: What the tiny encoder is exported as, once for all of these tests.
-EXPORTS = {
-    "onnx": {"runtime": "onnx", "body": "fp32"},
-    "tflite": {"runtime": "tflite", "body": "fp32"},
-    "executorch": {"runtime": "executorch", "body": "fp32"},
-    "c": {"runtime": "c", "body": "int8"},
-}
 TEXTS = ["the cat sat on the mat", "a dog", "some text that is longer than the others", "cat"]
 
 
-@pytest.fixture(scope="module", params=EXPORTS)
-def bundle(request: pytest.FixtureRequest, tiny: Model, cached: Cached) -> Path:
-    options = EXPORTS[request.param]
-    return cached(
-        f"session-{request.param}",
-        lambda path: edgeemb.export(
-            tiny,
-            path,
-            target="linux-arm64",
-            table="int4",
-            ops="builtin",
-            runtime=options["runtime"],
-            body=options["body"],
-        ),
-    )
+@pytest.fixture(scope="module", params=["onnx-fp32", "tflite-int8", "executorch-int8", "c-int8-threads"])
+def bundle(request: pytest.FixtureRequest, tiny_export: Callable[[str], Path]) -> Path:
+    return tiny_export(request.param)
 
 
 def test_threads_that_share_a_session_get_the_vectors_of_one_thread(bundle: Path) -> None:

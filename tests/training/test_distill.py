@@ -38,11 +38,11 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     ("options", "width"),
     [
-        ({"layers": 1, "init": "first", "table": "fp32"}, 16),
+        pytest.param({"layers": 1, "init": "first", "table": "fp32"}, 16, marks=pytest.mark.slow),
         ({"layers": 1, "init": "first", "table": "ngram:n=3,lanes=4,dim=48"}, 16),
         ({"layers": 1, "hidden": 24, "heads": 2, "table": "int8"}, 24),
-        ({"layers": 1, "hidden": 32, "heads": 2, "table": "fp16"}, 32),
-        ({"layers": 1, "hidden": 48, "heads": 2, "tokens": "words"}, 48),
+        pytest.param({"layers": 1, "hidden": 32, "heads": 2, "table": "fp16"}, 32, marks=pytest.mark.slow),
+        pytest.param({"layers": 1, "hidden": 48, "heads": 2, "tokens": "words"}, 48, marks=pytest.mark.slow),
         (
             {
                 "layers": 1,
@@ -72,7 +72,7 @@ def test_it_makes_a_student_that_learns_and_is_exported(
     [
         {"hidden": 48, "heads": 2, "tokens": "words", "body": "int8"},
         {"hidden": 16, "heads": 2, "table": "int4"},
-        {"init": "first", "table": "fp32"},
+        pytest.param({"init": "first", "table": "fp32"}, marks=pytest.mark.slow),
     ],
 )
 def test_it_makes_a_classifier_from_labelled_texts(
