@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.bundle.manifest import DOCUMENT, QUERY, Manifest
+from edgeemb.bundle.manifest import DOCUMENT, QUERY, LateInteraction
 from edgeemb.errors import InputError
 from edgeemb.runtimes.opened import OpenModel
 from edgeemb.tasks.interaction import max_sim
@@ -34,14 +35,25 @@ class Reading:
     skipped: tuple[int, ...] = ()
 
 
-def reading_of(manifest: Manifest, *, query: bool) -> Reading:
+class Interacting(Protocol):
+    """What says how texts are read: a manifest, or a loaded model."""
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def prompts(self) -> Mapping[str, str]: ...
+    @property
+    def interaction(self) -> LateInteraction | None: ...
+
+
+def reading_of(model: Interacting, *, query: bool) -> Reading:
     """How queries or documents are read.
 
-    :param manifest: of a multi-vector model.
+    :param model: a multi-vector model, or the manifest of one.
     :param query: whether they are queries; if not, they are documents.
     """
-    kind, form = QUERY if query else DOCUMENT, manifest.interaction
-    prompt = manifest.prompts.get(kind, manifest.prompt)
+    kind, form = QUERY if query else DOCUMENT, model.interaction
+    prompt = model.prompts.get(kind, model.prompt)
     if form is None:
         return Reading(prompt)
     return Reading(

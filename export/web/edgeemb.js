@@ -3,6 +3,8 @@
 /** What the bundle says of its model. */
 export const info = Object.freeze(@info@);
 
+/** What the code needs: the prefix of its functions, its working memory, and where weights from a file go. */
+const PROGRAM = @program@;
 const STATUS = @statuses@;
 /** Where the code asks for a larger arena. */
 const NEEDS_MORE = 8;
@@ -28,59 +30,34 @@ async function fetched(url, what) {
  */
 export async function load({ wasm, weights } = {}) {
   const code = fetched(new URL(wasm ?? "model.wasm", import.meta.url), "model.wasm");
-  const data = info.arrays.length === 0 ? null : fetched(new URL(weights ?? "../weights.bin", import.meta.url), "weights.bin");
+  const data = PROGRAM.arrays.length === 0 ? null : fetched(new URL(weights ?? "../weights.bin", import.meta.url), "weights.bin");
   const [program, bytes] = await Promise.all([code, data]);
   const { instance } = await WebAssembly.instantiate(program, {});
   const memory = instance.exports.memory;
-  if (bytes !== null && bytes.length !== info.weightBytes) {
-    throw new Error(`weights.bin has ${bytes.length} bytes, not ${info.weightBytes}: take it and model.wasm from the same bundle`);
+  if (bytes !== null && bytes.length !== PROGRAM.weightBytes) {
+    throw new Error(`weights.bin has ${bytes.length} bytes, not ${PROGRAM.weightBytes}: take it and model.wasm from the same bundle`);
   }
-  for (const [symbol, offset, count] of info.arrays) {
+  for (const [symbol, offset, count] of PROGRAM.arrays) {
     new Uint8Array(memory.buffer).set(bytes.subarray(offset, offset + count), instance.exports[symbol].value);
   }
-  return new TextModel(instance.exports);
+  return new TextModel(new Program(instance.exports));
 }
 
-/** An open model. Calls are synchronous: for long lists of texts, use it in a worker. */
-export class TextModel {
+/** The functions of the code. What they are given, numbers and typed arrays, is copied into its memory, and what they leave there back into the arrays. */
+class Program {
   #exports;
-  #arena = info.arenaBytes;
+  #arena = PROGRAM.arenaBytes;
 
   constructor(exports) {
     this.#exports = exports;
   }
 
-  /** The vector of a text, or a classifier's logits: Float32Array of `info.outputs`. The end of a text that is too long is cut off. */
-  encode(text) {
-    return this.#run([text], info.runText);
-  }
-@pairs@@classes@
-  #run(texts, name) {
-    const encoded = texts.map((text) => {
-      if (typeof text !== "string" || text.trim() === "") {
-        throw new TypeError("the text is empty: its result would mean nothing");
-      }
-      return new TextEncoder().encode(text);
-    });
+  /** Calls a function that computes in an arena, and gives a status. */
+  run(name, ...given) {
     for (;;) {
-      const output = (this.#exports.__heap_base.value + 63) & ~63;
-      const places = [];
-      let end = output + 4 * info.outputs;
-      for (const bytes of encoded) {
-        places.push(end);
-        end += bytes.length;
-      }
-      const arena = (end + 63) & ~63;
-      const memory = this.#exports.memory;
-      const missing = arena + this.#arena - memory.buffer.byteLength;
-      if (missing > 0) {
-        memory.grow(Math.ceil(missing / PAGE));
-      }
-      encoded.forEach((bytes, number) => new Uint8Array(memory.buffer).set(bytes, places[number]));
-      const given = encoded.flatMap((bytes, number) => [places[number], bytes.length]);
-      const status = this.#exports[name](arena, this.#arena, ...given, output);
+      const status = this.#called(name, given, this.#arena);
       if (status === 0) {
-        return new Float32Array(memory.buffer, output, info.outputs).slice();
+        return;
       }
       if (status !== NEEDS_MORE || this.#arena >= MOST_ARENA) {
         throw new Error(STATUS[status] ?? `status ${status}`);
@@ -88,18 +65,75 @@ export class TextModel {
       this.#arena *= 2;
     }
   }
+
+  /** Calls a function without an arena, and gives what it returns. */
+  call(name, ...given) {
+    return this.#called(name, given, 0);
+  }
+
+  /** Bytes of the code's memory. */
+  bytes(from, count) {
+    return new Uint8Array(this.#exports.memory.buffer, from, count).slice();
+  }
+
+  #called(name, given, arenaBytes) {
+    let end = aligned(this.#exports.__heap_base.value);
+    const places = given.map((each) => {
+      const place = end;
+      end = typeof each === "number" ? end : aligned(end + each.byteLength);
+      return typeof each === "number" ? each : place;
+    });
+    const memory = this.#exports.memory;
+    const missing = end + arenaBytes - memory.buffer.byteLength;
+    if (missing > 0) {
+      memory.grow(Math.ceil(missing / PAGE));
+    }
+    const lent = (each, at) => new Uint8Array(memory.buffer, places[at], each.byteLength);
+    const own = (each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength);
+    given.forEach((each, at) => typeof each === "number" || lent(each, at).set(own(each)));
+    const arena = arenaBytes > 0 ? [end, arenaBytes] : [];
+    const result = this.#exports[`${PROGRAM.prefix}_${name}`](...arena, ...places);
+    given.forEach((each, at) => typeof each === "number" || own(each).set(lent(each, at)));
+    return result;
+  }
 }
-@probabilities@
+
+function aligned(place) {
+  return (place + 63) & ~63;
+}
+
+/** A text as functions of the code take it: its UTF-8, and the bytes of that. */
+function utf8(text) {
+  if (typeof text !== "string" || text.trim() === "") {
+    throw new TypeError("the text is empty: its result would mean nothing");
+  }
+  const bytes = new TextEncoder().encode(text);
+  return [bytes, bytes.length];
+}
+
+class Model {
+  constructor(program) {
+    this.program = program;
+  }
+}
+
+@pieces@
+/** An open model. Calls are synchronous: for long lists of texts, use it in a worker. */
+export class TextModel extends @base@ {}
+
 /** Cosine of two vectors of this model, in [-1, 1]. */
 export function similarity(left, right) {
+  const lengths = Math.sqrt(dot(left, left) * dot(right, right));
+  return lengths === 0 ? 0 : dot(left, right) / lengths;
+}
+
+function dot(left, right) {
   if (left.length !== right.length) {
     throw new RangeError(`vectors of ${left.length} and ${right.length} elements do not belong together`);
   }
-  let [both, first, second] = [0, 0, 0];
+  let sum = 0;
   for (let at = 0; at < left.length; ++at) {
-    both += left[at] * right[at];
-    first += left[at] * left[at];
-    second += right[at] * right[at];
+    sum += left[at] * right[at];
   }
-  return both === 0 ? 0 : both / Math.sqrt(first * second);
+  return sum;
 }

@@ -15,6 +15,7 @@ from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.packing import on_grids, padded, widest_input
 from edgeemb.exporters.c.pieces.answers import with_answers
+from edgeemb.exporters.c.pieces.interaction import with_choice_of_vectors
 from edgeemb.exporters.c.pieces.masked import masked_result, with_choice
 from edgeemb.exporters.c.pieces.two_texts import with_types
 from edgeemb.exporters.c.pieces.words import scratch_floats, word_function
@@ -39,6 +40,7 @@ class Call:
     :param pairs: whether pairs of texts go in.
     :param answers: whether these are questions and texts, and parts of the texts come out.
     :param top: tokens that come out for a place of a masked language model.
+    :param compared: whether texts are read as queries or documents, of whose vectors some are left out.
     """
 
     given: Input
@@ -47,6 +49,7 @@ class Call:
     pairs: bool
     answers: bool = False
     top: int = 0
+    compared: bool = False
 
     def plan(self, buffers: Sequence[Buffer]) -> Plan:
         """The arena.
@@ -55,6 +58,8 @@ class Call:
         """
         if self.answers:
             return plan_arena(with_answers(buffers, self.tokens))
+        if self.compared:
+            return plan_arena(with_choice_of_vectors(buffers))
         return plan_arena(with_types(buffers) if self.pairs else buffers)
 
 

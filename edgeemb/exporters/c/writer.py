@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from edgeemb.bundle.manifest import QUERY
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.input import Input, ids_input
@@ -19,6 +20,7 @@ from edgeemb.exporters.c.packing import Packing
 from edgeemb.exporters.c.packing.pairs import PAIRS
 from edgeemb.exporters.c.packing.panels import PANELS
 from edgeemb.exporters.c.pieces.answers import answers_api, answers_code
+from edgeemb.exporters.c.pieces.interaction import interaction_api, interaction_code, readings
 from edgeemb.exporters.c.pieces.two_texts import pairs_api, pairs_code
 from edgeemb.exporters.c.pieces.vectors import vectors_api, vectors_code
 from edgeemb.exporters.c.pieces.words import words_input
@@ -35,6 +37,7 @@ from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c import RUNTIME
 from edgeemb.runtimes.c.sources import symbol_prefix
+from edgeemb.tasks.registry import MULTI_VECTOR
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
 from edgeemb.text.spellings import spellings
@@ -70,7 +73,8 @@ def write(request: Request, folder: Path) -> Written:
     pairs = tokenizer is not None and model.task is not None and model.task.pairs
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
     answers = pairs and encoder is not None and encoder.per_token
-    call = Call(given, tokens, reading, pairs, answers, _top(request) if masked else 0)
+    read = readings(model, tokens) if tokenizer is not None and model.task is MULTI_VECTOR else {}
+    call = Call(given, tokens, reading, pairs, answers, _top(request) if masked else 0, bool(read))
     if encoder is None:
         program = static_program(request, model, arrays, call)
     else:
@@ -84,6 +88,9 @@ def write(request: Request, folder: Path) -> Written:
     elif pairs:
         text += pairs_code(prefix, given.typed, plan.offsets["ids"])
         more = pairs_api(prefix) + more
+    elif read and tokenizer is not None:
+        text += interaction_code(prefix, read, tokens, len(tokenizer), plan.offsets["ids"])
+        more = interaction_api(prefix, read) + more
     words = {} if tokenizer is None else {"tokenizer": tokenizer}
     if masked and tokenizer is not None and model.mask_id is not None:
         words["spellings"] = spellings(Tokenizer.from_str(str(model.tokenizer_json)), program.rows)
@@ -114,6 +121,10 @@ def write(request: Request, folder: Path) -> Written:
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
     heads = (model.word_table.alias,) if masked else ()
     taken = tuple(info.name for info in model.inputs[: 3 if given.typed else 2])
+    if read and QUERY not in read:
+        notes.append(
+            "takes documents, not queries: these are filled up with tokens that the mask leaves out, of which C computes no vectors"
+        )
     if len(model.inputs) > len(taken) and not masked:
         notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
     return Written(

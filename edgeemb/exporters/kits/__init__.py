@@ -14,8 +14,6 @@ from tokenizers import Tokenizer
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.errors import ExportError
 from edgeemb.native.libraries import find_sources
-from edgeemb.tasks.registry import MASKED_LM, MULTI_VECTOR, QUESTION_ANSWERING, TASKS, TOKEN_CLASSIFICATION
-from edgeemb.tasks.task import Task
 
 FOLDER = "kit"
 
@@ -53,12 +51,6 @@ class Kit:
 #: Writes a kit, and gives notes for the user.
 Writer = Callable[[Kit], tuple[str, ...]]
 
-#: Kits whose code gives answers, and the tasks with a row for each token that it knows.
-_PER_TOKEN: dict[str, tuple[Task, ...]] = {
-    "android": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING, MASKED_LM),
-    "web": (),
-    "ios": (TOKEN_CLASSIFICATION, MULTI_VECTOR, QUESTION_ANSWERING, MASKED_LM),
-}
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
     "android": "edgeemb.exporters.kits.android",
@@ -75,12 +67,6 @@ def write_kit(name: str, kit: Kit) -> tuple[str, ...]:
     :param kit: what it is made of.
     :return: notes for the user.
     """
-    task = TASKS.get(kit.manifest.kind)
-    if task is not None and task.per_token and name in _PER_TOKEN and task not in _PER_TOKEN[name]:
-        return (
-            f"no kit: the code for {name} has nothing for {task.title}, which {kit.manifest.name} is for: run the model's file with its runtime, "
-            "as docs/bundle.md describes it",
-        )
     write: Writer = import_module(KITS[name]).write
     return write(kit)
 

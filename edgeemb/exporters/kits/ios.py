@@ -9,7 +9,7 @@ from edgeemb.exporters.kits import FOLDER, Kit, camel_case, fill, mask_token
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.exporters.tokenizer import refusal
-from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import STATUS, has_function, read_sizes, sources, symbol_prefix
 from edgeemb.tasks.registry import EMBEDDING, TASKS
 from edgeemb.vectors.form import form_of
 
@@ -60,7 +60,7 @@ _RESULTS = {
     "classify": "the @outputs@ classes with their probabilities, the most probable first",
     "rank": "the texts with their scores, the best first",
     "labelWords": "the words with their labels, probabilities and places",
-    "encodeTokens": "@outputs@ numbers for each token, and the bytes of the text that it stands for",
+    "encodeTokens": "@outputs@ numbers for each token; `query: true` reads a query, and `TextModel.maxSim` compares it with a document",
     "answer": "the part of the text that answers the question, its place and its probability",
     "fill": "the most probable tokens of each masked place, with their probabilities",
 }
@@ -106,7 +106,8 @@ def write(kit: Kit) -> tuple[str, ...]:
         else {"element": "Int32", "width": "1", "label": "ids"}
     )
     weights = sources(kit.bundle)[1].name
-    members = "" if reason else answers(kit.manifest, prefix, mask_token(kit))
+    queries = has_function(kit.bundle, kit.manifest.name, "run_query")
+    members = "" if reason else answers(kit.manifest, prefix, mask_token(kit), queries=queries)
     per_token = bool(sizes["per_token"])
     method = camel_case(TASKS.get(kit.manifest.kind, EMBEDDING).method) if members else "encode"
     result = "@outputs@ numbers for each token" if per_token and reason else _RESULTS[method]

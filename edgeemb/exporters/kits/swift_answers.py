@@ -1,4 +1,4 @@
-"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words, answers to questions, masked words."""
+"""Swift of the iOS kit for what a model answers, as sessions do: classes with probabilities, pairs of texts, ranked texts, labelled words, vectors of tokens, answers to questions, masked words."""
 
 from __future__ import annotations
 
@@ -105,6 +105,36 @@ _TOKENS = """
         }
     }
 """
+
+_VECTORS = """
+    /// A vector for each token of a document, or of a query; `maxSim` compares a query with a document.
+    public func encodeTokens(_ text: String, query: Bool = false) throws -> [[Float]] {
+        running.lock()
+        defer { running.unlock() }
+        let size = TextModel.outputs
+        var output = [Float](repeating: 0, count: TextModel.tokens * size)
+        var count = 0
+        let bytes = Array(text.utf8CString)
+@run@
+        return (0..<count).map { Array(output[$0 * size..<($0 + 1) * size]) }
+    }
+
+    /// How well a document answers a query: of each vector of the query the largest dot product with one of the document's, summed (MaxSim).
+    public static func maxSim(_ query: [[Float]], _ document: [[Float]]) -> Float {
+        precondition(!document.isEmpty, "the document has no vectors: nothing can be compared")
+        return query.reduce(0) { sum, left in
+            sum + (document.map { right in zip(left, right).reduce(0) { $0 + $1.0 * $1.1 } }.max() ?? 0)
+        }
+    }
+"""
+
+#: Calls of the function for what a text is.
+_RUN_BOTH = """\
+        let run = query ? @prefix@_run_query : @prefix@_run_document
+        try check(run(arena, arenaBytes, bytes, bytes.count - 1, &output, &count))"""
+_RUN_DOCUMENT = """\
+        precondition(!query, "the model fills queries up with tokens that C does not compute: export it for another runtime, such as onnx")
+        try check(@prefix@_run_document(arena, arenaBytes, bytes, bytes.count - 1, &output, &count))"""
 
 _WORDS = """
     /// A word of a text with its label.
@@ -248,18 +278,20 @@ _BODIES = {
 }
 
 
-def answers(manifest: Manifest, prefix: str, mask: str = "") -> str:
+def answers(manifest: Manifest, prefix: str, mask: str = "", *, queries: bool = True) -> str:
     """Members of the class for what a model answers; nothing where it gives a vector for a text.
 
     :param manifest: of the bundle.
     :param prefix: prefix of the C symbols.
     :param mask: the mask token as it is written in a text; empty without one.
+    :param queries: whether the export reads queries of a multi-vector model.
     """
     task = TASKS.get(manifest.kind)
     # A model without a vocabulary takes single texts.
     pairs = not manifest.tokenizer
     if task is MULTI_VECTOR:
-        return _TOKENS.replace("@prefix@", prefix)
+        run = _RUN_BOTH if queries else _RUN_DOCUMENT
+        return _VECTORS.replace("@run@", run).replace("@prefix@", prefix)
     if task is QUESTION_ANSWERING:
         return _ANSWERS.replace("@prefix@", prefix)
     if task is MASKED_LM and mask:

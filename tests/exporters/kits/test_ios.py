@@ -267,8 +267,12 @@ def test_swift_labels_words_as_sessions_do(labellers: dict[str, Path]) -> None:
     (given,) = re.findall(r"m_run_text\(([^)]*)\)", swift)
     assert taken.count(",") == given.count(",") == 6
     assert 'model.labelWords("some text")' in (bundle / FOLDER / "README.md").read_text()
-    vectors = answers(replace(describe(bundle), kind="multi-vector"), "m")
-    assert "encodeTokens" in vectors and "labelWords" not in vectors
+    manifest = replace(describe(bundle), kind="multi-vector")
+    vectors = answers(manifest, "m")
+    assert "func encodeTokens(_ text: String, query: Bool = false)" in vectors and "labelWords" not in vectors
+    assert "query ? m_run_query : m_run_document" in vectors and "@" not in vectors
+    assert vectors.count("{") == vectors.count("}") and vectors.count("(") == vectors.count(")")
+    assert "m_run_query" not in answers(manifest, "m", queries=False)
 
 
 def test_swift_answers_questions_by_the_function_of_the_export(answerers: dict[str, Path]) -> None:

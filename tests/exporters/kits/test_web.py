@@ -31,35 +31,49 @@ pytestmark = requires_program("node", "nodejs")
 
 TEXTS = ["the cat sat on the mat", "a", "the CATS  ran away, " * 30, "\u4e2d\u6587 caf\u00e9 \U0001f600 it's"]
 SCRIPT = """
-import { info, load, similarity } from "%s";
-const model = await load();
-const answers = [];
-for (const [method, ...given] of JSON.parse(process.argv[2])) {
+import * as kit from "%s";
+const model = await kit.load();
+const typed = (value) => (value?.floats ? Float32Array.from(value.floats) : value?.bytes ? Uint8Array.from(value.bytes) : value);
+const plain = (key, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+const answers = JSON.parse(process.argv[2]).map(([method, ...given]) => {
   try {
-    const found = method === "similarity" ? similarity(...given) : model[method](...given);
-    answers.push(found instanceof Float32Array ? [...found] : found);
+    const [name, part] = method.split(".").reverse();
+    const owner = part ? model[part] : name in kit ? kit : model;
+    return owner[name](...given.map(typed));
   } catch (error) {
-    answers.push({ refused: error.message });
+    return { refused: error.message };
   }
+});
+const members = new Set(Object.getOwnPropertyNames(model));
+for (let each = model; (each = Object.getPrototypeOf(each)) !== Object.prototype; ) {
+  Object.getOwnPropertyNames(each).forEach((name) => members.add(name));
 }
-console.log(JSON.stringify(answers));
+console.log(JSON.stringify({ answers, members: [...members], exported: Object.keys(kit) }, plain));
 """
+#: What every model has, and what is not for its users.
+_INNER = {"constructor", "program"}
 
 
-def export(model: Any, folder: Path) -> Path:
+def export(model: Any, folder: Path, **options: Any) -> Path:
     """A bundle for the web."""
-    return edgeemb.export(model, folder, target="web", table="int8")
+    return edgeemb.export(model, folder, target="web", table="int8", **options)
 
 
 def calls(bundle: Path, *given: list[Any]) -> list[Any]:
-    """What the module answers to some calls of methods, in Node."""
+    """What the module answers to some calls of functions and methods, in Node. Its types declare what it has, and nothing else."""
     script = bundle.parent / f"{bundle.name}.mjs"
     script.write_text(SCRIPT % (bundle / FOLDER / "edgeemb.js").as_uri(), "utf-8")
     done = subprocess.run(
         ["node", script, json.dumps(given)], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    answers: list[Any] = json.loads(done.stdout)
+    said = json.loads(done.stdout)
+    types = (bundle / FOLDER / "edgeemb.d.ts").read_text("utf-8")
+    assert set(re.findall(r"^export declare \w+ (\w+)", types, re.MULTILINE)) == set(said["exported"])
+    classes = re.findall(r"^declare class \w+ extends \w+ \{(.*?)^\}", types, re.MULTILINE | re.DOTALL)
+    declared = re.findall(r"^  (?:readonly )?(\w+)[(:]", "".join(classes), re.MULTILINE)
+    assert set(declared) == set(said["members"]) - _INNER
+    answers: list[Any] = said["answers"]
     return answers
 
 
@@ -73,17 +87,41 @@ def checked(bundle: Path) -> str:
 
 @pytest.fixture(scope="module")
 def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose weights lie in a file, as those of any real model do."""
+    """A tiny model with stored vectors, whose weights lie in a file, as those of any real model do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(c_weights, "MAX_TEXT_BYTES", 0)
-        return export(tiny, tmp_path_factory.mktemp("web") / "b")
+        return export(tiny, tmp_path_factory.mktemp("web") / "b", vectors="int8")
 
 
 def test_texts_have_the_bits_of_a_session(bundle: Path) -> None:
     found = calls(bundle, *(["encode", text] for text in TEXTS))
     with edgeemb.open(bundle, allow_code=True) as session:
-        np.testing.assert_array_equal(np.array(found, np.float32), session.encode(TEXTS))
+        np.testing.assert_array_equal(np.array(found, np.float32), session.encode(TEXTS, as_floats=True))
     assert re.fullmatch(r"0 of [1-9]\d* texts give other bits than the export", checked(bundle))
+
+
+def test_vectors_are_stored_and_compared_as_by_a_session(bundle: Path) -> None:
+    with edgeemb.open(bundle, allow_code=True) as session:
+        floats, stored = session.encode(TEXTS, as_floats=True), session.encode(TEXTS)
+        form = session.vectors
+    assert form is not None and form.codes == "int8"
+    codes, query = [{"bytes": row.view(np.uint8).tolist()} for row in stored], {"floats": floats[0].tolist()}
+    found = calls(
+        bundle,
+        *(["encodeStored", text] for text in TEXTS),
+        *(["vectors.store", row.tolist()] for row in floats),
+        *(["vectors.similarity", left, right] for left in (codes[0], query) for right in codes),
+        ["vectors.store", [1.0]],
+        ["vectors.store", ["x"] * 16],
+        ["vectors.similarity", codes[0], {"bytes": [1]}],
+    )
+    *found, short, infinite, apart = found
+    assert np.array(found[:8], np.uint8).view(np.int8).tolist() == [*stored.tolist(), *stored.tolist()]
+    wanted = [form.similarity(side, stored)[0] for side in (stored[:1], floats[:1])]
+    np.testing.assert_allclose(np.reshape(found[8:], (2, 4)), wanted, atol=1e-6)
+    assert short["refused"] == "a vector of 1 elements is none of this model, which gives 16"
+    assert infinite["refused"] == "the vector holds NaN or infinite values"
+    assert apart["refused"] == "a vector of 1 bytes is none of int8, which has 16"
 
 
 def test_what_cannot_be_computed_is_refused_in_one_line(bundle: Path) -> None:
@@ -182,5 +220,7 @@ def test_the_page_runs_in_a_browser(bundle: Path, server: str, tmp_path: Path) -
     assert shown is not None, done.stdout
     with edgeemb.open(bundle, allow_code=True) as session:
         np.testing.assert_allclose(
-            [float(value) for value in shown[1].split()], session.encode(["some text"])[0], atol=6e-5
+            [float(value) for value in shown[1].split()],
+            session.encode(["some text"], as_floats=True)[0],
+            atol=6e-5,
         )

@@ -1,0 +1,4 @@
+declare class Classifier extends Encoder {
+  /** All classes of a text, the most probable first. */
+  classify(text: string): Label[];
+}
