@@ -3,7 +3,8 @@
     python -m bench.heads [--threads 1] [--rounds 15] [--quality [--texts FILE ...]]
 
 Prints, for each size of a vocabulary, the least and the median milliseconds of a call, the bytes that it reads, and how much of them in a
-second. ``QuantizedTop`` gives the 40 best, ``ShortlistTop`` those of 512 rows that a scan chooses. ``--quality`` adds what quantising the
+second. ``QuantizedTop`` gives the 40 best, ``ShortlistTop`` those of 512 rows that a scan chooses. ``CodebookLogits`` has a code for every 4
+elements, as ``pq`` stores them, or for every 16; its peer is the product with float rows that its portable body becomes. ``--quality`` adds what quantising the
 vectors costs on all-MiniLM-L6-v2, its table as output layer of its own states, and how often cheaper products, such as those of the scan, find
 the best token, and the 40 best, among their first candidates: over the packaged sentences, or the lines of text files.
 """
@@ -36,6 +37,8 @@ from edgeemb.tables.shortlist import fit_shortlist
 TOP, CANDIDATES = 40, 512
 SHAPES = ((30522, 384), (151936, 1024), (262144, 640))
 BITS, BLOCK = 4, 32
+#: Elements that a code of a codebook stands for.
+PARTS = (4, 16)
 _OURS, _PEER, _PEER8 = (
     "QuantizedLogits, 15 bits",
     "MatMulNBits, float vectors",
@@ -91,13 +94,23 @@ def measure(rows: int, dim: int, threads: int, rounds: int) -> None:
             session(peer(codes, scales, dim, level), hidden, threads),
             codes.nbytes + scales.nbytes,
         )
+    for part in PARTS:
+        arrays = random_codebooks(rows, dim, part)
+        contenders[f"CodebookLogits, {part} elements a code"] = (
+            session(over_codebooks(arrays, dim), hidden, threads),
+            sum(array.nbytes for array in arrays.values()),
+        )
+    weight = random.standard_normal((dim, rows), np.float32)
+    contenders["MatMul, float"] = (session(plain(weight), hidden, threads), weight.nbytes)
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, (call, _) in contenders.items():
             start = time.perf_counter()
             call()
             taken[name].append(1e3 * (time.perf_counter() - start))
-    print(f"{rows} x {dim}, int4 in blocks of {BLOCK}, one vector, {threads} threads")
+    print(
+        f"{rows} x {dim}, one vector, {threads} threads; int4 in blocks of {BLOCK}, but for codebooks and floats"
+    )
     for name, (_, size) in contenders.items():
         least = min(taken[name])
         print(
@@ -140,6 +153,41 @@ def ours(codes: NDArray[np.uint8], scales: NDArray[np.float16], dim: int) -> onn
         block=BLOCK,
     )
     return _model(node, {"codes": codes, "scales": scales}, (len(codes), dim), (DOMAIN, VERSION))
+
+
+def random_codebooks(rows: int, dim: int, part: int) -> dict[str, NDArray[Any]]:
+    """The arrays of a table of codebooks of 256 entries: which codes they are does not matter for time.
+
+    :param rows: of the table.
+    :param dim: columns.
+    :param part: elements of an entry.
+    """
+    random = np.random.default_rng(2)
+    books = dim // part
+    return {
+        "codes": random.integers(0, 256, (rows, books), dtype=np.uint8),
+        "codebooks": random.standard_normal((books, 256, part), np.float32).astype(np.float16),
+    }
+
+
+def over_codebooks(arrays: dict[str, NDArray[Any]], dim: int) -> onnx.ModelProto:
+    """Our op over codebooks.
+
+    :param arrays: what `random_codebooks` gave.
+    :param dim: D.
+    """
+    node = helper.make_node("CodebookLogits", ["hidden", *arrays], ["logits"], domain=DOMAIN, dim=dim)
+    return _model(node, arrays, (len(arrays["codes"]), dim), (DOMAIN, VERSION))
+
+
+def plain(weight: NDArray[np.float32]) -> onnx.ModelProto:
+    """A product in float32.
+
+    :param weight: float32[D, V].
+    """
+    dim, rows = weight.shape
+    node = helper.make_node("MatMul", ["hidden", "weight"], ["logits"])
+    return _model(node, {"weight": weight}, (rows, dim), (DOMAIN, VERSION))
 
 
 def random_shortlist(rows: int, dim: int) -> dict[str, NDArray[Any]]:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edgeemb.errors import InputError, NativeError
 from edgeemb.native.libraries import open_library
 
-_ABI_VERSION = 7
+_ABI_VERSION = 8
 _ID_OUT_OF_RANGE = 1
-_CODE_OUT_OF_RANGE = 5
+CODE_OUT_OF_RANGE = 5
 _STATUS = {
     2: "the sizes do not fit together",
     3: "an element type or bit width is unknown",
@@ -115,10 +115,7 @@ def codebook_lookup(
     :raises InputError: if an id or a code is out of range, or the arrays do not fit each other.
     :raises NativeError: if the kernel library is missing, or cannot run the variant here.
     """
-    if codebooks.ndim != 3:
-        raise InputError(
-            f"codebooks is {codebooks.dtype}{list(codebooks.shape)}: expected [books, entries, part]"
-        )
+    check_codebooks(codebooks)
     rows = len(codes)
     books, entries, part = codebooks.shape
     dim = part if additive else books * part
@@ -147,7 +144,7 @@ def codebook_lookup(
         out.ctypes.data,
         ctypes.byref(position),
     )
-    if status == _CODE_OUT_OF_RANGE:
+    if status == CODE_OUT_OF_RANGE:
         row = ids[position.value]
         raise InputError(
             f"row {row} (id at position {position.value}) holds code {codes[row].max()}, outside [0, {entries}), the entries of a codebook"
@@ -206,7 +203,7 @@ def ngram_lookup(
         out.ctypes.data,
         ctypes.byref(position),
     )
-    if status == _CODE_OUT_OF_RANGE:
+    if status == CODE_OUT_OF_RANGE:
         row = ids[position.value]
         raise InputError(
             f"token {row} (id at position {position.value}) spans bytes {starts[row]} to {starts[row + 1]}: not 0 to 32 of the {len(tokens)}"
@@ -262,6 +259,14 @@ def check_arrays(*wanted: tuple[str, NDArray[Any], tuple[np.dtype[Any], ...], tu
             raise InputError(
                 f"{name} is {array.dtype}{list(array.shape)}: expected contiguous {'/'.join(map(str, dtypes))}{list(shape)}"
             )
+
+
+def check_codebooks(codebooks: NDArray[Any]) -> None:
+    """Refuse codebooks that have not the three axes of books, entries and the values of an entry."""
+    if codebooks.ndim != 3:
+        raise InputError(
+            f"codebooks is {codebooks.dtype}{list(codebooks.shape)}: expected [books, entries, part]"
+        )
 
 
 def raise_for(status: int, ids: NDArray[Any], position: int, rows: int, asked: str) -> None:
@@ -321,6 +326,11 @@ def kernel_library() -> ctypes.CDLL:
         *table,
         *(pointer, pointer, int64, pointer, pointer, pointer, int32, int64, int64),
         *(pointer, pointer, pointer),
+    ]
+    kernels.edgeemb_codebook_logits.restype = int32
+    kernels.edgeemb_codebook_logits.argtypes = [
+        *(pointer, pointer, int32, int64, int32, int32, int32, int32),
+        *(pointer, int64, pointer, int64, int64, pointer, pointer),
     ]
     kernels.edgeemb_codebook_lookup.restype = int32
     kernels.edgeemb_codebook_lookup.argtypes = kernels.edgeemb_quantized_lookup.argtypes

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeemb.errors import NativeError
-from edgeemb.native.kernels import FLOAT_TYPES, check_arrays, kernel_library, refused
+from edgeemb.errors import InputError, NativeError
+from edgeemb.native.kernels import (
+    CODE_OUT_OF_RANGE,
+    FLOAT_TYPES,
+    check_arrays,
+    check_codebooks,
+    kernel_library,
+    refused,
+)
 
 FLOATS = (np.dtype(np.float32),)
 BYTES = (np.dtype(np.uint8),)
@@ -63,6 +71,56 @@ def quantized_logits(
         raise refused(
             "logits", f"bits={bits} dim={dim} block={block} planes={planes} variant={variant}", status
         )
+    return out
+
+
+def codebook_logits(
+    hidden: NDArray[np.float32],
+    codes: NDArray[np.uint8],
+    codebooks: NDArray[Any],
+    additive: bool = False,
+    bias: NDArray[np.float32] | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Products of vectors with every row of a table of codebooks by the native kernel (runtimes/kernels/codebook_logits.h).
+
+    :param hidden: float32[N, D]; need not be aligned, as all that follow.
+    :param codes: uint8[V, M], each below K.
+    :param codebooks: float16 or float32[M, K, D / M] (additive: [M, K, D]).
+    :param additive: whether the entries of a row are added up, rather than put side by side.
+    :param bias: float32[V] that is added to each result.
+    :param out: float32[N, V] that is written and returned.
+    :return: float32[N, V].
+    :raises InputError: if a code is out of range, or the arrays do not fit each other.
+    :raises NativeError: if the kernel library is missing, or refuses the sizes.
+    """
+    check_codebooks(codebooks)
+    count, rows = len(hidden), len(codes)
+    books, entries, part = codebooks.shape
+    if out is None:
+        out = np.empty((count, rows), np.float32)
+    check_arrays(
+        ("hidden", hidden, FLOATS, (count, part if additive else books * part)),
+        ("codes", codes, BYTES, (rows, books)),
+        ("codebooks", codebooks, tuple(FLOAT_TYPES), (books, entries, part)),
+        ("out", out, FLOATS, (count, rows)),
+    )
+    if bias is not None:
+        check_arrays(("bias", bias, FLOATS, (rows,)))
+    position = ctypes.c_int64(-1)
+    status = kernel_library().edgeemb_codebook_logits(
+        *(codes.ctypes.data, codebooks.ctypes.data, FLOAT_TYPES[codebooks.dtype], rows),
+        *(books, entries, part, additive, hidden.ctypes.data, count),
+        None if bias is None else bias.ctypes.data,
+        *(0, rows, out.ctypes.data, ctypes.byref(position)),
+    )
+    if status == CODE_OUT_OF_RANGE:
+        row = position.value
+        raise InputError(
+            f"row {row} holds code {codes[row].max()}, outside [0, {entries}), the entries of a codebook"
+        )
+    if status:
+        raise refused("logits", f"books={books} entries={entries} part={part} additive={additive}", status)
     return out
 
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "codebook_logits.h"
 #include "shortlist.h"
 
 EDGEEMB_EXPORT int64_t edgeemb_logits_memory(int32_t bits, int32_t dim, int32_t block, int64_t count);
@@ -18,6 +19,10 @@ EDGEEMB_EXPORT int32_t edgeemb_shortlist_top(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
     int32_t planes, const void *hidden, const void *bias, int64_t top, const void *list_codes, const void *list_scales,
     const void *codebook, int32_t part, int64_t candidates, int64_t range_blocks, void *memory, void *values, void *ids);
+EDGEEMB_EXPORT int32_t edgeemb_codebook_logits(
+    const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries, int32_t part,
+    int32_t additive, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *output, int64_t *position);
+
 /* Bytes of working memory that edgeemb_quantized_logits takes for `count` vectors; -1 if the sizes do not fit together. */
 int64_t edgeemb_logits_memory(int32_t bits, int32_t dim, int32_t block, int64_t count)
 {
@@ -170,6 +175,53 @@ int32_t edgeemb_shortlist_top(
         status = eeb_shortlist_job_end(&job, memory, logits, values, ids);
     }
     free(job.work);
+    return status;
+}
+
+/* codebook_logits.h, over the columns first ... first + asked - 1; `position` is set on EEB_CODE_OUT_OF_RANGE only. */
+int32_t edgeemb_codebook_logits(
+    const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries, int32_t part,
+    int32_t additive, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *output, int64_t *position)
+{
+    eeb_codebook_table table;
+    eeb_logits_call call;
+    size_t size = 0, at = 0;
+    eeb_status status;
+    void *memory;
+
+    table.codes = codes;
+    table.codebooks = codebooks;
+    table.rows = rows;
+    table.books = books;
+    table.entries = entries;
+    table.part = part;
+    table.additive = additive;
+    table.book_type = book_type;
+    if (count < 0 || first < 0 || asked < 0) {
+        return EEB_BAD_SHAPE;
+    }
+    call.count = (size_t)count;
+    call.bias = bias;
+    call.first = (size_t)first;
+    call.rows = (size_t)asked;
+    call.output = output;
+    status = eeb_codebook_logits_check(&table, &call, &at);
+    if (status == EEB_OK) {
+        status = eeb_codebook_logits_memory(&table, call.count, &size);
+    }
+    if (status != EEB_OK) {
+        return told(status, at, position);
+    }
+    memory = malloc(size == 0 ? 1 : size);
+    if (memory == NULL) {
+        return EEB_BAD_SHAPE;
+    }
+    call.memory = memory;
+    status = eeb_codebook_logits_prepare(&table, hidden, call.count, memory);
+    if (status == EEB_OK) {
+        eeb_codebook_logits(&table, &call);
+    }
+    free(memory);
     return status;
 }
 

@@ -34,7 +34,7 @@ EDGEEMB_EXPORT int32_t edgeemb_vectors_dots(
 /* Changes whenever a function here does. */
 int32_t edgeemb_abi_version(void)
 {
-    return 7;
+    return 8;
 }
 
 /* Name of the variant that comes `rank`-th among those this processor can run, the fastest first; NULL past the last. */

@@ -1,6 +1,7 @@
 /* libedgeemb_onnxruntime: the ops of domain `edgeemb` for ONNX Runtime. See ../README.md for their signatures.
  *
  * An adapter: it reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no arithmetic. */
+#include "codebook_logits_op.h"
 #include "codebook_op.h"
 #include "linear_op.h"
 #include "logits_op.h"
@@ -21,6 +22,7 @@
         LINEAR("QuantizedLinearGelu" suffix, bits, EEM_GELU, parallel),                                                                    \
         LINEAR("QuantizedLinearFastGelu" suffix, bits, EEM_GELU_TANH, parallel)
 #define CODEBOOK(name, additive, parallel) OP(codebook, name, additive, 3, 1, parallel)
+#define CODEBOOK_LOGITS(name, additive, parallel) OP(codebook_logits, name, additive, 3, 1, parallel)
 #define NGRAMS(suffix, n, parallel)                                                                                                        \
     OP(ngram, "NgramLookup" suffix, n, 5, 1, parallel), OP(ngram_bytes, "NgramBytes" suffix, n, 3, 0, parallel)
 #define OPS(parallel)                                                                                                                      \
@@ -38,6 +40,8 @@
      LINEARS("4", 4, parallel),                                                                                                            \
      CODEBOOK("CodebookLookup", 0, parallel),                                                                                              \
      CODEBOOK("CodebookSumLookup", 1, parallel),                                                                                           \
+     CODEBOOK_LOGITS("CodebookLogits", 0, parallel),                                                                                       \
+     CODEBOOK_LOGITS("CodebookSumLogits", 1, parallel),                                                                                    \
      NGRAMS("", 0, parallel),                                                                                                              \
      NGRAMS("1", 1, parallel),                                                                                                             \
      NGRAMS("2", 2, parallel),                                                                                                             \
@@ -52,7 +56,7 @@
      TOP("2", 2, parallel),                                                                                                                \
      TOP("1", 1, parallel)}
 
-static const Op ops[2][46] = {OPS(0), OPS(1)};
+static const Op ops[2][48] = {OPS(0), OPS(1)};
 
 /* Whether a version such as "1.17.0" is 1.17 or newer. */
 static int has_parallel_for(const char *version)

@@ -1,4 +1,5 @@
-/* libedgeemb_tflite: the custom ops of lookups.h, logits_op.h and linear_op.h as an external delegate of TensorFlow Lite.
+/* libedgeemb_tflite: the custom ops of lookups.h, logits_op.h, codebook_logits_op.h and linear_op.h as an external delegate of TensorFlow
+ * Lite.
  *
  * An adapter: it claims the nodes of those names, hands their tensors to the kernels and words their errors. It holds no arithmetic. Every
  * other node is left to the runtime, XNNPACK included. One library serves tflite-runtime and ai-edge-litert.
@@ -13,6 +14,7 @@
 #define EDGEEMB_POOL
 #endif
 
+#include "codebook_logits_op.h"
 #include "linear_op.h"
 #include "logits_op.h"
 #include "lookups.h"
@@ -48,7 +50,8 @@ typedef struct Lookup {
 static const edgeemb_op *op_of(const TflRegistration *registration)
 {
 #define EDGEEMB_OP(name, op) &edgeemb_##name##_op,
-    static const edgeemb_op *const ops[] = {&edgeemb_linear8_op, &edgeemb_linear4_op, &edgeemb_logits_op, EDGEEMB_LOOKUPS(EDGEEMB_OP)};
+    static const edgeemb_op *const ops[] = {
+        &edgeemb_linear8_op, &edgeemb_linear4_op, &edgeemb_logits_op, &edgeemb_codebook_logits_op, EDGEEMB_LOOKUPS(EDGEEMB_OP)};
 #undef EDGEEMB_OP
     size_t at;
 

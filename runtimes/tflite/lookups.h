@@ -24,7 +24,7 @@ typedef struct edgeemb_result {
     eeb_status status;
     int bound;       /* whether the tensors fitted the options; if not, only this and the status say something */
     size_t position; /* among the ids, for EEB_ID_OUT_OF_RANGE and EEB_CODE_OUT_OF_RANGE */
-    int64_t id;      /* the id there */
+    int64_t id;      /* the id there; where vectors go in, the row of the table */
     edgeemb_size size;
 } edgeemb_result;
 
@@ -71,7 +71,7 @@ EEB_FUNCTION edgeemb_result edgeemb_run(const edgeemb_op *op, const edgeemb_tens
     result.bound = 1;
     result.status = op->rows(table, &ids, output->data, &result.position);
     if (result.status == EEB_ID_OUT_OF_RANGE || result.status == EEB_CODE_OUT_OF_RANGE) {
-        result.id = eeb_id_at(&ids, result.position);
+        result.id = op->vectors ? (int64_t)result.position : eeb_id_at(&ids, result.position);
     }
     return result;
 }

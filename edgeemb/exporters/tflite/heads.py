@@ -18,7 +18,7 @@ from edgeemb.exporters.tflite.lowering import CUSTOM_VERSION, Lowering, custom_o
 from edgeemb.exporters.tflite.policy import FUSED, TfliteRuntime
 from edgeemb.models.tflite.flatbuffer import opcode_name
 from edgeemb.models.tflite.tables import FoundTable, shape_of
-from edgeemb.tables.head import Hidden, QuantizedLogits, head_of
+from edgeemb.tables.head import CodebookLogits, Hidden, QuantizedLogits, head_of
 
 #: Stands for a FULLY_CONNECTED with a table until the table is written: its options are the activation, whether axes are kept, and the version.
 MARK = "edgeemb.TiedLogits"
@@ -109,26 +109,35 @@ def replace_heads(
 def _fused(graph: Graph, mark: Any, arrays: Arrays, runtime: TfliteRuntime) -> bool:
     """Write a marked layer as one custom op, and its bias as another, if its table and its shapes allow that."""
     head = head_of(arrays.table)
-    if type(head) not in runtime.products or not isinstance(head, QuantizedLogits):
-        return False
+    options: tuple[int, ...]
+    match head:
+        case QuantizedLogits(Hidden()) if QuantizedLogits in runtime.products:
+            names, dim = (head.codes, head.scales), head.dim
+            options = (head.bits, head.dim, head.block, head.planes)
+        case CodebookLogits(Hidden()) if CodebookLogits in runtime.products:
+            names, dim = (head.codes, head.codebooks), arrays.table.shape[1]
+            options = (dim, int(head.additive))
+        case _:
+            return False
     hidden, bias = int(mark.inputs[0]), int(mark.inputs[2]) if len(mark.inputs) > 2 else -1
     source, target = (graph.subgraph.tensors[place] for place in (hidden, int(mark.outputs[0])))
     shape, result = shape_of(source), shape_of(target)
     activation = int(mark.customOptions[0])
     floats = source.type == target.type == schema.TensorType.FLOAT32
-    known = len(shape) > 0 and shape[-1] == head.dim and result.count(-1) < 2
-    if head.vectors != Hidden() or not floats or not known or (activation and bias < 0):
+    known = len(shape) > 0 and shape[-1] == dim and result.count(-1) < 2
+    if not floats or not known or (activation and bias < 0):
         return False
     rows = arrays.table.shape[0]
     count = -1 if -1 in shape else int(np.prod(shape[:-1]))
     if len(shape) != 2:
-        hidden = graph.reshape(hidden, (count, head.dim))
-    stored = [
-        graph.constant(arrays.get(name, "stored"), f"{name}.stored") for name in (head.codes, head.scales)
-    ]
-    options = custom_options(head.bits, head.dim, head.block, head.planes)
+        hidden = graph.reshape(hidden, (count, dim))
+    stored = [graph.constant(arrays.get(name, "stored"), f"{name}.stored") for name in names]
     logits = graph.op(
-        FUSED[QuantizedLogits], [hidden, *stored], (count, rows), version=CUSTOM_VERSION, custom=options
+        FUSED[type(head)],
+        [hidden, *stored],
+        (count, rows),
+        version=CUSTOM_VERSION,
+        custom=custom_options(*options),
     )
     if bias >= 0:
         logits = graph.op("ADD", [logits, bias], (count, rows), fusedActivationFunction=activation)

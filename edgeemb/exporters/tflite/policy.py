@@ -14,7 +14,7 @@ from edgeemb.exporters.tflite.ops import op_versions
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.tflite import LITERT, TFLITE_RUNTIME
 from edgeemb.runtimes.tflm import RUNTIME as TFLM
-from edgeemb.tables.head import HeadNode, QuantizedLogits
+from edgeemb.tables.head import CodebookLogits, HeadNode, QuantizedLogits
 from edgeemb.tables.program import CodebookLookup, NgramLookup, Node, QuantizedLookup
 
 #: Ids and indices are computed in float32, which is exact below this.
@@ -57,7 +57,7 @@ RUNTIMES: dict[str, TfliteRuntime] = {
         signatures=True,
         wide="bitcast",
         half_weights=True,
-        products=frozenset({QuantizedLogits}),
+        products=frozenset({QuantizedLogits, CodebookLogits}),
         linear=True,
     ),
     TFLITE_RUNTIME.name: TfliteRuntime(
@@ -67,7 +67,7 @@ RUNTIMES: dict[str, TfliteRuntime] = {
         half_weights=True,
         op_versions=op_versions(TFLITE_RUNTIME_OPS),
         wraps_ids=True,
-        products=frozenset({QuantizedLogits}),
+        products=frozenset({QuantizedLogits, CodebookLogits}),
     ),
     TFLM.name: TfliteRuntime(
         record=TFLM,
@@ -85,6 +85,7 @@ FUSED: dict[type[Node | HeadNode], str] = {
     CodebookLookup: "edgeemb.CodebookLookup",
     NgramLookup: "edgeemb.NgramLookup",
     QuantizedLogits: "edgeemb.QuantizedLogits",
+    CodebookLogits: "edgeemb.CodebookLogits",
 }
 
 #: The custom op that computes products of the body, by the bits of their matrices.

@@ -13,10 +13,11 @@ from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.logits import quantized_logits
 from edgeemb.runtimes.tflite.engine import load_delegate
 from edgeemb.tables import Table, encode
+from edgeemb.tables.logits import codebook_products
 from tests.fixtures.models.tflite_files import head_model
 
 ROWS, DIM = 300, 32
-OP = b"edgeemb.QuantizedLogits"
+OP, BOOKS = b"edgeemb.QuantizedLogits", b"edgeemb.CodebookLogits"
 #: Each with the arguments of the kernel.
 SPECS = {
     "int8": (8, DIM, 1),
@@ -36,7 +37,7 @@ def vectors(*shape: int) -> NDArray[np.float32]:
 
 
 def run(content: bytes, hidden: NDArray[np.float32]) -> NDArray[np.float32]:
-    delegates = [load_delegate(find_interpreter())] if OP in content else []
+    delegates = [load_delegate(find_interpreter())] if OP in content or BOOKS in content else []
     interpreter = Interpreter(model_content=content, experimental_delegates=delegates)
     found = interpreter.get_signature_runner()(ids=np.zeros(6, np.int32), hidden=hidden)
     return np.asarray(found["logits"], np.float32)
@@ -57,6 +58,16 @@ def test_has_the_bits_of_the_kernel_at_every_width_with_the_bias_added_behind() 
             found = run(content, hidden)
             assert found.shape == (2, 3, ROWS)
             np.testing.assert_array_equal(found.reshape(6, ROWS), exact, spec)
+
+
+@pytest.mark.parametrize("spec", ["pq:m=4,k=16", "rvq:m=2,k=16"])
+def test_has_the_bits_of_the_reference_over_codebooks_which_are_stored_once(spec: str) -> None:
+    own, hidden = table(spec), vectors(2, 3)
+    content = pack_tflite(head_model(own, "tflite", custom=True, shape=(2, 3)))
+    codes, books = (own.arrays[name] for name in ("codes", "codebooks"))
+    exact = codebook_products(hidden.reshape(6, DIM), codes, books, spec.startswith("rvq"))
+    np.testing.assert_array_equal(run(content, hidden), exact.reshape(2, 3, ROWS))
+    assert BOOKS in content and content.count(codes.tobytes()) == content.count(books.tobytes()) == 1
 
 
 def test_reads_the_arrays_of_the_lookup_which_are_stored_once() -> None:
@@ -80,14 +91,14 @@ def test_a_vector_that_is_not_finite_spoils_its_own_logits_only() -> None:
     [
         ("int4:block=16", "tflite", False),
         ("int4:block=16", "tflm", True),
-        ("pq:m=4,k=16", "tflite", True),
+        ("lowrank:rank=8", "tflite", True),
     ],
 )
 def test_all_rows_are_looked_up_where_no_custom_op_computes_the_layer(
     spec: str, runtime: str, custom: bool
 ) -> None:
     model = head_model(table(spec), runtime, custom=custom)
-    assert OP not in {code.customCode for code in model.operatorCodes}
+    assert not {OP, BOOKS} & {code.customCode for code in model.operatorCodes}
     assert any(code.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED for code in model.operatorCodes)
 
 

@@ -1,10 +1,10 @@
-/* Runs every variant of CodebookLookup over odd sizes, in buffers of exactly the size they need and at odd addresses, and compares each
- * with a plain evaluation of the contract, bit by bit. Prints the variants and the number of comparisons; exits with 1 at the first
- * difference. */
+/* Runs every variant of CodebookLookup, and CodebookLogits, over odd sizes, in buffers of exactly the size they need and at odd addresses,
+ * and compares each with a plain evaluation of the contract, bit by bit. Prints the variants and the number of comparisons; exits with 1 at
+ * the first difference. */
 #include "agree.h"
-#include "codebook.h"
+#include "codebook_logits.h"
 
-enum { ROWS = 7, IDS = 11 };
+enum { ROWS = 7, IDS = 11, VECTORS = 3 };
 
 static uint32_t seed = 1;
 
@@ -44,6 +44,92 @@ static void expect_failure(
         refused(variant, "a wrong id or code is not reported");
     }
     expect_marked(variant, output, size);
+}
+
+/* The product of a vector with a row, from the words of the header. */
+static float plain_product(const eeb_codebook_table *table, const uint8_t *vector, size_t row)
+{
+    const uint8_t *codes = (const uint8_t *)table->codes + row * (size_t)table->books;
+    const size_t part = (size_t)table->part;
+    volatile float sum = 0;
+    size_t book, e;
+
+    for (book = 0; book < (size_t)table->books; ++book) {
+        const size_t at = (book * (size_t)table->entries + codes[book]) * part;
+        volatile float product = 0;
+
+        for (e = 0; e < part; ++e) {
+            volatile float term;
+            float value;
+
+            memcpy(&value, vector + 4 * (table->additive ? e : book * part + e), sizeof value);
+            term = value * eeb_float_at((const uint8_t *)table->codebooks, table->book_type, at + e);
+            product = product + term;
+        }
+        sum = book == 0 ? product : sum + product;
+    }
+    return sum;
+}
+
+/* The products of vectors with the rows of a table, but for the first row and the last; the first code of the second row is one too many
+ * for a while. */
+static int compare_products(eeb_codebook_table *table, size_t offset)
+{
+    const size_t dim = (size_t)eeb_codebook_dim(table);
+    const size_t out_size = VECTORS * ROWS * 4;
+    uint8_t *starts[3];
+    uint8_t *hidden = make(VECTORS * dim * 4, offset, &starts[0]);
+    uint8_t *output = make(out_size, offset, &starts[1]);
+    uint8_t *codes = (uint8_t *)table->codes;
+    const uint8_t kept = codes[table->books];
+    eeb_logits_call call;
+    size_t size = 0, at, row = 0;
+    uint8_t *memory;
+
+    for (at = 0; at < VECTORS * dim; ++at) {
+        const float value = ((float)random_byte() - 127.5f) / 64;
+
+        memcpy(hidden + 4 * at, &value, sizeof value);
+    }
+    if (eeb_codebook_logits_memory(table, VECTORS, &size) != EEB_OK) {
+        refused(EEB_SERIAL, "a table in bounds is refused");
+    }
+    memory = make(size, offset, &starts[2]);
+    call.memory = memory;
+    call.count = VECTORS;
+    call.bias = NULL;
+    call.first = 1;
+    call.rows = ROWS - 2;
+    call.output = output;
+    if (table->entries < 256) {
+        codes[table->books] = (uint8_t)table->entries;
+        if (eeb_codebook_logits_check(table, &call, &row) != EEB_CODE_OUT_OF_RANGE || row != 1) {
+            refused(EEB_SERIAL, "a wrong code is not reported");
+        }
+        codes[table->books] = kept;
+    }
+    mark(output, out_size);
+    if (eeb_codebook_logits_check(table, &call, NULL) != EEB_OK || eeb_codebook_logits_prepare(table, hidden, VECTORS, memory) != EEB_OK) {
+        refused(EEB_SERIAL, "a call in bounds is refused");
+    }
+    eeb_codebook_logits(table, &call);
+    for (at = 0; at < VECTORS * ROWS; ++at) {
+        const float want = plain_product(table, hidden + 4 * dim * (at / ROWS), at % ROWS);
+
+        if (at % ROWS == 0 || at % ROWS == ROWS - 1) {
+            expect_marked(EEB_SERIAL, output + 4 * at, 4);
+        } else if (memcmp(output + 4 * at, &want, 4) != 0) {
+            refused(EEB_SERIAL, "a product differs");
+        }
+    }
+    call.rows = ROWS;
+    if (eeb_codebook_logits_check(table, &call, NULL) != EEB_BAD_SHAPE) {
+        refused(EEB_SERIAL, "rows past the table are taken");
+    }
+    for (at = 0; at < 3; ++at) {
+        free(starts[at]);
+    }
+    return 1;
 }
 
 /* All variants over one table; the number of comparisons. */
@@ -132,6 +218,7 @@ static int compare(int32_t books, int32_t entries, int32_t part, int32_t additiv
         all.count = IDS;
         ++done;
     }
+    done += compare_products(&table, offset);
     for (at = 0; at < 4; ++at) {
         free(starts[at]);
     }
