@@ -32,6 +32,7 @@ OURS: dict[str, tuple[str, str, Ops]] = {
     "int4 table, int8 body": ("int4:block=32", "int8", "custom"),
     "int4 table, int8 body, stock ops": ("int4:block=32", "int8", "builtin"),
     "int4 table, int4 body": ("int4:block=32", "int4", "custom"),
+    "int4 table, int4 body, stock ops": ("int4:block=32", "int4", "builtin"),
     "binary table, fp32 body": ("binary:block=32", "fp32", "custom"),
     "pq table, fp32 body": ("pq:m=96", "fp32", "custom"),
 }
@@ -178,7 +179,7 @@ def _reference(spec: str) -> float:
 def latency(work: Path, rounds: int, only: tuple[str, ...]) -> None:
     """Milliseconds on one thread, and the ratio to the peer; the programs take turns in every round."""
     programs = {PEER: Program(peer(work), threads=1)}
-    for name in only or list(OURS)[:3]:
+    for name in only or [name for name, (_, body, _) in OURS.items() if body != "fp32"]:
         programs[name] = Program(ours(work, name) / "model.pte", threads=1)
     for length in LENGTHS:
         inputs = feeds(length)
@@ -200,7 +201,7 @@ import sys, edgeemb, numpy, pathlib
 ids = numpy.full((1, 16), 2000)
 if sys.argv[2] == "stock":
     from bench.executorch.stock import StockProgram
-    StockProgram(pathlib.Path(sys.argv[1], "model.pte"), threads=1).run([ids, numpy.ones_like(ids)])
+    StockProgram(pathlib.Path(sys.argv[1], "model.pte"), threads=1, custom=True).run([ids, numpy.ones_like(ids)])
 else:
     session = edgeemb.open(sys.argv[1], threads=1, verify_files=False)
     session.run({"input_ids": ids, "attention_mask": numpy.ones_like(ids)})

@@ -149,8 +149,8 @@ def support_page() -> str:
         f"| {policy.lookup} | {policy.builtin} | {policy.custom} | {policy.why} |"
         for policy in executorch_policy.POLICY.values()
     ]
-    lines += ["", "| body | by |", "|---|---|"]
-    lines += [f"| {body} | {recipe} |" for body, recipe in executorch_policy.BODIES.items()]
+    lines += ["", "| body | builtin | custom |", "|---|---|---|"]
+    lines += [f"| {name} | {by.builtin} | {by.custom} |" for name, by in executorch_policy.BODIES.items()]
     return "\n".join(lines) + "\n"
 
 

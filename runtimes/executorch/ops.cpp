@@ -3,8 +3,6 @@
  * An adapter: it reads shapes, checks them, hands pointers to the kernels and words their errors. It holds no arithmetic.
  * Link this file into an application, or load the shared library: the ops register themselves, once however often that happens. */
 #include <executorch/runtime/core/event_tracer_hooks.h>
-#include <executorch/runtime/core/exec_aten/util/tensor_util.h>
-#include <executorch/runtime/kernel/kernel_includes.h>
 #include <executorch/runtime/kernel/operator_registry.h>
 
 #include <cinttypes>
@@ -15,56 +13,18 @@
 #include "../kernels/logits.h"
 #include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
+#include "linear_op.h"
+#include "tensors.h"
 
 namespace edgeemb
 {
 namespace
 {
 
-using executorch::aten::ArrayRef;
-using executorch::aten::ScalarType;
-using executorch::aten::SizesType;
-using executorch::aten::Tensor;
 using executorch::runtime::Error;
 using executorch::runtime::EValue;
 using executorch::runtime::Kernel;
-using executorch::runtime::KernelRuntimeContext;
 using executorch::runtime::Span;
-
-constexpr ssize_t most_dimensions = 16;
-
-/* The kernels' name for an element type; -1 for one that they do not know. */
-eeb_type kernel_type(ScalarType type)
-{
-    switch (type) {
-    case ScalarType::Int: return EEB_INT32;
-    case ScalarType::Long: return EEB_INT64;
-    case ScalarType::Half: return EEB_FLOAT16;
-    case ScalarType::Float: return EEB_FLOAT32;
-    default: return -1;
-    }
-}
-
-/* Whether a tensor's elements lie one behind the other, where the program says that they are: a program comes from anywhere. */
-bool is_laid_out(const Tensor &tensor)
-{
-    return (tensor.numel() == 0 || tensor.const_data_ptr() != nullptr) && executorch::runtime::tensor_is_contiguous(tensor);
-}
-
-/* Gives the output the shape [the first axes of the input..., dim]. */
-bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor &out)
-{
-    SizesType sizes[most_dimensions];
-
-    if (rank >= most_dimensions || out.dim() != rank + 1 || out.scalar_type() != ScalarType::Float) {
-        return false;
-    }
-    for (ssize_t axis = 0; axis < rank; ++axis) {
-        sizes[axis] = input.size(axis);
-    }
-    sizes[rank] = static_cast<SizesType>(dim);
-    return resize_tensor(out, ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) == Error::Ok && is_laid_out(out);
-}
 
 /* The rows of the ids, by a kernel over a table that has been checked. */
 template <typename Table>
@@ -143,12 +103,13 @@ Tensor &quantized_logits_out(
         context, quantized_table(codes, scales, bits, dim, block, planes, &table), InvalidArgument, out,
         "QuantizedLogits: codes, scales, bits %" PRId64 ", dim %" PRId64 ", block %" PRId64 ", planes %" PRId64 " do not fit together",
         bits, dim, block, planes);
+    /* The output comes first: in a hostile program it may be the vectors, which then have another size. */
     ET_KERNEL_CHECK_MSG(
-        context, last >= 0 && hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument,
-        out, "QuantizedLogits: the vectors must be float32 with %" PRId64 " elements each", dim);
-    ET_KERNEL_CHECK_MSG(
-        context, resize_output(hidden, last, table.rows, out), InvalidArgument, out,
+        context, last >= 0 && resize_output(hidden, last, table.rows, out), InvalidArgument, out,
         "QuantizedLogits: the output cannot hold the logits of these vectors");
+    ET_KERNEL_CHECK_MSG(
+        context, hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument, out,
+        "QuantizedLogits: the vectors must be float32 with %" PRId64 " elements each", dim);
     call.count = static_cast<size_t>(hidden.numel() / dim);
     call.rows = static_cast<size_t>(table.rows);
     call.output = out.mutable_data_ptr();
@@ -196,11 +157,6 @@ Tensor &codebook_lookup_out(
         context, codebook_table(codes, codebooks, additive, &table), InvalidArgument, out,
         "CodebookLookup: codes and codebooks do not fit together");
     return look_up(context, "CodebookLookup", eeb_codebook_lookup, table, static_cast<int64_t>(eeb_codebook_dim(&table)), ids, out);
-}
-
-bool is_array(const Tensor &tensor, ScalarType type)
-{
-    return tensor.dim() == 1 && tensor.scalar_type() == type && is_laid_out(tensor);
 }
 
 /* Describes the constants of a hash, without tokens; false if they do not fit together. */
@@ -336,6 +292,8 @@ template <const char *name, typename... Arguments, Tensor &(*function)(KernelRun
     }
 };
 
+constexpr char quantized_linear8_name[] = "edgeemb::quantized_linear8.out";
+constexpr char quantized_linear4_name[] = "edgeemb::quantized_linear4.out";
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char quantized_logits_name[] = "edgeemb::quantized_logits.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
@@ -355,7 +313,8 @@ template <const char *name, auto function> bool add()
 
 const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<quantized_logits_name, quantized_logits_out>() &&
                         add<codebook_lookup_name, codebook_lookup_out>() && add<ngram_lookup_name, ngram_lookup_out>() &&
-                        add<ngram_bytes_name, ngram_bytes_out>();
+                        add<ngram_bytes_name, ngram_bytes_out>() && add<quantized_linear8_name, quantized_linear8_out>() &&
+                        add<quantized_linear4_name, quantized_linear4_out>();
 
 } // namespace
 } // namespace edgeemb

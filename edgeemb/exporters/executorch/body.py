@@ -1,4 +1,4 @@
-"""Precision of everything but the tables, as XNNPACK computes it."""
+"""Precision of everything but the tables, as XNNPACK or our own ops compute it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from torchao.quantization.quantize_.workflows.intx.intx_unpacked_to_int8_tensor 
 
 from edgeemb.body.grid import BLOCK, Grid, by_output, near_grid, positive
 from edgeemb.body.grids import Grids
+from edgeemb.exporters.executorch.linear import use_panels
 
 
-def quantize_body(module: nn.Module, body: str, grids: Grids) -> list[str]:
+def quantize_body(module: nn.Module, body: str, grids: Grids, *, native: bool = False) -> list[str]:
     """Quantise the linear layers of a module in place.
 
-    Weights are int8 with a scale per output channel, or int4 in blocks; activations become int8 at run time, with a scale and a zero point per
-    token (https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-quantization.html).
+    Weights are int8 with a scale per output channel, or int4 in blocks; activations become 8 bits at run time, with a scale and a zero point per
+    token, in XNNPACK (https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-quantization.html)
+    as in our op.
 
     :param module: the module.
     :param body: a key of `edgeemb.exporters.executorch.policy.BODIES`, for layers of which `grids` says nothing.
     :param grids: the grids that were chosen before.
+    :param native: whether our own op multiplies by matrices that it can store.
     :return: remarks for the user.
     """
     uneven = []
@@ -42,6 +45,8 @@ def quantize_body(module: nn.Module, body: str, grids: Grids) -> list[str]:
         if not grid.whole_blocks:
             uneven.append(name)
             grid = by_output(grid)
+        if native and use_panels(layer, grid):
+            continue
         layer.weight = nn.Parameter(_stored(positive(grid)), requires_grad=False)
     if not uneven:
         return []

@@ -48,11 +48,29 @@ POLICY: dict[str, Policy] = {
     ),
 }
 
-#: Precisions of the body, by the names of torchao's recipes, and the delegate that runs them.
-BODIES: dict[str, str] = {
-    "fp32": "XNNPACK in float32",
-    "int8": "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
-    "int4": "8da4w: int4 weights in blocks of 32, 64 or 128, int8 activations quantised at run time, XNNPACK",
+
+@dataclass(frozen=True)
+class Body:
+    """How a precision of the body is computed.
+
+    :param builtin: with ``ops="builtin"``: a recipe of torchao, and the delegate that runs it.
+    :param custom: with ``ops="custom"``, where our op stores a matrix as it is.
+    """
+
+    builtin: str
+    custom: str
+
+
+BODIES: dict[str, Body] = {
+    "fp32": Body("XNNPACK in float32", "the same"),
+    "int8": Body(
+        "8da8w: int8 weights with a scale per output channel, int8 activations quantised at run time, XNNPACK",
+        "quantized_linear8: the same weights, uint8 activations quantised at run time, our kernels",
+    ),
+    "int4": Body(
+        "8da4w: int4 weights in blocks of 32, 64 or 128, int8 activations quantised at run time, XNNPACK",
+        "quantized_linear4: the same weights, uint8 activations quantised at run time, our kernels",
+    ),
 }
 
 

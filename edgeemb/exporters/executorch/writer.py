@@ -19,8 +19,9 @@ from edgeemb.errors import ExportError, first_line
 from edgeemb.exporters.layers import first_apart, in_words, results_of
 from edgeemb.exporters.writers import Apart, Request, Written, headless, left_alone
 from edgeemb.models.torch.model import Model
-from edgeemb.native.libraries import find_sources, python_package, runtime_sources
+from edgeemb.native.libraries import find_sources, python_package
 from edgeemb.quiet import quiet
+from edgeemb.runtimes.executorch.build import op_sources
 from edgeemb.torch_tables.placing import other_uses
 
 with quiet():
@@ -36,6 +37,7 @@ with quiet():
     )
 
     from edgeemb.exporters.executorch.body import quantize_body
+    from edgeemb.exporters.executorch.linear import fuse_activations
     from edgeemb.exporters.executorch.passes import keep_reduced_axes, share_products
     from edgeemb.exporters.executorch.report import delegation
     from edgeemb.exporters.executorch.tables import SEAL, heads_of, with_tables
@@ -87,7 +89,7 @@ def write(request: Request, folder: Path) -> Written:
     tables = {alias: table for alias, table in request.tables.items() if alias not in left}
     notes = left_alone(request, left)
     module = with_tables(model, tables, request.ops, heads, sealed=request.tables_apart)
-    notes += quantize_body(module, request.body, request.grids)
+    notes += quantize_body(module, request.body, request.grids, native=request.ops == "custom")
     quantized = request.body != "fp32" or bool(request.grids.found)
     fixed: tuple[int, ...] = ()
     with quiet():
@@ -192,6 +194,7 @@ def _edge(
     program = _trace(name, module, *inputs)
     keep_reduced_axes(program)
     share_products(program)
+    fuse_activations(program)
     return _lower(name, program, quantized=quantized)
 
 
@@ -232,9 +235,6 @@ def _where(error: BaseException) -> str:
 
 def _copy_sources(kit: Path) -> None:
     runtimes = find_sources() / "runtimes"
-    for source in [
-        *runtime_sources("executorch", suffixes=("",)),
-        *runtime_sources("kernels", suffixes=(".h",)),
-    ]:
+    for source in op_sources():
         (kit / source).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(runtimes / source, kit / source)

@@ -26,6 +26,13 @@ LIBRARY_VARIABLE = "EDGEEMB_EXECUTORCH_LIBRARY"
 LIBRARY = "libedgeemb_executorch.so"
 
 _SOURCES = ("ops.cpp", "runner.cpp")
+#: Folders of `runtimes/` that the ops are made of, and endings of the files of each that count.
+_ROOMS: dict[str, tuple[str, ...]] = {
+    "executorch": ("",),
+    "kernels": (".h",),
+    "micro": (".h",),
+    "panels": (".h",),
+}
 #: How the sources are compiled, and what they are linked with.
 FLAGS = (
     "-std=c++17",
@@ -38,6 +45,8 @@ FLAGS = (
     # Without this macro the headers want generated files that the wheel leaves out.
     "-DC10_USING_CUSTOM_GENERATED_MACROS",
     "-DET_EVENT_TRACER_ENABLED",
+    # Products of the body use the runtime's threads.
+    "-DET_USE_THREADPOOL",
 )
 LIBRARIES = (
     "executorch",
@@ -113,9 +122,17 @@ def build_for(package: Path, release: str, machine: str, compiler: Callable[[], 
     return folder / LIBRARY
 
 
+def op_sources() -> list[Path]:
+    """Files that the ops are made of, as paths relative to `runtimes/`.
+
+    :raises NativeError: if this installation has no sources.
+    """
+    return [path for room, suffixes in _ROOMS.items() for path in runtime_sources(room, suffixes=suffixes)]
+
+
 def _digest(sources: Path, package: Path, machine: str) -> str:
     """Name of a build: it changes with the sources, the flags, the compiler's name, the machine and the wheel's place."""
-    files = runtime_sources("kernels", "executorch", suffixes=(".h", ".cpp"))
+    files = op_sources()
     texts = [part for path in files for part in (path.as_posix(), (sources / path).read_bytes())]
     return digest_of(*FLAGS, os.environ.get("CXX", ""), machine, str(package), *texts)
 

@@ -19,6 +19,8 @@ _OURS = {
     "codebook_lookup": "CodebookLookup",
     "ngram_lookup": "NgramLookup",
     "ngram_bytes": "NgramLookup",
+    "quantized_linear8": "QuantizedLinear8",
+    "quantized_linear4": "QuantizedLinear4",
 }
 _RUN_MICROSECONDS = 1e9
 

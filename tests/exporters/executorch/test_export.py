@@ -71,6 +71,7 @@ def test_the_manifest_says_what_the_delegate_took(bundle: Path) -> None:
     assert manifest["runtime"] == "executorch"
     note = next(note for note in manifest["notes"] if note.startswith("XNNPACK runs"))
     assert "edgeemb.quantized_lookup 3" in note
+    assert "edgeemb.quantized_linear8 6" in note
     assert "planned for activations" in note
 
 
@@ -78,6 +79,7 @@ def test_the_kit_carries_the_source_of_the_ops(bundle: Path) -> None:
     kit = bundle / "kit" / "executorch"
     assert (kit / "executorch" / "ops.cpp").is_file()
     assert (kit / "kernels" / "quantized.h").is_file()
+    assert (kit / "panels" / "quantized_linear.h").is_file()
 
 
 def test_a_phone_on_adb_cannot_run_it(bundle: Path) -> None:
@@ -124,6 +126,7 @@ def test_a_profile_tells_cost_by_operator(bundle: Path, tmp_path: Path) -> None:
     operators = {operator.name: operator for operator in read_operators(trace, ["word", "position", "type"])}
     assert operators["QuantizedLookup"].lookup
     assert operators["QuantizedLookup"].calls == 3
+    assert operators["QuantizedLinear8"].calls == 6
     assert "XNNPACK" in operators
 
 
