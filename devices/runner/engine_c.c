@@ -1,6 +1,8 @@
 /* The engine for C exports: the very sources of the bundle, linked in. RUNNER_PREFIX is the prefix of its symbols; RUNNER_WIDTH, where the
  * model takes the bytes of its tokens, how many each has; RUNNER_PER_TOKEN, where its result has a row for each token; RUNNER_PARALLEL,
- * where it can divide its work among threads.
+ * where it can divide its work among threads; RUNNER_TEXT, where it takes text.
+ *
+ * A feed whose input is called "text", bytes along one axis, is UTF-8 that is read and computed; one called "tokens" is only read.
  *
  * There is no runtime and nothing to parse. What stands for opening the model is reading every page of the program, in which its weights
  * lie, once: what an app pays before the first inference can be as fast as the next. */
@@ -22,13 +24,20 @@
 #define JOIN(a, b) JOIN2(a, b)
 #define SIZES JOIN(RUNNER_PREFIX, _sizes)
 #define RUN JOIN(RUNNER_PREFIX, _run)
+#define TOKENIZE JOIN(RUNNER_PREFIX, _tokenize)
 #define RUN_PARALLEL JOIN(RUNNER_PREFIX, _run_parallel)
 #define PARALLEL JOIN(RUNNER_PREFIX, _parallel)
+
+#if defined(RUNNER_WIDTH)
+enum { TOKEN_BYTES = RUNNER_WIDTH };
+#else
+enum { TOKEN_BYTES = sizeof(int32_t) };
+#endif
 
 enum { PAGE = 4096 };
 
 static void *arena;
-static int32_t *ids;
+static void *given; /* tokens of the longest text */
 static float *output;
 static int64_t *marks;
 static size_t marked;
@@ -115,7 +124,7 @@ const char *engine_version(void)
 void engine_prepare(const runner_options *options)
 {
     start_threads(options->threads);
-    if (posix_memalign(&arena, 16, SIZES.arena_bytes) != 0 || (ids = calloc(SIZES.tokens, sizeof *ids)) == NULL ||
+    if (posix_memalign(&arena, 16, SIZES.arena_bytes) != 0 || (given = calloc(SIZES.tokens, TOKEN_BYTES)) == NULL ||
         (output = calloc(floats(SIZES.tokens), sizeof *output)) == NULL) {
         fail("no memory for an arena of %u bytes", SIZES.arena_bytes);
     }
@@ -143,10 +152,43 @@ void engine_open(const runner_options *options)
     munmap((void *)(uintptr_t)bytes, (size_t)status.st_size);
 }
 
+#if defined(RUNNER_TEXT)
+
+/* Whether a feed is a text; if so, it was run. */
+static int run_text(const runner_feed *feed)
+{
+    const runner_tensor *tensor = &feed->tensors[0];
+    const int whole = strcmp(tensor->name, "text") == 0;
+    size_t count = 0;
+    int32_t status;
+
+    if (feed->count != 1 || tensor->type != TYPE_UINT8 || tensor->rank != 1 || (!whole && strcmp(tensor->name, "tokens") != 0)) {
+        return 0;
+    }
+    status = TOKENIZE(arena, SIZES.arena_bytes, tensor->data, (size_t)tensor->bytes, given, &count);
+    if (status != 0) {
+        fail("the model refused a text of %u bytes with status %d", (unsigned)tensor->bytes, (int)status);
+    }
+    if (whole) {
+        run_checked(given, count);
+    }
+    return 1;
+}
+
+#else
+
+static int run_text(const runner_feed *feed)
+{
+    (void)feed;
+    return 0;
+}
+
+#endif
+
 #if defined(RUNNER_WIDTH)
 
 /* The model takes the bytes of its tokens, RUNNER_WIDTH each. */
-void engine_run(const runner_feed *feed)
+static void run_feed(const runner_feed *feed)
 {
     const runner_tensor *tensor = &feed->tensors[0];
     const size_t count = tensor->bytes / RUNNER_WIDTH;
@@ -159,10 +201,11 @@ void engine_run(const runner_feed *feed)
 
 #else
 
-void engine_run(const runner_feed *feed)
+static void run_feed(const runner_feed *feed)
 {
     const runner_tensor *tensor = &feed->tensors[0];
     const size_t size = tensor->type == TYPE_INT64 ? 8 : 4, count = tensor->bytes / size;
+    int32_t *const ids = given;
     size_t at;
 
     if (feed->count == 0 || (tensor->type != TYPE_INT32 && tensor->type != TYPE_INT64) || count > SIZES.tokens) {
@@ -175,6 +218,13 @@ void engine_run(const runner_feed *feed)
 }
 
 #endif
+
+void engine_run(const runner_feed *feed)
+{
+    if (!run_text(feed)) {
+        run_feed(feed);
+    }
+}
 
 const float *engine_output(size_t *count)
 {

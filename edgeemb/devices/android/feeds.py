@@ -66,6 +66,15 @@ def golden_feeds(
     return feeds
 
 
+def text_feed(text: bytes, name: str = "text") -> dict[str, NDArray[Any]]:
+    """The input of a C export that takes a text.
+
+    :param text: UTF-8.
+    :param name: ``text`` for its result, ``tokens`` for its tokens alone.
+    """
+    return {name: np.frombuffer(text, np.uint8)}
+
+
 def read_outputs(data: bytes, sizes: Sequence[int]) -> list[NDArray[np.float32]]:
     """What the runner wrote.
 

@@ -25,6 +25,8 @@ from edgeemb.runtimes.registry import find_runtime
 
 #: Name of the runner, and of the files with its inputs, on the phone.
 RUNNER, FEEDS, GOLDEN_FEEDS = "runner", "feeds.bin", "golden.bin"
+#: What is done with texts, and the measurement of each; the inputs are in a file of that name.
+READINGS = {"tokens": "tokens_p50_ms", "text": "text_p50_ms"}
 #: Fresh processes that each load time is the median of.
 LOADS = 3
 
@@ -46,6 +48,8 @@ NOTES = (
     "Memory is what the bundle adds to the runner's process; pss is that of the whole process, with shared pages divided among their users.",
 )
 
+TEXTS = "Text to tokens, and text in to vector out, are for texts of up to so many tokens, on one thread: the export reads text by itself."
+
 
 @dataclass(frozen=True)
 class Case:
@@ -58,6 +62,7 @@ class Case:
     :param model: the files of the model on the phone.
     :param lengths: sequence lengths that it takes.
     :param expected: what the host gave for the golden feeds.
+    :param texts: whether there are texts for these lengths, which a C export reads by itself.
     """
 
     name: str
@@ -67,6 +72,7 @@ class Case:
     model: tuple[str, ...]
     lengths: tuple[int, ...]
     expected: Sequence[Sequence[float]]
+    texts: bool = False
 
 
 @dataclass
@@ -136,6 +142,7 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
     reasons = {count: _no_threads(one, count, len(look["used"])) for count in plan.threads}
     timed = sum(not reason for reason in reasons.values())
     job.total = bool(case.expected) + 1 + 2 * LOADS + bool(case.lengths) * (timed + in_c)
+    job.total += len(READINGS) * case.texts
     near = _agreement(job, case.expected)
     measurements = report_of.memory(job.run("memory", feeds))
     cold = [job.run("load", feeds, f"drop={','.join(case.model)}") for _ in range(LOADS)]
@@ -143,6 +150,8 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
     first = case.lengths[0] if case.lengths else None
     measurements += report_of.loads(cold, warm, first)
     measurements += _latencies(job, case, plan, reasons)
+    for name, measured in READINGS.items() if case.texts else ():
+        measurements += report_of.texts(job.run("time", f"feeds={name}.bin", *_times(plan)), measured)
     operators: tuple[Operator, ...] = ()
     if in_c and case.lengths:
         names = part_names(read_sizes(case.folder, case.manifest.name)["layers"])
@@ -158,7 +167,7 @@ def measure(job: Job, identity: Identity, case: Case, plan: ProfilePlan) -> Repo
         bundle=Subject.of(case.name, case.manifest, case.ops, "serial" if in_c else ""),
         measurements=tuple(measurements),
         operators=operators if plan.ops_profile else (),
-        notes=(*NOTES, runtime.phone.load if runtime.phone else "", near),
+        notes=(*NOTES, *([TEXTS] if case.texts else []), runtime.phone.load if runtime.phone else "", near),
         versions=versions,
     )
 
@@ -176,17 +185,20 @@ def _latencies(job: Job, case: Case, plan: ProfilePlan, reasons: Mapping[int, st
     """Latency at each length and thread count, unless it cannot be measured, and the clocks and temperatures before and after."""
     found: list[Measurement] = []
     taken: list[dict[str, Any]] = []
-    runs = f"runs={plan.runs or 0}"
     for threads, reason in reasons.items():
         if not reason and case.lengths:
-            budget = f"budget_ms={round(1000 * plan.budget_s)}"
-            taken.append(job.run("time", f"feeds={FEEDS}", f"threads={threads}", runs, budget))
+            taken.append(job.run("time", f"feeds={FEEDS}", f"threads={threads}", *_times(plan)))
             found += report_of.latencies(taken[-1], threads)
         for length in plan.lengths:
             why = refusal(case.manifest, length) or reason
             if why:
                 found += [Measurement(f"p{p}_ms", None, why, length, threads) for p in (50, 90, 99)]
     return found + (report_of.conditions(taken[0], taken[-1]) if taken else [])
+
+
+def _times(plan: ProfilePlan) -> tuple[str, str]:
+    """What says how often each input is run."""
+    return f"runs={plan.runs or 0}", f"budget_ms={round(1000 * plan.budget_s)}"
 
 
 def _no_threads(one: str, threads: int, cores: int) -> str:

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.bundle.golden import read_golden
+from edgeemb.bundle.golden import read_golden, read_golden_texts
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices.android.adb import Phone, clean, find_phone, workspace
-from edgeemb.devices.android.feeds import golden_feeds, write_feeds
+from edgeemb.devices.android.feeds import golden_feeds, text_feed, write_feeds
 from edgeemb.devices.android.measure import (
     FEEDS,
     GOLDEN_FEEDS,
+    READINGS,
     RUNNER,
     Case,
     Job,
@@ -26,10 +28,13 @@ from edgeemb.devices.android.runner import ABIS, build_dynamic, build_static, re
 from edgeemb.devices.feeds import check_takes_ids, make_feeds, refusal, settled
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
+from edgeemb.devices.texts import text_of
 from edgeemb.errors import DeviceError
 from edgeemb.progress import Progress, silent
+from edgeemb.runtimes.c.sources import has_function
 from edgeemb.runtimes.opening import check_code, checked
 from edgeemb.runtimes.registry import RUNTIMES, find_runtime
+from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.scratch import Scratch
 
 #: Golden sentences that are run to see whether the phone gives the host's results.
@@ -86,15 +91,43 @@ def profile(
         parts = _parts(folder, bundle.name, manifest, identity.abi, plan, scratch)
         lengths = tuple(length for length in plan.lengths if not refusal(manifest, length))
         write_feeds(scratch / FEEDS, [(length, make_feeds(manifest, length)) for length in lengths])
-        golden = [pair for pair in read_golden(folder) if _is_text(pair[0])][:GOLDEN_RUNS]
-        write_feeds(scratch / GOLDEN_FEEDS, golden_feeds(manifest, [ids for ids, _ in golden]))
-        expected = [result for _, result in golden]
-        case = Case(bundle.name, folder, manifest, parts.ops, parts.model, lengths, expected)
+        in_c = find_runtime(manifest.runtime).is_source
+        reads = in_c and has_function(folder, manifest.name, "tokenize")
+        expected = _write_golden(scratch / GOLDEN_FEEDS, folder, manifest, texts=reads)
+        texts = _texts(folder, manifest, lengths) if reads else []
+        for name in READINGS:
+            feeds = [(length, text_feed(text, name)) for length, text in texts]
+            write_feeds(scratch / f"{name}.bin", feeds)
+        case = Case(bundle.name, folder, manifest, parts.ops, parts.model, lengths, expected, bool(texts))
         limit_s += 3 * plan.budget_s * len(lengths)
         with workspace(phone) as place:
-            phone.push([*parts.files, scratch / FEEDS, scratch / GOLDEN_FEEDS], place)
+            written = [FEEDS, GOLDEN_FEEDS, *(f"{name}.bin" for name in READINGS if texts)]
+            phone.push([*parts.files, *(scratch / name for name in written)], place)
             options = (*parts.options, f"cores={plan.cores}")
             return measure(Job(phone, place, options, limit_s, progress), identity, case, plan)
+
+
+def _write_golden(path: Path, folder: Path, manifest: Manifest, *, texts: bool) -> list[Sequence[float]]:
+    """Write the inputs of golden sentences, as text where the export reads it; the results that the host had for them."""
+    if texts:
+        sentences = read_golden_texts(folder)[:GOLDEN_RUNS]
+        write_feeds(path, [(manifest.max_length, text_feed(text)) for text, _ in sentences])
+        return [result for _, result in sentences]
+    golden = [pair for pair in read_golden(folder) if _is_text(pair[0])][:GOLDEN_RUNS]
+    write_feeds(path, golden_feeds(manifest, [ids for ids, _ in golden]))
+    return [result for _, result in golden]
+
+
+def _texts(folder: Path, manifest: Manifest, lengths: Sequence[int]) -> list[tuple[int, bytes]]:
+    """A text of about as many tokens for each length; none for a model without a vocabulary."""
+    if manifest.tokenizer:
+        return []
+    tokenizer = open_tokenizer(folder, manifest)
+    prompt = manifest.prompt
+    return [
+        (length, text_of(length, lambda text: tokenizer.ids([prompt + text])[0][0]).encode())
+        for length in lengths
+    ]
 
 
 def _is_text(given: object) -> bool:

@@ -149,6 +149,18 @@ def latencies(values: Mapping[str, Any], threads: int) -> list[Measurement]:
     return found
 
 
+def texts(values: Mapping[str, Any], name: str) -> list[Measurement]:
+    """Median time of a text of each length.
+
+    :param values: the runner's report of mode time.
+    :param name: name of the measurements.
+    """
+    return [
+        Measurement(name, median(feed["times_ns"]) / 1e6, "", feed["length"], 1, len(feed["times_ns"]))
+        for feed in values["feeds"]
+    ]
+
+
 def parts(values: Mapping[str, Any], names: Sequence[str]) -> tuple[list[Measurement], tuple[Operator, ...]]:
     """Time of the table lookup at each length, and of all parts at the first one.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from edgeemb.errors import DeviceError, NativeError
 from edgeemb.native.compilers import FLAGS, run_compiler, zig
 from edgeemb.native.libraries import find_sources
-from edgeemb.runtimes.c.sources import alone, read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import alone, has_function, read_sizes, sources, symbol_prefix
 from edgeemb.runtimes.runtime import Runtime
 from edgeemb.scratch import Scratch
 
@@ -79,6 +79,7 @@ def build_static(folder: Path, name: str, abi: str, out: Path) -> Path:
     own += [f"-DRUNNER_WIDTH={sizes['width']}"] if sizes["width"] else []
     own += ["-DRUNNER_PER_TOKEN"] if sizes["per_token"] else []
     own += [] if alone(folder, name) else ["-DRUNNER_PARALLEL"]
+    own += ["-DRUNNER_TEXT"] if has_function(folder, name, "tokenize") else []
     return _build("engine_c.c", f"{ABIS[abi]}-linux-musl", own, out)
 
 

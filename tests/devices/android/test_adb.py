@@ -79,6 +79,11 @@ def test_measures_a_bundle_on_a_phone_and_leaves_nothing_there(
         assert (value(report, "p90_ms", length, 1) or 0) > 0
         assert (value(report, "lookup_ms", length, 1) or 0) > 0
         assert value(report, "p50_ms", length, 2) is None
+        assert (
+            0
+            < (value(report, "tokens_p50_ms", length, 1) or 0)
+            < (value(report, "text_p50_ms", length, 1) or 0)
+        )
     missing = report.find("p50_ms", 1000, 1)
     assert missing is not None and "at most 40 tokens" in missing.reason
     for name in ("load_ms", "cold_load_ms"):
