@@ -1,11 +1,12 @@
 /* The most probable tokens of a place, over the very table that tokens are looked up in: QuantizedTop of kernels/top.h on the fastest
- * instructions there are, or over rows of floats in plain C; with the same bits everywhere.
+ * instructions there are, or over codebooks or rows of floats in plain C; with the same bits everywhere.
  *
- * MEMORY   the caller's: for `count` vectors at a time, eeb_logits_memory bytes for these as integers, and eeb_top_work bytes for the
- *          choice. No place is there for all logits. */
+ * MEMORY   the caller's: for `count` vectors at a time, eeb_logits_memory bytes for these as integers, or eeb_codebook_logits_memory bytes
+ *          for the products of one with all entries; and eeb_top_work bytes for the choice. No place is there for all logits. */
 #ifndef EEM_MASKED_H
 #define EEM_MASKED_H
 
+#include "../kernels/codebook_logits.h"
 #include "../kernels/top.h"
 #include "layers.h"
 
@@ -30,6 +31,13 @@ typedef struct eem_dense_decoder {
     const float *bias; /* [count]; NULL for none */
     uint32_t top;
 } eem_dense_decoder;
+
+/* The same over codebooks. */
+typedef struct eem_books_decoder {
+    eeb_codebook_table table;
+    const float *bias; /* [table.rows]; NULL for none */
+    uint32_t top;
+} eem_books_decoder;
 
 /* Writes what the selections at the beginning of working memory hold, the best first. */
 EEM_FUNCTION void eem_best_write(void *work, uint32_t count, uint32_t top, float *values, int32_t *tokens)
@@ -92,6 +100,33 @@ EEM_FUNCTION void eem_decode_dense(
             const float product = eem_row_product(decoder, vectors + (size_t)vector * decoder->dim, row);
 
             eeb_selection_add(&selections[vector], decoder->bias == NULL ? product : product + decoder->bias[row], row);
+        }
+    }
+    eem_best_write(work, count, decoder->top, values, tokens);
+}
+
+/* eem_decode over codebooks, one vector after another: `prepared` holds the products of one. */
+EEM_FUNCTION void eem_decode_books(
+    const eem_books_decoder *decoder, const float *vectors, uint32_t count, void *prepared, void *work, float *values, int32_t *tokens)
+{
+    const eeb_codebook_table *table = &decoder->table;
+    const size_t books = (size_t)table->books;
+    const uint32_t rows = (uint32_t)table->rows;
+    eeb_selection *selections = (eeb_selection *)work;
+    uint32_t vector, row, at;
+
+    (void)eeb_top_begin(work, count, decoder->top);
+    for (vector = 0; vector < count; ++vector) {
+        (void)eeb_codebook_logits_prepare(table, vectors + (size_t)vector * (size_t)eeb_codebook_dim(table), 1, prepared);
+        for (row = 0; row < rows; row += EEB_CODEBOOK_ROWS) {
+            const uint8_t *codes = (const uint8_t *)table->codes + (size_t)row * books;
+            const uint32_t some = rows - row < EEB_CODEBOOK_ROWS ? rows - row : EEB_CODEBOOK_ROWS;
+            float sums[EEB_CODEBOOK_ROWS];
+
+            eeb_codebook_sums(codes, (const uint8_t *)prepared, books, (size_t)table->entries, some, sums);
+            for (at = 0; at < some; ++at) {
+                eeb_selection_add(&selections[vector], decoder->bias == NULL ? sums[at] : sums[at] + decoder->bias[row + at], row + at);
+            }
         }
     }
     eem_best_write(work, count, decoder->top, values, tokens);

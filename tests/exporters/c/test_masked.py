@@ -215,12 +215,12 @@ def test_refuses_what_is_no_output_layer_over_the_table(tmp_path: Path) -> None:
     save_family(tmp_path / "m", "BERT", "ForMaskedLM")
     model = edgeemb.load(str(tmp_path / "m"))
     for spec, said in (
-        ("pq:m=4", "from pq:"),
+        ("lowrank:rank=4", "from lowrank:"),
         ("qr:rows=8", "its rows share what is stored"),
     ):
         with pytest.raises(
             ExportError,
-            match=f"table word is also the output layer, .*{said}.*fp32, fp16, int8, int4, int2 and binary",
+            match=f"table word is also the output layer, .*{said}.*fp32, fp16, int8, int4, int2, binary, pq and rvq",
         ):
             edgeemb.export(model, tmp_path / "b", target="ios", table=spec)
     with pytest.raises(SpecError, match="C99 scans no shortlist: use top alone"):
@@ -249,8 +249,18 @@ def test_texts_of_many_tokens_and_of_those_that_are_too_long() -> None:
     assert table[12 + 12 + 133 :] == "".join(list(vocabulary)[:130]).encode()
 
 
-@pytest.mark.parametrize(("spec", "target"), [("fp32", "cortex-m7"), ("fp16", "ios")])
-def test_computes_logits_over_rows_of_floats(
+@pytest.mark.parametrize(
+    ("spec", "target"),
+    [
+        ("fp32", "cortex-m7"),
+        ("pq:m=4,k=16", "ios"),
+        *(
+            pytest.param(spec, target, marks=pytest.mark.slow)
+            for spec, target in (("fp16", "ios"), ("rvq:m=3,k=16", "cortex-m7"))
+        ),
+    ],
+)
+def test_computes_logits_over_rows_of_floats_and_codebooks(
     spec: str, target: str, fillers: dict[str, Path], tmp_path: Path
 ) -> None:
     save_family(tmp_path / "m", "BERT", "ForMaskedLM")
@@ -264,7 +274,8 @@ def test_computes_logits_over_rows_of_floats(
     feeds = {"input_ids": np.array([[2, 9, 4, 30, 7, 3]]), "attention_mask": np.ones((1, 6), np.int64)}
     values, tokens = engine.run(feeds)
     engine.close()
-    (logits,) = model.reference({**feeds, "token_type_ids": np.zeros((1, 6), np.int64)})
+    same = model.torch_model().with_rows("word", tables["word"].reconstruct(), shared=True)
+    (logits,) = same.reference({**feeds, "token_type_ids": np.zeros((1, 6), np.int64)})
     wanted, order = best_of(logits, TOP)
     np.testing.assert_allclose(values, wanted, atol=0.1)
     assert (tokens[..., 0] == order[..., 0]).all()

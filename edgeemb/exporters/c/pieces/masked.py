@@ -13,7 +13,7 @@ from edgeemb.exporters.c.lookup import FLOATS, array_bytes
 from edgeemb.exporters.c.result import Result
 from edgeemb.exporters.c.source.files import Arrays
 from edgeemb.tables import Table
-from edgeemb.tables.head import DenseLogits, Hidden, QuantizedLogits, head_of, why_no_head
+from edgeemb.tables.head import CodebookLogits, DenseLogits, Hidden, QuantizedLogits, head_of, why_no_head
 
 _API = """
 /* Ids in, the best tokens of some of their places out: places [place_count] are numbers of ids, below count; NULL for all of them.
@@ -146,7 +146,11 @@ _CHOICE = 7
 _CHUNK, _PLACE_BYTES, _PART_BYTES, _SELECTION_BYTES, _MORE_KEYS, _TOP_ROWS = 64, 72, 320, 40, 64, 512
 
 
-def logits_over(table: Table, name: str) -> QuantizedLogits | DenseLogits:
+#: What a C export computes logits with.
+_Head = QuantizedLogits | DenseLogits | CodebookLogits
+
+
+def logits_over(table: Table, name: str) -> _Head:
     """How logits are computed over a table.
 
     :param table: the table.
@@ -155,16 +159,16 @@ def logits_over(table: Table, name: str) -> QuantizedLogits | DenseLogits:
     """
     reason = why_no_head(table)
     head = None if reason else head_of(table)
-    if not isinstance(head, QuantizedLogits | DenseLogits) or head.vectors != Hidden():
+    if not isinstance(head, _Head) or head.vectors != Hidden():
         said = f": {reason}" if reason else ""
         raise ExportError(
             f"table {name} is also the output layer, which the C runtime cannot compute from {table.spec}{said}; "
-            "it reads fp32, fp16, int8, int4, int2 and binary: choose one of these (`table`), or another `runtime`"
+            "it reads fp32, fp16, int8, int4, int2, binary, pq and rvq: choose one of these (`table`), or another `runtime`"
         )
     return head
 
 
-def _decoder(head: QuantizedLogits | DenseLogits, table: Table, arrays: Arrays, bias: str) -> tuple[str, str]:
+def _decoder(head: _Head, table: Table, arrays: Arrays, bias: str) -> tuple[str, str]:
     """The definition of the output layer in C, and the call that gives the best tokens of some vectors."""
     places = {name: arrays.add_table(array_bytes(table, name)) for name in table.arrays}
     rows, dim = table.shape
@@ -173,6 +177,13 @@ def _decoder(head: QuantizedLogits | DenseLogits, table: Table, arrays: Arrays, 
         return (
             f"eem_dense_decoder decoder = {{{places[head.array]}, {kind}, {rows}, {dim}, {bias}, @UPPER@_OUTPUTS}}",
             "eem_decode_dense(&decoder, chosen, count, base + @at_work@, output, tokens)",
+        )
+    if isinstance(head, CodebookLogits):
+        kind = FLOATS[str(table.arrays[head.codebooks].dtype)]
+        sizes = ", ".join(map(str, (rows, *table.arrays[head.codebooks].shape, int(head.additive))))
+        return (
+            f"eem_books_decoder decoder = {{{{{places[head.codes]}, {places[head.codebooks]}, {sizes}, {kind}}}, {bias}, @UPPER@_OUTPUTS}}",
+            "eem_decode_books(&decoder, chosen, count, base + @at_prepared@, base + @at_work@, output, tokens)",
         )
     block = 0 if head.block == head.dim else head.block
     kind = FLOATS[str(table.arrays[head.scales].dtype)]
@@ -230,6 +241,9 @@ def with_choice(buffers: Sequence[Buffer], table: Table, top: int, vectors: int)
         parts = 8 // head.bits
         chunks = ceil(ceil(dim / parts) / _CHUNK)
         prepared = chunks * parts * _PLACE_BYTES + vectors * (4 + chunks * parts * _PART_BYTES)
+    if isinstance(head, CodebookLogits):
+        books, entries, _ = table.arrays[head.codebooks].shape
+        prepared = 4 * books * entries
     work = _SELECTION_BYTES + 8 * (2 * top + _MORE_KEYS) + 4 * _TOP_ROWS
     held = [replace(buffer, last=_CHOICE) if buffer.name in ("ids", "rows") else buffer for buffer in buffers]
     return [
