@@ -1,7 +1,7 @@
 """Output layers that are a table used a second time, as torch modules over the arrays of the table's own module.
 
-`torch.ops.edgeemb.quantized_logits` is what the custom lowering of a torch-based runtime keeps as one node; its implementation here is the
-decomposition into plain torch.
+`torch.ops.edgeemb.quantized_logits` and `codebook_logits` are what the custom lowering of a torch-based runtime keeps as one node; their
+implementation here is the decomposition into plain torch.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from edgeemb.tables.head import (
     head_of,
 )
 from edgeemb.tables.program import CodebookLookup, Lookup, QuantizedLookup, walk
-from edgeemb.torch_tables.module import QuantizedRows, TableModule
-from edgeemb.torch_tables.ops import define, unpacked_rows
+from edgeemb.torch_tables.module import CodebookRows, QuantizedRows, TableModule
+from edgeemb.torch_tables.ops import codebook_lookup, define, unpacked_rows
 
 _QUANTIZED = "quantized_logits(Tensor hidden, Tensor codes, Tensor scales, int bits, int dim, int block, int planes) -> Tensor"
+_CODEBOOK = "codebook_logits(Tensor hidden, Tensor codes, Tensor codebooks, bool additive) -> Tensor"
 
 
 def quantized_logits(
@@ -57,6 +58,26 @@ def _quantized_fake(
 
 
 define(_QUANTIZED, quantized_logits, _quantized_fake)
+
+
+def codebook_logits(hidden: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
+    """Products of vectors with every row of a table of codebooks in plain torch: `edgeemb.tables.head.CodebookLogits` but for rounding.
+
+    :param hidden: float32[..., dim].
+    :param codes: uint8[V, M].
+    :param codebooks: float16 or float32[M, K, dim / M] (additive: [M, K, dim]).
+    :param additive: whether the entries of a row are added up, rather than put side by side.
+    :return: float32[..., V].
+    """
+    rows = codebook_lookup(torch.arange(codes.shape[0]), codes, codebooks, additive)
+    return torch.matmul(hidden, rows.transpose(0, 1))
+
+
+def _codebook_fake(hidden: Tensor, codes: Tensor, codebooks: Tensor, additive: bool) -> Tensor:
+    return hidden.new_empty((*hidden.shape[:-1], codes.shape[0]), dtype=torch.float32)
+
+
+define(_CODEBOOK, codebook_logits, _codebook_fake)
 
 
 class TiedLayer(nn.Module):
@@ -120,11 +141,15 @@ class TiedLayer(nn.Module):
     def _products(self, node: QuantizedLogits | CodebookLogits, vectors: Tensor) -> Tensor:
         lookup = self._lookups[node.codes]
         part = self._module[0].part(lookup)
+        logits: Tensor
         if isinstance(part, QuantizedRows) and part.fused:
             assert isinstance(node, QuantizedLogits)
-            logits: Tensor = torch.ops.edgeemb.quantized_logits(
+            logits = torch.ops.edgeemb.quantized_logits(
                 vectors, part.codes, part.scales, node.bits, node.dim, node.block, node.planes
             )
+            return logits
+        if isinstance(part, CodebookRows) and part.fused:
+            logits = torch.ops.edgeemb.codebook_logits(vectors, part.codes, part.codebooks, part.additive)
             return logits
         # All rows, by the ops that look up any.
         rows = part(torch.arange(self._rows[node.codes]))

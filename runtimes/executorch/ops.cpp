@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "../kernels/codebook.h"
+#include "../kernels/codebook_logits.h"
 #include "../kernels/logits.h"
 #include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
@@ -159,6 +159,54 @@ Tensor &codebook_lookup_out(
     return look_up(context, "CodebookLookup", eeb_codebook_lookup, table, static_cast<int64_t>(eeb_codebook_dim(&table)), ids, out);
 }
 
+/* The products of vectors with every row of the table, one vector after another: a scan expects the products of one in a cache. */
+Tensor &codebook_logits_out(
+    KernelRuntimeContext &context, const Tensor &hidden, const Tensor &codes, const Tensor &codebooks, bool additive, Tensor &out)
+{
+    const ssize_t last = hidden.dim() - 1;
+    eeb_codebook_table table;
+    eeb_logits_call call = {};
+    size_t size = 0, row = 0;
+
+    ET_KERNEL_CHECK_MSG(
+        context, codebook_table(codes, codebooks, additive, &table), InvalidArgument, out,
+        "CodebookLogits: codes and codebooks do not fit together");
+    const auto dim = static_cast<ssize_t>(eeb_codebook_dim(&table));
+    /* The output comes first: in a hostile program it may be the vectors, which then have another size. */
+    ET_KERNEL_CHECK_MSG(
+        context, last >= 0 && resize_output(hidden, last, table.rows, out), InvalidArgument, out,
+        "CodebookLogits: the output cannot hold the logits of these vectors");
+    ET_KERNEL_CHECK_MSG(
+        context, hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument, out,
+        "CodebookLogits: the vectors must be float32 with %zd elements each", dim);
+    const auto count = static_cast<size_t>(hidden.numel() / dim);
+    call.count = count;
+    call.rows = static_cast<size_t>(table.rows);
+    if (count == 0 || call.rows == 0) {
+        return out;
+    }
+    const eeb_status status = eeb_codebook_logits_check(&table, &call, &row);
+    ET_KERNEL_CHECK_MSG(
+        context, status != EEB_CODE_OUT_OF_RANGE, InvalidArgument, out,
+        "CodebookLogits: row %zu holds a code that its codebook does not have", row);
+    ET_KERNEL_CHECK_MSG(
+        context, status == EEB_OK && eeb_codebook_logits_memory(&table, 1, &size) == EEB_OK, InvalidArgument, out,
+        "CodebookLogits: %zu vectors and the table are too large together", count);
+    const auto memory = context.allocate_temp(size);
+    ET_KERNEL_CHECK_MSG(
+        context, memory.ok(), MemoryAllocationFailed, out, "CodebookLogits: %zu bytes of memory for the vectors are not there", size);
+    call.memory = memory.get();
+    call.count = 1;
+    for (size_t at = 0; at < count; ++at) {
+        const auto *vector = static_cast<const uint8_t *>(hidden.const_data_ptr()) + 4 * static_cast<size_t>(dim) * at;
+
+        call.output = static_cast<uint8_t *>(out.mutable_data_ptr()) + 4 * call.rows * at;
+        (void)eeb_codebook_logits_prepare(&table, vector, 1, memory.get());
+        eeb_codebook_logits(&table, &call);
+    }
+    return out;
+}
+
 /* Describes the constants of a hash, without tokens; false if they do not fit together. */
 bool ngram_hash(const Tensor &seeds, const Tensor &bases, int64_t n, eeb_ngram_table *table)
 {
@@ -297,6 +345,7 @@ constexpr char quantized_linear4_name[] = "edgeemb::quantized_linear4.out";
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char quantized_logits_name[] = "edgeemb::quantized_logits.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
+constexpr char codebook_logits_name[] = "edgeemb::codebook_logits.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
 constexpr char ngram_bytes_name[] = "edgeemb::ngram_bytes.out";
 
@@ -312,9 +361,9 @@ template <const char *name, auto function> bool add()
 }
 
 const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<quantized_logits_name, quantized_logits_out>() &&
-                        add<codebook_lookup_name, codebook_lookup_out>() && add<ngram_lookup_name, ngram_lookup_out>() &&
-                        add<ngram_bytes_name, ngram_bytes_out>() && add<quantized_linear8_name, quantized_linear8_out>() &&
-                        add<quantized_linear4_name, quantized_linear4_out>();
+                        add<codebook_lookup_name, codebook_lookup_out>() && add<codebook_logits_name, codebook_logits_out>() &&
+                        add<ngram_lookup_name, ngram_lookup_out>() && add<ngram_bytes_name, ngram_bytes_out>() &&
+                        add<quantized_linear8_name, quantized_linear8_out>() && add<quantized_linear4_name, quantized_linear4_out>();
 
 } // namespace
 } // namespace edgeemb

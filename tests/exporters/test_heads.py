@@ -214,9 +214,7 @@ def test_a_table_without_rows_cannot_be_the_head_and_says_why(masked: Path, tmp_
     [
         ("tflite", "builtin", "int4:block=16"),
         pytest.param("tflite", "custom", "mixed:20=lowrank:rank=8+int8,*=pq:m=4", marks=pytest.mark.slow),
-        pytest.param(
-            "executorch", "custom", "mixed:20=lowrank:rank=8+int8,*=int4:block=16", marks=pytest.mark.slow
-        ),
+        pytest.param("executorch", "custom", "mixed:20=int4:block=16,*=pq:m=4", marks=pytest.mark.slow),
         pytest.param("executorch", "builtin", "int4:block=16", marks=pytest.mark.slow),
     ],
 )

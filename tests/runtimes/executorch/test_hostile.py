@@ -18,10 +18,10 @@ from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.executorch import build
 from edgeemb.runtimes.executorch import runner as runner_module
 from edgeemb.runtimes.executorch.runner import Program
-from edgeemb.tables.logits import quantized_products
+from edgeemb.tables.logits import codebook_products, quantized_products
 from tests.fixtures.hostile.executorch import bias_of, hostile_programs, write_programs
 from tests.fixtures.hostile.isolated import SANITIZE, run_cases, sanitizer_environment
-from tests.fixtures.hostile.tflite import DIM, GRIDS, IDS, ROWS, SPECS, table_of
+from tests.fixtures.hostile.tflite import DIM, GRIDS, HEADS, IDS, ROWS, SPECS, table_of
 from tests.fixtures.models.linear import defined
 
 #: Changes that leave a program's meaning as it is: room for more or fewer rows, and fields that the op does not need.
@@ -90,13 +90,17 @@ def test_a_hostile_program_is_refused_and_crashes_nothing(op: str, runner: Path,
         np.testing.assert_array_equal(ran[name].reshape(count, DIM), wanted, name)
 
 
-def test_a_hostile_head_is_refused_and_crashes_nothing(runner: Path, tmp_path: Path) -> None:
-    ran = rows_of_cases("logits", runner, tmp_path)
-    # Vectors may come from the constants, too.
-    assert surprises(ran) == {"ids-constant"}
-    arrays = table_of("logits").arrays
+@pytest.mark.parametrize("op", HEADS)
+def test_a_hostile_head_is_refused_and_crashes_nothing(op: str, runner: Path, tmp_path: Path) -> None:
+    ran = rows_of_cases(op, runner, tmp_path)
+    # Vectors may come from the constants, too, where there are enough.
+    assert surprises(ran) <= {"ids-constant"}
+    arrays = table_of(op).arrays
     vectors = np.resize(np.array(IDS, np.float32), (len(IDS), DIM))
-    wanted = quantized_products(vectors, arrays["codes"], arrays["scales"], 4, 8)
+    if op == "codebook_logits":
+        wanted = codebook_products(vectors, arrays["codes"], arrays["codebooks"], False)
+    else:
+        wanted = quantized_products(vectors, arrays["codes"], arrays["scales"], 4, 8)
     np.testing.assert_array_equal(ran["whole"].reshape(len(IDS), ROWS), wanted)
 
 
