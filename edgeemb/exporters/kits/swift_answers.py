@@ -119,6 +119,14 @@ _VECTORS = """
         return (0..<count).map { Array(output[$0 * size..<($0 + 1) * size]) }
     }
 
+    /// Texts in the order in which they answer a query, the best first.
+    public func rank(_ query: String, _ texts: [String]) throws -> [Ranked] {
+        let asked = try encodeTokens(query, query: true)
+        let scores = try texts.map { TextModel.maxSim(asked, try encodeTokens($0)) }
+        let order = texts.indices.sorted { scores[$0] == scores[$1] ? $0 < $1 : scores[$0] > scores[$1] }
+        return order.map { Ranked(index: $0, text: texts[$0], score: scores[$0]) }
+    }
+
     /// How well a document answers a query: of each vector of the query the largest dot product with one of the document's, summed (MaxSim).
     public static func maxSim(_ query: [[Float]], _ document: [[Float]]) -> Float {
         precondition(!document.isEmpty, "the document has no vectors: nothing can be compared")
@@ -291,7 +299,7 @@ def answers(manifest: Manifest, prefix: str, mask: str = "", *, queries: bool = 
     pairs = not manifest.tokenizer
     if task is MULTI_VECTOR:
         run = _RUN_BOTH if queries else _RUN_DOCUMENT
-        return _VECTORS.replace("@run@", run).replace("@prefix@", prefix)
+        return _RANKED + _VECTORS.replace("@run@", run).replace("@prefix@", prefix)
     if task is QUESTION_ANSWERING:
         return _ANSWERS.replace("@prefix@", prefix)
     if task is MASKED_LM and mask:

@@ -218,6 +218,12 @@ def test_queries_and_documents_have_the_vectors_of_a_session(
         ((queries, documents, score),) = answers(classes, bundle, session, "tokens", *texts)
         assert (int(queries), int(documents)) == (len(query[0]), len(document[0]))
         assert float(score) == pytest.approx(float(session.similarity(query, document)[0, 0]), abs=1e-4)
+        ranked = answers(classes, bundle, session, "rank", *texts, *WORDS[:2])
+        wanted = session.rank(texts[0], [texts[1], *WORDS[:2]])
+        assert [int(index) for index, *_ in ranked] == [one.index for one in wanted]
+        assert [float(score) for *_, score in ranked] == pytest.approx(
+            [one.score for one in wanted], abs=1e-4
+        )
         command = [*driver(classes), "check", str(bundle / FOLDER / "assets")]
         rest, errors, status = Remote(session).serve(command)
     assert status == 0, errors

@@ -270,6 +270,7 @@ def test_swift_labels_words_as_sessions_do(labellers: dict[str, Path]) -> None:
     manifest = replace(describe(bundle), kind="multi-vector")
     vectors = answers(manifest, "m")
     assert "func encodeTokens(_ text: String, query: Bool = false)" in vectors and "labelWords" not in vectors
+    assert "struct Ranked" in vectors and "func rank(_ query: String, _ texts: [String])" in vectors
     assert "query ? m_run_query : m_run_document" in vectors and "@" not in vectors
     assert vectors.count("{") == vectors.count("}") and vectors.count("(") == vectors.count(")")
     assert "m_run_query" not in answers(manifest, "m", queries=False)

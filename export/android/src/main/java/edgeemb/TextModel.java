@@ -95,17 +95,20 @@ public final class TextModel implements AutoCloseable {
     }
 
     /**
-     * Texts in the order in which they answer a query, for a cross-encoder.
+     * Texts in the order in which they answer a query, for a cross-encoder or a multi-vector model (ColBERT).
      *
      * @param query the query.
      * @param texts the texts.
      * @return the texts, the best first.
      */
     public Ranked[] rank(String query, String[] texts) {
-        requireMethod("rank");
+        float[][] asked = info.method.equals("encodeTokens") ? encodeTokens(query, true) : null;
+        if (asked == null) {
+            requireMethod("rank");
+        }
         float[] logits = new float[texts.length];
         for (int number = 0; number < texts.length; ++number) {
-            logits[number] = encode(query, texts[number])[0];
+            logits[number] = asked == null ? encode(query, texts[number])[0] : Vectors.maxSim(asked, encodeTokens(texts[number], false));
         }
         return Answers.ranked(texts, logits, info);
     }
