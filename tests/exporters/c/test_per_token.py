@@ -239,3 +239,13 @@ def test_gives_a_vector_for_each_token(
     np.testing.assert_allclose(np.linalg.norm(found[there], axis=1), 1, atol=1e-5)
     (wanted,) = model.reference(feeds)
     assert found.shape == wanted.shape and (found * wanted).sum(axis=2)[there].min() > 0.99
+    # Nothing is said of queries and documents: both are read as any text.
+    sizes = read_sizes(folder, "m")
+    named = functions_of(ctypes.CDLL(str(cached_library(folder, ("-O0",)))), sizes["arena_bytes"])
+    vectors, count = np.zeros((3, 38, sizes["outputs"]), np.float32), ctypes.c_size_t()
+    data = b"the cats ran away"
+    assert named("m_run_text")(data, len(data), vectors[0], None, ctypes.byref(count)) == 0
+    for place, name in enumerate(("m_run_query", "m_run_document"), 1):
+        assert named(name)(data, len(data), vectors[place], ctypes.byref(count)) == 0
+        np.testing.assert_array_equal(vectors[place], vectors[0])
+    assert count.value > 4 and named("m_run_query")(b"", 0, vectors[1], ctypes.byref(count)) == 3
