@@ -132,7 +132,7 @@ def check_head(head: HeadSpec, choice: Choice) -> None:
         raise SpecError(
             f"{choice.runtime.title} gives all logits: leave `head` out, or use runtime={' or '.join(able)}"
         )
-    if head.shortlist and "custom" not in choice.runtime.lowerings:
+    if head.shortlist and not choice.runtime.shortlists:
         raise SpecError(f"head '{head}': {choice.runtime.title} scans no shortlist: use top alone")
     if head.shortlist and choice.ops != "custom":
         raise SpecError(

@@ -67,6 +67,7 @@ class Runtime:
     :param profiles: whether it can report the cost by operator.
     :param tables_apart: whether it can keep the tables in a separate file.
     :param heads: whether its writer can let a model give the best of its logits alone (`edgeemb.tables.top`).
+    :param shortlists: whether that may be the best of a shortlist, by its native ops.
     :param top: how many of the best logits over a vocabulary a model gives where nothing is said about it; 0 gives all.
     :param skips_padding: whether it computes no row of an output for places that the mask leaves out.
     :param is_source: whether a bundle is source code, compiled into the program that runs it.
@@ -92,6 +93,7 @@ class Runtime:
     profiles: bool = True
     tables_apart: bool = False
     heads: bool = False
+    shortlists: bool = False
     top: int = 0
     skips_padding: bool = False
     is_source: bool = False

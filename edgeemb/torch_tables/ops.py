@@ -148,23 +148,33 @@ def _ngram_bytes_fake(padded: Tensor, seeds: Tensor, bases: Tensor, n: int) -> T
     return seeds.new_empty((*padded.shape[:-1], len(seeds)), dtype=torch.float32)
 
 
-def define(schema: str, compute: Callable[..., Tensor], fake: Callable[..., Tensor]) -> None:
+def define(
+    schema: str,
+    compute: Callable[..., Tensor | tuple[Tensor, ...]],
+    fake: Callable[..., Tensor | tuple[Tensor, ...]],
+    outputs: tuple[str, ...] = ("out",),
+) -> None:
     """Define an op and its ``out`` form, which memory-planning runtimes call.
 
     :param schema: its signature.
     :param compute: what it computes.
     :param fake: what shape and type that has.
+    :param outputs: names of its results in the ``out`` form.
     """
     name, _, rest = schema.partition("(")
     arguments = rest.partition(")")[0]
+    written = [f"Tensor({letter}!)" for letter, _ in zip("abcd", outputs, strict=False)]
+    places = ", ".join(f"{kind} {place}" for kind, place in zip(written, outputs, strict=True))
+    given = written[0] if len(written) == 1 else f"({', '.join(written)})"
 
-    def compute_out(*args: object, out: Tensor) -> Tensor:
-        return out.copy_(compute(*args))
+    def compute_out(*args: object, **places: Tensor) -> Tensor | tuple[Tensor, ...]:
+        results = compute(*args)
+        if isinstance(results, Tensor):
+            return places[outputs[0]].copy_(results)
+        return tuple(places[place].copy_(result) for place, result in zip(outputs, results, strict=True))
 
     torch.library.define(f"edgeemb::{name}", f"({rest}", lib=LIBRARY)
-    torch.library.define(
-        f"edgeemb::{name}.out", f"({arguments}, *, Tensor(a!) out) -> Tensor(a!)", lib=LIBRARY
-    )
+    torch.library.define(f"edgeemb::{name}.out", f"({arguments}, *, {places}) -> {given}", lib=LIBRARY)
     torch.library.impl(f"edgeemb::{name}", "CompositeExplicitAutograd", compute, lib=LIBRARY)
     torch.library.impl(f"edgeemb::{name}.out", "CompositeExplicitAutograd", compute_out, lib=LIBRARY)
     torch.library.register_fake(f"edgeemb::{name}", fake, lib=LIBRARY)

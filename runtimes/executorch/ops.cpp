@@ -15,6 +15,7 @@
 #include "../kernels/quantized.h"
 #include "linear_op.h"
 #include "tensors.h"
+#include "top_op.h"
 
 namespace edgeemb
 {
@@ -48,32 +49,6 @@ Tensor &look_up(
     ET_KERNEL_CHECK_MSG(
         context, status == EEB_OK, Internal, out, "%s: the kernel refused the call with status %d", name, static_cast<int>(status));
     return out;
-}
-
-bool is_table(const Tensor &tensor, uint64_t columns)
-{
-    return tensor.dim() == 2 && static_cast<uint64_t>(tensor.size(1)) == columns;
-}
-
-/* Describes the table of a quantised lookup; false if the arguments do not fit together. */
-bool quantized_table(
-    const Tensor &codes, const Tensor &scales, int64_t bits, int64_t dim, int64_t block, int64_t planes, eeb_quantized_table *table)
-{
-    if (!is_laid_out(codes) || !is_laid_out(scales) || bits < 1 || bits > 8 || dim < 1 || dim > INT32_MAX || block < 0 || block > dim ||
-        planes < 1 || planes > INT32_MAX) {
-        return false;
-    }
-    table->codes = codes.const_data_ptr();
-    table->scales = scales.const_data_ptr();
-    table->rows = codes.dim() == 2 ? codes.size(0) : -1;
-    table->bits = static_cast<int32_t>(bits);
-    table->dim = static_cast<int32_t>(dim);
-    table->block = static_cast<int32_t>(block);
-    table->planes = static_cast<int32_t>(planes);
-    table->scale_type = kernel_type(scales.scalar_type());
-    return eeb_quantized_check(table, 0) == EEB_OK && codes.scalar_type() == ScalarType::Byte &&
-           is_table(codes, eeb_quantized_row_bytes(table->bits, table->dim, table->planes)) &&
-           is_table(scales, eeb_quantized_row_scales(table->dim, table->block, table->planes)) && scales.size(0) == codes.size(0);
 }
 
 Tensor &quantized_lookup_out(
@@ -318,7 +293,7 @@ template <> struct Value<bool> {
     }
 };
 
-/* An op as the runtime calls it, whose last argument is its output. */
+/* An op as the runtime calls it, whose last arguments are its outputs. */
 template <const char *name, auto function> struct Op;
 
 template <const char *name, typename... Arguments, Tensor &(*function)(KernelRuntimeContext &, Arguments...)> struct Op<name, function> {
@@ -344,6 +319,7 @@ constexpr char quantized_linear8_name[] = "edgeemb::quantized_linear8.out";
 constexpr char quantized_linear4_name[] = "edgeemb::quantized_linear4.out";
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char quantized_logits_name[] = "edgeemb::quantized_logits.out";
+constexpr char quantized_top_name[] = "edgeemb::quantized_top.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
 constexpr char codebook_logits_name[] = "edgeemb::codebook_logits.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
@@ -363,7 +339,8 @@ template <const char *name, auto function> bool add()
 const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && add<quantized_logits_name, quantized_logits_out>() &&
                         add<codebook_lookup_name, codebook_lookup_out>() && add<codebook_logits_name, codebook_logits_out>() &&
                         add<ngram_lookup_name, ngram_lookup_out>() && add<ngram_bytes_name, ngram_bytes_out>() &&
-                        add<quantized_linear8_name, quantized_linear8_out>() && add<quantized_linear4_name, quantized_linear4_out>();
+                        add<quantized_linear8_name, quantized_linear8_out>() && add<quantized_linear4_name, quantized_linear4_out>() &&
+                        add<quantized_top_name, quantized_top_out>();
 
 } // namespace
 } // namespace edgeemb

@@ -50,11 +50,11 @@ inline bool is_aligned(const Tensor &tensor)
 }
 
 /* Gives the output the shape [the first axes of the input..., dim]. */
-inline bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor &out)
+inline bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor &out, ScalarType type = ScalarType::Float)
 {
     SizesType sizes[most_dimensions];
 
-    if (rank >= most_dimensions || out.dim() != rank + 1 || out.scalar_type() != ScalarType::Float) {
+    if (rank >= most_dimensions || out.dim() != rank + 1 || out.scalar_type() != type) {
         return false;
     }
     for (ssize_t axis = 0; axis < rank; ++axis) {
@@ -64,6 +64,32 @@ inline bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor
     return resize_tensor(out, executorch::aten::ArrayRef<SizesType>(sizes, static_cast<size_t>(rank) + 1)) ==
                executorch::runtime::Error::Ok &&
            is_laid_out(out);
+}
+
+inline bool is_table(const Tensor &tensor, uint64_t columns)
+{
+    return tensor.dim() == 2 && static_cast<uint64_t>(tensor.size(1)) == columns;
+}
+
+/* Describes the table of a quantised lookup; false if the arguments do not fit together. */
+inline bool quantized_table(
+    const Tensor &codes, const Tensor &scales, int64_t bits, int64_t dim, int64_t block, int64_t planes, eeb_quantized_table *table)
+{
+    if (!is_laid_out(codes) || !is_laid_out(scales) || bits < 1 || bits > 8 || dim < 1 || dim > INT32_MAX || block < 0 || block > dim ||
+        planes < 1 || planes > INT32_MAX) {
+        return false;
+    }
+    table->codes = codes.const_data_ptr();
+    table->scales = scales.const_data_ptr();
+    table->rows = codes.dim() == 2 ? codes.size(0) : -1;
+    table->bits = static_cast<int32_t>(bits);
+    table->dim = static_cast<int32_t>(dim);
+    table->block = static_cast<int32_t>(block);
+    table->planes = static_cast<int32_t>(planes);
+    table->scale_type = kernel_type(scales.scalar_type());
+    return eeb_quantized_check(table, 0) == EEB_OK && codes.scalar_type() == ScalarType::Byte &&
+           is_table(codes, eeb_quantized_row_bytes(table->bits, table->dim, table->planes)) &&
+           is_table(scales, eeb_quantized_row_scales(table->dim, table->block, table->planes)) && scales.size(0) == codes.size(0);
 }
 
 } // namespace edgeemb

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -63,6 +64,31 @@ def test_a_masked_model_gives_the_best_tokens_of_its_compressed_table(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ops", ["custom", "builtin"])
+def test_executorch_gives_the_best_tokens_too(
+    ops: Literal["builtin", "custom"], masked: Path, tmp_path: Path
+) -> None:
+    model = edgeemb.load(masked).torch_model()
+    same = model.with_rows("word", rows_of(model, "word", "int4:block=16"), shared=True)
+    bundle = edgeemb.export(
+        masked,
+        tmp_path / "b",
+        runtime="executorch",
+        body="fp32",
+        table=["word=int4:block=16", "position=keep", "type=keep"],
+        head="top=5",
+        ops=ops,
+    )
+    feeds = same.examples()[0]
+    wanted = best_of(same.reference(feeds)[0], 5)
+    with edgeemb.open(bundle) as session:
+        logits, tokens = session.run_all(feeds)
+        assert [len(place) for place in session.fill([TEXT], top=3)[0]] == [3, 3]
+    np.testing.assert_allclose(logits, wanted[0], atol=1e-3)
+    assert (tokens == wanted[1]).mean() > 0.98
+
+
+@pytest.mark.slow
 def test_a_model_that_generates_gives_its_best_tokens_without_a_bias(tmp_path: Path) -> None:
     model = decoder("Llama")
     alias = largest(model)
@@ -89,6 +115,7 @@ def test_a_head_that_a_model_or_a_runtime_cannot_have_is_refused(
         ("head 'shortlist=68,top=40' asks for more than the 67 tokens", masked, {"head": "shortlist=68"}),
         ("does not give logits over a vocabulary", tiny, {"head": "top=5"}),
         ("gives all logits: leave `head` out, or use runtime=onnx", masked, {"runtime": "tflite"}),
+        ("ExecuTorch scans no shortlist", masked, {"runtime": "executorch", "head": "shortlist=9"}),
         ('use ops="custom", or top alone', masked, {"head": "shortlist=9", "ops": "builtin"}),
     ):
         with pytest.raises(SpecError, match=message):

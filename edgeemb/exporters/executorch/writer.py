@@ -41,6 +41,7 @@ with quiet():
     from edgeemb.exporters.executorch.passes import keep_reduced_axes, share_products
     from edgeemb.exporters.executorch.report import delegation
     from edgeemb.exporters.executorch.tables import SEAL, heads_of, with_tables
+    from edgeemb.exporters.executorch.tops import fuse_tops, keep_best
 
 #: Name of the file of separate tables, whose ending is ``.ptd``.
 TABLES = "tables"
@@ -90,6 +91,8 @@ def write(request: Request, folder: Path) -> Written:
     notes = left_alone(request, left)
     module = with_tables(model, tables, request.ops, heads, sealed=request.tables_apart)
     notes += quantize_body(module, request.body, request.grids, native=request.ops == "custom")
+    if request.head is not None:
+        keep_best(module, request.head.top)
     quantized = request.body != "fp32" or bool(request.grids.found)
     fixed: tuple[int, ...] = ()
     with quiet():
@@ -195,6 +198,7 @@ def _edge(
     keep_reduced_axes(program)
     share_products(program)
     fuse_activations(program)
+    fuse_tops(program)
     return _lower(name, program, quantized=quantized)
 
 

@@ -20,6 +20,7 @@ RUNTIME = Runtime(
     fuses="edgeemb.exporters.executorch.policy:fuses",
     compiles_lookups=True,
     tables_apart=True,
+    heads=True,
     phone=OnPhone(
         dependency="org.pytorch:executorch-android:1.5.1",
         keep=("org.pytorch.executorch.**", "com.facebook.jni.**"),

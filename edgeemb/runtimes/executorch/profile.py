@@ -19,6 +19,8 @@ _OURS = {
     "codebook_lookup": "CodebookLookup",
     "ngram_lookup": "NgramLookup",
     "ngram_bytes": "NgramLookup",
+    "quantized_logits": "QuantizedLogits",
+    "quantized_top": "QuantizedTop",
     "quantized_linear8": "QuantizedLinear8",
     "quantized_linear4": "QuantizedLinear4",
 }

@@ -19,6 +19,7 @@ RUNTIME = Runtime(
     fixed_ops=False,
     concurrent=True,
     heads=True,
+    shortlists=True,
     phone=OnPhone(
         # The newest version that public builds name and that is not newer than what bundles are checked with.
         dependency="com.microsoft.onnxruntime:onnxruntime-android:1.31.0",
