@@ -35,7 +35,9 @@ OTHER_VALUES = re.compile(r"in\d-(buffer\d|axis\d-\d+)|in6-number.*|args-6-is-5|
 SERIAL = "-DEEP_VARIANT=eep_kernels_serial"
 #: Other best tokens: scales that go on in the next constants, vectors among the constants, more or fewer of the best, room for more tokens; and what
 #: the list of the results says, which the op does not read.
-OTHER_TOPS = re.compile(r"in2-type-FLOAT|ids-constant|in8-number\d|args-8-is-\d|tokens-(layout|axis\d-\d)|in11-.*")
+OTHER_TOPS = re.compile(
+    r"in2-type-FLOAT|ids-constant|in8-number\d|args-8-is-\d|tokens-(layout|axis\d-\d)|in11-.*"
+)
 #: Products that are others, and complete: arrays or numbers in one another's place, fewer outputs, another activation, rows among the constants.
 OTHER_PRODUCTS = {
     "linear8": {"in7-number0", "in7-number3", "ids-constant", "args-2-is-4", "args-4-is-2"},
