@@ -86,7 +86,7 @@ def _closing(student: States, ids: Tensor, mask: Tensor) -> str:
 
 @torch.no_grad()
 def _check(student: States, ids: Tensor, mask: Tensor) -> None:
-    for count, vectors in zip(student.depths, student(ids, mask).shallow, strict=True):
+    for count, (vectors, _) in zip(student.depths, student(ids, mask).shallow, strict=True):
         alone = States(copy.deepcopy(student.encoder), student.rows)
         keep_first(alone.encoder, count)
         cosines = nn.functional.cosine_similarity(alone(ids, mask).vectors, vectors, dim=1)

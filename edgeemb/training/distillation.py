@@ -139,7 +139,7 @@ class Distillation:
         if weights.binary:
             total = total + weights.binary * relation_loss(signs(given, self._dims), wanted)
         if weights.elastic:
-            total = total + weights.elastic * self._elastic(shallow, wanted)
+            total = total + weights.elastic * self._elastic([one.vectors for one in shallow], wanted)
         if weights.tokens or weights.layers:
             counts = mask.to(torch.float32)
             if texts.places is not None:
@@ -148,6 +148,9 @@ class Distillation:
                 wanted_states = [_taken(state, (places - 1).clamp(min=0)) for state in wanted_states]
             if weights.tokens:
                 total = total + weights.tokens * token_loss(states[-1], wanted_states[-1], counts)
+            if weights.tokens and weights.elastic:
+                apart = [token_loss(one.last, wanted_states[-1], counts) for one in shallow]
+                total = total + weights.elastic * weights.tokens * torch.stack(apart).mean()
             if weights.layers:
                 every = zip(states, wanted_states, strict=True)
                 apart = [token_loss(mine, theirs, counts) for mine, theirs in every]
@@ -155,11 +158,11 @@ class Distillation:
         return total
 
     def _elastic(self, shallow: Sequence[Tensor], wanted: Tensor) -> Tensor:
-        """How far the vectors of the first layers alone are from the teacher's: as those of all layers are compared, by the losses that vectors have."""
-        views = [view for vectors in shallow for view in self._views(vectors)]
-        apart = relation_loss(views, wanted)
+        """How far the vectors of the first layers alone are from the teacher's: compared as those of all layers are."""
+        apart = relation_loss([view for vectors in shallow for view in self._views(vectors)], wanted)
         if self.weights.cosine:
-            apart = apart + torch.stack([cosine_loss(vectors, wanted) for vectors in shallow]).mean()
+            near = torch.stack([cosine_loss(vectors, wanted) for vectors in shallow]).mean()
+            apart = apart + self.weights.cosine * near
         return apart
 
     def _views(self, vectors: Tensor) -> list[Tensor]:
@@ -205,7 +208,8 @@ class Distillation:
             for low in range(0, len(order), _HELD_BATCH):
                 part = order[low : low + _HELD_BATCH]
                 given: Encoded = module(*batch_of([texts[place] for place in part], self.device))
-                chunks.append([vectors.float() for vectors in (given.vectors, *given.shallow)])
+                whole = [given.vectors, *(one.vectors for one in given.shallow)]
+                chunks.append([vectors.float() for vectors in whole])
         back = torch.from_numpy(np.argsort(order)).to(self.device)
         return [torch.cat(parts)[back] for parts in zip(*chunks, strict=True)]
 

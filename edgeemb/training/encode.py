@@ -15,17 +15,28 @@ from edgeemb.models.huggingface.modules import SentenceEncoder, body_inputs
 from edgeemb.text.feeds import pad
 
 
+class Shallow(NamedTuple):
+    """What the first layers of a sentence encoder alone make of a batch.
+
+    :param vectors: float32[batch, dim], the sentence vectors.
+    :param last: float[batch, length, hidden], the last states.
+    """
+
+    vectors: Tensor
+    last: Tensor
+
+
 class Encoded(NamedTuple):
     """What a sentence encoder makes of a batch.
 
     :param vectors: float32[batch, dim], the sentence vectors.
     :param states: float[batch, length, hidden] after the embeddings and after every layer.
-    :param shallow: float32[batch, dim] for each depth that was asked for: the vectors of the first layers alone.
+    :param shallow: the same for each depth that was asked for.
     """
 
     vectors: Tensor
     states: tuple[Tensor, ...]
-    shallow: tuple[Tensor, ...] = ()
+    shallow: tuple[Shallow, ...] = ()
 
 
 class States(nn.Module):
@@ -33,7 +44,7 @@ class States(nn.Module):
 
     :param encoder: the encoder.
     :param rows: what turns ids into rows before the encoder, if it has no word table of its own.
-    :param depths: numbers of first layers whose vectors are given too.
+    :param depths: numbers of first layers; what they give alone is given too.
     :param closing: path in the encoder's body of what makes the last states of the last layer's; empty where these are the same.
     """
 
@@ -73,7 +84,7 @@ class States(nn.Module):
                 encoder.head(encoder.pooling(states.float(), weights))
                 for states in (output.last_hidden_state, *shallow)
             )
-        return Encoded(vectors, output.hidden_states, tuple(others))
+        return Encoded(vectors, output.hidden_states, tuple(map(Shallow, others, shallow)))
 
 
 def multiplies_bf16(device: torch.device) -> bool:
