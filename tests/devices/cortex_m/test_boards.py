@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 import edgeemb
-from edgeemb.devices import devices, profile_on
-from edgeemb.devices.cortex_m.board import boards, find_board
-from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
+from edgeemb.devices import profile_on
+from edgeemb.devices.cortex_m.board import find_board
+from edgeemb.devices.cortex_m.firmware import Firmware, build
 from edgeemb.devices.cortex_m.profile import choose_engine, simulate
 from edgeemb.devices.cortex_m.run import Count, Run
 from edgeemb.devices.plan import ProfilePlan
@@ -331,37 +331,6 @@ def test_a_board_that_only_unicorn_has_keeps_its_weights_in_external_memory(
     assert firmware.flash["tables"] and find_board("cortex-m7-external").external
 
 
-def test_lists_every_board_as_a_device() -> None:
-    listed = {device.name: device.kind for device in devices()}
-    assert {"mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547"} <= set(listed)
-    assert listed["mps2-an386"] == "simulated"
-
-
-def test_takes_a_new_board_from_a_file_alone(tmp_path: Path) -> None:
-    source = find_sources() / "devices" / "boards" / "mps2-an386.toml"
-    text = source.read_text("utf-8").replace("262_144", "131_072")
-    (tmp_path / "small.toml").write_text(text, "utf-8")
-    assert boards(tmp_path)["small"].ram.bytes == 131072
-    (tmp_path / "broken.toml").write_text("summary = 'x'", "utf-8")
-    with pytest.raises(DeviceError, match=r"broken\.toml does not describe a board"):
-        boards(tmp_path)
-
-
-def test_refuses_what_a_board_cannot_hold_before_it_is_built() -> None:
-    board = find_board("mps2-an386")
-    with pytest.raises(
-        DeviceError, match=r"1048576 bytes of flash, the bundle needs 2016384 .*: 967808 too many"
-    ):
-        check_budget(board, 2_000_000, 1000)
-    with pytest.raises(
-        DeviceError,
-        match=r"262144 bytes of RAM, the bundle needs 308192 \(arena 300000, stack 8192\): 46048 too many",
-    ):
-        check_budget(board, 1000, 300_000)
-    with pytest.raises(DeviceError, match="33554432 bytes of external memory"):
-        check_budget(find_board("mps3-an547"), 40_000_000, 1000)
-
-
 def test_says_what_to_install_where_a_simulator_is_missing(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -400,8 +369,3 @@ def test_turns_gates_and_attends_within_windows_to_the_bit_as_the_host(
 ) -> None:
     report = profile_on(board, windowed["cortex-m7"], ProfilePlan(lengths=(32,), allow_code=True))
     assert "4 of 4 golden sentences gave the host's result to the bit." in report.notes
-
-
-def test_refuses_a_bundle_of_another_runtime(tiny_bundle: Path) -> None:
-    with pytest.raises(DeviceError, match="is a bundle for onnx, mps2-an386 takes C"):
-        profile_on("mps2-an386", tiny_bundle, ProfilePlan(allow_code=True))
