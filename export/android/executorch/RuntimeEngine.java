@@ -34,9 +34,21 @@ final class RuntimeEngine implements Engine {
         EValue[] found = module.forward(feeds);
         float[][] outputs = new float[info.outputs.length][];
         for (int number = 0; number < outputs.length; ++number) {
-            outputs[number] = found[number].toTensor().getDataAsFloatArray();
+            outputs[number] = values(found[number].toTensor(), info.outputTypes[number]);
         }
         return outputs;
+    }
+
+    private static float[] values(Tensor tensor, String type) {
+        if (!type.equals("int64")) {
+            return tensor.getDataAsFloatArray();
+        }
+        long[] whole = tensor.getDataAsLongArray();
+        float[] output = new float[whole.length];
+        for (int place = 0; place < output.length; ++place) {
+            output[place] = whole[place];
+        }
+        return output;
     }
 
     private static Tensor tensor(long[] values, String type, int tokens) {

@@ -9,6 +9,10 @@ public abstract class Tensor {
         throw new UnsupportedOperationException();
     }
 
+    public long[] getDataAsLongArray() {
+        throw new UnsupportedOperationException();
+    }
+
     public float[] getDataAsFloatArray() {
         throw new UnsupportedOperationException();
     }
