@@ -65,15 +65,16 @@ def test_a_masked_model_gives_the_best_tokens_of_its_compressed_table(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ops", ["custom", "builtin"])
-def test_executorch_gives_the_best_tokens_too(
-    ops: Literal["builtin", "custom"], masked: Path, tmp_path: Path
+@pytest.mark.parametrize("runtime", ["executorch", "tflite"])
+def test_other_runtimes_give_the_best_tokens_too(
+    runtime: str, ops: Literal["builtin", "custom"], masked: Path, tmp_path: Path
 ) -> None:
     model = edgeemb.load(masked).torch_model()
     same = model.with_rows("word", rows_of(model, "word", "int4:block=16"), shared=True)
     bundle = edgeemb.export(
         masked,
         tmp_path / "b",
-        runtime="executorch",
+        runtime=runtime,
         body="fp32",
         table=["word=int4:block=16", "position=keep", "type=keep"],
         head="top=5",
@@ -114,7 +115,11 @@ def test_a_head_that_a_model_or_a_runtime_cannot_have_is_refused(
         ("head 'top=68' asks for more than the 67 tokens", masked, {"head": "top=68"}),
         ("head 'shortlist=68,top=40' asks for more than the 67 tokens", masked, {"head": "shortlist=68"}),
         ("does not give logits over a vocabulary", tiny, {"head": "top=5"}),
-        ("gives all logits: leave `head` out, or use runtime=onnx", masked, {"runtime": "tflite"}),
+        (
+            "gives all logits: leave `head` out, or use runtime=onnx",
+            masked,
+            {"runtime": "tflm", "body": "fp32"},
+        ),
         ("ExecuTorch scans no shortlist", masked, {"runtime": "executorch", "head": "shortlist=9"}),
         ('use ops="custom", or top alone', masked, {"head": "shortlist=9", "ops": "builtin"}),
     ):

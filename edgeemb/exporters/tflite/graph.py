@@ -22,6 +22,7 @@ _OPTIONS: dict[str, str | None] = {
     "BATCH_MATMUL": "BatchMatMulOptions",
     "QUANTIZE": "QuantizeOptions",
     "TANH": None,
+    "TOPK_V2": "TopKV2Options",
 }
 
 

@@ -16,6 +16,7 @@ from edgeemb.exporters.tflite.heads import is_mark, mark_heads, marked_buffers, 
 from edgeemb.exporters.tflite.locate import first_difference
 from edgeemb.exporters.tflite.policy import CUSTOM_OPS, RUNTIMES, TfliteRuntime
 from edgeemb.exporters.tflite.tables import replace_table, tidy, unfit
+from edgeemb.exporters.tflite.tops import add_top
 from edgeemb.exporters.writers import (
     USED_WHOLE,
     Apart,
@@ -113,6 +114,8 @@ def write_for(name: str, request: Request, folder: Path) -> Written:
             )
     notes += left_alone(request, left)
     restore_heads(converted)
+    if request.head is not None:
+        add_top(converted, constants, model.outputs[0].name, request.head)
     expand_ops(converted, constants, runtime)
     tidy(converted)
     _shorten_names(converted)
@@ -165,6 +168,8 @@ def _write_finished(request: Request, model: TfliteModel, runtime: TfliteRuntime
     restore_heads(finished)
     expand_ops(finished, constants, runtime)
     add_signature(finished)
+    if request.head is not None:
+        add_top(finished, constants, model.outputs[0].name, request.head)
     tidy(finished)
     check_ops(finished, runtime)
     write_tflite(finished, folder / MODEL, associated)

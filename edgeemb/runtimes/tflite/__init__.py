@@ -27,6 +27,7 @@ LITERT = Runtime(
     model="model.tflite",
     bodies=("fp32", "fp16", "int8", "int4"),
     library="edgeemb_tflite",
+    heads=True,
     checks="edgeemb.bundle.tflite:check_model",
     phone=_LITERT_PHONE,
 )
@@ -38,6 +39,7 @@ TFLITE_RUNTIME = replace(
     title="tflite-runtime",
     writes="edgeemb.exporters.tflite.writer:write_tflite_runtime",
     package="tflite-runtime",
+    heads=False,
     tested="2.14.0",
     bodies=("fp32", "fp16"),
     # Its bundles run in LiteRT on a phone.

@@ -50,16 +50,36 @@ final class RuntimeEngine implements Engine {
         int tokens = inputs[1].length;
         boolean rows = info.perToken && !info.singles;
         Map<String, Object> outputs = new HashMap<>();
-        for (String output : info.outputs) {
-            outputs.put(output, rows ? (Object) new float[1][tokens][info.dim] : (Object) new float[1][info.singles ? tokens : info.dim]);
+        int size = info.singles ? tokens : info.dim;
+        for (int number = 0; number < info.outputs.length; ++number) {
+            boolean whole = info.outputTypes[number].equals("int64");
+            outputs.put(info.outputs[number], whole ? wholes(rows, tokens, size) : floats(rows, tokens, size));
         }
         interpreter.runSignature(feeds, outputs, signature);
         float[][] found = new float[info.outputs.length][];
         for (int number = 0; number < found.length; ++number) {
-            Object output = outputs.get(info.outputs[number]);
-            found[number] = rows ? flat(((float[][][]) output)[0]) : ((float[][]) output)[0];
+            found[number] = flat(outputs.get(info.outputs[number]));
         }
         return found;
+    }
+
+    private static Object floats(boolean rows, int tokens, int size) {
+        return rows ? new float[1][tokens][size] : new float[1][size];
+    }
+
+    private static Object wholes(boolean rows, int tokens, int size) {
+        return rows ? new long[1][tokens][size] : new long[1][size];
+    }
+
+    /** The numbers of an output, row after row. */
+    private static float[] flat(Object output) {
+        if (output instanceof long[][][]) {
+            return flat(floats(((long[][][]) output)[0]));
+        }
+        if (output instanceof long[][]) {
+            return flat(floats((long[][]) output));
+        }
+        return flat(output instanceof float[][][] ? ((float[][][]) output)[0] : (float[][]) output);
     }
 
     private static float[] flat(float[][] rows) {
@@ -68,6 +88,16 @@ final class RuntimeEngine implements Engine {
             System.arraycopy(rows[row], 0, flat, row * rows[0].length, rows[0].length);
         }
         return flat;
+    }
+
+    private static float[][] floats(long[][] wholes) {
+        float[][] floats = new float[wholes.length][wholes[0].length];
+        for (int row = 0; row < wholes.length; ++row) {
+            for (int place = 0; place < floats[row].length; ++place) {
+                floats[row][place] = wholes[row][place];
+            }
+        }
+        return floats;
     }
 
     private static int[] narrow(long[] values) {

@@ -8,12 +8,15 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
+from edgeemb.exporters.tflite.graph import Constants
+from edgeemb.exporters.tflite.tops import add_top
 from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.native.interpreters import find_interpreter
 from edgeemb.native.logits import quantized_logits
 from edgeemb.runtimes.tflite.engine import load_delegate
 from edgeemb.tables import Table, encode
 from edgeemb.tables.logits import codebook_products
+from edgeemb.tables.top import HeadSpec, best_of
 from tests.fixtures.models.tflite_files import head_model
 
 ROWS, DIM = 300, 32
@@ -111,3 +114,22 @@ def test_an_activation_without_a_bias_to_carry_it_is_left_to_the_runtime() -> No
     plain = quantized_logits(hidden, own.arrays["codes"], own.arrays["scales"], 8, DIM, 1, bias)
     assert OP in content
     np.testing.assert_array_equal(run(content, hidden), np.maximum(plain, 0))
+
+
+@pytest.mark.parametrize("custom", [False, True])
+def test_the_best_tokens_alone_come_in_order(custom: bool) -> None:
+    own = table("int4:block=16")
+    # All logits of the first vector are equal: of these the lowest tokens come first.
+    hidden = vectors(1, 6) * np.array([0, 1, 1, 1, 1, 1], np.float32)[:, None]
+    model = head_model(own, "tflite", custom=custom, shape=(1, 6))
+    every = run(pack_tflite(model), hidden)
+    add_top(model, Constants(model), "logits", HeadSpec(7))
+    content = pack_tflite(model)
+    interpreter = Interpreter(
+        model_content=content, experimental_delegates=[load_delegate(find_interpreter())] if custom else []
+    )
+    found = interpreter.get_signature_runner()(ids=np.zeros(6, np.int32), hidden=hidden)
+    values, tokens = best_of(every, 7)
+    np.testing.assert_array_equal(found["logits"], values)
+    np.testing.assert_array_equal(found["tokens"], tokens)
+    assert found["tokens"].dtype == np.int64
