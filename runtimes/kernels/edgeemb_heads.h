@@ -1,4 +1,5 @@
-/* The part of edgeemb_kernels.c for the products of vectors with a table, which includes it where find_variant and table_of are known. */
+/* The part of edgeemb_kernels.c for the products of vectors with a table, which includes it where find_variant, table_of and books_of are
+ * known. */
 #ifndef EDGEEMB_HEADS_H
 #define EDGEEMB_HEADS_H
 
@@ -183,20 +184,12 @@ int32_t edgeemb_codebook_logits(
     const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries, int32_t part,
     int32_t additive, const void *hidden, int64_t count, const void *bias, int64_t first, int64_t asked, void *output, int64_t *position)
 {
-    eeb_codebook_table table;
+    const eeb_codebook_table table = books_of(codes, codebooks, book_type, rows, books, entries, part, additive);
     eeb_logits_call call;
     size_t size = 0, at = 0;
     eeb_status status;
     void *memory;
 
-    table.codes = codes;
-    table.codebooks = codebooks;
-    table.rows = rows;
-    table.books = books;
-    table.entries = entries;
-    table.part = part;
-    table.additive = additive;
-    table.book_type = book_type;
     if (count < 0 || first < 0 || asked < 0) {
         return EEB_BAD_SHAPE;
     }

@@ -101,6 +101,23 @@ static eeb_quantized_table table_of(
     return table;
 }
 
+static eeb_codebook_table books_of(
+    const void *codes, const void *codebooks, int32_t book_type, int64_t rows, int32_t books, int32_t entries, int32_t part,
+    int32_t additive)
+{
+    eeb_codebook_table table;
+
+    table.codes = codes;
+    table.codebooks = codebooks;
+    table.rows = rows;
+    table.books = books;
+    table.entries = entries;
+    table.part = part;
+    table.additive = additive;
+    table.book_type = book_type;
+    return table;
+}
+
 /* eeb_quantized_lookup of quantized.h, by a variant's name (NULL: the fastest). `position` is set on EEB_ID_OUT_OF_RANGE only. */
 int32_t edgeemb_quantized_lookup(
     const char *variant, const void *codes, const void *scales, int32_t scale_type, int64_t rows, int32_t bits, int32_t dim, int32_t block,
@@ -137,7 +154,7 @@ int32_t edgeemb_codebook_lookup(
     int32_t part, int32_t additive, const void *ids, int32_t id_type, int64_t count, void *output, int64_t *position)
 {
     const eeb_variant chosen = find_variant(variant);
-    eeb_codebook_table table;
+    const eeb_codebook_table table = books_of(codes, codebooks, book_type, rows, books, entries, part, additive);
     eeb_ids all;
     size_t at = 0;
     eeb_status status;
@@ -148,14 +165,6 @@ int32_t edgeemb_codebook_lookup(
     if (count < 0) {
         return EEB_BAD_SHAPE;
     }
-    table.codes = codes;
-    table.codebooks = codebooks;
-    table.rows = rows;
-    table.books = books;
-    table.entries = entries;
-    table.part = part;
-    table.additive = additive;
-    table.book_type = book_type;
     all = ids_of(ids, id_type, count);
     status = eeb_codebook_variant(chosen)(&table, &all, output, &at);
     return told(status, at, position);
