@@ -179,10 +179,10 @@ class Distillation:
         """The teacher's vectors of some texts, and its states where they are needed."""
         said = self._said
         if said is None:
-            said_now: Encoded = self._teacher(
+            answer: Encoded = self._teacher(
                 *batch_of([self._texts.teacher[place] for place in index], self.device)
             )
-            return said_now.vectors, said_now.states
+            return answer.vectors, answer.states
         for block in self._blocks.of(index[said[index, 0].isnan().numpy()]):
             said[block] = self._encode(self._teacher, [self._texts.teacher[place] for place in block]).cpu()
         return said[index].to(self.device), ()

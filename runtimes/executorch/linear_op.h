@@ -64,10 +64,8 @@ inline Tensor &run_linear(KernelRuntimeContext &context, const char *name, const
         context, last >= 0 && resize_output(rows, last, op.outputs, out) && is_aligned(out), InvalidArgument, out,
         "%s: the output cannot hold the results of these rows", name);
     ET_KERNEL_CHECK_MSG(
-        context,
-        rows.scalar_type() == ScalarType::Float && static_cast<uint32_t>(rows.size(last)) == op.layer.inputs && is_laid_out(rows) &&
-            is_aligned(rows),
-        InvalidArgument, out, "%s: the rows must be float32 with %" PRIu32 " elements each", name, op.layer.inputs);
+        context, is_vectors(rows, op.layer.inputs) && is_aligned(rows), InvalidArgument, out,
+        "%s: the rows must be float32 with %" PRIu32 " elements each", name, op.layer.inputs);
     const size_t count = static_cast<size_t>(rows.numel()) / op.layer.inputs, size = eep_quantized_linear_bytes(&op);
     if (count == 0) {
         return out;

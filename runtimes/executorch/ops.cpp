@@ -83,7 +83,7 @@ Tensor &quantized_logits_out(
         context, last >= 0 && resize_output(hidden, last, table.rows, out), InvalidArgument, out,
         "QuantizedLogits: the output cannot hold the logits of these vectors");
     ET_KERNEL_CHECK_MSG(
-        context, hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument, out,
+        context, is_vectors(hidden, dim), InvalidArgument, out,
         "QuantizedLogits: the vectors must be float32 with %" PRId64 " elements each", dim);
     call.count = static_cast<size_t>(hidden.numel() / dim);
     call.rows = static_cast<size_t>(table.rows);
@@ -134,7 +134,7 @@ Tensor &codebook_lookup_out(
     return look_up(context, "CodebookLookup", eeb_codebook_lookup, table, static_cast<int64_t>(eeb_codebook_dim(&table)), ids, out);
 }
 
-/* The products of vectors with every row of the table, one vector after another: a scan expects the products of one in a cache. */
+/* The products of vectors with every row of a table of codebooks. */
 Tensor &codebook_logits_out(
     KernelRuntimeContext &context, const Tensor &hidden, const Tensor &codes, const Tensor &codebooks, bool additive, Tensor &out)
 {
@@ -152,12 +152,11 @@ Tensor &codebook_logits_out(
         context, last >= 0 && resize_output(hidden, last, table.rows, out), InvalidArgument, out,
         "CodebookLogits: the output cannot hold the logits of these vectors");
     ET_KERNEL_CHECK_MSG(
-        context, hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument, out,
-        "CodebookLogits: the vectors must be float32 with %zd elements each", dim);
-    const auto count = static_cast<size_t>(hidden.numel() / dim);
-    call.count = count;
+        context, is_vectors(hidden, dim), InvalidArgument, out, "CodebookLogits: the vectors must be float32 with %zd elements each", dim);
+    call.count = static_cast<size_t>(hidden.numel() / dim);
     call.rows = static_cast<size_t>(table.rows);
-    if (count == 0 || call.rows == 0) {
+    call.output = out.mutable_data_ptr();
+    if (call.count == 0 || call.rows == 0) {
         return out;
     }
     const eeb_status status = eeb_codebook_logits_check(&table, &call, &row);
@@ -166,19 +165,11 @@ Tensor &codebook_logits_out(
         "CodebookLogits: row %zu holds a code that its codebook does not have", row);
     ET_KERNEL_CHECK_MSG(
         context, status == EEB_OK && eeb_codebook_logits_memory(&table, 1, &size) == EEB_OK, InvalidArgument, out,
-        "CodebookLogits: %zu vectors and the table are too large together", count);
+        "CodebookLogits: %zu vectors and the table are too large together", call.count);
     const auto memory = context.allocate_temp(size);
     ET_KERNEL_CHECK_MSG(
         context, memory.ok(), MemoryAllocationFailed, out, "CodebookLogits: %zu bytes of memory for the vectors are not there", size);
-    call.memory = memory.get();
-    call.count = 1;
-    for (size_t at = 0; at < count; ++at) {
-        const auto *vector = static_cast<const uint8_t *>(hidden.const_data_ptr()) + 4 * static_cast<size_t>(dim) * at;
-
-        call.output = static_cast<uint8_t *>(out.mutable_data_ptr()) + 4 * call.rows * at;
-        (void)eeb_codebook_logits_prepare(&table, vector, 1, memory.get());
-        eeb_codebook_logits(&table, &call);
-    }
+    eeb_codebook_logits_each(&table, &call, hidden.const_data_ptr(), memory.get());
     return out;
 }
 

@@ -66,6 +66,12 @@ inline bool resize_output(const Tensor &input, ssize_t rank, int64_t dim, Tensor
            is_laid_out(out);
 }
 
+/* Whether a tensor, of at least one axis, holds vectors of so many elements. */
+inline bool is_vectors(const Tensor &tensor, int64_t dim)
+{
+    return tensor.scalar_type() == ScalarType::Float && tensor.size(tensor.dim() - 1) == dim && is_laid_out(tensor);
+}
+
 inline bool is_table(const Tensor &tensor, uint64_t columns)
 {
     return tensor.dim() == 2 && static_cast<uint64_t>(tensor.size(1)) == columns;

@@ -52,7 +52,7 @@ inline Tensor &quantized_top_out(
         context, last >= 0 && resize_output(hidden, last, top, values) && resize_output(hidden, last, top, tokens, ScalarType::Long),
         InvalidArgument, values, "QuantizedTop: the outputs cannot hold the best of these vectors");
     ET_KERNEL_CHECK_MSG(
-        context, hidden.scalar_type() == ScalarType::Float && hidden.size(last) == dim && is_laid_out(hidden), InvalidArgument, values,
+        context, is_vectors(hidden, dim), InvalidArgument, values,
         "QuantizedTop: the vectors must be float32 with %" PRId64 " elements each", dim);
     const size_t count = static_cast<size_t>(hidden.numel() / dim), some = count < top_vectors ? count : top_vectors;
     if (count == 0) {

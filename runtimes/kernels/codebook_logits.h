@@ -4,6 +4,7 @@
  *            eeb_codebook_logits_prepare(table, hidden, count, memory)   the products with all entries, once for all rows
  *            eeb_codebook_logits_check(table, call, position)            whether the rows of a call can be computed
  *            eeb_codebook_logits(table, call)                            rows of a call that was checked
+ *            eeb_codebook_logits_each(table, call, hidden, memory)       the same for one vector after another, in memory for one
  *
  * VALUE      product[m][k] = sum over e of hidden_m[e] * codebooks[m][k][e], from 0 and the first element on
  *            logits[n][v]  = product[0][codes[v][0]] + product[1][codes[v][1]] + ...  (+ bias[v])
@@ -112,16 +113,13 @@ EEB_FUNCTION eeb_status eeb_codebook_logits_check(const eeb_codebook_table *tabl
 {
     const size_t books = (size_t)table->books;
     size_t size = 0, row;
-    const eeb_status status = eeb_codebook_logits_memory(table, call->count, &size);
+    eeb_status status = eeb_codebook_logits_memory(table, call->count, &size);
 
+    if (status == EEB_OK) {
+        status = eeb_logits_within(call, table->rows);
+    }
     if (status != EEB_OK) {
         return status;
-    }
-    if ((uint64_t)call->first > (uint64_t)table->rows || (uint64_t)call->rows > (uint64_t)table->rows - call->first) {
-        return EEB_BAD_SHAPE;
-    }
-    if (table->rows > 0 && (uint64_t)call->count > SIZE_MAX / 8 / (uint64_t)table->rows) {
-        return EEB_BAD_SHAPE;
     }
     for (row = call->first; table->entries < 256 && row < call->first + call->rows; ++row) {
         if (eeb_codebook_most_serial((const uint8_t *)table->codes + row * books, books) >= (unsigned)table->entries) {
@@ -158,32 +156,55 @@ EEB_INLINE void eeb_codebook_sums(const uint8_t *codes, const uint8_t *products,
     }
 }
 
-EEB_FUNCTION void eeb_codebook_logits(const eeb_codebook_table *table, const eeb_logits_call *call)
+/* The sums of the rows from `row` on, up to `end` but at most EEB_CODEBOOK_ROWS, for one vector's products; how many there are. */
+EEB_INLINE size_t eeb_codebook_some(const eeb_codebook_table *table, const uint8_t *products, size_t row, size_t end, float *totals)
 {
     const size_t books = (size_t)table->books, entries = (size_t)table->entries;
-    const size_t end = call->first + call->rows;
-    size_t vector, row, at;
+    const uint8_t *codes = (const uint8_t *)table->codes + row * books;
+
+    if (end - row >= EEB_CODEBOOK_ROWS) {
+        eeb_codebook_sums(codes, products, books, entries, EEB_CODEBOOK_ROWS, totals);
+        return EEB_CODEBOOK_ROWS;
+    }
+    eeb_codebook_sums(codes, products, books, entries, end - row, totals);
+    return end - row;
+}
+
+EEB_FUNCTION void eeb_codebook_logits(const eeb_codebook_table *table, const eeb_logits_call *call)
+{
+    const size_t end = call->first + call->rows, step = 4 * (size_t)eeb_codebook_products(table);
+    size_t vector, row, rows, at;
 
     for (vector = 0; vector < call->count; ++vector) {
-        const uint8_t *products = (const uint8_t *)call->memory + vector * books * entries * 4;
+        const uint8_t *products = (const uint8_t *)call->memory + vector * step;
         uint8_t *output = (uint8_t *)call->output + 4 * vector * (size_t)table->rows;
 
-        for (row = call->first; row < end; row += EEB_CODEBOOK_ROWS) {
-            const uint8_t *codes = (const uint8_t *)table->codes + row * books;
-            const size_t rows = end - row < EEB_CODEBOOK_ROWS ? end - row : EEB_CODEBOOK_ROWS;
+        for (row = call->first; row < end; row += rows) {
             float totals[EEB_CODEBOOK_ROWS];
 
-            if (rows == EEB_CODEBOOK_ROWS) {
-                eeb_codebook_sums(codes, products, books, entries, EEB_CODEBOOK_ROWS, totals);
-            } else {
-                eeb_codebook_sums(codes, products, books, entries, rows, totals);
-            }
+            rows = eeb_codebook_some(table, products, row, end, totals);
             for (at = 0; at < rows; ++at) {
                 const float value = eeb_logits_bias(call, row + at, totals[at]);
 
                 memcpy(output + 4 * (row + at), &value, sizeof value);
             }
         }
+    }
+}
+
+/* The vectors of a call that was checked, one after another, in memory for one: a scan expects the products of one in a cache. */
+EEB_FUNCTION void eeb_codebook_logits_each(const eeb_codebook_table *table, const eeb_logits_call *call, const void *hidden, void *memory)
+{
+    const size_t vector = 4 * (size_t)eeb_codebook_dim(table), row = 4 * (size_t)table->rows;
+    eeb_logits_call one = *call;
+    size_t at;
+
+    one.memory = memory;
+    one.count = 1;
+    for (at = 0; at < call->count; ++at) {
+        one.output = (uint8_t *)call->output + row * at;
+        (void)eeb_codebook_logits_prepare(table, (const uint8_t *)hidden + vector * at, 1, memory);
+        eeb_codebook_logits(table, &one);
     }
 }
 

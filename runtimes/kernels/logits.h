@@ -152,22 +152,23 @@ EEB_INLINE void eeb_logits_put(
     memcpy((uint8_t *)call->output + 4 * (vector * (size_t)table->rows + row), &value, sizeof value);
 }
 
+/* EEB_OK if a call stays within a table of so many rows, and its output can be addressed. */
+EEB_FUNCTION eeb_status eeb_logits_within(const eeb_logits_call *call, int64_t rows)
+{
+    const uint64_t most = SIZE_MAX / 2 / 4;
+
+    if ((uint64_t)call->first > (uint64_t)rows || (uint64_t)call->rows > (uint64_t)rows - call->first) {
+        return EEB_BAD_SHAPE;
+    }
+    return rows > 0 && (uint64_t)call->count > most / (uint64_t)rows ? EEB_BAD_SHAPE : EEB_OK;
+}
+
 /* EEB_OK if a call keeps the bounds above. */
 EEB_FUNCTION eeb_status eeb_logits_check(const eeb_quantized_table *table, const eeb_logits_call *call, int bits)
 {
-    const uint64_t most = SIZE_MAX / 2 / 4;
     const eeb_status status = table->bits == bits ? eeb_quantized_check(table, 0) : EEB_BAD_TYPE;
 
-    if (status != EEB_OK) {
-        return status;
-    }
-    if ((uint64_t)call->first > (uint64_t)table->rows || (uint64_t)call->rows > (uint64_t)table->rows - call->first) {
-        return EEB_BAD_SHAPE;
-    }
-    if (table->rows > 0 && (uint64_t)call->count > most / (uint64_t)table->rows) {
-        return EEB_BAD_SHAPE;
-    }
-    return EEB_OK;
+    return status != EEB_OK ? status : eeb_logits_within(call, table->rows);
 }
 
 #include "logits/prepare.h"

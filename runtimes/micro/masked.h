@@ -110,20 +110,18 @@ EEM_FUNCTION void eem_decode_books(
     const eem_books_decoder *decoder, const float *vectors, uint32_t count, void *prepared, void *work, float *values, int32_t *tokens)
 {
     const eeb_codebook_table *table = &decoder->table;
-    const size_t books = (size_t)table->books;
-    const uint32_t rows = (uint32_t)table->rows;
+    const size_t rows = (size_t)table->rows;
     eeb_selection *selections = (eeb_selection *)work;
-    uint32_t vector, row, at;
+    size_t row, some, at;
+    uint32_t vector;
 
     (void)eeb_top_begin(work, count, decoder->top);
     for (vector = 0; vector < count; ++vector) {
         (void)eeb_codebook_logits_prepare(table, vectors + (size_t)vector * (size_t)eeb_codebook_dim(table), 1, prepared);
-        for (row = 0; row < rows; row += EEB_CODEBOOK_ROWS) {
-            const uint8_t *codes = (const uint8_t *)table->codes + (size_t)row * books;
-            const uint32_t some = rows - row < EEB_CODEBOOK_ROWS ? rows - row : EEB_CODEBOOK_ROWS;
+        for (row = 0; row < rows; row += some) {
             float sums[EEB_CODEBOOK_ROWS];
 
-            eeb_codebook_sums(codes, (const uint8_t *)prepared, books, (size_t)table->entries, some, sums);
+            some = eeb_codebook_some(table, (const uint8_t *)prepared, row, rows, sums);
             for (at = 0; at < some; ++at) {
                 eeb_selection_add(&selections[vector], decoder->bias == NULL ? sums[at] : sums[at] + decoder->bias[row + at], row + at);
             }

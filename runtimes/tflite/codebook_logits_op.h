@@ -15,29 +15,21 @@ EEB_FUNCTION eeb_status edgeemb_codebook_logits_bind(const edgeemb_tensor *input
 {
     const eeb_status status = edgeemb_codebook_bind(inputs, table, size);
 
-    if (status != EEB_OK) {
-        return status;
-    }
-    if (inputs[0].dims[inputs[0].rank - 1] != size->dim || size->rows > INT32_MAX) {
-        return EEB_BAD_SHAPE;
-    }
-    size->dim = (int32_t)size->rows;
-    return EEB_OK;
+    return status != EEB_OK ? status : edgeemb_by_rows(&inputs[0], size);
 }
 
-/* One vector after another: a scan expects the products of one in a cache. */
 EEB_FUNCTION eeb_status edgeemb_codebook_logits_rows(const void *table, const eeb_ids *vectors, void *output, size_t *position)
 {
-    const edgeemb_codebook *codebook = (const edgeemb_codebook *)table;
-    const eeb_codebook_table *own = &codebook->table;
+    const eeb_codebook_table *own = &((const edgeemb_codebook *)table)->table;
     eeb_logits_call call;
-    size_t size = 0, at;
+    size_t size = 0;
     eeb_status status;
     void *memory;
 
     memset(&call, 0, sizeof call);
     call.count = vectors->count;
     call.rows = (size_t)own->rows;
+    call.output = output;
     status = eeb_codebook_logits_check(own, &call, position);
     if (status == EEB_OK) {
         status = eeb_codebook_logits_memory(own, 1, &size);
@@ -49,17 +41,9 @@ EEB_FUNCTION eeb_status edgeemb_codebook_logits_rows(const void *table, const ee
     if (memory == NULL) {
         return EEB_BAD_SHAPE;
     }
-    call.memory = memory;
-    call.count = 1;
-    for (at = 0; status == EEB_OK && at < vectors->count; ++at) {
-        call.output = (uint8_t *)output + 4 * (size_t)own->rows * at;
-        status = eeb_codebook_logits_prepare(own, (const uint8_t *)vectors->data + 4 * (size_t)codebook->dim * at, 1, memory);
-        if (status == EEB_OK) {
-            eeb_codebook_logits(own, &call);
-        }
-    }
+    eeb_codebook_logits_each(own, &call, vectors->data, memory);
     free(memory);
-    return status;
+    return EEB_OK;
 }
 
 static const edgeemb_op edgeemb_codebook_logits_op = {

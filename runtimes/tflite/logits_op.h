@@ -15,14 +15,7 @@ EEB_FUNCTION eeb_status edgeemb_logits_bind(const edgeemb_tensor *inputs, void *
 {
     const eeb_status status = edgeemb_quantized_bind(inputs, table, size);
 
-    if (status != EEB_OK) {
-        return status;
-    }
-    if (inputs[0].dims[inputs[0].rank - 1] != size->dim || size->rows > INT32_MAX) {
-        return EEB_BAD_SHAPE;
-    }
-    size->dim = (int32_t)size->rows;
-    return EEB_OK;
+    return status != EEB_OK ? status : edgeemb_by_rows(&inputs[0], size);
 }
 
 EEB_FUNCTION eeb_status edgeemb_logits_rows(const void *table, const eeb_ids *vectors, void *output, size_t *position)

@@ -175,6 +175,16 @@ EEB_FUNCTION eeb_status edgeemb_read_vectors(const edgeemb_tensor *tensor, eeb_i
     return EEB_OK;
 }
 
+/* Makes the size of a bound table that of an op which multiplies vectors with all of its rows; the vectors must be as wide as these. */
+EEB_FUNCTION eeb_status edgeemb_by_rows(const edgeemb_tensor *vectors, edgeemb_size *size)
+{
+    if (vectors->dims[vectors->rank - 1] != size->dim || size->rows > INT32_MAX) {
+        return EEB_BAD_SHAPE;
+    }
+    size->dim = (int32_t)size->rows;
+    return EEB_OK;
+}
+
 /* The kernels' name of a type of scales or codebooks. */
 EEB_FUNCTION eeb_status edgeemb_read_float(int type, eeb_type *kernels)
 {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgeemb.errors import EdgeembError, SpecError, first_line
+from edgeemb.errors import SpecError, first_line
 from edgeemb.models.base import LoadedModel
 from edgeemb.models.shrinking.vectors import vectors_of
 from edgeemb.tasks.registry import EMBEDDING
@@ -36,15 +36,15 @@ def make_shallow(model: LoadedModel, layers: int) -> tuple[LoadedModel, str]:
         raise SpecError(f"layers={layers} is out of range: {model.name} has {every}, use 1 to {every}")
     shallow = replace(whole, module=copy_module(whole.module))
     keep_first(shallow.module, layers)
+    given = whole.examples()[0]
+    wanted = whole.reference(given)
     try:
-        shapes = [[array.shape for array in one.reference(whole.examples()[0])] for one in (whole, shallow)]
-    except EdgeembError:
-        raise
-    except Exception as error:
+        found = shallow.reference(given)
+    except Exception as error:  # a module may raise anything
         raise SpecError(
             f"{model.name} does not run with {layers} of its {every} layers: {first_line(error)}"
         ) from error
-    if shapes[0] != shapes[1]:
+    if [array.shape for array in found] != [array.shape for array in wanted]:
         raise SpecError(f"{model.name} gives outputs of another shape with {layers} of its {every} layers")
     return shallow, f"{layers} of {every} transformer layers are kept{_cost(whole, shallow)}"
 
