@@ -25,6 +25,8 @@ from edgeemb.text.tokenizer import MAX_BYTES, parse_tokenizer, truncate
 
 #: Sentences that go into ``golden.json``.
 GOLDEN_SENTENCES = 8
+#: Queries of a multi-vector model that go into it.
+_GOLDEN_QUERIES = 2
 #: Values of a module's output that go into it.
 _GOLDEN_VALUES = 1 << 14
 
@@ -81,6 +83,8 @@ def _text_runs(model: LoadedModel, session: Session) -> Runs:
     golden = _golden_texts(
         model, texts[:GOLDEN_SENTENCES], tokens, [_recorded(session, one) for one in found]
     )
+    if golden_queries := _golden_queries(session, texts):
+        golden["queries"] = golden_queries
     return Runs(feeds, [model.reference(given) for given in feeds], found, golden)
 
 
@@ -129,6 +133,20 @@ def _golden_texts(
     if not kept:
         return {"sentences": list(texts)}
     return {"sentences": kept, **_golden_tokens(model, rows), "output": outputs}
+
+
+def _golden_queries(session: Session, texts: Sequence[str]) -> dict[str, Any]:
+    """Some sentences as queries of a multi-vector model that reads these otherwise, and their vectors; nothing of any other model."""
+    if session.manifest.interaction is None:
+        return {}
+    # The shortest are filled up most.
+    asked = sorted(texts[:GOLDEN_SENTENCES], key=len)[:_GOLDEN_QUERIES]
+    found = session.encode_tokens(asked, query=True)
+    fit = [(text, one) for text, one in zip(asked, found, strict=True) if one.size <= _GOLDEN_VALUES]
+    if not fit:
+        return {}
+    outputs = [one.reshape(-1).astype(float).tolist() for _, one in fit]
+    return {"sentences": [text for text, _ in fit], "output": outputs}
 
 
 def _golden_tokens(model: LoadedModel, texts: Sequence[Tokens]) -> dict[str, Any]:

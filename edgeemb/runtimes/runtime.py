@@ -69,7 +69,6 @@ class Runtime:
     :param heads: whether its writer can let a model give the best of its logits alone (`edgeemb.tables.top`).
     :param shortlists: whether that may be the best of a shortlist, by its native ops.
     :param top: how many of the best logits over a vocabulary a model gives where nothing is said about it; 0 gives all.
-    :param skips_padding: whether it computes no row of an output for places that the mask leaves out.
     :param is_source: whether a bundle is source code, compiled into the program that runs it.
     :param phone: how a phone runs it; None where none does.
     """
@@ -95,7 +94,6 @@ class Runtime:
     heads: bool = False
     shortlists: bool = False
     top: int = 0
-    skips_padding: bool = False
     is_source: bool = False
     phone: OnPhone | None = None
     lowerings: tuple[str, ...] = ("builtin", "custom")

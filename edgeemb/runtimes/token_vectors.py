@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeemb.bundle.manifest import DOCUMENT, QUERY, LateInteraction
-from edgeemb.errors import InputError
 from edgeemb.runtimes.opened import OpenModel
 from edgeemb.tasks.interaction import max_sim
 
@@ -33,6 +32,11 @@ class Reading:
     filler: int = 0
     attend: bool = False
     skipped: tuple[int, ...] = ()
+
+    @property
+    def filled(self) -> bool:
+        """Whether texts may end with tokens to which no other attends."""
+        return self.expansion > 0 and not self.attend
 
 
 class Interacting(Protocol):
@@ -72,25 +76,16 @@ def encode_tokens(
     """See `Session.encode_tokens`."""
     reading = reading_of(session.manifest, query=query)
     prefix = reading.prompt if prompt is None else session.prefix(prompt)
-    _check_expansion(session, reading)
     found = []
     for encoding in session.encodings([prefix + text for text in texts], limit=reading.length or None):
         ids = encoding.ids.tolist()
         filled = ids + [reading.filler] * (reading.expansion - len(ids))
         feeds = session.feeds([filled])
-        if not reading.attend:
+        if reading.filled:
             feeds[session.manifest.inputs[1].name][:, len(ids) :] = 0
         vectors = np.asarray(session.run(feeds)[0, : len(filled)], np.float32)
         found.append(vectors[~np.isin(filled, reading.skipped)])
     return found
-
-
-def _check_expansion(session: OpenModel, reading: Reading) -> None:
-    if reading.expansion and not reading.attend and session.runtime.skips_padding:
-        raise InputError(
-            f"{session.path} fills queries up with tokens that the mask leaves out, and {session.runtime.title} computes no vectors of these: "
-            "export it for another runtime, such as onnx"
-        )
 
 
 def score(session: OpenModel, query: str, texts: Sequence[str]) -> NDArray[np.float32]:

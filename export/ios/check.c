@@ -17,5 +17,16 @@ uint32_t EDGEEMB_MISMATCHES(void *arena)
         wrong += status != 0 || memcmp(output, golden_outputs + first, golden_sizes[number] * sizeof *output) != 0;
         first += golden_sizes[number];
     }
+#if defined(GOLDEN_QUERIES)
+    for (start = 0, first = 0, number = 0; number < GOLDEN_QUERIES; ++number) {
+        size_t tokens;
+        const int32_t status =
+            GOLDEN_RUN_QUERY(arena, GOLDEN_ARENA_BYTES, golden_queries + start, golden_query_lengths[number], output, &tokens);
+
+        start += golden_query_lengths[number];
+        wrong += status != 0 || memcmp(output, golden_query_outputs + first, golden_query_sizes[number] * sizeof *output) != 0;
+        first += golden_query_sizes[number];
+    }
+#endif
     return wrong;
 }

@@ -24,5 +24,18 @@ int main(void)
         first += golden_sizes[number];
     }
     printf("%u of %u texts as expected\n", (unsigned)(GOLDEN_COUNT - wrong), (unsigned)GOLDEN_COUNT);
+#if defined(GOLDEN_QUERIES)
+    for (start = 0, first = 0, number = 0; number < GOLDEN_QUERIES; ++number) {
+        size_t tokens;
+        const int32_t status = GOLDEN_RUN_QUERY(arena, sizeof arena, golden_queries + start, golden_query_lengths[number], output, &tokens);
+
+        start += golden_query_lengths[number];
+        if (status != 0 || memcmp(output, golden_query_outputs + first, golden_query_sizes[number] * sizeof *output) != 0) {
+            printf("query %u: status %d, another result\n", (unsigned)number, (int)status);
+            ++wrong;
+        }
+        first += golden_query_sizes[number];
+    }
+#endif
     return wrong != 0;
 }

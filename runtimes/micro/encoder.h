@@ -49,7 +49,8 @@ typedef struct eem_memory {
     uint32_t *pair;      /* for the widest input of a linear layer, or the capacity */
 } eem_memory;
 
-/* The keys [first, end) of `count` that a query sees. */
+/* The keys [first, end) of `count` that a query sees. It may be that of a token behind them, to which no other attends, if all of them are
+ * within its window. */
 EEM_INLINE uint32_t eem_first_key(uint32_t window, uint32_t token)
 {
     return token > window ? token - window : 0;
@@ -57,7 +58,7 @@ EEM_INLINE uint32_t eem_first_key(uint32_t window, uint32_t token)
 
 EEM_INLINE uint32_t eem_end_key(uint32_t window, uint32_t token, uint32_t count)
 {
-    return window < count - token ? token + window + 1 : count;
+    return token < count && window < count - token ? token + window + 1 : count;
 }
 
 /* The score of a key that a query does not see: its probability is 0. */
@@ -189,9 +190,10 @@ EEM_FUNCTION void eem_attend(
     }
 }
 
-/* The rows and what attention gives for them: norm(scale * rows + output(attention(rows))), or with norms in front
- * scale * rows + output(attention(norm(rows))). */
-EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *shape, const eem_memory *memory, uint32_t count)
+/* The rows and what attention over the first `attended` of them gives for all: norm(scale * rows + output(attention(rows))), or with norms
+ * in front scale * rows + output(attention(norm(rows))). */
+EEM_FUNCTION void eem_attention_run(
+    const eem_layer *layer, const eem_shape *shape, const eem_memory *memory, uint32_t count, uint32_t attended)
 {
     const uint32_t dim = shape->dim, width = EEM_PADDED(dim);
     const eem_norm *norm = &layer->attention_norm;
@@ -199,14 +201,14 @@ EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *sha
     eem_grid grids[2];
     uint32_t at, row;
 
-    for (at = 0; at < count; at += 2) {
-        const float *first = memory->rows + at * dim, *second = at + 1 < count ? first + dim : NULL;
+    for (at = 0; at < attended; at += 2) {
+        const float *first = memory->rows + at * dim, *second = at + 1 < attended ? first + dim : NULL;
 
         grids[0] = eem_quantize_steps(memory->pair, width, 0, eem_before(layer, norm, first, low), dim);
         grids[1] = eem_quantize_steps(memory->pair, width, 1, eem_before(layer, norm, second, low), dim);
         eem_linear_pair(&layer->key, memory->pair, grids, low, second == NULL ? NULL : low + dim);
         eem_linear_pair(&layer->value, memory->pair, grids, high, second == NULL ? NULL : high + dim);
-        for (row = 0; row < 2 && at + row < count; ++row) {
+        for (row = 0; row < 2 && at + row < attended; ++row) {
             if (layer->rotation != NULL) {
                 eem_rotate(shape, layer->rotation, at + row, low + row * dim);
             }
@@ -223,7 +225,7 @@ EEM_FUNCTION void eem_attention_run(const eem_layer *layer, const eem_shape *sha
         for (row = 0; row < 2 && at + row < count && layer->rotation != NULL; ++row) {
             eem_rotate(shape, layer->rotation, at + row, low + row * dim);
         }
-        eem_attend(shape, memory, count, layer->window, at, low, low_second, high);
+        eem_attend(shape, memory, attended, layer->window, at, low, low_second, high);
         eem_linear_run(&layer->output, high, high_second, low, low_second, memory->pair);
         eem_after(layer, norm, first, low);
         eem_after(layer, norm, second, low_second);

@@ -62,10 +62,12 @@ EEM_FUNCTION void eep_attention_run(
             if (part != 0) {
                 const eep_memory own = eep_memory_of(shape, memory, text);
                 const size_t offset = (size_t)(from - at) * stride;
+                const uint32_t first = from - text->first, left = text->attended > first ? text->attended - first : 0;
+                const uint32_t kept = part < left ? part : left;
 
-                eep_rotate(layer, shape, from - text->first, queries + offset, stride, part);
-                eep_rotate(layer, shape, from - text->first, keys + offset, stride, part);
-                kernels->keep(shape, &own, from - text->first, part, text->tokens, keys + offset, values + offset);
+                eep_rotate(layer, shape, first, queries + offset, stride, part);
+                eep_rotate(layer, shape, first, keys + offset, stride, kept);
+                kernels->keep(shape, &own, first, kept, text->attended, keys + offset, values + offset);
             }
         }
     }

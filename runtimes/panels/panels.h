@@ -112,12 +112,12 @@ typedef struct eep_kernels {
     void (*linear)(
         const eem_linear *layer, const eep_codes *codes, uint32_t count, eem_activation activation, float *output, uint32_t stride);
     void (*restore)(const eem_linear *layer, const eep_codes *codes, uint32_t count);
-    /* Quantise keys and values [count][stride] of the tokens from `first` on; `tokens` is the length of the sequence. */
+    /* Quantise keys and values [count][stride] of the tokens from `first` on; `tokens` is the number of all that have some. */
     void (*keep)(
         const eem_shape *shape, const eep_memory *memory, uint32_t first, uint32_t count, uint32_t tokens, const float *keys,
         const float *values);
     /* output [count][stride]: attention of at most EEP_ROWS queries [count][stride] from token `first` on over those of `tokens` that are
-     * within `window` of them. */
+     * within `window` of them. A query may lie behind these if all of them are within its window. */
     void (*attend)(
         const eem_shape *shape, const eep_memory *memory, uint32_t tokens, uint32_t window, uint32_t first, const float *queries,
         uint32_t count, float *output);

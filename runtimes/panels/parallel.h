@@ -170,7 +170,7 @@ EEM_FUNCTION size_t eep_attend_block(const eep_attend_job *job, const eep_memory
             const size_t offset = (size_t)(from - job->at + row) * stride;
             const float *queries = memory->queries + (size_t)job->at * stride + offset;
 
-            job->kernels->attend(job->shape, &own, text->tokens, job->layer->window, first, queries, rows, memory->wide + offset);
+            job->kernels->attend(job->shape, &own, text->attended, job->layer->window, first, queries, rows, memory->wide + offset);
         }
         blocks += own_blocks;
     }

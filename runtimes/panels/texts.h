@@ -8,6 +8,7 @@
 typedef struct eep_text {
     uint32_t first;
     uint32_t tokens;
+    uint32_t attended; /* tokens that have keys and values: those behind them see these, and are not seen */
     uint32_t place;
 } eep_text;
 
@@ -19,7 +20,7 @@ typedef struct eep_texts {
 } eep_texts;
 
 /* Whether a text fits beside those that are there; it is added then. */
-EEM_FUNCTION int eep_texts_add(eep_texts *texts, uint32_t tokens, uint32_t capacity)
+EEM_FUNCTION int eep_texts_add(eep_texts *texts, uint32_t tokens, uint32_t attended, uint32_t capacity)
 {
     eep_text *text = texts->text + texts->count;
 
@@ -28,6 +29,7 @@ EEM_FUNCTION int eep_texts_add(eep_texts *texts, uint32_t tokens, uint32_t capac
     }
     text->first = texts->rows;
     text->tokens = tokens;
+    text->attended = attended;
     text->place = texts->places;
     ++texts->count;
     texts->rows += tokens;
@@ -50,7 +52,7 @@ EEM_FUNCTION eep_memory eep_memory_of(const eem_shape *shape, const eep_memory *
     return own;
 }
 
-/* Zero what lies behind the last token of a text: it is read, and multiplied by nothing. */
+/* Zero what lies behind the last of the tokens that a text attends to: it is read, and multiplied by nothing. */
 EEM_FUNCTION void eep_begin(const eem_shape *shape, const eep_memory *memory, uint32_t tokens)
 {
     const uint32_t end = EEM_PADDED(tokens);

@@ -18,8 +18,6 @@ from edgeemb.errors import InputError, ModelError
 from edgeemb.models.loading import load_torch
 from edgeemb.models.shrinking.vocabulary import prune_model
 from edgeemb.models.torch.model import Model
-from edgeemb.runtimes.registry import RUNTIMES
-from edgeemb.runtimes.session import Session
 from edgeemb.vocabulary import parse_vocab
 from tests.fixtures.models import HIDDEN, change_config, tiny_config, tiny_tokenizer
 from tests.fixtures.models.torch_session import torch_session
@@ -152,17 +150,19 @@ def test_a_smaller_vocabulary_keeps_what_queries_are_filled_up_with(tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", ["onnx", "tflite", "executorch"])
+@pytest.mark.parametrize("runtime", ["onnx", "tflite", "executorch", "c"])
 def test_an_export_gives_vectors_of_tokens_that_the_mask_leaves_out(runtime: str, tmp_path: Path) -> None:
     folder = save_pylate(tmp_path / "m")
-    bundle = edgeemb.export(folder, tmp_path / "b", runtime=runtime, table="fp32", body="fp32")
-    with edgeemb.open(bundle) as session, torch_session(load_torch(folder), folder) as whole:
+    bundle = edgeemb.export(
+        folder, tmp_path / "b", runtime=runtime, table="fp32", body="int8" if runtime == "c" else "fp32"
+    )
+    with edgeemb.open(bundle, allow_code=True) as session, torch_session(load_torch(folder), folder) as whole:
         for query in (True, False):
             found, wanted = (one.encode_tokens(QUERIES, query=query) for one in (session, whole))
             assert [len(each) for each in found] == [len(each) for each in wanted]
             for one, other in zip(found, wanted, strict=True):
-                # Positions are stored in 8 bits.
-                np.testing.assert_allclose(one, other, atol=0.02)
+                # Positions are stored in 8 bits, and in C the layers too.
+                np.testing.assert_allclose(one, other, atol=0.05 if runtime == "c" else 0.02)
 
 
 def test_refuses_what_it_cannot_do(tmp_path: Path) -> None:
@@ -171,13 +171,11 @@ def test_refuses_what_it_cannot_do(tmp_path: Path) -> None:
         ModelError, match="queries have 12 tokens, but texts at most 8: use a larger max_length"
     ):
         load_torch(folder, max_length=8)
-    with torch_session(load_torch(folder), folder) as session:
-        skipping = Session(session.path, session.manifest, RUNTIMES["c"], session.engine)
-        assert len(skipping.encode_tokens(DOCUMENTS)) == len(DOCUMENTS)
-        with pytest.raises(InputError, match="C99 computes no vectors of these: export it for another"):
-            skipping.encode_tokens(QUERIES, query=True)
-        with pytest.raises(InputError, match=r"query 1 has the shape \[6\]"):
-            session.similarity(session.encode_tokens(QUERIES, query=True)[0], [])
+    with (
+        torch_session(load_torch(folder), folder) as session,
+        pytest.raises(InputError, match=r"query 1 has the shape \[6\]"),
+    ):
+        session.similarity(session.encode_tokens(QUERIES, query=True)[0], [])
     write(folder / "config_sentence_transformers.json", {**PYLATE, "query_length": -1})
     with pytest.raises(ModelError, match="has a length of -1, which is no number of tokens"):
         load_torch(folder)

@@ -15,6 +15,7 @@ from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.lookup import Lowering, array_bytes
 from edgeemb.exporters.c.packing import on_grids, padded, widest_input
 from edgeemb.exporters.c.pieces.answers import with_answers
+from edgeemb.exporters.c.pieces.attended import attended_api, attended_code, reach
 from edgeemb.exporters.c.pieces.interaction import with_choice_of_vectors
 from edgeemb.exporters.c.pieces.masked import masked_result, with_choice
 from edgeemb.exporters.c.pieces.two_texts import with_types
@@ -41,6 +42,7 @@ class Call:
     :param answers: whether these are questions and texts, and parts of the texts come out.
     :param top: tokens that come out for a place of a masked language model.
     :param compared: whether texts are read as queries or documents, of whose vectors some are left out.
+    :param filled: tokens that queries are filled up to with some to which no other attends; 0 for no such tokens.
     """
 
     given: Input
@@ -50,6 +52,7 @@ class Call:
     answers: bool = False
     top: int = 0
     compared: bool = False
+    filled: int = 0
 
     def plan(self, buffers: Sequence[Buffer]) -> Plan:
         """The arena.
@@ -97,7 +100,7 @@ def encoder_program(request: Request, model: Model, encoder: Encoder, arrays: Ar
     :param encoder: the parts of the model.
     :param arrays: where the numbers go.
     :param call: how it is called.
-    :raises ExportError: if a layer is too wide for the kernels.
+    :raises ExportError: if a layer is too wide for the kernels, or its window too small for what queries are filled up to.
     """
     encoder, remarks = on_grids(settle_factors(encoder), request.grids)
     weights = {"word_row": encoder.word, "position_row": encoder.position}
@@ -130,11 +133,28 @@ def encoder_program(request: Request, model: Model, encoder: Encoder, arrays: Ar
         buffers = with_choice(buffers, word, call.top, packing.vectors)
     plan = call.plan(buffers)
     text = encoder_text(
-        encoder, arrays, plan, functions, capacity, call.given, result, model.prompt, relative
+        encoder,
+        arrays,
+        plan,
+        functions,
+        capacity,
+        call.given,
+        result,
+        model.prompt,
+        relative,
+        bool(call.filled),
     )
     rows = tables["word_row"].shape[0] if "word_row" in tables else 0
     layers = len(encoder.layers)
     api = "" if result.calls else packing.api
+    if call.filled:
+        far = reach(encoder, call.tokens)
+        if far < min(call.filled, call.tokens):
+            raise ExportError(
+                f"the model fills queries up to {call.filled} tokens, but its layers see {far - 1} to either side: export it for another runtime"
+            )
+        api += attended_api(arrays.prefix, far)
+        text += attended_code(arrays.prefix, far, packing.pieces(encoder)["alone"])
     return Program(text, plan, result, rows, outputs, layers, packing.rooms, api, remarks)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from edgeemb.bundle.manifest import QUERY
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.input import Input, ids_input
@@ -37,6 +36,7 @@ from edgeemb.models.torch.model import Model
 from edgeemb.native.libraries import find_sources, runtime_sources
 from edgeemb.runtimes.c import RUNTIME
 from edgeemb.runtimes.c.sources import symbol_prefix
+from edgeemb.runtimes.token_vectors import reading_of
 from edgeemb.tasks.registry import MULTI_VECTOR
 from edgeemb.text.compiled import compile_tokenizer
 from edgeemb.text.compiled.reading import arena_bytes
@@ -74,7 +74,9 @@ def write(request: Request, folder: Path) -> Written:
     reading = 0 if tokenizer is None else arena_bytes(tokenizer, 2 * tokens if pairs else tokens)
     answers = pairs and encoder is not None and encoder.per_token
     read = readings(model, tokens) if tokenizer is not None and model.task is MULTI_VECTOR else {}
-    call = Call(given, tokens, reading, pairs, answers, _top(request) if masked else 0, bool(read))
+    query = reading_of(model, query=True)
+    filled = query.expansion if query.filled else 0
+    call = Call(given, tokens, reading, pairs, answers, _top(request) if masked else 0, bool(read), filled)
     if encoder is None:
         program = static_program(request, model, arrays, call)
     else:
@@ -121,10 +123,6 @@ def write(request: Request, folder: Path) -> Written:
     notes += [f"takes only ids, not text: {why_not}"] if why_not else []
     heads = (model.word_table.alias,) if masked else ()
     taken = tuple(info.name for info in model.inputs[: 3 if given.typed else 2])
-    if read and QUERY not in read:
-        notes.append(
-            "takes documents, not queries: these are filled up with tokens that the mask leaves out, of which C computes no vectors"
-        )
     if len(model.inputs) > len(taken) and not masked:
         notes.append("takes single texts: every token has type 0, so pairs of texts need another runtime")
     return Written(

@@ -9,7 +9,7 @@ from edgeemb.exporters.kits import FOLDER, Kit, camel_case, fill, mask_token
 from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.exporters.kits.swift_answers import answers
 from edgeemb.exporters.tokenizer import refusal
-from edgeemb.runtimes.c.sources import STATUS, has_function, read_sizes, sources, symbol_prefix
+from edgeemb.runtimes.c.sources import STATUS, read_sizes, sources, symbol_prefix
 from edgeemb.tasks.registry import EMBEDDING, TASKS
 from edgeemb.vectors.form import form_of
 
@@ -106,8 +106,7 @@ def write(kit: Kit) -> tuple[str, ...]:
         else {"element": "Int32", "width": "1", "label": "ids"}
     )
     weights = sources(kit.bundle)[1].name
-    queries = has_function(kit.bundle, kit.manifest.name, "run_query")
-    members = "" if reason else answers(kit.manifest, prefix, mask_token(kit), queries=queries)
+    members = "" if reason else answers(kit.manifest, prefix, mask_token(kit))
     per_token = bool(sizes["per_token"])
     method = camel_case(TASKS.get(kit.manifest.kind, EMBEDDING).method) if members else "encode"
     result = "@outputs@ numbers for each token" if per_token and reason else _RESULTS[method]

@@ -115,7 +115,8 @@ _VECTORS = """
         var output = [Float](repeating: 0, count: TextModel.tokens * size)
         var count = 0
         let bytes = Array(text.utf8CString)
-@run@
+        let run = query ? @prefix@_run_query : @prefix@_run_document
+        try check(run(arena, arenaBytes, bytes, bytes.count - 1, &output, &count))
         return (0..<count).map { Array(output[$0 * size..<($0 + 1) * size]) }
     }
 
@@ -135,14 +136,6 @@ _VECTORS = """
         }
     }
 """
-
-#: Calls of the function for what a text is.
-_RUN_BOTH = """\
-        let run = query ? @prefix@_run_query : @prefix@_run_document
-        try check(run(arena, arenaBytes, bytes, bytes.count - 1, &output, &count))"""
-_RUN_DOCUMENT = """\
-        precondition(!query, "the model fills queries up with tokens that C does not compute: export it for another runtime, such as onnx")
-        try check(@prefix@_run_document(arena, arenaBytes, bytes, bytes.count - 1, &output, &count))"""
 
 _WORDS = """
     /// A word of a text with its label.
@@ -286,20 +279,18 @@ _BODIES = {
 }
 
 
-def answers(manifest: Manifest, prefix: str, mask: str = "", *, queries: bool = True) -> str:
+def answers(manifest: Manifest, prefix: str, mask: str = "") -> str:
     """Members of the class for what a model answers; nothing where it gives a vector for a text.
 
     :param manifest: of the bundle.
     :param prefix: prefix of the C symbols.
     :param mask: the mask token as it is written in a text; empty without one.
-    :param queries: whether the export reads queries of a multi-vector model.
     """
     task = TASKS.get(manifest.kind)
     # A model without a vocabulary takes single texts.
     pairs = not manifest.tokenizer
     if task is MULTI_VECTOR:
-        run = _RUN_BOTH if queries else _RUN_DOCUMENT
-        return _RANKED + _VECTORS.replace("@run@", run).replace("@prefix@", prefix)
+        return _RANKED + _VECTORS.replace("@prefix@", prefix)
     if task is QUESTION_ANSWERING:
         return _ANSWERS.replace("@prefix@", prefix)
     if task is MASKED_LM and mask:

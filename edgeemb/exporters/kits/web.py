@@ -14,7 +14,7 @@ from edgeemb.exporters.kits import Kit, fill, mask_token
 from edgeemb.exporters.kits.web_answers import Answers, answers_of
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.native.compilers import FLAGS, run_compiler, zig
-from edgeemb.runtimes.c.sources import STATUS, has_function, read_sizes, symbol_prefix
+from edgeemb.runtimes.c.sources import STATUS, read_sizes, symbol_prefix
 from edgeemb.scratch import Scratch
 from edgeemb.vectors.form import form_of
 
@@ -34,7 +34,7 @@ def write(kit: Kit) -> tuple[str, ...]:
     :raises NativeError: if the package ziglang is missing, or its compiler fails.
     """
     reason = "" if kit.manifest.tokenizer else refusal(kit.tokenizer_json)
-    answers = answers_of(kit.manifest, text=not reason, mask=mask_token(kit), queries=_has(kit, "run_query"))
+    answers = answers_of(kit.manifest, text=not reason, mask=mask_token(kit))
     arrays = included_arrays(kit.bundle)
     shutil.copytree(kit.source("web"), kit.folder, ignore=shutil.ignore_patterns(_PIECES))
     _compile(kit, arrays, answers.functions)
@@ -50,10 +50,6 @@ def write(kit: Kit) -> tuple[str, ...]:
 
 #: Values that the example page shows as they are.
 _SHOWN = ("name", "asked_label", "asked_value", "text_label", "text_value")
-
-
-def _has(kit: Kit, function: str) -> bool:
-    return has_function(kit.bundle, kit.manifest.name, function)
 
 
 def _pieces(kit: Kit, answers: Answers, suffixes: Sequence[str]) -> str:
@@ -114,7 +110,6 @@ def _values(kit: Kit, arrays: Sequence[Included], answers: Answers, reason: str)
         "arrays": [[array.symbol, array.offset, array.bytes] for array in arrays],
         "perToken": bool(sizes["per_token"]),
         "activation": answers.activation,
-        "queries": "run_query" in answers.functions,
         "vectors": "" if form is None else form.spec,
         "vectorBytes": 0 if form is None else form.nbytes,
     }

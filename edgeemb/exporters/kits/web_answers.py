@@ -98,8 +98,8 @@ _FILLINGS = Answers(
     "the most probable tokens of each masked place, with their probabilities",
 )  # fmt: skip
 _TOKEN_VECTORS = Answers(
-    ("probabilities", *_TOKENS, "token_vectors"), "TokenEncoder", (*_TOKEN_FUNCTIONS, "run_document"), 'encodeTokens("some text")',
-    "encodeTokens(text.value)", "a `Float32Array` of @outputs@ numbers for each token",
+    ("probabilities", *_TOKENS, "token_vectors"), "TokenEncoder", (*_TOKEN_FUNCTIONS, "run_document", "run_query"), _RANK, _PAGE_RANK,
+    _RANKED, _QUERY, _TEXTS,
 )  # fmt: skip
 _PER_TOKEN = {
     TOKEN_CLASSIFICATION: _WORDS,
@@ -109,13 +109,12 @@ _PER_TOKEN = {
 }
 
 
-def answers_of(manifest: Manifest, *, text: bool, mask: str, queries: bool) -> Answers:
+def answers_of(manifest: Manifest, *, text: bool, mask: str) -> Answers:
     """The JavaScript for a bundle.
 
     :param manifest: of the bundle.
     :param text: whether the export takes text.
     :param mask: what marks a masked place in a text; empty where none can be filled.
-    :param queries: whether the export reads queries of a multi-vector model.
     """
     task = TASKS.get(manifest.kind)
     # A model without a vocabulary takes single texts.
@@ -126,11 +125,6 @@ def answers_of(manifest: Manifest, *, text: bool, mask: str, queries: bool) -> A
         return replace(_IDS, pieces=_TOKENS, base="TokenModel", functions=_TOKEN_FUNCTIONS)
     if task is MASKED_LM:
         return replace(_FILLINGS, text=Field("Text", f"some {mask}"))
-    if task is MULTI_VECTOR and queries:
-        functions = (*_TOKEN_VECTORS.functions, "run_query")
-        return replace(
-            _TOKEN_VECTORS, functions=functions, call=_RANK, page=_PAGE_RANK, result=_RANKED, asked=_QUERY, text=_TEXTS
-        )  # fmt: skip
     if task in _PER_TOKEN:
         return _PER_TOKEN[task]
     if task is CLASSIFICATION:

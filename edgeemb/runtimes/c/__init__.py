@@ -21,7 +21,6 @@ RUNTIME = Runtime(
     profiles=False,
     heads=True,
     top=40,
-    skips_padding=True,
     is_source=True,
     phone=OnPhone(
         runner="engine_c.c",

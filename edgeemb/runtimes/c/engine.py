@@ -147,6 +147,7 @@ class MicroEngine:
             self._run_batch: Any = getattr(library, f"{prefix}_{'run_batch' if best is None else 'best'}")
             divided: Any = getattr(library, f"{prefix}_run_parallel") if options.threads > 1 else None
             self._run_types: Any = getattr(library, f"{prefix}_run_types", None)
+            self._run_attended: Any = getattr(library, f"{prefix}_run_attended", None)
         except (OSError, ValueError, AttributeError) as error:
             raise NativeError(
                 f"{folder}: its compiled sources cannot be loaded ({error}): export the bundle again"
@@ -155,6 +156,8 @@ class MicroEngine:
         self._run.argtypes = [pointer, size, pointer, size, pointer]
         batch = [pointer, size, pointer, pointer, pointer, size, pointer]
         self._run_batch.argtypes = batch
+        if self._run_attended is not None:
+            self._run_attended.argtypes = [*batch[:5], pointer, *batch[5:]]
         self._best = None if best is None else BestTokens(best, int(sizes.outputs))
         if self._run_types is not None:
             self._run_types.argtypes = [pointer, size, pointer, pointer, size, pointer]
@@ -175,7 +178,7 @@ class MicroEngine:
 
     def run(self, feeds: Feeds) -> list[NDArray[Any]]:
         """The outputs of every sequence; padding on the right is skipped, and costs nothing. Where outputs have a row for each token, those of
-        padding are zeros.
+        padding are zeros; those of a multi-vector model that fills queries up with tokens to which no other attends are these tokens'.
 
         :param feeds: ids int64[B, S], or token bytes uint8[B, S, width]; mask int64[B, S], whose ones come before its zeros; and types int64[B, S]
             where the model takes them.
@@ -189,8 +192,12 @@ class MicroEngine:
             )
         if self._best is not None:
             return self._best.of_all((self._arena(), self.arena_bytes), given, mask)
-        arguments, kept = self._batch(given, mask, types)
-        status = self._run_batch(*arguments)
+        if self._run_attended is not None and not mask.all():
+            status, kept = self._attend(given, mask, types)
+            mask = np.ones_like(mask)
+        else:
+            arguments, kept = self._batch(given, mask, types)
+            status = self._run_batch(*arguments)
         if status:
             self._name_refused(given, mask.sum(axis=1), types)
             raise InputError(f"the model refused the texts: {STATUS.get(status, f'status {status}')}")
@@ -199,6 +206,14 @@ class MicroEngine:
         out = np.zeros((*mask.shape, self.outputs), np.float32)
         out[mask.astype(np.bool_)] = kept[0]
         return [out] if self._single else list(np.moveaxis(out, 2, 0))
+
+    def _attend(
+        self, given: NDArray[Any], mask: NDArray[Any], types: list[NDArray[Any]]
+    ) -> tuple[int, tuple[NDArray[Any], ...]]:
+        """The status of a run in which no token attends to those that the mask leaves out, which have outputs; and what `_batch` gives."""
+        attended = np.ascontiguousarray(mask.sum(axis=1), np.uintp)
+        arguments, kept = self._batch(given, np.ones_like(mask), types)
+        return self._run_attended(*arguments[:5], attended.ctypes.data, *arguments[5:]), kept
 
     def _batch(
         self, given: NDArray[Any], mask: NDArray[Any], types: list[NDArray[Any]]

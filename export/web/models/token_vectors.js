@@ -1,9 +1,6 @@
 class TokenEncoder extends TokenModel {
   /** A vector for each token of a document, or of a query: an array of Float32Array of `info.outputs`. `maxSim` compares a query with a document. */
   encodeTokens(text, { query = false } = {}) {
-    if (query && !PROGRAM.queries) {
-      throw new Error("the model fills queries up with tokens that C does not compute: export it for another runtime, such as onnx");
-    }
     const output = new Float32Array(info.tokens * info.outputs);
     const count = new Uint32Array(1);
     this.program.run(query ? "run_query" : "run_document", ...utf8(text), output, count);

@@ -273,7 +273,6 @@ def test_swift_labels_words_as_sessions_do(labellers: dict[str, Path]) -> None:
     assert "struct Ranked" in vectors and "func rank(_ query: String, _ texts: [String])" in vectors
     assert "query ? m_run_query : m_run_document" in vectors and "@" not in vectors
     assert vectors.count("{") == vectors.count("}") and vectors.count("(") == vectors.count(")")
-    assert "m_run_query" not in answers(manifest, "m", queries=False)
 
 
 def test_swift_answers_questions_by_the_function_of_the_export(answerers: dict[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
-from edgeemb.exporters.c.pieces.interaction import readings
 from edgeemb.exporters.kits import FOLDER, Kit, write_kit
 from edgeemb.models.loading import load_torch
 from tests.exporters.kits.test_android_answers import WORDS
 from tests.exporters.kits.test_web import TEXTS, calls, checked
+from tests.fixtures.models.torch_session import torch_session
 from tests.fixtures.requirements import requires_program
 from tests.models.test_late_interaction import QUERIES, save_pylate
 
@@ -50,7 +51,7 @@ def alike(found: list[dict[str, Any]], wanted: list[Any], *names: str) -> None:
     assert [[one[name] for name in names] for one in found] == [
         [getattr(one, name) for name in names] for one in wanted
     ]
-    assert [one["score"] for one in found] == pytest.approx([one.score for one in wanted], abs=1e-6)
+    assert [one["score"] for one in found] == pytest.approx([one.score for one in wanted], abs=1e-6, rel=1e-6)
 
 
 def python_place(text: str, place: int) -> int:
@@ -128,7 +129,7 @@ def test_masked_places_are_filled_as_a_session_fills_them(fillers: dict[str, Pat
 
 
 def test_queries_and_documents_have_the_vectors_of_a_session(tmp_path: Path) -> None:
-    save_pylate(tmp_path / "m", attend_to_expansion_tokens=True)
+    save_pylate(tmp_path / "m")
     made = edgeemb.export(str(tmp_path / "m"), tmp_path / "b", target="web", table="int8")
     texts = ["a cat sat on a mat", "the cats on and on", *TEXTS]
     found = calls(
@@ -143,10 +144,13 @@ def test_queries_and_documents_have_the_vectors_of_a_session(tmp_path: Path) -> 
         alike(ranked, session.rank(QUERIES[0], texts), "index", "text")
     for one, theirs in zip(vectors, wanted, strict=True):
         np.testing.assert_array_equal(np.array(one, np.float32), theirs)
+    with torch_session(load_torch(tmp_path / "m"), tmp_path / "m") as whole:
+        for one, theirs in zip(vectors[len(texts) :], whole.encode_tokens(QUERIES, query=True), strict=True):
+            np.testing.assert_allclose(one, theirs, atol=0.05)
+    assert checked(made) == "0 of 10 texts give other bits than the export"
+    golden = json.loads((made / "golden.json").read_text("utf-8"))
+    golden["queries"]["output"][1][-1] += 1e-3
+    (made / "golden.json").write_text(json.dumps(golden), "utf-8")
+    assert checked(made).startswith("1 of 10 ")
     types = (made / FOLDER / "edgeemb.d.ts").read_text("utf-8")
     assert "function maxSim(" in types and "encode(text" not in types
-
-
-def test_queries_that_c_cannot_read_have_no_function(tmp_path: Path) -> None:
-    model = load_torch(save_pylate(tmp_path / "m"))
-    assert list(readings(model, 14)) == ["document"]

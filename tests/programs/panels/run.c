@@ -1,6 +1,7 @@
 /* Runs a C export on made-up ids of each length that is named, and of the longest that it takes, and prints every output's bits; then all
  * of them at once, which must give the same, or the status of the first that is refused; and with -DPARALLEL also on two and on three
- * threads. -DPREFIX and -DUPPER name the model. */
+ * threads. Then texts of at most FILLED tokens again, the latter half of them with nothing that attends to it. -DPREFIX, -DUPPER and
+ * -DFILLED are those of the model. */
 #include "model.h"
 
 #if defined(PARALLEL)
@@ -24,11 +25,25 @@ static unsigned char *fresh(unsigned char *block)
     return block + 64 - (uintptr_t)block % 64;
 }
 
+static void print(size_t length, int32_t status, const float *output)
+{
+    size_t at;
+
+    printf("%d %d", (int)length, (int)status);
+    for (at = 0; at < OUTPUTS; ++at) {
+        uint32_t bits;
+
+        memcpy(&bits, output + at, sizeof bits);
+        printf(" %08lx", (unsigned long)bits);
+    }
+    printf("\n");
+}
+
 int main(int argc, char **argv)
 {
     const size_t texts = (size_t)argc;
     unsigned char *block = malloc(bytes + 64);
-    size_t *lengths = calloc(texts, sizeof *lengths), number, at, total = 0;
+    size_t *lengths = calloc(texts, sizeof *lengths), *attended = calloc(texts, sizeof *attended), number, at, total = 0;
     float *outputs = malloc(texts * OUTPUTS * sizeof *outputs), *again = malloc(texts * OUTPUTS * sizeof *again);
     int32_t *ids, status, refused = 0;
 
@@ -45,14 +60,7 @@ int main(int argc, char **argv)
         }
         status = JOIN(PREFIX, _run)(fresh(block), bytes, ids + total, lengths[number], output);
         refused = refused == 0 ? status : refused;
-        printf("%d %d", (int)lengths[number], (int)status);
-        for (at = 0; at < OUTPUTS; ++at) {
-            uint32_t bits;
-
-            memcpy(&bits, output + at, sizeof bits);
-            printf(" %08lx", (unsigned long)bits);
-        }
-        printf("\n");
+        print(lengths[number], status, output);
     }
     status = JOIN(PREFIX, _run_batch)(fresh(block), bytes, ids, NULL, lengths, texts, again);
     if (status != refused || (status == 0 && memcmp(outputs, again, texts * OUTPUTS * sizeof *outputs) != 0)) {
@@ -80,7 +88,20 @@ int main(int argc, char **argv)
         eew_close(pool);
     }
 #endif
+    for (number = 0, total = 0; number < texts && refused == 0; total += lengths[number++]) {
+        float *output = outputs + number * OUTPUTS;
+
+        attended[number] = lengths[number] > FILLED ? lengths[number] : (lengths[number] + 1) / 2;
+        status = JOIN(PREFIX, _run_attended)(fresh(block), bytes, ids + total, NULL, lengths + number, attended + number, 1, output);
+        print(lengths[number], status, output);
+    }
+    status = JOIN(PREFIX, _run_attended)(fresh(block), bytes, ids, NULL, lengths, attended, texts, again);
+    if (refused == 0 && (status != 0 || memcmp(outputs, again, texts * OUTPUTS * sizeof *outputs) != 0)) {
+        fprintf(stderr, "attended together: status %d, other results than alone\n", (int)status);
+        return 1;
+    }
     free(ids);
+    free(attended);
     free(lengths);
     free(outputs);
     free(again);

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import platform
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import edgeemb
 from edgeemb.body.grids import Grids
 from edgeemb.body.prepare import prepare
 from edgeemb.body.spec import read_bodies
+from edgeemb.bundle.manifest import LateInteraction
 from edgeemb.exporters.c.packing.panels import panels
 from edgeemb.exporters.c.writer import write
 from edgeemb.exporters.targets import find_target
@@ -118,8 +121,9 @@ def flags_of(variant: str) -> list[str]:
 
 
 def export(model: Any, folder: Path, target: str, grids: Grids | None = None, tokens: int = 40) -> Path:
-    """The sources of a model, without the comparison of a whole export."""
+    """The sources of a model, without the comparison of a whole export; its texts may end with tokens to which no other attends."""
     folder.mkdir()
+    model = replace(model, interaction=LateInteraction(0, 0, expansion=1))
     request = Request(model, {}, "int8", "builtin", (tokens,), find_target(target), grids=grids or Grids())
     write(request, folder)
     return folder
@@ -134,6 +138,7 @@ def built(folder: Path, program: Path, compiler: list[str], *flags: str) -> Path
             *flags,
             "-DPREFIX=tiny",
             "-DUPPER=TINY",
+            f"-DFILLED={re.findall(r'Of texts of more than ([0-9]+)', (folder / 'model.h').read_text())[0]}",
             f"-I{folder}",
             str(TESTS / "programs/panels/run.c"),
             *map(str, sources(folder)),

@@ -39,9 +39,9 @@ _WIDEN = "        eem_linear_run(&widen, row, NULL, row, NULL, memory->pair);\n"
 _COMPUTE = """\
 /* Embeddings to the result of one text; gives the number of texts. */
 static size_t some_texts(
-    uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
+    @parallel@uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
 {
-    const uint32_t tokens = (uint32_t)lengths[0];
+    const uint32_t tokens = (uint32_t)lengths[0], seen = (uint32_t)@seen@[0];
     @memory@ memory;
     uint32_t layer;
 
@@ -49,7 +49,7 @@ static size_t some_texts(
 @places@
     embed(&memory, base, input, types, tokens);
     for (layer = 0; layer < @count@; ++layer) {
-        eem_attention_run(&layers[layer], &shape, &memory, tokens);
+        eem_attention_run(&layers[layer], &shape, &memory, tokens, seen);
         EEM_MARK();
         eem_mlp_run(&layers[layer], &shape, &memory, tokens);
         EEM_MARK();
@@ -133,6 +133,7 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "parallel": "",
         "hand": "",
         "alone": "",
+        "seen": "lengths",
         "room": "micro",
         "memory": "eem_memory",
         "stride": str(encoder.dim),

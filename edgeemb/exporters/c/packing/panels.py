@@ -84,7 +84,7 @@ int32_t @prefix@_run_parallel(
         given.run = parallel->run;
         given.pool = parallel->pool;
     }
-    return compute(parallel == NULL ? NULL : &given, arena, arena_bytes, input, types, lengths, texts, output);
+    return compute(parallel == NULL ? NULL : &given, @whole@arena, arena_bytes, input, types, lengths, texts, output);
 }
 """
 
@@ -92,7 +92,7 @@ int32_t @prefix@_run_parallel(
 _COMPUTE = """\
 /* Embeddings to results of as many texts as fit; gives their number. */
 static size_t some_texts(
-    const eep_parallel *parallel, uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
+    @parallel@uint8_t *base, const @type@ *input, const int32_t *types, const size_t *lengths, size_t count, float *output)
 {
     eep_texts texts = {NULL, 0, 0, 0};
     @memory@ memory;
@@ -100,7 +100,7 @@ static size_t some_texts(
 
 @places@
     texts.text = (eep_text *)(void *)(base + @at_texts@);
-    while (texts.count < count && eep_texts_add(&texts, (uint32_t)lengths[texts.count], shape.capacity)) {
+    while (texts.count < count && eep_texts_add(&texts, (uint32_t)lengths[texts.count], (uint32_t)@seen@[texts.count], shape.capacity)) {
         const eep_text *text = texts.text + texts.count - 1;
         const @memory@ own = eep_memory_of(&shape, &memory, text);
 
@@ -109,7 +109,7 @@ static size_t some_texts(
     for (number = 0; number < texts.count; ++number) {
         const @memory@ own = eep_memory_of(&shape, &memory, texts.text + number);
 
-        eep_begin(&shape, &own, texts.text[number].tokens);
+        eep_begin(&shape, &own, texts.text[number].attended);
     }
     for (layer = 0; layer < @count@; ++layer) {
         eep_attention_run(eep_best(), &layers[layer], &shape, &memory, &texts);
@@ -210,7 +210,7 @@ def buffers(encoder: Encoder, tokens: int, scratch: int, text: int) -> list[Buff
         Buffer("scores", 4 * ROWS * capacity, 2, 2),
         Buffer("shares", 2 * ROWS * capacity, 2, 2),
         Buffer("factors", 4 * (2 + ROWS) * padded(heads), 2, 2),
-        Buffer("texts", 12 * capacity // BLOCK, -1, 5),
+        Buffer("texts", 16 * capacity // BLOCK, -1, 5),
         Buffer("pooled", 4 * padded(encoder.dim * len(encoder.pooling)), 4, 5),
         Buffer("hidden", 4 * 2 * hidden if encoder.head else 0, 5, 5),
     ]
@@ -242,6 +242,8 @@ def pieces(encoder: Encoder) -> dict[str, str]:
         "parallel": "const eep_parallel *parallel, ",
         "hand": "parallel, ",
         "alone": "NULL, ",
+        "whole": "",
+        "seen": "lengths",
         "room": "panels",
         "memory": "eep_memory",
         "stride": str(padded(encoder.dim)),

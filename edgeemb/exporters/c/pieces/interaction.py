@@ -44,7 +44,7 @@ static eem_status run_as(
 {
     uint8_t *base = (uint8_t *)arena;
     int32_t *ids = (int32_t *)(void *)(base + @at_ids@);
-    size_t tokens, at;
+    size_t tokens, @declared@at;
     eem_status status = check_arena(arena, arena_bytes);
 
     if (status != EEM_OK || text == NULL || output == NULL || count == NULL) {
@@ -52,10 +52,10 @@ static eem_status run_as(
     }
     EEM_MARK();
     status = eem_text_in_arena(&how->tokenizer, text, bytes, base, arena_bytes, @at_ids@, ids, NULL, how->limit, &tokens);
-    while (status == EEM_OK && tokens < how->expansion) {
+@seen@    while (status == EEM_OK && tokens < how->expansion) {
         ids[tokens++] = how->filler;
     }
-    status = status != EEM_OK ? status : @lower@_run(arena, arena_bytes, ids, tokens, output);
+    status = status != EEM_OK ? status : @run@;
     for (*count = 0, at = 0; status == EEM_OK && at < tokens; ++at) {
         if (!is_skipped(how, ids[at])) {
             if (at != *count) {
@@ -67,6 +67,16 @@ static eem_status run_as(
     return status;
 }
 """
+
+#: Pieces of `_CODE` by whether queries end with tokens to which no other attends.
+_PIECES = {
+    False: {"declared": "", "seen": "", "run": "@lower@_run(arena, arena_bytes, ids, tokens, output)"},
+    True: {
+        "declared": "seen, ",
+        "seen": "    seen = status == EEM_OK ? tokens : 0;\n",
+        "run": "@lower@_run_attended(arena, arena_bytes, ids, NULL, &tokens, &seen, 1, output)",
+    },
+}
 
 _READ = """
 int32_t @lower@_run_@kind@(void *arena, size_t arena_bytes, const char *text, size_t bytes, float *output, size_t *count)
@@ -87,14 +97,11 @@ def readings(model: LoadedModel, tokens: int) -> dict[str, Reading]:
 
     :param model: a multi-vector model.
     :param tokens: of the longest text.
-    :return: ``query`` and ``document``; without ``query`` where queries are filled up with tokens that the others do not attend to, for which
-        the C runtime computes nothing.
+    :return: ``query`` and ``document``.
     :raises ExportError: if queries are filled up to more tokens than there may be.
     """
     found = {kind: reading_of(model, query=kind == QUERY) for kind in (QUERY, DOCUMENT)}
     query = found[QUERY]
-    if query.expansion and not query.attend:
-        return {DOCUMENT: found[DOCUMENT]}
     if query.expansion > tokens:
         raise ExportError(
             f"the model fills queries up to {query.expansion} tokens, the export takes {tokens}: use lengths={query.expansion} or more"
@@ -122,6 +129,8 @@ def interaction_code(prefix: str, found: dict[str, Reading], tokens: int, blob: 
     :param at_ids: where the ids lie in the arena.
     """
     text = _CODE.replace("@at_ids@", str(at_ids))
+    for name, value in _PIECES[found[QUERY].filled].items():
+        text = text.replace(f"@{name}@", value)
     for kind, reading in found.items():
         ids = ", ".join(map(str, reading.skipped))
         skipped = f"    static const int32_t skipped[] = {{{ids}}};\n" if ids else ""

@@ -15,6 +15,7 @@ from edgeemb.exporters.c.arena import Plan
 from edgeemb.exporters.c.encoder import Encoder, Layer, Linear, Norm
 from edgeemb.exporters.c.input import Input
 from edgeemb.exporters.c.packing import Packing, fill_up
+from edgeemb.exporters.c.pieces.attended import with_attended
 from edgeemb.exporters.c.result import Result
 from edgeemb.exporters.c.source.template import (
     CALLS,
@@ -206,6 +207,7 @@ def encoder_text(
     result: Result,
     prompt: str = "",
     relative: NDArray[np.float32] | None = None,
+    filled: bool = False,
 ) -> str:
     """`model.c` of an encoder.
 
@@ -218,6 +220,7 @@ def encoder_text(
     :param result: what comes out.
     :param prompt: what the model expects in front of each text.
     :param relative: float32[heads, 2 * capacity] that is added to scores, by the distance of key and query plus capacity - 1; None for nothing.
+    :param filled: whether texts may end with tokens to which no other attends.
     """
     layers = ",\n".join(layer_text(layer, arrays, capacity) for layer in encoder.layers)
     head = [linear_text(dense.linear, arrays) for dense in encoder.head]
@@ -230,6 +233,8 @@ def encoder_text(
     norms = {"final_norm": encoder.final}
     norms |= {f"head_norm_{number}": dense.norm for number, dense in enumerate(encoder.head)}
     pieces = arrays.packing.pieces(encoder)
+    if filled:
+        pieces = with_attended(pieces)
     values = {
         **pieces,
         "compute": FINISH + pieces["compute"],
