@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, normalizers
 
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.devices.arm64.native import c_compiler
 from edgeemb.native.compilers import run_compiler
 from edgeemb.runtimes.c.sources import read_sizes, sources, symbol_prefix
+from edgeemb.text.compiled.charsmap.darts import write_charsmap
+from tests.fixtures.models.families import save_family
 from tests.fixtures.requirements import requires_program
 from tests.places import TESTS
 
@@ -33,15 +37,42 @@ TEXTS = [
 PROCESSORS = ("cortex-a53", "cortex-a76", "max")
 
 
+def _unigram(request: pytest.FixtureRequest) -> Path:
+    """A tiny XLM-R that labels tokens, whose normaliser is a table of characters, as SentencePiece makes them."""
+    scratch: Path = request.getfixturevalue("tmp_path")
+    folder = save_family(
+        scratch / "m", "XLM-R", "ForTokenClassification", id2label={0: "O", 1: "B-PET", 2: "I-PET"}
+    )
+    path = folder / "tokenizer.json"
+    tokenizer = Tokenizer.from_file(str(path))
+    changes = {"\u2028": " ", "\u00a0": " ", "\ufb01": "fi", "\u4e2d": "the", "e\u0301": "e", "\u00ad": ""}
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Precompiled(write_charsmap(changes)), normalizers.Lowercase()]
+    )
+    tokenizer.save(str(path))
+    return edgeemb.export(
+        str(folder), scratch / "b", target="linux-arm64", runtime="c", table="int8", lengths=[38]
+    )
+
+
+#: What gives the bundle with a tokenizer of a kind.
+BUNDLES: dict[str, Callable[[pytest.FixtureRequest], Path]] = {
+    "WordPiece": lambda request: request.getfixturevalue("c_bundle"),
+    "byte-level BPE": lambda request: request.getfixturevalue("windowed")["ios"],
+    "Unigram": _unigram,
+}
+
+
 @requires_program("qemu-aarch64", "qemu-user")
-@pytest.mark.parametrize("kind", ["WordPiece", pytest.param("byte-level BPE", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind",
+    ["Unigram", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("WordPiece", "byte-level BPE"))],
+)
 def test_a_text_has_the_bits_of_the_host_on_every_phone(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     per_token = kind != "WordPiece"
-    bundle: Path = (
-        request.getfixturevalue("windowed")["ios"] if per_token else request.getfixturevalue("c_bundle")
-    )
+    bundle = BUNDLES[kind](request)
     lines = []
     with edgeemb.open(bundle, allow_code=True) as session:
         for text in TEXTS:
