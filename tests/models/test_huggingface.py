@@ -70,7 +70,10 @@ def test_gives_the_vectors_of_transformers_with_mean_pooling(family: str, tmp_pa
     )
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family",
+    [name if name in ("bert", "mpnet") else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES],
+)
 def test_exports_to_onnx_with_any_batch_and_length(family: str, tmp_path: Path) -> None:
     model = load_torch(save_sentence(tmp_path / "m", family))
     session = onnx_session(model, tmp_path / "model.onnx")

@@ -71,7 +71,7 @@ def test_it_makes_a_student_that_learns_and_is_exported(
     "options",
     [
         {"hidden": 48, "heads": 2, "tokens": "words", "body": "int8"},
-        {"hidden": 16, "heads": 2, "table": "int4"},
+        pytest.param({"hidden": 16, "heads": 2, "table": "int4"}, marks=pytest.mark.slow),
         pytest.param({"init": "first", "table": "fp32"}, marks=pytest.mark.slow),
     ],
 )

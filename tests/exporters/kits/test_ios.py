@@ -178,7 +178,7 @@ NAMES = {0: "bad", 1: "fair", 2: "good"}
 OPTIONS: dict[str, Any] = {"id2label": NAMES, "initializer_range": 0.3}
 
 
-@pytest.fixture(scope="module", params=["BERT", "RoBERTa"])
+@pytest.fixture(scope="module", params=["BERT", pytest.param("RoBERTa", marks=pytest.mark.slow)])
 def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A family whose pairs have types, and one whose have none, with the package of a classifier."""
     folder = tmp_path_factory.mktemp("classifier")
