@@ -44,6 +44,7 @@ def _training_options(function: _Function) -> _Function:
 @option(edgeemb.adapt, "corpus", required=True)
 @option(edgeemb.adapt, "table", metavar="[NAME=]SPEC", multiple=True)
 @option(edgeemb.adapt, "vocab", metavar="SELECTION")
+@option(edgeemb.adapt, "vectors", metavar="SPEC")
 @options(edgeemb.adapt, "body")
 @option(edgeemb.adapt, "learn", metavar="PART")
 @options(edgeemb.adapt, "steps", "lr")

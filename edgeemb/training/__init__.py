@@ -25,6 +25,7 @@ def adapt(
     corpus: Sequence[str | Path],
     table: Tables = (),
     vocab: Sequence[str] = (),
+    vectors: str | None = None,
     body: Grid = "fp32",
     learn: str = "all",
     steps: int = 1000,
@@ -48,11 +49,14 @@ def adapt(
     :param table: table to put in: a spec such as ``pq:m=32`` for the word table, ``name=spec`` for another. A sequence for several, or a
         mapping from table to spec. By default the tables stay as they are.
     :param vocab: keep only some tokens, for example ``top:8000:corpus.txt``; a sequence of selections.
+    :param vectors: make the vectors of this spec and train their projection with the rest, for example ``pca=128`` or ``pca=128+binary``; it begins as an
+        export fits it.
     :param body: precision that the body is trained to be exported in.
     :param learn: which weights of the body learn: ``all``, ``none`` or ``last:LAYERS``.
     :param steps: updates of the weights.
     :param lr: peak learning rate of the body.
-    :param losses: weights of the losses, for example ``Losses(tokens=0.5)``.
+    :param losses: weights of the losses, for example ``Losses(tokens=0.5)``; by default those of `Losses`, and with `vectors` the teacher's similarities
+        and ranks alone.
     :param settings: everything else about the training: see `TrainingSettings`.
     :param resume: continue from the checkpoint beside the output.
     :param force: replace an existing output.
@@ -75,9 +79,10 @@ def adapt(
         corpus=tuple(Path(path) for path in corpus),
         out=Path(out),
         vocab=tuple(vocab),
+        vectors=vectors,
         body=body,
         learn=learn,
-        losses=losses or Losses(),
+        losses=losses,
         settings=run,
         resume=resume,
         force=force,

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from edgeemb.errors import ModelError
-from edgeemb.models.huggingface.modules import Dense, SentenceEncoder, SequenceClassifier
+from edgeemb.models.huggingface.modules import Dense, Normalize, SentenceEncoder, SequenceClassifier
 from edgeemb.models.torch.model import Model
 from edgeemb.quiet import quiet
 
@@ -78,7 +78,8 @@ def _save_stages(model: Model, encoder: SentenceEncoder, folder: Path) -> None:
     while layers:
         layer = layers.pop(0)
         if isinstance(layer, nn.Linear):
-            layer = Dense(layer, layers.pop(0), None)
+            follows = layers and not isinstance(layers[0], (nn.Linear, Dense, nn.LayerNorm, Normalize))
+            layer = Dense(layer, layers.pop(0) if follows else nn.Identity(), None)
         kind = type(layer).__name__  # of `edgeemb.models.huggingface.sentence_files.HEADS`
         place = f"{len(stages)}_{kind}"
         stages.append((place, kind))

@@ -39,6 +39,8 @@ def _projected_head(head: nn.Sequential, projection: Projection) -> nn.Sequentia
     if stages and isinstance(stages[-1], Normalize):
         # What follows is linear and ends in a normalisation too: the length makes no difference.
         del stages[-1]
+    while stages and isinstance(stages[-1], nn.Identity):
+        del stages[-1]
     if stages and type(stages[-1]) is nn.Linear:
         stages[-1] = _folded(stages[-1], projection)
     else:

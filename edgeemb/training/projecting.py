@@ -1,0 +1,48 @@
+"""The projection of a model's vectors as a layer that learns: it begins as an export would fit it.
+
+A student whose vectors have fewer dimensions begins with the teacher's principal ones, as in homomorphic projective distillation (Zhao and others
+2022, arXiv 2203.07687), and learns to give the similarities of the teacher's whole vectors with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgeemb.errors import SpecError
+from edgeemb.models.shrinking.vectors import LINES, vectors_of
+from edgeemb.models.torch.model import Model
+from edgeemb.training.settings import Losses
+from edgeemb.training.student import copied
+from edgeemb.vectors.fit import Projection, fit_vectors
+from edgeemb.vectors.spec import VectorSpec
+
+
+def projected_losses(spec: VectorSpec) -> Losses:
+    """The losses that suit projected vectors where none are named: the teacher's similarities and ranks, and for the codes ``binary`` those of signs.
+
+    :param spec: the vectors.
+    """
+    return Losses(cosine=0, tokens=0, ranking=1, binary=float(spec.codes == "binary"))
+
+
+def project(student: Model, spec: VectorSpec, texts: Sequence[str], losses: Losses, seed: int) -> Model:
+    """A copy of a model with a projection behind its vectors, a layer without bias whose result gets length 1.
+
+    :param student: a sentence encoder.
+    :param spec: which dimensions are kept, and whether they are rotated for their signs.
+    :param texts: texts to learn from, of which some are drawn to fit the projection.
+    :param losses: what the student is to learn.
+    :param seed: seed of the draw, and of a rotation.
+    :raises SpecError: if the vectors cannot have the spec, or the losses want them as they were.
+    """
+    if losses.cosine:
+        raise SpecError(
+            "the loss cosine compares the elements of vectors, which a projection mixes: give it the weight 0"
+        )
+    drawn = np.random.default_rng(seed).permutation(len(texts))[:LINES]
+    vectors = vectors_of(student, [texts[place] for place in drawn])
+    found = fit_vectors(spec, vectors, seed).projection
+    rows = np.eye(found.dim, vectors.shape[1], dtype=np.float32) if found.matrix is None else found.matrix
+    return copied(student.with_projection(Projection(found.dim, rows)))
