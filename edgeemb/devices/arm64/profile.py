@@ -1,6 +1,7 @@
 """Profile bundles on an emulated phone CPU: exact instructions, the program's memory, agreement with the host, and no time.
 
 ONNX, TFLite and ExecuTorch bundles run in their runtimes' own wheels for 64-bit Arm, C exports as a program without a system around it.
+``arm64-a76`` uses QEMU if it is installed, otherwise unicorn, which runs C exports; ``arm64-a76:unicorn`` names the emulator.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from statistics import median
 from edgeemb.bundle.golden import agreement, read_golden
 from edgeemb.bundle.manifest import Manifest
 from edgeemb.devices.arm64.c import run_program
+from edgeemb.devices.arm64.emulators import choose
 from edgeemb.devices.arm64.findings import Findings
+from edgeemb.devices.arm64.marks import MARK, between
 from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.phone import Phone, phones
 from edgeemb.devices.arm64.python import guest
-from edgeemb.devices.arm64.qemu import MARK, qemu_version
 from edgeemb.devices.arm64.text import measure_texts
 from edgeemb.devices.feeds import check_takes_ids, refusal, settled
 from edgeemb.devices.host.machine import version_of, versions_of
@@ -37,6 +39,7 @@ STEADY_RUNS = 2
 GOLDEN_RUNS = 3
 
 NO_TIME = "an emulator does not have the phone's clock: only instructions and memory are meaningful"
+NO_MEMORY = "this system does not say which pages of a process are in memory"
 NO_PEAK = "the system reports one peak for the program and the emulator together"
 NO_THREADS = "waiting threads spin, so counts would not be repeatable: use one thread"
 PYTHON_NOTE = (
@@ -50,24 +53,28 @@ GUEST = "edgeemb.devices.arm64.guest"
 def profile(device: str, bundle: Path, plan: ProfilePlan, progress: Progress = silent) -> Report:
     """Profile a bundle on an emulated phone CPU.
 
-    :param device: name of the phone.
+    :param device: name of the phone, or ``NAME:qemu`` or ``NAME:unicorn``.
     :param bundle: the bundle's folder or zip file.
     :param plan: lengths; what an emulator cannot measure is reported as absent.
     :param progress: called with (steps done, steps in all).
-    :raises SpecError: if there is no such phone.
-    :raises DeviceError: if QEMU is missing, the system cannot be set up, or the program fails.
+    :raises SpecError: if there is no such phone, or no such emulator.
+    :raises DeviceError: if no emulator that runs it is installed, the system cannot be set up, or the program fails.
     :raises NativeError: if a compiler is needed and missing.
     """
     known = phones()
-    if device not in known:
-        raise SpecError(f"emulated phone '{device}' is not known: use {', '.join(known)}")
-    return profile_phone(known[device], bundle, plan, progress=progress)
+    name, _, asked = device.partition(":")
+    if name not in known:
+        raise SpecError(f"emulated phone '{name}' is not known: use {', '.join(known)}")
+    return profile_phone(known[name], bundle, plan, asked=asked, progress=progress)
 
 
-def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Progress = silent) -> Report:
+def profile_phone(
+    phone: Phone, bundle: Path, plan: ProfilePlan, *, asked: str = "", progress: Progress = silent
+) -> Report:
     """Profile a bundle on an emulated phone CPU; parameters and errors are those of `profile`.
 
     :param phone: the CPU.
+    :param asked: name of the emulator; empty for the first that is installed.
     """
     with checked(bundle) as (folder, manifest):
         plan = settled(plan, [manifest])
@@ -77,16 +84,17 @@ def profile_phone(phone: Phone, bundle: Path, plan: ProfilePlan, *, progress: Pr
         golden = sorted(read_golden(folder), key=lambda pair: len(pair[0]))[:GOLDEN_RUNS]
         inputs = [given for given, _ in golden]
         runtime = find_runtime(manifest.runtime)
+        emulator = choose(phone, asked, is_program=runtime.is_source)
         if runtime.is_source:
-            found = run_program(phone, folder, manifest, lengths, inputs, progress)
+            found = run_program(emulator, phone, folder, manifest, lengths, inputs, progress)
         else:
             found = _run_python(phone, folder, manifest, lengths, inputs, plan, progress)
-        texts, said = measure_texts(phone, folder, manifest, lengths)
+        texts, said = measure_texts(emulator, phone, folder, manifest, lengths)
     name = bundle.resolve().name
     return Report(
         phone.name,
         "emulated",
-        Machine(phone.core, 1, "Linux", (f"emulated by {qemu_version()}", phone.summary)),
+        Machine(phone.core, 1, "Linux", (f"emulated by {emulator.version()}", phone.summary)),
         Subject.of(name, manifest, found.ops, found.kernel),
         (*_memory(found.memory), *_counts(manifest, plan, found.instructions), *texts),
         found.operators if plan.ops_profile else (),
@@ -140,17 +148,6 @@ def _run_python(
     )
 
 
-def between(marks: Sequence[int]) -> list[int]:
-    """Instructions of the inferences between marks: two marks before each, with nothing between them, and one after the last.
-
-    :param marks: counts at the marks.
-    """
-    firsts, seconds, ends = marks[:-1:2], marks[1::2], marks[2::2]
-    return [
-        (end - second) - (second - first) for first, second, end in zip(firsts, seconds, ends, strict=True)
-    ]
-
-
 def _counts(manifest: Manifest, plan: ProfilePlan, instructions: dict[int, list[int]]) -> list[Measurement]:
     found = []
     for length in plan.lengths:
@@ -172,9 +169,14 @@ def _counts(manifest: Manifest, plan: ProfilePlan, instructions: dict[int, list[
 
 def _memory(readings: tuple[Reading, Reading, Reading]) -> list[Measurement]:
     baseline, loaded, steady = readings
-    found = [Measurement("baseline_rss_bytes", baseline.rss_bytes)]
+    found = [_amount("baseline_rss_bytes", baseline.rss_bytes)]
     for stage, reading in (("load", loaded), ("steady", steady)):
         for kind in ("anonymous", "file"):
-            grown = getattr(reading, f"{kind}_bytes") - getattr(baseline, f"{kind}_bytes")
-            found.append(Measurement(f"{stage}_{kind}_bytes", grown))
+            now, before = (getattr(one, f"{kind}_bytes") for one in (reading, baseline))
+            grown = None if now is None or before is None else now - before
+            found.append(_amount(f"{stage}_{kind}_bytes", grown))
     return [*found, Measurement("peak_rss_bytes", None, NO_PEAK)]
+
+
+def _amount(name: str, value: int | None) -> Measurement:
+    return Measurement(name, value, "" if value is not None else NO_MEMORY)

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeemb.cache import cache_folder, digest_of, made_once
 from edgeemb.devices.arm64.native import libraries
 from edgeemb.devices.arm64.phone import Phone
-from edgeemb.devices.arm64.qemu import Machine, emulator, machine
+from edgeemb.devices.arm64.qemu import Machine, machine
 from edgeemb.devices.arm64.system import python, site, system
 from edgeemb.devices.host.process import Launcher
 from edgeemb.errors import DeviceError, NativeError
@@ -61,7 +61,6 @@ def guest(phone: Phone, runtime: Runtime, module: str, *, ops: str = "auto") -> 
         raise DeviceError(
             f"{runtime.title} does not exist for a phone: export the bundle for {', '.join(able)}"
         )
-    emulator()
     debian = system()
     interpreter = python(debian)
     release = interpreter.name.removeprefix("python")
@@ -92,7 +91,7 @@ def guest(phone: Phone, runtime: Runtime, module: str, *, ops: str = "auto") -> 
     environment["PYTHONPATH"] = f"{_package(native)}:{packages_there}"
     with machine(phone, debian) as emulated:
         command = (*emulated.command(), str(interpreter), "-m", module)
-        yield Guest(emulated, Launcher(command, environment, emulated.deaths()), tuple(notes))
+        yield Guest(emulated, Launcher(command, environment, phone.deaths()), tuple(notes))
 
 
 def _package(native: Path | None) -> Path:

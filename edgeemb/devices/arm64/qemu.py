@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgeemb.devices.arm64.ended import Ended
+from edgeemb.devices.arm64.marks import MARK
 from edgeemb.devices.arm64.phone import Phone
 from edgeemb.devices.counter import counter
 from edgeemb.errors import DeviceError
@@ -18,9 +19,7 @@ from edgeemb.scratch import Scratch
 
 PROGRAM = "qemu-aarch64"
 
-#: The system call ``getpgid`` for this process marks a point: the first process is always there, and no runtime asks for its group.
-MARK = 1
-
+_LIMIT_S = 3600
 _MAX_COUNTS_BYTES = 16 * 2**20
 
 
@@ -47,16 +46,6 @@ class Machine:
         # The seed is for the random bytes that a program starts with: it is the same program every time.
         options = ["-cpu", self.phone.qemu, "-seed", "1", "-L", str(self.root), "-plugin", plugin]
         return [emulator(), *options]
-
-    def deaths(self) -> dict[int, str]:
-        """What it means when a program is ended by a signal, by the signal's number."""
-        core = self.phone.core
-        return {
-            signal.SIGILL: f"the runtime executed an instruction that the emulated {core} does not have (SIGILL): "
-            "choose a newer CPU, or a runtime that was built for this one",
-            signal.SIGSEGV: f"the runtime crashed on the emulated {core} (SIGSEGV): try another runtime",
-            signal.SIGABRT: f"the runtime gave up on the emulated {core} (SIGABRT): try another runtime",
-        }
 
     def marks(self) -> list[int]:
         """Instructions that the marking thread had executed at each mark so far.
@@ -102,7 +91,34 @@ def machine(phone: Phone, system: Path | None) -> Iterator[Machine]:
         yield Machine(phone, root, scratch / "counts.txt")
 
 
-def qemu_version() -> str:
+def run(phone: Phone, program: Path, arguments: Sequence[str], folder: Path) -> Ended:
+    """Run a static program to its end; the parameters are those of `edgeemb.devices.arm64.emulators.Emulator`.
+
+    :raises DeviceError: if QEMU is missing, or the program fails.
+    """
+    with machine(phone, None) as emulated:
+        try:
+            done = subprocess.run(
+                [*emulated.command(), str(program), *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_LIMIT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise DeviceError(
+                f"the emulated {program.name} did not end within {_LIMIT_S} s: measure shorter lengths"
+            ) from None
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            death = phone.deaths().get(-done.returncode, lines[-1])
+            raise DeviceError(f"the emulated {program.name} failed: {death}")
+        return Ended(done.stdout, tuple(emulated.marks()))
+
+
+def version() -> str:
     """Name and version of QEMU, as it reports them.
 
     :raises DeviceError: if it is not installed.

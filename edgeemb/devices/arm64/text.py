@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, Manifest
 from edgeemb.cache import digest_of, made_once
+from edgeemb.devices.arm64.emulators import Emulator
+from edgeemb.devices.arm64.marks import MARK
 from edgeemb.devices.arm64.native import c_compiler
 from edgeemb.devices.arm64.phone import Phone
-from edgeemb.devices.arm64.qemu import MARK, machine
 from edgeemb.devices.measurement import Measurement
 from edgeemb.devices.texts import text_of
 from edgeemb.errors import DeviceError, NativeError
@@ -21,21 +21,21 @@ from edgeemb.runtimes.tokenizer import open_tokenizer
 from edgeemb.scratch import Scratch
 
 _SOURCE = Path("devices", "emulated", "text.c")
-_PROGRAM = "text"
-_LIMIT_S = 600
+_PROGRAM = "tokenizer"
 
 
 def measure_texts(
-    phone: Phone, folder: Path, manifest: Manifest, lengths: Sequence[int]
+    emulator: Emulator, phone: Phone, folder: Path, manifest: Manifest, lengths: Sequence[int]
 ) -> tuple[list[Measurement], str]:
     """Instructions from a text to its tokens.
 
+    :param emulator: what runs the tokenizer.
     :param phone: the CPU.
     :param folder: the bundle.
     :param manifest: its manifest.
     :param lengths: tokens of the texts.
     :return: a measurement for each length, and a note; neither where the bundle has no compiled tokenizer.
-    :raises DeviceError: if QEMU is missing, or the program fails.
+    :raises DeviceError: if the emulator is missing, or the program fails.
     :raises NativeError: if there is no compiler for 64-bit Arm.
     """
     if COMPILED_TOKENIZER not in manifest.files or manifest.tokenizer or not lengths:
@@ -47,7 +47,7 @@ def measure_texts(
         ).encode()
         for length in lengths
     ]
-    counts = count_texts(phone, folder / COMPILED_TOKENIZER, texts, manifest.max_length)
+    counts = count_texts(emulator, phone, folder / COMPILED_TOKENIZER, texts, manifest.max_length)
     found = [
         Measurement("tokens_instructions", count, length=length)
         for length, count in zip(lengths, counts, strict=True)
@@ -58,30 +58,28 @@ def measure_texts(
     )
 
 
-def count_texts(phone: Phone, blob: Path, texts: Sequence[bytes], max_length: int = 0) -> list[int]:
+def count_texts(
+    emulator: Emulator, phone: Phone, blob: Path, texts: Sequence[bytes], max_length: int = 0
+) -> list[int]:
     """Instructions that a compiled tokenizer takes for each text.
 
+    :param emulator: what runs it.
     :param phone: the CPU.
     :param blob: the compiled tokenizer.
     :param texts: the texts, UTF-8.
     :param max_length: tokens that there may be; 0 for any number.
-    :raises DeviceError: if QEMU is missing, or the program fails.
+    :raises DeviceError: if the emulator is missing, or the program fails.
     :raises NativeError: if there is no compiler for 64-bit Arm.
     """
-    with Scratch() as place, machine(phone, None) as emulated:
+    with Scratch() as place:
         given = place / "texts"
         given.write_bytes(b"".join(struct.pack("<I", len(text)) + text for text in texts))
-        command = [*emulated.command(), str(_program()), str(blob), str(given), str(max_length)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
-        except subprocess.TimeoutExpired:
-            raise DeviceError(
-                f"the emulated tokenizer did not end within {_LIMIT_S} s: measure shorter lengths"
-            ) from None
-        if done.returncode or len(done.stdout.split()) != len(texts):
-            death = emulated.deaths().get(-done.returncode, f"exit status {done.returncode}")
-            raise DeviceError(f"the emulated tokenizer failed: {death}")
-        marks = emulated.marks()
+        ended = emulator.run(phone, _program(), (str(blob), str(given), str(max_length)), place)
+    if len(ended.output.split()) != len(texts):
+        raise DeviceError(
+            f"the emulated tokenizer read {len(ended.output.split())} of {len(texts)} texts: report this as a bug"
+        )
+    marks = ended.marks
     # Two marks with nothing between them stand before each text.
     return [
         (end - second) - (second - first)
@@ -100,4 +98,4 @@ def _program() -> Path:
         command = [*c_compiler(static=True), *FLAGS, f"-DMARK={MARK}", include, str(root / _SOURCE)]
         run_compiler([*command, "-o", str(folder / _PROGRAM)])
 
-    return made_once(f"arm64/text-{digest}", compile_program, NativeError) / _PROGRAM
+    return made_once(f"arm64/tokenizer-{digest}", compile_program, NativeError) / _PROGRAM

@@ -16,7 +16,8 @@ from edgeemb.devices.cortex_m import qemu as cortex_m_qemu
 from edgeemb.devices.cortex_m import unicorn as cortex_m_unicorn
 from edgeemb.devices.cortex_m.board import Board, find_board
 from edgeemb.devices.cortex_m.firmware import Firmware, build, check_budget
-from edgeemb.devices.cortex_m.run import LIMIT, Count, Inference, Run, overflow_error
+from edgeemb.devices.cortex_m.run import Count, Inference, Run, overflow_error
+from edgeemb.devices.counter import LIMIT
 from edgeemb.devices.feeds import make_feeds, make_text, settled
 from edgeemb.devices.host.machine import version_of
 from edgeemb.devices.measurement import Machine, Measurement, Report, Subject

@@ -11,14 +11,13 @@ from edgeemb.devices.cortex_m.board import Board
 from edgeemb.devices.cortex_m.firmware import Firmware
 from edgeemb.devices.cortex_m.run import (
     FAULTED,
-    LIMIT,
     Run,
     fault_error,
     hung_error,
     read_results,
     write_inputs,
 )
-from edgeemb.devices.counter import counter
+from edgeemb.devices.counter import LIMIT, counter
 from edgeemb.errors import DeviceError
 
 PROGRAM = "qemu-system-arm"

@@ -15,9 +15,6 @@ from edgeemb.devices.cortex_m.firmware import Firmware
 from edgeemb.errors import DeviceError
 from edgeemb.runtimes.c.sources import STATUS
 
-#: Executed instructions after which a firmware counts as hung, unless the caller says otherwise.
-LIMIT = 50_000_000_000
-
 #: Files that the firmware reads and writes.
 INPUT, OUTPUT, STACK, FAULT = "input.bin", "output.bin", "stack.bin", "fault.bin"
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from collections.abc import Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
+from edgeemb.devices.blocks import BlockCounter
 from edgeemb.devices.cortex_m.board import Board
 from edgeemb.devices.cortex_m.firmware import Firmware
 from edgeemb.devices.cortex_m.run import (
     FAULTED,
-    LIMIT,
     Run,
     fault_error,
     hung_error,
@@ -23,7 +20,7 @@ from edgeemb.devices.cortex_m.run import (
     read_results,
     write_inputs,
 )
-from edgeemb.devices.counter import counter
+from edgeemb.devices.counter import LIMIT
 from edgeemb.errors import DeviceError
 
 _PAGE = 4096
@@ -41,22 +38,6 @@ class _Call(IntEnum):
     WRITE = 0x05
     READ = 0x06
     EXIT = 0x20
-
-
-class _State(ctypes.Structure):
-    _fields_ = [
-        ("executed", ctypes.c_uint64),
-        ("limit", ctypes.c_uint64),
-        ("mark", ctypes.c_uint64),
-        ("stopped_at", ctypes.c_uint64),
-        ("code", ctypes.c_void_p),
-        ("code_origin", ctypes.c_uint64),
-        ("code_bytes", ctypes.c_uint64),
-        ("marks", ctypes.c_void_p),
-        ("marks_capacity", ctypes.c_uint64),
-        ("marks_count", ctypes.c_uint64),
-        ("stop", ctypes.c_void_p),
-    ]
 
 
 def run(
@@ -95,7 +76,14 @@ def run(
         if board.flash.origin <= address < board.flash.origin + board.flash.bytes:
             code[address - board.flash.origin : address - board.flash.origin + len(data)] = data
     with _Host(folder) as host:
-        state, kept = _count(engine, firmware, board, bytes(code), len(inputs) * (stages + 1), limit)
+        counted = BlockCounter(
+            engine,
+            limit,
+            code=bytes(code),
+            origin=board.flash.origin,
+            mark=firmware.symbols["eem_mark"],
+            most_marks=len(inputs) * (stages + 1) + 1,
+        )
         engine.hook_add(unicorn.UC_HOOK_INTR, host.interrupt)
         stack, entry = struct.unpack_from("<II", code)
         engine.reg_write(arm_const.UC_ARM_REG_SP, stack)
@@ -108,54 +96,16 @@ def run(
             raise DeviceError(
                 f"the firmware faulted in {firmware.symbol_at(pc)} (pc {pc:#010x}: {error})"
             ) from None
-    if state.stopped_at:
-        raise hung_error(limit, firmware.symbol_at(int(state.stopped_at)))
+    if counted.stopped_at:
+        raise hung_error(limit, firmware.symbol_at(counted.stopped_at))
     if host.status == FAULTED:
         raise fault_error(folder, firmware)
     if host.status:
         raise DeviceError(
             f"the firmware ended with status {host.status} on {board.name}: report this as a bug"
         )
-    marks = [(int(value),) for value in kept[1][: int(state.marks_count)]]
+    marks = [(value,) for value in counted.marks]
     return read_results(folder, outputs, marks, len(inputs), stages)
-
-
-def _count(
-    engine: Any, firmware: Firmware, board: Board, code: bytes, marks: int, limit: int
-) -> tuple[_State, tuple[Any, ...]]:
-    """Hook the counter into every basic block; what is returned second must live as long as the engine runs."""
-    from unicorn import UC_HOOK_BLOCK
-    from unicorn.unicorn_py3.unicorn import uclib
-
-    library = ctypes.CDLL(str(counter("count_unicorn")))
-    places = np.zeros(marks + 1, np.uint64)
-    image = ctypes.create_string_buffer(code, len(code))
-    state = _State(
-        executed=0,
-        limit=limit,
-        mark=firmware.symbols["eem_mark"],
-        stopped_at=0,
-        code=ctypes.addressof(image),
-        code_origin=board.flash.origin,
-        code_bytes=len(code),
-        marks=places.ctypes.data,
-        marks_capacity=len(places),
-        marks_count=0,
-        stop=ctypes.cast(uclib.uc_emu_stop, ctypes.c_void_p),
-    )
-    hook = ctypes.c_size_t()
-    status = uclib.uc_hook_add(
-        engine._uch,
-        ctypes.byref(hook),
-        UC_HOOK_BLOCK,
-        ctypes.cast(library.count_block, ctypes.c_void_p),
-        ctypes.cast(ctypes.byref(state), ctypes.c_void_p),
-        ctypes.c_uint64(1),
-        ctypes.c_uint64(0),
-    )
-    if status:
-        raise DeviceError(f"unicorn refused the counter (status {status}): install unicorn 2.1")
-    return state, (image, places, library, hook)
 
 
 class _Host:

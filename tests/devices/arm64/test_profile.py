@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-import edgeemb
 from edgeemb.cache import cache_folder, made_once
 from edgeemb.devices import devices, find_device, profile_on
+from edgeemb.devices.arm64.marks import between
 from edgeemb.devices.arm64.memory import guest_memory
 from edgeemb.devices.arm64.native import c_compiler
 from edgeemb.devices.arm64.phone import phones
-from edgeemb.devices.arm64.profile import between
 from edgeemb.devices.arm64.python import guest
 from edgeemb.devices.arm64.qemu import machine
 from edgeemb.devices.arm64.system import site
@@ -24,7 +23,6 @@ from edgeemb.devices.host.process import Launcher, Setting, Worker
 from edgeemb.devices.measurement import Report
 from edgeemb.devices.plan import ProfilePlan
 from edgeemb.errors import DeviceError, NativeError, SpecError
-from edgeemb.models.torch.model import Model
 from edgeemb.native.compilers import host_compiler
 from edgeemb.native.libraries import find_sources
 from edgeemb.runtimes.registry import RUNTIMES
@@ -75,21 +73,6 @@ def test_counts_the_same_in_every_process_up_to_what_allocators_vary(tiny_bundle
 
 
 @QEMU
-def test_runs_a_c_export_as_one_program_and_gives_the_bits_of_the_host(tiny: Model, tmp_path: Path) -> None:
-    bundle = edgeemb.export(tiny, tmp_path / "bundle", target="cortex-m4", table="int4", lengths=(16,))
-    plan = ProfilePlan(lengths=(8, 999), ops_profile=True, allow_code=True)
-    first, second = (profile_on("arm64-a53", bundle, plan) for _ in range(2))
-    assert first == second
-    assert 500 < value(first, "tokens_instructions", 8) < 100_000
-    assert any("instructions a byte of these texts" in note for note in first.notes)
-    assert "3 of 3 golden sentences gave the host's result to the bit." in first.notes
-    assert first.operators[-1].unit == "instructions"
-    assert {operator.name for operator in first.operators if operator.lookup} == {"lookup word"}
-    refused = first.find("inference_instructions", 999)
-    assert refused is not None and "at most 16 tokens" in refused.reason
-
-
-@QEMU
 def test_gives_the_rows_of_tokens_to_the_bit_as_the_host(labellers: dict[str, Path]) -> None:
     report = profile_on("arm64-a53", labellers["ios"], PLAN)
     assert "3 of 3 golden sentences gave the host's result to the bit." in report.notes
@@ -120,9 +103,9 @@ def test_memory_is_that_of_the_same_program_on_this_machine(tmp_path: Path) -> N
 def test_an_instruction_that_the_cpu_lacks_is_said_to_be_one(tmp_path: Path) -> None:
     program = tmp_path / "program"
     subprocess.run([*c_compiler(static=True), str(HERE / "dot.c"), "-o", str(program)], check=True)
-    setting = Setting(str(tmp_path))
-    with machine(phones()["arm64-a53"], None) as emulated:
-        launcher = Launcher((*emulated.command(), str(program)), dict(os.environ), emulated.deaths())
+    setting, phone = Setting(str(tmp_path)), phones()["arm64-a53"]
+    with machine(phone, None) as emulated:
+        launcher = Launcher((*emulated.command(), str(program)), dict(os.environ), phone.deaths())
         with (
             Worker(setting, launcher=launcher) as worker,
             pytest.raises(DeviceError, match=r"emulated Cortex-A53 does not have \(SIGILL\)"),
@@ -136,8 +119,12 @@ def test_a_missing_emulator_is_named_with_its_package(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(DeviceError, match="qemu-aarch64 is not installed: apt-get install qemu-user"):
+    with pytest.raises(DeviceError, match=r"apt-get install qemu-user; for a C export .* unicorn is enough"):
         profile_on("arm64-a76", tiny_bundle, PLAN)
+    with pytest.raises(DeviceError, match=r'unicorn runs C exports only: .* runtime="c"'):
+        profile_on("arm64-a76:unicorn", tiny_bundle, PLAN)
+    with pytest.raises(SpecError, match="'bochs' is not known: use arm64-a76:qemu or arm64-a76:unicorn"):
+        profile_on("arm64-a76:bochs", tiny_bundle, PLAN)
 
 
 @QEMU
