@@ -56,6 +56,17 @@ def parse_head(text: str) -> HeadSpec:
     return HeadSpec(top, shortlist)
 
 
+def nothing_to_list(head: HeadSpec) -> str:
+    """Why a model cannot have a shortlist, in one line.
+
+    :param head: what its output layer was asked for.
+    """
+    return (
+        f"head '{head}': the logits are not the products with a table in int8, int4, int2 or binary plus a bias, "
+        "so there is nothing to choose a shortlist from: choose such a table, or use top alone"
+    )
+
+
 def best_of(logits: NDArray[np.float32], top: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The highest values of each row, and where they are, as runtimes/kernels/top.h orders them.
 

@@ -14,6 +14,7 @@
 #include "../kernels/ngram.h"
 #include "../kernels/quantized.h"
 #include "linear_op.h"
+#include "shortlist_op.h"
 #include "tensors.h"
 #include "top_op.h"
 
@@ -311,6 +312,7 @@ constexpr char quantized_linear4_name[] = "edgeemb::quantized_linear4.out";
 constexpr char quantized_lookup_name[] = "edgeemb::quantized_lookup.out";
 constexpr char quantized_logits_name[] = "edgeemb::quantized_logits.out";
 constexpr char quantized_top_name[] = "edgeemb::quantized_top.out";
+constexpr char shortlist_top_name[] = "edgeemb::shortlist_top.out";
 constexpr char codebook_lookup_name[] = "edgeemb::codebook_lookup.out";
 constexpr char codebook_logits_name[] = "edgeemb::codebook_logits.out";
 constexpr char ngram_lookup_name[] = "edgeemb::ngram_lookup.out";
@@ -331,7 +333,7 @@ const bool registered = add<quantized_lookup_name, quantized_lookup_out>() && ad
                         add<codebook_lookup_name, codebook_lookup_out>() && add<codebook_logits_name, codebook_logits_out>() &&
                         add<ngram_lookup_name, ngram_lookup_out>() && add<ngram_bytes_name, ngram_bytes_out>() &&
                         add<quantized_linear8_name, quantized_linear8_out>() && add<quantized_linear4_name, quantized_linear4_out>() &&
-                        add<quantized_top_name, quantized_top_out>();
+                        add<quantized_top_name, quantized_top_out>() && add<shortlist_top_name, shortlist_top_out>();
 
 } // namespace
 } // namespace edgeemb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -89,6 +89,23 @@ def test_other_runtimes_give_the_best_tokens_too(
     assert (tokens == wanted[1]).mean() > 0.98
 
 
+def test_executorch_scans_a_shortlist_too(masked: Path, tmp_path: Path) -> None:
+    model = edgeemb.load(masked).torch_model()
+    same = model.with_rows("word", rows_of(model, "word", "int4:block=16"), shared=True)
+    options: dict[str, Any] = {"runtime": "executorch", "body": "fp32", "head": "shortlist=60,top=5"}
+    tables = ["word=int4:block=16", "position=keep", "type=keep"]
+    bundle = edgeemb.export(masked, tmp_path / "b", table=tables, **options)
+    assert any(note.startswith("the shortlist adds 2,") for note in read_manifest(bundle).notes)
+    feeds = same.examples()[0]
+    wanted = best_of(same.reference(feeds)[0], 5)
+    with edgeemb.open(bundle) as session:
+        logits, tokens = session.run_all(feeds)
+    np.testing.assert_allclose(logits, wanted[0], atol=1e-3)
+    assert (tokens == wanted[1]).mean() > 0.98
+    with pytest.raises(ExportError, match="nothing to choose a shortlist from"):
+        edgeemb.export(masked, tmp_path / "none", table="pq:m=4", **options)
+
+
 @pytest.mark.slow
 def test_a_model_that_generates_gives_its_best_tokens_without_a_bias(tmp_path: Path) -> None:
     model = decoder("Llama")
@@ -120,7 +137,7 @@ def test_a_head_that_a_model_or_a_runtime_cannot_have_is_refused(
             masked,
             {"runtime": "tflm", "body": "fp32"},
         ),
-        ("ExecuTorch scans no shortlist", masked, {"runtime": "executorch", "head": "shortlist=9"}),
+        ("LiteRT scans no shortlist", masked, {"runtime": "tflite", "head": "shortlist=9"}),
         ('use ops="custom", or top alone', masked, {"head": "shortlist=9", "ops": "builtin"}),
     ):
         with pytest.raises(SpecError, match=message):

@@ -92,7 +92,7 @@ def write(request: Request, folder: Path) -> Written:
     module = with_tables(model, tables, request.ops, heads, sealed=request.tables_apart)
     notes += quantize_body(module, request.body, request.grids, native=request.ops == "custom")
     if request.head is not None:
-        keep_best(module, request.head.top)
+        notes += keep_best(module, request.head, [tables[alias] for alias in tables if alias in heads])
     quantized = request.body != "fp32" or bool(request.grids.found)
     fixed: tuple[int, ...] = ()
     with quiet():

@@ -16,7 +16,7 @@ from edgeemb.models.onnx.plain import put_in_place
 from edgeemb.tables import Table
 from edgeemb.tables.head import Hidden, QuantizedLogits, head_of
 from edgeemb.tables.shortlist import fit_shortlist
-from edgeemb.tables.top import TOKENS, HeadSpec
+from edgeemb.tables.top import TOKENS, HeadSpec, nothing_to_list
 
 
 def add_top(graph: onnx.GraphProto, output: str, head: HeadSpec) -> None:
@@ -114,10 +114,7 @@ def head_notes(graph: onnx.GraphProto, head: HeadSpec | None) -> list[str]:
         return []
     found = [node for node in graph.node if node.op_type.startswith(SHORTLIST)]
     if not found:
-        raise ExportError(
-            f"head '{head}': the logits are not the products with a table in int8, int4, int2 or binary plus a bias, "
-            "so there is nothing to choose a shortlist from: choose such a table, or use top alone"
-        )
+        raise ExportError(nothing_to_list(head))
     held = {item.name: item for item in graph.initializer}
     size = sum(
         numpy_helper.to_array(held[name]).nbytes

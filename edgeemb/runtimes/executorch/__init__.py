@@ -21,6 +21,7 @@ RUNTIME = Runtime(
     compiles_lookups=True,
     tables_apart=True,
     heads=True,
+    shortlists=True,
     phone=OnPhone(
         dependency="org.pytorch:executorch-android:1.5.1",
         keep=("org.pytorch.executorch.**", "com.facebook.jni.**"),

@@ -19,8 +19,9 @@ from edgeemb.runtimes.executorch import build
 from edgeemb.runtimes.executorch import runner as runner_module
 from edgeemb.runtimes.executorch.runner import Program
 from edgeemb.tables.logits import codebook_products, quantized_products
+from edgeemb.tables.shortlist import fit_shortlist, shortlist_products
 from edgeemb.tables.top import best_of
-from tests.fixtures.hostile.executorch import TOP, bias_of, hostile_programs, write_programs
+from tests.fixtures.hostile.executorch import CANDIDATES, TOP, TOPS, bias_of, hostile_programs, write_programs
 from tests.fixtures.hostile.isolated import SANITIZE, run_cases, sanitizer_environment
 from tests.fixtures.hostile.tflite import DIM, GRIDS, HEADS, IDS, ROWS, SPECS, table_of
 from tests.fixtures.models.linear import defined
@@ -35,9 +36,14 @@ OTHER_VALUES = re.compile(r"in\d-(buffer\d|axis\d-\d+)|in6-number.*|args-6-is-5|
 SERIAL = "-DEEP_VARIANT=eep_kernels_serial"
 #: Other best tokens: scales that go on in the next constants, vectors among the constants, more or fewer of the best, room for more tokens; and what
 #: the list of the results says, which the op does not read.
-OTHER_TOPS = re.compile(
-    r"in2-type-FLOAT|ids-constant|in8-number\d|args-8-is-\d|tokens-(layout|axis\d-\d)|in11-.*"
-)
+OTHER_TOPS = {
+    "top": re.compile(
+        r"in2-type-FLOAT|ids-constant|in8-number\d|args-8-is-\d|tokens-(layout|axis\d-\d)|in11-.*"
+    ),
+    "shortlist": re.compile(
+        r"in2-type-FLOAT|ids-constant|in1[12]-number\d|args-1[12]-is-\d+|tokens-(layout|axis\d-\d)|in15-.*"
+    ),
+}
 #: Products that are others, and complete: arrays or numbers in one another's place, fewer outputs, another activation, rows among the constants.
 OTHER_PRODUCTS = {
     "linear8": {"in7-number0", "in7-number3", "ids-constant", "args-2-is-4", "args-4-is-2"},
@@ -110,13 +116,18 @@ def test_a_hostile_head_is_refused_and_crashes_nothing(op: str, runner: Path, tm
     np.testing.assert_array_equal(ran["whole"].reshape(len(IDS), ROWS), wanted)
 
 
-def test_hostile_best_tokens_are_refused_and_crash_nothing(runner: Path, tmp_path: Path) -> None:
-    ran = rows_of_cases("top", runner, tmp_path)
-    assert {name for name in surprises(ran) if not OTHER_TOPS.fullmatch(name)} == set()
+@pytest.mark.parametrize("op", TOPS)
+def test_hostile_best_tokens_are_refused_and_crash_nothing(op: str, runner: Path, tmp_path: Path) -> None:
+    ran = rows_of_cases(op, runner, tmp_path)
+    assert not sorted(name for name in surprises(ran) if not OTHER_TOPS[op].fullmatch(name))
     arrays = table_of("logits").arrays
     vectors = np.resize(np.array(IDS, np.float32), (len(IDS), DIM))
-    logits = quantized_products(vectors, arrays["codes"], arrays["scales"], 4, 8)
-    wanted = best_of(logits + np.linspace(-1, 1, ROWS, dtype=np.float32), TOP)[0]
+    bias = np.linspace(-1, 1, ROWS, dtype=np.float32)
+    wanted = best_of(quantized_products(vectors, arrays["codes"], arrays["scales"], 4, 8) + bias, TOP)[0]
+    if op == "shortlist":
+        listed = fit_shortlist(table_of("logits").reconstruct())
+        packed = (arrays["codes"], arrays["scales"], (4, 8, 1))
+        wanted = shortlist_products(vectors, *packed, listed, CANDIDATES, TOP, bias)[0]
     np.testing.assert_array_equal(ran["whole"].reshape(len(IDS), TOP), wanted)
 
 
