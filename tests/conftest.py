@@ -141,8 +141,9 @@ def phone_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], 
 
 @pytest.fixture(scope="session")
 def android_bundle(tiny: Model, cached: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """The tiny encoder with the Android kit, and vectors of bits. Copy it before changing it."""
+    """The tiny encoder with the Android kit, packed too where there is a compiler of Java, and vectors of bits. Copy it before changing it."""
     options: dict[str, Any] = {"table": "int4:block=8", "body": "fp32", "vectors": "binary"}
+    options["options"] = edgeemb.ExportOptions(aar=shutil.which("javac") is not None)
     return cached("android-onnx", lambda path: edgeemb.export(tiny, path, target="android", **options))
 
 

@@ -34,6 +34,7 @@ from edgeemb.runtimes.registry import RUNTIMES
     ExportOptions,
     "calibrate",
     "tables_apart",
+    "aar",
     "max_length",
     "tokenizer",
     "pooling",

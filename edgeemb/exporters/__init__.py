@@ -89,6 +89,7 @@ def export(
         calibrate=None if more.calibrate is None else Path(more.calibrate),
         lengths=tuple(lengths),
         tables_apart=more.tables_apart,
+        aar=more.aar,
         force=force,
         as_zip=more.as_zip,
         unchecked=more.unchecked,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeemb.errors import SpecError
 from edgeemb.exporters.choice import Choice
-from edgeemb.exporters.kits import android_library
+from edgeemb.exporters.kits.android.library import ABIS, build_library
 from edgeemb.exporters.targets import host_abi
 from edgeemb.native.libraries import find_library
 
@@ -26,9 +26,9 @@ def add_libraries(choice: Choice, folder: Path) -> None:
             place.mkdir(parents=True)
             library = find_library(choice.runtime.library)
             shutil.copy2(library, place / library.name)
-        elif abi in android_library.ABIS:
+        elif abi in ABIS:
             place.mkdir(parents=True)
-            android_library.build_library(choice.runtime, abi, place)
+            build_library(choice.runtime, abi, place)
         else:
             raise SpecError(
                 f'target {choice.target.name}: no native library for {abi} can be made here; use ops="builtin"'

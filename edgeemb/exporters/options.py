@@ -20,6 +20,7 @@ class ExportOptions:
         the better; by default the packaged sentences.
     :param seed: seed of what is random in a fit; equal seeds give equal bundles.
     :param tables_apart: put the tables into a separate file (ExecuTorch only).
+    :param aar: also pack the Android kit into one archive, kit/edgeemb.aar, which an app includes as it is; needs a compiler of Java.
     :param as_zip: write one zip file instead of a folder.
     :param max_length: cut texts at this many tokens; by default the model's own limit.
     :param tokenizer: the tokenizer.json of a finished .onnx model; by default the one next to it or one folder up.
@@ -40,6 +41,7 @@ class ExportOptions:
     calibrate: str | Path | None = None
     seed: int = 0
     tables_apart: bool = False
+    aar: bool = False
     as_zip: bool = False
     max_length: int | None = None
     tokenizer: Path | None = None

@@ -16,6 +16,7 @@ from edgeemb.exporters.choice import Choice, check_head, check_layers, choose, s
 from edgeemb.exporters.describe import complete, describe
 from edgeemb.exporters.floor import check_floor
 from edgeemb.exporters.kits import Kit, write_kit
+from edgeemb.exporters.kits.android.archive import check_aar
 from edgeemb.exporters.libraries import add_libraries
 from edgeemb.exporters.parity import compare, golden_text
 from edgeemb.exporters.tokenizer import write_tokenizer
@@ -58,6 +59,7 @@ class Options:
     calibrate: Path | None
     lengths: tuple[int, ...]
     tables_apart: bool
+    aar: bool
     force: bool
     as_zip: bool
     unchecked: bool
@@ -77,6 +79,8 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
     body = None if bodies.default is None else bodies.default.precision
     choice = choose(options.target, options.runtime, body, options.ops)
     writer_for(choice.runtime)
+    if options.aar:
+        check_aar(choice.target)
     selections = [parse_vocab(text) for text in options.vocab]
     wanted = None if options.vectors is None else parse_vectors(options.vectors)
     head = None if options.head is None else parse_head(options.head)
@@ -166,7 +170,7 @@ def run(source: LoadedModel | Any, out: Path | None, options: Options, progress:
                 else ()
             )
         (folder / GOLDEN).write_text(golden_text(golden), "utf-8")
-        kit = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder))
+        kit = _add_kit(choice, Kit(model.tokenizer_json, manifest, golden, folder, options.aar))
         manifest = complete(manifest, folder, parity, written, (*losses, *kit))
         if vocabulary is not None:
             manifest = replace(manifest, vocabulary=vocabulary.to_json())

@@ -28,12 +28,14 @@ class Kit:
     :param manifest: its manifest, without sizes and files.
     :param golden: content of ``golden.json``.
     :param bundle: the bundle's folder, with everything but the kit and the manifest.
+    :param aar: whether the Android kit is also packed into one archive.
     """
 
     tokenizer_json: str | None
     manifest: Manifest
     golden: Mapping[str, Any]
     bundle: Path
+    aar: bool = False
 
     @property
     def folder(self) -> Path:
@@ -53,7 +55,7 @@ Writer = Callable[[Kit], tuple[str, ...]]
 
 #: Module with a function `write` for each kit: a target names it, and its templates lie in ``export/<name>``.
 KITS = {
-    "android": "edgeemb.exporters.kits.android",
+    "android": "edgeemb.exporters.kits.android.kit",
     "ios": "edgeemb.exporters.kits.ios",
     "micro": "edgeemb.exporters.kits.micro",
     "web": "edgeemb.exporters.kits.web",

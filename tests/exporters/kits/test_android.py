@@ -20,7 +20,7 @@ import edgeemb
 from edgeemb.bundle.manifest import Manifest, VectorsEntry
 from edgeemb.errors import SpecError
 from edgeemb.exporters.kits import FOLDER, Kit
-from edgeemb.exporters.kits import android as android_kit
+from edgeemb.exporters.kits.android import kit as android_kit
 from edgeemb.runtimes import describe
 from edgeemb.runtimes.registry import RUNTIMES
 from edgeemb.text.compiled import compile_tokenizer

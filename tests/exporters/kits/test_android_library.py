@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgeemb.errors import NativeError
-from edgeemb.exporters.kits.android_library import ABIS, NDK, TEXT_ABIS, build_library, text_library
+from edgeemb.exporters.kits.android.library import ABIS, NDK, TEXT_ABIS, build_library, text_library
 from edgeemb.exporters.targets import find_target
 from edgeemb.models.tflite.flatbuffer import pack_tflite
 from edgeemb.runtimes.registry import RUNTIMES

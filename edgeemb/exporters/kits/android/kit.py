@@ -13,13 +13,15 @@ from tokenizers import Tokenizer
 
 from edgeemb.bundle.manifest import COMPILED_TOKENIZER, DOCUMENT, QUERY, TOKENIZER, Manifest
 from edgeemb.bundle.reading import file_entry
-from edgeemb.errors import NativeError
+from edgeemb.errors import ExportError, NativeError
 from edgeemb.exporters.escape import comment, java, kotlin
 from edgeemb.exporters.kits import Kit, camel_case, fill, mask_token
-from edgeemb.exporters.kits.android_library import API, TEXT_ABIS, text_library
+from edgeemb.exporters.kits.android.archive import write_archive
+from edgeemb.exporters.kits.android.library import API, TEXT_ABIS, text_library
 from edgeemb.exporters.tokenizer import refusal
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.runtimes.registry import find_runtime
+from edgeemb.runtimes.runtime import Runtime
 from edgeemb.runtimes.token_vectors import reading_of
 from edgeemb.tasks.registry import CAUSAL_LM, EMBEDDING, MASKED_LM, MULTI_VECTOR, TASKS
 from edgeemb.tasks.task import Task
@@ -65,14 +67,17 @@ def write(kit: Kit) -> tuple[str, ...]:
 
     :param kit: what it is made of.
     :return: a note where the kit lacks something.
+    :raises ExportError: if there is no kit for the model and it was to become an archive.
+    :raises NativeError: if the archive cannot be compiled.
     """
-    if not (kit.tokenizer_json or kit.manifest.tokenizer):
-        return (f"no kit: the Android kit is for models that take text, {kit.manifest.name} takes none",)
-    if (kit.bundle / TABLES_APART).exists():
-        return (f"no kit: ExecuTorch's class for Android loads only a program, not {TABLES_APART}",)
     runtime = find_runtime(kit.manifest.runtime)
-    if runtime.phone is None or not runtime.phone.dependency:
-        return (f"no kit: {runtime.title} has no package for Android apps",)
+    if none := _no_kit(kit, runtime):
+        if kit.aar:
+            raise ExportError(
+                f"aar=True makes an archive of the Android kit, but there is {none}: leave it out"
+            )
+        return (none,)
+    assert runtime.phone is not None  # else there is no kit
     reason = "" if kit.manifest.tokenizer else refusal(kit.tokenizer_json)
     reason = reason or _add_tokenizer(kit.folder / LIBRARIES)
     source = kit.source("android")
@@ -110,7 +115,20 @@ def write(kit: Kit) -> tuple[str, ...]:
     for name in _TEMPLATES:
         text = fill((source / name).read_text("utf-8"), values, name)
         (kit.folder / name).write_text(text, "utf-8")
+    if kit.aar:
+        write_archive(kit, files if reason else [*files, COMPILED_TOKENIZER])
     return (f"the Android kit has no tokenizer: {reason}",) if reason else ()
+
+
+def _no_kit(kit: Kit, runtime: Runtime) -> str:
+    """Why a model has no Android kit; empty if it has one."""
+    if not (kit.tokenizer_json or kit.manifest.tokenizer):
+        return f"no kit: the Android kit is for models that take text, {kit.manifest.name} takes none"
+    if (kit.bundle / TABLES_APART).exists():
+        return f"no kit: ExecuTorch's class for Android loads only a program, not {TABLES_APART}"
+    if runtime.phone is None or not runtime.phone.dependency:
+        return f"no kit: {runtime.title} has no package for Android apps"
+    return ""
 
 
 def _add_tokenizer(folder: Path) -> str:
