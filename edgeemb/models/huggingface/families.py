@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from edgeemb.models.huggingface.characters import CODE_POINTS, character_tokenizer, share_table
 from edgeemb.models.huggingface.convolutions import end_convolutions
 from edgeemb.models.huggingface.fourier import transform_texts
 from edgeemb.models.huggingface.padding import end_with_zeros
+from edgeemb.models.huggingface.tokenizer import FolderTokenizer
 
 
 @dataclass(frozen=True)
@@ -24,17 +27,19 @@ class Family:
     :param encoder: class of transformers that encodes text, for a model of several parts; empty for what the Auto classes give.
     :param vector: output with the vector of a text, where the model itself makes one of its token vectors; empty where they are pooled.
     :param fixed_length: whether texts are always padded to the longest length, as the model was trained.
-    :param mixes_padding: whether it takes no mask, and reads the padding of a text like the text. Of other families that is computed
-        (`edgeemb.models.huggingface.padding`).
-    :param ends: changes a loaded model so that it reads nothing after the end of a text, where its layers would read padding; None for others.
+    :param changes: changes a loaded model so that it reads nothing after the end of a text, where its layers would read padding, or so that its
+        tokens have one table; None for others.
+    :param tokenizer: makes the tokenizer of a family that has no vocabulary, given its folder; None for others.
+    :param ids: ids that this gives, which are not the rows of a table.
     """
 
     added_mask: bool = False
     encoder: str = ""
     vector: str = ""
     fixed_length: bool = False
-    mixes_padding: bool = False
-    ends: Callable[[Any], None] | None = None
+    changes: Callable[[Any], None] | None = None
+    tokenizer: Callable[[Path], FolderTokenizer] | None = None
+    ids: int = 0
 
 
 _ENCODER = Family(added_mask=True)
@@ -60,10 +65,10 @@ FAMILIES = {
         ),
         _ENCODER,
     ),
-    "convbert": Family(ends=end_convolutions),
-    "mobilebert": Family(added_mask=True, ends=end_with_zeros),
-    "canine": Family(mixes_padding=True),
-    "fnet": Family(ends=transform_texts),
+    "convbert": Family(changes=end_convolutions),
+    "mobilebert": Family(added_mask=True, changes=end_with_zeros),
+    "canine": Family(fixed_length=True, changes=share_table, tokenizer=character_tokenizer, ids=CODE_POINTS),
+    "fnet": Family(changes=transform_texts),
     "clip": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "clip_text_model": Family(encoder="CLIPTextModelWithProjection", vector="text_embeds"),
     "siglip": Family(encoder="SiglipTextModel", vector="pooler_output", fixed_length=True),

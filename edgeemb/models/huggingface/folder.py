@@ -39,7 +39,7 @@ from edgeemb.models.huggingface.modules import (
     TokenModel,
 )
 from edgeemb.models.huggingface.next_token import NextToken
-from edgeemb.models.huggingface.padding import check_padding, pad_id, reads_padding
+from edgeemb.models.huggingface.padding import check_padding, pad_id
 from edgeemb.models.huggingface.sentence_files import (
     POOLING,
     SPLADE,
@@ -122,12 +122,13 @@ def load_folder(
     if classes is not None and classes != len(config.get("id2label") or ()):
         config = {**config, "id2label": {str(number): f"LABEL_{number}" for number in range(classes)}}
     family = family_of(str(config.get("model_type")))
-    if family.mixes_padding:
-        raise reads_padding(root, str(config["model_type"]))
     if config.get("is_decoder"):
         family = replace(family, added_mask=False)
     settings = read_settings(root) if stages else {}
-    tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
+    if family.tokenizer is not None:
+        tokenizer = family.tokenizer(root)
+    else:
+        tokenizer = read_tokenizer(root, lowercase=settings.get("do_lower_case") is True)
     prompt, prompts = read_prompts(folder, stages)
     prompts = {**task_prompts(config), **prompts}
     # What was trained for a task was trained with its prompt.
@@ -146,9 +147,9 @@ def load_folder(
         chosen = CROSS_ENCODER
     elif chosen is CROSS_ENCODER and len(labels) != 1:
         raise ModelError(f"{root} has {len(labels)} classes, a cross-encoder has one: leave `task` out")
+    if family.changes is not None:
+        family.changes(body)
     word = body.get_input_embeddings().weight
-    if family.ends is not None:
-        family.ends(body)
     tables = find_tables(body, known=True, word=word)
     positions = _positions(body, tables)
     longest = _max_length(settings, tokenizer.max_length, positions, max_length)
@@ -166,14 +167,15 @@ def load_folder(
     outputs = _outputs(module, examples, chosen, axes, root)
     if not (family.vector or family.fixed_length):
         check_padding(module, examples, pad_id(body), root, str(config.get("model_type")))
-    tokenizer = tokenizer.within(len(word), str(root))
+    rows = family.ids or len(word)
+    tokenizer = tokenizer.within(rows, str(root))
     model = Model(
         name=name,
         source=source,
         module=module,
         kind=chosen.name,
         inputs=(
-            TensorInfo("input_ids", "int64", axes, table="word", rows=len(word)),
+            TensorInfo("input_ids", "int64", axes, table=None if family.ids else "word", rows=rows),
             TensorInfo("attention_mask", "int64", axes),
             *([TensorInfo(TYPES, "int64", axes, table="type", rows=types)] if types else []),
         ),

@@ -36,7 +36,10 @@ def check_padding(
     for one, other in zip(found, alone, strict=True):
         part = one[:, :count] if one.shape != other.shape else one
         if not torch.allclose(part, other, rtol=0, atol=_TOLERANCE * float(other.abs().max())):
-            raise reads_padding(root, kind)
+            raise ModelError(
+                f"{root / 'config.json'}: a model of type {kind!r} reads the padding of a text like the text, so that batches change its "
+                "vectors: pass it as a torch module, edgeemb.load(module, example_inputs=...)"
+            )
 
 
 def end_with_zeros(body: Any) -> None:
@@ -54,18 +57,6 @@ def pad_id(body: Any) -> int:
     :param body: a transformers model.
     """
     return int(getattr(body.config, "pad_token_id", None) or 0)
-
-
-def reads_padding(root: Path, kind: str) -> ModelError:
-    """The error for a model whose vectors depend on padding.
-
-    :param root: its folder.
-    :param kind: its ``model_type``.
-    """
-    return ModelError(
-        f"{root / 'config.json'}: a model of type {kind!r} reads the padding of a text like the text, so that batches change its "
-        "vectors: pass it as a torch module, edgeemb.load(module, example_inputs=...)"
-    )
 
 
 def _outputs(module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Tensor]:

@@ -39,6 +39,10 @@ def prune_model(
             f"{model.name} holds a trained table, whose rows belong to its own tokens: leave `vocab` out, or give it to edgeemb.adapt"
         )
     weight = model.token_weight()
+    if model.inputs[0].rows not in (None, len(weight)):
+        raise SpecError(
+            f"{model.name} reads characters by their code points, so it has no vocabulary to shrink: leave `vocab` out"
+        )
     # Loading has read all of it, and no row is needed until the tokens are chosen.
     page_out(weight)
     pruned = prune(

@@ -97,6 +97,17 @@ class Model(LoadedModel):
             normalize=True,
         )
 
+    def row_frequency(self, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How often each row of the word table is looked up; of ids that are more than its rows, by their remainders.
+
+        :param tokens: float64[ids], how often each token id is.
+        :return: float64[rows].
+        """
+        rows = self.word_table.rows
+        if len(tokens) == rows:
+            return tokens
+        return np.asarray(np.bincount(np.arange(len(tokens)) % rows, tokens, minlength=rows), np.float64)
+
     def weight_bytes(self) -> int:
         """Bytes of all parameters, tables included."""
         return sum(parameter.numel() * parameter.element_size() for parameter in self.module.parameters())

@@ -97,8 +97,10 @@ class ExecuTorchEngine:
         """The inputs, cut along the batch into parts that the program takes."""
         most = self._rows_at_once(arrays)
         rows = len(arrays[0])
-        # Texts go in at their own lengths, unless the outputs have a row for each token: these must fit beside one another.
-        cuts = not any("length" in info.axes for info in self._manifest.outputs)
+        # Texts go in at their own lengths, unless all have the same, or the outputs have a row for each token: these must fit beside one another.
+        cuts = "length" in self._manifest.inputs[0].axes and not any(
+            "length" in info.axes for info in self._manifest.outputs
+        )
         for low in range(0, rows, most) if rows > most else (0,):
             part = [array[low : low + most] for array in arrays] if rows > most else arrays
             if rows > most and most == 1 and cuts and self._manifest.max_length and not self.lengths:
