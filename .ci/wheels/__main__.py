@@ -10,7 +10,8 @@ import tempfile
 from pathlib import Path
 
 from audit import audit
-from platforms import PLATFORMS, Platform
+from platforms import PLATFORMS, UNIVERSAL, Platform, parts_of
+from universal import join_wheels
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -58,15 +59,23 @@ def main(arguments: list[str]) -> int:
         print("usage: python .ci/wheels OUT [TAG ...]", file=sys.stderr)
         return 2
     out, tags = Path(arguments[0]), arguments[1:]
-    known = {platform.tag: platform for platform in PLATFORMS}
+    known = [*(platform.tag for platform in PLATFORMS), *UNIVERSAL]
     if unknown := [tag for tag in tags if tag not in known]:
         print(f"no platform {', '.join(unknown)}: use {', '.join(known)}", file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
     faults = []
+    built: dict[Platform, Path] = {}
     for tag in tags or known:
-        wheel = build(known[tag], out)
-        found = audit(wheel, known[tag])
+        with tempfile.TemporaryDirectory() as place:
+            # What a universal wheel is made of is kept only where it was asked for.
+            for part in parts_of(tag):
+                if part not in built:
+                    built[part] = build(part, out if part.tag == tag else Path(place))
+            wheels = [built[part] for part in parts_of(tag)]
+            wheel = join_wheels(wheels, tag, out) if tag in UNIVERSAL else wheels[0]
+            built = {part: path for part, path in built.items() if path.parent == out}
+        found = audit(wheel, parts_of(tag))
         print(f"{wheel}: {wheel.stat().st_size / 1e6:.2f} MB, {'; '.join(found) or 'audited'}")
         faults += found
     return 1 if faults else 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import lief
 from platforms import GLIBC, MACOS, Platform
+from universal import slices
 
 _PROCESSORS = {
     "x86_64": ("X86_64",),
@@ -32,11 +34,11 @@ LIBRARIES = (
 lief.logging.disable()
 
 
-def audit(wheel: Path, platform: Platform) -> list[str]:
-    """What is wrong with a wheel; nothing if every library of it loads on the platform's oldest systems.
+def audit(wheel: Path, platforms: Sequence[Platform]) -> list[str]:
+    """What is wrong with a wheel; nothing if every library of it loads on the oldest systems of its platforms.
 
     :param wheel: the wheel.
-    :param platform: what it was built for.
+    :param platforms: what it was built for; several for universal libraries, in the order of their parts.
     :return: one line for each fault.
     """
     faults = []
@@ -45,9 +47,11 @@ def audit(wheel: Path, platform: Platform) -> list[str]:
         if len(names) != len(LIBRARIES):
             faults.append(f"{wheel.name} has {len(names)} libraries, not {len(LIBRARIES)}")
         for name in names:
-            faults += [
-                f"{wheel.name}: {name} {fault}" for fault in _library_faults(archive.read(name), platform)
-            ]
+            parts = slices(archive.read(name))
+            if len(parts) != len(platforms):
+                faults.append(f"{wheel.name}: {name} is for {len(parts)} processors, not {len(platforms)}")
+            for part, platform in zip(parts, platforms, strict=False):
+                faults += [f"{wheel.name}: {name} {fault}" for fault in _library_faults(part, platform)]
     return faults
 
 

@@ -41,3 +41,15 @@ PLATFORMS = (
     Platform("win_amd64", "x86_64-windows-gnu", "Windows", "AMD64", _WINDOWS),
     Platform("win_arm64", "aarch64-windows-gnu", "Windows", "ARM64", _WINDOWS),
 )
+
+#: Wheels that are joined from those of several processors, by their tag.
+UNIVERSAL = {"macosx_11_0_universal2": ("macosx_11_0_x86_64", "macosx_11_0_arm64")}
+
+
+def parts_of(tag: str) -> tuple[Platform, ...]:
+    """The platforms that a wheel is for: one, or those of a universal wheel.
+
+    :param tag: its platform tag.
+    """
+    known = {platform.tag: platform for platform in PLATFORMS}
+    return tuple(known[part] for part in UNIVERSAL.get(tag, (tag,)))
