@@ -25,7 +25,7 @@ import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.registry import RUNTIMES
-from edgeemb.tasks.registry import CAUSAL_LM, TASKS
+from edgeemb.tasks.registry import CAUSAL_LM, CLASSIFICATION, QUESTION_ANSWERING, TASKS
 from tests.fixtures.models.families import TINY, save_family, save_task
 
 _EMBEDDING = "embedding"
@@ -33,6 +33,8 @@ _ENCODED = tuple(kind for kind in TASKS if kind != CAUSAL_LM.name)
 #: Families of which other tasks than their encoder's are tried, and these tasks.
 TASKED = {
     **dict.fromkeys(("BERT", "DistilBERT", "RoBERTa", "DeBERTa-v2/v3", "ModernBERT"), _ENCODED),
+    "T5": (_EMBEDDING, CLASSIFICATION.name),
+    "BART": (_EMBEDDING, CLASSIFICATION.name, QUESTION_ANSWERING.name),
     **dict.fromkeys(("GPT-2", "Llama", "Qwen3"), (_EMBEDDING, CAUSAL_LM.name)),
 }
 #: What the page says of a runtime without float32 bodies.

@@ -21,6 +21,10 @@ from edgeemb.models.huggingface.adapters import (
     refuse_bare_adapter,
     saved_layers,
 )
+from edgeemb.models.huggingface.encoder_decoder import (
+    EncoderDecoderClassifier,
+    is_encoder_decoder_classifier,
+)
 from edgeemb.models.huggingface.families import Family, family_of
 from edgeemb.models.huggingface.flash_roberta import adapter_names, native_config, task_prompts
 from edgeemb.models.huggingface.late_interaction import (
@@ -220,8 +224,11 @@ def _task(config: dict[str, Any], root: Path, stages: Sequence[tuple[str, Path]]
     ends = {head: task for task in TASKS.values() for head in task.heads if name.endswith(head)}
     if ends and not name.endswith(_GENERATES):
         return ends[max(ends, key=len)]
+    how = ""
+    if name.endswith(_GENERATES):
+        how = ", and edgeemb.load(module, example_inputs=...) takes one pass of it; exports have no loop that generates text"
     raise ModelError(
-        f"{root / 'config.json'}: architecture {name!r} is not supported: with task='embedding' its token vectors become one vector per text"
+        f"{root / 'config.json'}: architecture {name!r} is not supported: with task='embedding' its token vectors become one vector per text{how}"
     )
 
 
@@ -239,6 +246,8 @@ def _module(
     """The whole model around a transformer, and its pooling if it has one."""
     types, added = has_types(body), family.added_mask
     if task in (CLASSIFICATION, CROSS_ENCODER):
+        if is_encoder_decoder_classifier(body):
+            return EncoderDecoderClassifier(body), None
         return SequenceClassifier(body, types, added), None
     if task is SPARSE:
         return SparseEncoder(body, *read_splade(stages[0][1]), types, added), None
@@ -299,13 +308,15 @@ def _looked_up(tables: tuple[TableInfo, ...], family: Family) -> tuple[TableInfo
 
 def _positions(body: Any, tables: Sequence[TableInfo]) -> int:
     """Length of the longest sequence that the model has positions for; 0 where it sets no limit."""
-    table = next((table for table in tables if table.role == "position"), None)
-    if table is not None:
-        layer = body.get_submodule(table.name.removesuffix(".weight"))
-        # Where positions count from the padding id, that is the row which stays zero.
-        return int(table.rows - (0 if layer.padding_idx is None else layer.padding_idx + 1))
     said = getattr(body.config, "max_position_embeddings", None)
-    return int(said) if isinstance(said, int) and said > 0 else 0
+    said = said if isinstance(said, int) and said > 0 else 0
+    table = next((table for table in tables if table.role == "position"), None)
+    if table is None:
+        return said
+    layer = body.get_submodule(table.name.removesuffix(".weight"))
+    # Where positions count from the padding id, that is the row which stays zero; where from another row (BART), the configuration says it.
+    rows = int(table.rows - (0 if layer.padding_idx is None else layer.padding_idx + 1))
+    return min(rows, said) if said else rows
 
 
 def _max_length(settings: dict[str, Any], noted: int | None, positions: int, asked: int | None) -> int:
