@@ -109,6 +109,7 @@ def _values(kit: Kit, arrays: Sequence[Included], answers: Answers, reason: str)
         "weightBytes": sum(array.bytes for array in arrays),
         "arrays": [[array.symbol, array.offset, array.bytes] for array in arrays],
         "perToken": bool(sizes["per_token"]),
+        "tokenBytes": sizes["width"] or 4,
         "activation": answers.activation,
         "vectors": "" if form is None else form.spec,
         "vectorBytes": 0 if form is None else form.nbytes,

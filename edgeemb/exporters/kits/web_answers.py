@@ -60,8 +60,10 @@ _RANK, _PAGE_RANK = (
     "rank(asked.value, text.value.split(/\\n+/).filter(Boolean))",
 )
 
+#: What the class `Encoder` calls.
+_ENCODE_FUNCTIONS = ("run_text", "tokenize", "run_batch")
 _VECTORS = Answers(
-    ("encode",), "Encoder", ("run_text",), 'encode("some text")', "encode(text.value)", "a `Float32Array` of @outputs@ numbers; the module's `similarity` compares two"
+    ("encode",), "Encoder", _ENCODE_FUNCTIONS, 'encode("some text")', "encode(text.value)", "a `Float32Array` of @outputs@ numbers; the module's `similarity` compares two"
 )  # fmt: skip
 _IDS = Answers(
     ("ids",), "IdEncoder", ("run",), "encodeIds(ids)", "encodeIds(text.value.match(/\\d+/g) ?? [])", "a `Float32Array`",
@@ -80,10 +82,10 @@ _PAIR_CLASSES = replace(
     _CLASSES,
     pieces=("probabilities", "encode", "pairs", "pair_classes"),
     base="PairClassifier",
-    functions=("run_text", "run_pair"),
+    functions=(*_ENCODE_FUNCTIONS, "run_pair"),
 )
 _RANKS = Answers(
-    ("probabilities", "encode", "pairs", "ranks"), "Ranker", ("run_text", "run_pair"), _RANK, _PAGE_RANK, _RANKED, _QUERY, _TEXTS
+    ("probabilities", "encode", "pairs", "ranks"), "Ranker", (*_ENCODE_FUNCTIONS, "run_pair"), _RANK, _PAGE_RANK, _RANKED, _QUERY, _TEXTS
 )  # fmt: skip
 _WORDS = Answers(
     ("probabilities", *_TOKENS, "words"), "WordLabeller", (*_TOKEN_FUNCTIONS, "run_text"), 'labelWords("some text")', "labelWords(text.value)",

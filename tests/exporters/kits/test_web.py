@@ -94,9 +94,20 @@ def bundle(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_texts_have_the_bits_of_a_session(bundle: Path) -> None:
-    found = calls(bundle, *(["encode", text] for text in TEXTS))
+    many = [TEXTS[at % len(TEXTS)] for at in range(70)]
+    *found, together, none, empty = calls(
+        bundle,
+        *(["encode", text] for text in TEXTS),
+        ["encodeAll", many],
+        ["encodeAll", []],
+        ["encodeAll", ["a", " "]],
+    )
     with edgeemb.open(bundle, allow_code=True) as session:
-        np.testing.assert_array_equal(np.array(found, np.float32), session.encode(TEXTS, as_floats=True))
+        wanted = session.encode(TEXTS, as_floats=True)
+    np.testing.assert_array_equal(np.array(found, np.float32), wanted)
+    places = np.arange(len(many)) % len(TEXTS)
+    np.testing.assert_array_equal(np.array(together, np.float32), wanted[places])
+    assert none == [] and empty == {"refused": "the text is empty: its result would mean nothing"}
     assert re.fullmatch(r"0 of [1-9]\d* texts give other bits than the export", checked(bundle))
 
 
@@ -170,7 +181,8 @@ def test_texts_are_ranked_as_a_session_ranks_them(tmp_path: Path) -> None:
 def test_a_model_without_a_vocabulary_takes_text(tmp_path: Path) -> None:
     save_words(tmp_path / "m")
     made = edgeemb.export(str(tmp_path / "m"), tmp_path / "b", target="web")
-    found = calls(made, *(["encode", text] for text in TEXTS))
+    *found, together = calls(made, *(["encode", text] for text in TEXTS), ["encodeAll", TEXTS])
+    assert together == found
     with edgeemb.open(made, allow_code=True) as session:
         np.testing.assert_array_equal(np.array(found, np.float32), session.encode(TEXTS))
 
