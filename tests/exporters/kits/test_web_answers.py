@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import pytest
 import edgeemb
 from edgeemb.bundle.manifest import read_manifest
 from edgeemb.exporters.kits import FOLDER, Kit, write_kit
+from edgeemb.exporters.kits.micro import golden_header
 from edgeemb.models.loading import load_torch
+from edgeemb.native.compilers import host_compiler, run_compiler
+from edgeemb.runtimes.c.engine import cached_library
 from tests.exporters.kits.test_android_answers import WORDS
 from tests.exporters.kits.test_web import TEXTS, calls, checked
 from tests.fixtures.models.torch_session import torch_session
 from tests.fixtures.requirements import requires_program
 from tests.models.test_late_interaction import QUERIES, save_pylate
+from tests.places import ROOT
 
 pytestmark = requires_program("node", "nodejs")
 
@@ -39,6 +44,28 @@ def written(bundle: Path, tokenizer: str | None) -> tuple[str, ...]:
     notes = write_kit("web", Kit(tokenizer, read_manifest(bundle), {}, bundle))
     assert checked(bundle).startswith("0 of 8 ")
     return notes
+
+
+def program_of_c(made: Path, golden: dict[str, Any], folder: Path) -> list[str]:
+    """What the example of the C kit prints for the same export."""
+    kit = Kit(None, read_manifest(made), golden, made)
+    (folder / "golden.h").write_text(golden_header(kit), "utf-8")
+    example = str(ROOT / "export" / "micro" / "example.c")
+    library = str(cached_library(made))
+    run_compiler(
+        [
+            *host_compiler(),
+            "-std=c99",
+            f"-I{folder}",
+            f"-I{made}",
+            example,
+            library,
+            "-o",
+            str(folder / "example"),
+        ]
+    )
+    done = subprocess.run([folder / "example"], capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.splitlines()
 
 
 def refused(answer: Any) -> str:
@@ -149,7 +176,9 @@ def test_queries_and_documents_have_the_vectors_of_a_session(tmp_path: Path) -> 
             np.testing.assert_allclose(one, theirs, atol=0.05)
     assert checked(made) == "0 of 10 texts give other bits than the export"
     golden = json.loads((made / "golden.json").read_text("utf-8"))
+    assert program_of_c(made, golden, tmp_path) == ["8 of 8 texts as expected"]
     golden["queries"]["output"][1][-1] += 1e-3
+    assert program_of_c(made, golden, tmp_path)[1:] == ["query 1: status 0, another result"]
     (made / "golden.json").write_text(json.dumps(golden), "utf-8")
     assert checked(made).startswith("1 of 10 ")
     types = (made / FOLDER / "edgeemb.d.ts").read_text("utf-8")
