@@ -39,6 +39,8 @@ SPECS = (
     "dim=64",
     "pca=128",
     "pca=64",
+    "learned=128",
+    "learned=64",
     "int8",
     "pca=128+int8",
     "int4",
@@ -48,6 +50,8 @@ SPECS = (
     "binary:rotation=itq",
     "pca=192+binary",
     "pca=128+binary",
+    "learned=192+binary",
+    "learned=128+binary",
 )
 #: Specs whose speed is measured: one of each way to compare.
 TIMED = ("int8", "int4", "binary:planes=2", "binary")

@@ -55,7 +55,7 @@ def export(
     :param ops: standard ops alone, or native kernels too; by default the target's.
     :param layers: keep only the first transformer layers, as many as this: the body's size and time shrink with them. Train the model for it with
         ``edgeemb adapt --loss elastic=1`` first (docs/training.md).
-    :param vectors: make the vectors of an embedding model smaller: ``dim=128`` or ``pca=128`` keeps fewer dimensions, ``int8``, ``int4`` or
+    :param vectors: make the vectors of an embedding model smaller: ``dim=128``, ``pca=128`` or ``learned=128`` keeps fewer dimensions, ``int8``, ``int4`` or
         ``binary`` says how an index stores each, and ``pca=128+int8`` both (docs/vectors.md); by default floats as the model gives them.
     :param head: let a model of logits over a vocabulary give the best tokens alone: ``top=40``, or with ``shortlist=512`` the best of as many
         that a coarse scan of the table chooses (docs/heads.md); by default all logits.

@@ -1,4 +1,4 @@
-"""Fewer dimensions: the first ones, or the principal ones."""
+"""Fewer dimensions: the first ones, or the principal ones; `edgeemb.vectors.learned` has a third way."""
 
 from __future__ import annotations
 
@@ -34,15 +34,21 @@ def _first(sample: Floats, size: int) -> None:
     """The first dimensions, which models trained for it (Matryoshka, arXiv 2205.13147) put the most into."""
 
 
-def _principal(sample: Floats, size: int) -> Floats:
-    """The directions in which the sample is largest.
+def principal(sample: Floats, size: int, asked: str) -> Floats:
+    """The directions in which a sample is largest.
 
     They are those of the second moments, with the mean left in: of all projections onto so many directions this one keeps inner products
     best (Eckart and Young 1936), and a cosine is one. Taking the mean away would change every cosine, in full dimensions too.
+
+    :param sample: float32[N, D].
+    :param size: how many, K.
+    :param asked: what was asked for, for an error.
+    :return: float32[K, D] with orthonormal rows, the largest direction first.
+    :raises InputError: if there are fewer vectors than that.
     """
     if len(sample) < size:
         raise InputError(
-            f"pca={size} needs at least {size} different texts to be fitted on, there are {len(sample)}: give more with `calibrate`"
+            f"{asked} needs at least {size} different texts to be fitted on, there are {len(sample)}: give more with `calibrate`"
         )
     wide = sample.astype(np.float64)
     _, directions = np.linalg.eigh(wide.T @ wide)
@@ -53,4 +59,9 @@ def _principal(sample: Floats, size: int) -> Floats:
 
 
 FIRST = Reduction("dim", "the first dimensions", _first)
-PRINCIPAL = Reduction("pca", "the principal dimensions of calibration texts", _principal, learns=True)
+PRINCIPAL = Reduction(
+    "pca",
+    "the principal dimensions of calibration texts",
+    lambda sample, size: principal(sample, size, f"pca={size}"),
+    learns=True,
+)

@@ -7,10 +7,11 @@ from edgeemb.vectors.binary import BINARY
 from edgeemb.vectors.codes import Codes
 from edgeemb.vectors.dense import FLOAT32
 from edgeemb.vectors.integer import INT4, INT8
+from edgeemb.vectors.learned import LEARNED
 from edgeemb.vectors.reduction import FIRST, PRINCIPAL
 from edgeemb.vectors.spec import VectorSpec, split_spec
 
-REDUCTIONS = {reduction.name: reduction for reduction in (FIRST, PRINCIPAL)}
+REDUCTIONS = {reduction.name: reduction for reduction in (FIRST, PRINCIPAL, LEARNED)}
 CODES = {kind.name: kind for kind in (FLOAT32, INT8, INT4, BINARY)}
 
 

@@ -55,6 +55,40 @@ def test_the_direction_of_a_dimension_does_not_depend_on_chance(sample: NDArray[
     np.testing.assert_allclose(one.projection.matrix, other.projection.matrix, atol=1e-4)
 
 
+def ranks(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How often each vector is among the five nearest of others, and of which."""
+    near = cosines(vectors, vectors).astype(np.float64)
+    np.fill_diagonal(near, -1)
+    return (near >= np.sort(near, axis=1)[:, -5:-4]).astype(np.float64)
+
+
+def test_learned_dimensions_keep_the_nearest_texts_that_principal_ones_lose() -> None:
+    random = np.random.default_rng(2)
+
+    def texts() -> NDArray[np.float32]:
+        """Vectors of twelve topics that lie far apart, whose texts differ in six other directions."""
+        topics = np.eye(DIM)[random.integers(0, 12, 400)]
+        fine = np.zeros((400, DIM))
+        fine[:, 12:18] = 0.2 * random.standard_normal((400, 6))
+        return unit((topics + fine).astype(np.float32))
+
+    seen, others = texts(), texts()
+    kept = {}
+    for text in ("pca=12", "learned=12"):
+        projection = fit_vectors(parse_vectors(text), seen, 0).projection
+        assert projection.matrix is not None and projection.matrix.shape == (12, DIM)
+        kept[text] = float((ranks(projection(others)) * ranks(others)).sum() / ranks(others).sum())
+    assert kept["learned=12"] > kept["pca=12"] + 0.2, kept
+
+
+def test_learned_dimensions_are_the_same_for_the_same_texts(sample: NDArray[np.float32]) -> None:
+    one, other = (fit_vectors(parse_vectors("learned=4"), sample, seed) for seed in (0, 1))
+    assert one.projection.matrix is not None and other.projection.matrix is not None
+    assert one.projection.matrix.tobytes() == other.projection.matrix.tobytes()
+    with pytest.raises(InputError, match="learned=12 needs at least 12 different texts"):
+        fit_vectors(parse_vectors("learned=12"), sample[:11], 0)
+
+
 @pytest.mark.parametrize("name", ["random", "itq"])
 def test_a_rotation_keeps_cosines_and_follows_its_seed(name: str, sample: NDArray[np.float32]) -> None:
     fit = ROTATIONS[name].fit
@@ -87,11 +121,12 @@ def test_signs_of_reduced_vectors_are_turned_within_what_is_left(sample: NDArray
 def test_only_what_is_learnt_depends_on_the_texts() -> None:
     found = {
         text: learns(parse_vectors(text))
-        for text in ("dim=8", "pca=8", "int8", "binary", "binary:rotation=itq")
+        for text in ("dim=8", "pca=8", "learned=8", "int8", "binary", "binary:rotation=itq")
     }
     assert found == {
         "dim=8": False,
         "pca=8": True,
+        "learned=8": True,
         "int8": False,
         "binary": False,
         "binary:rotation=itq": True,

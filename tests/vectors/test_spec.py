@@ -13,6 +13,7 @@ from edgeemb.vectors.registry import CODES, REDUCTIONS, parse_vectors
     [
         "dim=128",
         "pca=64",
+        "learned=64",
         "int8",
         "int4",
         "binary",
@@ -35,7 +36,7 @@ def test_every_reduction_goes_with_every_kind_of_codes() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "'' is not known: use dim=128, pca=128, float32, int8, int4, binary"),
+        ("", "'' is not known: use dim=128, pca=128, learned=128, float32, int8, int4, binary"),
         ("int7", "'int7' is not known"),
         ("dim", "'dim' needs the dimensions that are left: write dim=128"),
         ("dim=0", "dim=0 is out of range: use 1 to 65536"),
