@@ -55,8 +55,7 @@ def adapt(
     :param learn: which weights of the body learn: ``all``, ``none`` or ``last:LAYERS``.
     :param steps: updates of the weights.
     :param lr: peak learning rate of the body.
-    :param losses: weights of the losses, for example ``Losses(tokens=0.5)``; by default those of `Losses`, and with `vectors` the teacher's similarities
-        and ranks alone.
+    :param losses: weights of the losses, for example ``Losses(tokens=0.5)``; by default those of `Losses`, and with `vectors` the teacher's ranks alone.
     :param settings: everything else about the training: see `TrainingSettings`.
     :param resume: continue from the checkpoint beside the output.
     :param force: replace an existing output.

@@ -1,7 +1,7 @@
 """The projection of a model's vectors as a layer that learns: it begins as an export would fit it.
 
-A student whose vectors have fewer dimensions begins with the teacher's principal ones, as in homomorphic projective distillation (Zhao and others
-2022, arXiv 2203.07687), and learns to give the similarities of the teacher's whole vectors with them.
+A student whose vectors have fewer dimensions begins with principal or learned ones of the teacher, as in homomorphic projective distillation (Zhao and others
+2022, arXiv 2203.07687), and learns to rank texts with them as the teacher's whole vectors do.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from edgeemb.vectors.spec import VectorSpec
 
 
 def projected_losses(spec: VectorSpec) -> Losses:
-    """The losses that suit projected vectors where none are named: the teacher's similarities and ranks, and for the codes ``binary`` those of signs.
+    """The losses that suit projected vectors where none are named: the teacher's ranks, and for the codes ``binary`` what signs give of them.
+
+    Similarities of fewer dimensions are larger than the teacher's from the start, and nothing is gained by making them equal.
 
     :param spec: the vectors.
     """
-    return Losses(cosine=0, tokens=0, ranking=1, binary=float(spec.codes == "binary"))
+    return Losses(cosine=0, similarity=0, tokens=0, ranking=1, binary=float(spec.codes == "binary"))
 
 
 def project(student: Model, spec: VectorSpec, texts: Sequence[str], losses: Losses, seed: int) -> Model:
