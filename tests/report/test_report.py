@@ -213,11 +213,15 @@ def test_a_device_that_cannot_be_used_is_a_column_with_the_reason_where_that_is_
     command = ["profile", str(tiny_bundle), "--device", "arm64-a76", "--lengths", "8"]
     refused = CliRunner().invoke(main, command)
     assert refused.exit_code == 1
-    assert refused.output == "error: qemu-aarch64 is not installed: apt-get install qemu-user\n"
+    missing = (
+        "no emulator is installed for this bundle: apt-get install qemu-user; "
+        "for a C export (--runtime c) unicorn is enough"
+    )
+    assert refused.output == f"error: {missing}\n"
     saved = tmp_path / "saved.json"
     assert CliRunner().invoke(main, [*command, "--allow-missing", "-o", str(saved)]).exit_code == 0
     (report,) = read_comparison(saved).reports
     assert report.kind == "emulated"
     reasons = {measurement.reason for measurement in report.measurements}
-    assert reasons == {"qemu-aarch64 is not installed: apt-get install qemu-user"}
+    assert {reason.replace('runtime="c"', "--runtime c") for reason in reasons} == {missing}
     assert "install qemu-user" in Elements(render_page(Comparison((host(), report)))).text
