@@ -65,21 +65,6 @@ def quantized_top(
     return torch.gather(logits, -1, tokens) + 0.0, tokens
 
 
-def _fake(
-    hidden: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    bias: Tensor,
-    bits: int,
-    dim: int,
-    block: int,
-    planes: int,
-    top: int,
-) -> tuple[Tensor, Tensor]:
-    shape = (*hidden.shape[:-1], top)
-    return hidden.new_empty(shape), hidden.new_empty(shape, dtype=torch.int64)
-
-
 def shortlist_top(
     hidden: Tensor,
     codes: Tensor,
@@ -122,22 +107,10 @@ def shortlist_top(
     return torch.from_numpy(values.reshape(shape)), torch.from_numpy(rows.reshape(shape))
 
 
-def _fake_listed(
-    hidden: Tensor,
-    codes: Tensor,
-    scales: Tensor,
-    bias: Tensor,
-    listed: Tensor,
-    lengths: Tensor,
-    codebook: Tensor,
-    bits: int,
-    dim: int,
-    block: int,
-    planes: int,
-    candidates: int,
-    top: int,
-) -> tuple[Tensor, Tensor]:
-    return _fake(hidden, codes, scales, bias, bits, dim, block, planes, top)
+def _fake_best(vectors: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    """What each of the ops gives, whose last argument is how many."""
+    shape = (*vectors.shape[:-1], others[-1])
+    return vectors.new_empty(shape), vectors.new_empty(shape, dtype=torch.int64)
 
 
 def _best_of_all(
@@ -147,16 +120,9 @@ def _best_of_all(
     return values, tokens
 
 
-def _fake_choice(
-    logits: Tensor, listed: Tensor, lengths: Tensor, codebook: Tensor, candidates: int, top: int
-) -> tuple[Tensor, Tensor]:
-    shape = (*logits.shape[:-1], top)
-    return logits.new_empty(shape), logits.new_empty(shape, dtype=torch.int64)
-
-
-define(_TOP, quantized_top, _fake, ("values", "tokens"))
-define(_LISTED, shortlist_top, _fake_listed, ("values", "tokens"))
-define(_CHOICE, _best_of_all, _fake_choice, ("values", "tokens"))
+define(_TOP, quantized_top, _fake_best, ("values", "tokens"))
+define(_LISTED, shortlist_top, _fake_best, ("values", "tokens"))
+define(_CHOICE, _best_of_all, _fake_best, ("values", "tokens"))
 
 
 def keep_best(module: nn.Module, head: HeadSpec, tables: Iterable[Table]) -> list[str]:
