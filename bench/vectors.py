@@ -28,8 +28,9 @@ from edgeemb.report.retrieval import SearchResult, searches_of
 from edgeemb.text.pairs import ScoredPairs, read_pairs
 from edgeemb.text.retrieval import Retrieval, read_retrieval
 from edgeemb.vectors.codes import Floats, Stored
-from edgeemb.vectors.fit import Fitted, fit_vectors, learns
+from edgeemb.vectors.fit import Fitted, enough_texts, fit_vectors, learns
 from edgeemb.vectors.form import VectorForm
+from edgeemb.vectors.reduction import ENOUGH
 from edgeemb.vectors.registry import codes_of, parse_vectors
 
 MODEL = "all-MiniLM-L6-v2"
@@ -56,6 +57,8 @@ SPECS = (
 #: Specs whose speed is measured: one of each way to compare.
 TIMED = ("int8", "int4", "binary:planes=2", "binary")
 _ROUNDS = 7
+#: How texts are sampled for specs that do not learn of them.
+_PLAIN = (False, ENOUGH)
 _PATH = click.Path(path_type=Path)
 
 
@@ -215,14 +218,18 @@ def main(
 ) -> None:
     """What each spec of vectors keeps, and how fast it is compared."""
     model = edgeemb.load(MODEL)
-    samples = {many: vectors_of(model, sample_texts(calibrate, seed, many=many)) for many in (False, True)}
+    specs = list(map(parse_vectors, SPECS))
+    kinds = {(learns(spec), enough_texts(spec)) for spec in specs} | {_PLAIN}
+    samples = {
+        kind: vectors_of(model, sample_texts(calibrate, seed, many=kind[0], most=kind[1])) for kind in kinds
+    }
     texts = encode(model, sts, retrieval)
     found = [
-        measure(fit_vectors(spec, samples[learns(spec)], seed), texts) for spec in map(parse_vectors, SPECS)
+        measure(fit_vectors(spec, samples[learns(spec), enough_texts(spec)], seed), texts) for spec in specs
     ]
     parts = [table(found)]
     if rows:
-        parts.append(speed_table(speeds(rows, samples[False].shape[1]), rows))
+        parts.append(speed_table(speeds(rows, samples[_PLAIN].shape[1]), rows))
     text = "\n\n".join(parts) + "\n"
     click.echo(text)
     if markdown is not None:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeemb.errors import SpecError
-from edgeemb.models.shrinking.vectors import LINES, vectors_of
+from edgeemb.models.shrinking.vectors import vectors_of
 from edgeemb.models.torch.model import Model
 from edgeemb.training.settings import Losses
 from edgeemb.training.student import copied
-from edgeemb.vectors.fit import Projection, fit_vectors
+from edgeemb.vectors.fit import Projection, enough_texts, fit_vectors
 from edgeemb.vectors.spec import VectorSpec
 
 
@@ -43,7 +43,7 @@ def project(student: Model, spec: VectorSpec, texts: Sequence[str], losses: Loss
         raise SpecError(
             "the loss cosine compares the elements of vectors, which a projection mixes: give it the weight 0"
         )
-    drawn = np.random.default_rng(seed).permutation(len(texts))[:LINES]
+    drawn = np.random.default_rng(seed).permutation(len(texts))[: enough_texts(spec)]
     vectors = vectors_of(student, [texts[place] for place in drawn])
     found = fit_vectors(spec, vectors, seed).projection
     rows = np.eye(found.dim, vectors.shape[1], dtype=np.float32) if found.matrix is None else found.matrix

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgeemb.errors import InputError, SpecError
 from edgeemb.vectors.codes import Floats, cosines, unit
+from edgeemb.vectors.reduction import ENOUGH
 from edgeemb.vectors.registry import REDUCTIONS, codes_of
 from edgeemb.vectors.rotation import ROTATIONS
 from edgeemb.vectors.spec import VectorSpec
@@ -75,6 +76,14 @@ def learns(spec: VectorSpec) -> bool:
     rotation = codes_of(spec).rotation
     reduces = bool(spec.reduction) and REDUCTIONS[spec.reduction].learns
     return reduces or (bool(rotation) and ROTATIONS[rotation].learns)
+
+
+def enough_texts(spec: VectorSpec) -> int:
+    """How many texts of a corpus a spec is fitted on at most.
+
+    :param spec: the spec.
+    """
+    return REDUCTIONS[spec.reduction].texts if spec.reduction else ENOUGH
 
 
 def fit_vectors(spec: VectorSpec, sample: Floats, seed: int) -> Fitted:

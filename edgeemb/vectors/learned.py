@@ -64,5 +64,5 @@ def _ranks(unit: Floats) -> Floats:
 
 
 LEARNED = Reduction(
-    "learned", "dimensions that keep the neighbours of calibration texts", _learned, learns=True
+    "learned", "dimensions that keep the neighbours of calibration texts", _learned, learns=True, texts=10_000
 )

@@ -12,6 +12,9 @@ from edgeemb.errors import InputError
 
 Floats = NDArray[np.float32]
 
+#: Texts of a corpus that are enough for moments, rotations and scales.
+ENOUGH = 2000
+
 
 @dataclass(frozen=True)
 class Reduction:
@@ -22,12 +25,14 @@ class Reduction:
     :param fit: from a sample float32[N, D] and the number K of dimensions that are left, the matrix float32[K, D] with orthonormal rows;
         None for the first K.
     :param learns: whether it depends on the sample.
+    :param texts: texts of a corpus that are enough for it.
     """
 
     name: str
     about: str
     fit: Callable[[Floats, int], Floats | None]
     learns: bool = False
+    texts: int = ENOUGH
 
 
 def _first(sample: Floats, size: int) -> None:

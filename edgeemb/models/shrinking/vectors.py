@@ -16,12 +16,11 @@ from edgeemb.models.base import LoadedModel
 from edgeemb.models.lines import LINE_TOKENS, ids_of, line_feeds, sample_lines, word_feeds
 from edgeemb.tasks.registry import EMBEDDING
 from edgeemb.text.sentences import sentences
-from edgeemb.vectors.fit import Fitted, check_vectors, fit_vectors, learns
+from edgeemb.vectors.fit import Fitted, check_vectors, enough_texts, fit_vectors, learns
+from edgeemb.vectors.reduction import ENOUGH
 from edgeemb.vectors.registry import codes_of
 from edgeemb.vectors.spec import VectorSpec
 
-#: Lines of a corpus that a projection is fitted on.
-LINES = 2000
 #: Parts of a sentence that count as texts, as fractions of its words.
 _PARTS = (2, 3, 4)
 
@@ -50,7 +49,7 @@ def make_small(model: LoadedModel, spec: VectorSpec, corpus: Path | None, seed: 
     """
     check_vectors(spec, _width(model, spec))
     many = learns(spec)
-    texts = sample_texts(corpus, seed, many=many)
+    texts = sample_texts(corpus, seed, many=many, most=enough_texts(spec))
     fitted = fit_vectors(spec, vectors_of(model, texts), seed)
     what = "the packaged sentences" if corpus is None else corpus.name
     pieces = ", their parts and pairs" if many and corpus is None else ""
@@ -90,15 +89,16 @@ def _width(model: LoadedModel, spec: VectorSpec) -> int:
     return axes[1]
 
 
-def sample_texts(corpus: Path | None, seed: int, *, many: bool) -> list[str]:
+def sample_texts(corpus: Path | None, seed: int, *, many: bool, most: int = ENOUGH) -> list[str]:
     """Different texts that a spec is fitted on.
 
     :param corpus: texts, one a line; None for the packaged sentences.
     :param seed: seed of the choice of lines.
     :param many: whether parts and pairs of the packaged sentences are texts too.
+    :param most: texts of a corpus at most.
     """
     if corpus is not None:
-        found = sample_lines(corpus, LINES, seed)
+        found = sample_lines(corpus, most, seed)
     else:
         found = [*sentences(), *_parts_and_pairs(sentences())] if many else sentences()
     return list(dict.fromkeys(found))
