@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from edgeemb.errors import EdgeembError
 from edgeemb.progress import Steps, no_steps
 from edgeemb.tables.request import Tables, read_tables
-from edgeemb.training.settings import Classifier, Grid, Losses, RunSettings, StudentShape, TrainingSettings
+from edgeemb.training.settings import (
+    Classifier,
+    Grid,
+    Losses,
+    RunSettings,
+    StudentShape,
+    TrainingSettings,
+    usual_losses,
+)
+from edgeemb.vectors.registry import parse_vectors
 
 if TYPE_CHECKING:
     from edgeemb.models.base import LoadedModel
@@ -73,15 +82,16 @@ def adapt(
     with needs_extra():
         from edgeemb.training.adapting import Adaptation, run_adapt
         from edgeemb.training.loop.task import unwatched
+    spec = None if vectors is None else parse_vectors(vectors)
     plan = Adaptation(
         table=read_tables(table),
         corpus=tuple(Path(path) for path in corpus),
         out=Path(out),
         vocab=tuple(vocab),
-        vectors=vectors,
+        vectors=spec,
         body=body,
         learn=learn,
-        losses=losses,
+        losses=losses or usual_losses(spec),
         settings=run,
         resume=resume,
         force=force,

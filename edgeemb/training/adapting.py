@@ -33,13 +33,13 @@ from edgeemb.training.encode import States, find_device, in_half
 from edgeemb.training.loop.group import Group, joined
 from edgeemb.training.loop.steps import Outcome, train
 from edgeemb.training.loop.task import Watch, unwatched
-from edgeemb.training.projecting import project, projected_losses
+from edgeemb.training.projecting import project
 from edgeemb.training.result import Trained
 from edgeemb.training.saving import save_model
 from edgeemb.training.settings import Losses, RunSettings
 from edgeemb.training.student import copied, fit_start, put_tables, take_tables
 from edgeemb.training.texts import read_texts, split_held_out
-from edgeemb.vectors.registry import parse_vectors
+from edgeemb.vectors.spec import VectorSpec
 from edgeemb.vocabulary import parse_vocab
 
 
@@ -51,10 +51,10 @@ class Adaptation:
     corpus: tuple[Path, ...]
     out: Path
     vocab: tuple[str, ...]
-    vectors: str | None
+    vectors: VectorSpec | None
     body: str
     learn: str
-    losses: Losses | None
+    losses: Losses
     settings: RunSettings
     resume: bool
     force: bool
@@ -73,8 +73,6 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     if plan.table.goal is not None:
         raise SpecError("auto is for an export: name the table spec to train")
     selections = [parse_vocab(text) for text in plan.vocab]
-    vectors = None if plan.vectors is None else parse_vectors(plan.vectors)
-    losses = plan.losses or (Losses() if vectors is None else projected_losses(vectors))
     texts = read_texts(plan.corpus)
     steps("load", 0, 0)
     teacher = read_teacher(source)
@@ -84,19 +82,19 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
         pruned, _ = prune_model(student, selections, lambda done, total: steps("prune", done, total))
         student = pruned.torch_model()
     learnt, held_out = split_held_out(texts, plan.settings.seed)
-    if vectors is not None:
+    if plan.vectors is not None:
         steps("fit", 0, 0)
-        student = project(student, vectors, learnt, losses, plan.settings.seed)
+        student = project(student, plan.vectors, learnt, plan.losses, plan.settings.seed)
     specs = dict(plan.table.named)
     if plan.table.bare is not None:
         specs[student.word_table.alias] = plan.table.bare
     # What is kept is trained as it is, with the body.
     specs = {alias: spec for alias, spec in specs.items() if spec != KEEP}
-    check_losses(losses, encoder_of(student), encoder_of(teacher))
-    dims = first_dims(losses, plan.settings.matryoshka_dims, encoder_of(student))
-    depths = elastic_layers(losses, plan.settings.elastic_layers, encoder_of(student))
+    check_losses(plan.losses, encoder_of(student), encoder_of(teacher))
+    dims = first_dims(plan.losses, plan.settings.matryoshka_dims, encoder_of(student))
+    depths = elastic_layers(plan.losses, plan.settings.elastic_layers, encoder_of(student))
     free_body(student.module, plan.learn)
-    if vectors is not None:
+    if plan.vectors is not None:
         encoder_of(student).head.requires_grad_(True)
     quantize_body(student.module, plan.body)
     start = fit_start(
@@ -104,12 +102,12 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     )
     placed = put_tables(student, start)
     with joined() as group:
-        task, settings = _task(student, teacher, learnt, held_out, plan, losses, group, dims, depths)
+        task, settings = _task(student, teacher, learnt, held_out, plan, group, dims, depths)
         outcome = train(
             task,
             settings,
             checkpoint=checkpoint_folder(plan.out),
-            identity=_identity(teacher, texts, plan, losses),
+            identity=_identity(teacher, texts, plan),
             resume=plan.resume,
             group=group,
             watch=watch,
@@ -119,9 +117,7 @@ def run_adapt(source: Model | Any, plan: Adaptation, steps: Steps, watch: Watch 
     student.module.to("cpu")
     student = take_tables(student, placed)
     if leads:
-        save_trained(
-            student, plan.out, force=plan.force, training=_training(outcome, plan, losses, len(learnt))
-        )
+        save_trained(student, plan.out, force=plan.force, training=_training(outcome, plan, len(learnt)))
     return trained(plan.out, student, outcome, len(learnt))
 
 
@@ -131,7 +127,6 @@ def _task(
     learnt: Sequence[str],
     held_out: Sequence[str],
     plan: Adaptation,
-    losses: Losses,
     group: Group,
     dims: Sequence[int],
     depths: Sequence[int],
@@ -147,7 +142,7 @@ def _task(
         States(encoder_of(teacher)),
         read_as(student, teacher, learnt, length),
         held,
-        losses,
+        plan.losses,
         device,
         half,
         draws=plan.settings.steps * plan.settings.batch,
@@ -206,7 +201,7 @@ def start_of(outcome: Outcome) -> float:
     return float(outcome.history[0]["score"]) if outcome.history else float("nan")
 
 
-def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation, losses: Losses) -> dict[str, str]:
+def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation) -> dict[str, str]:
     """What must be the same to continue from a checkpoint; rates, steps, device and precision may change."""
     return {
         "model": digest_of_model(teacher),
@@ -216,7 +211,7 @@ def _identity(teacher: Model, texts: Iterable[str], plan: Adaptation, losses: Lo
         "vectors": str(plan.vectors),
         "body": plan.body,
         "learn": plan.learn,
-        "loss": str(asdict(losses)),
+        "loss": str(asdict(plan.losses)),
         "batch": str(plan.settings.batch),
         "train_length": str(plan.settings.train_length),
         "matryoshka_dims": str(plan.settings.matryoshka_dims),
@@ -248,13 +243,13 @@ def digest_of_texts(texts: Iterable[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _training(outcome: Outcome, plan: Adaptation, losses: Losses, texts: int) -> dict[str, Any]:
+def _training(outcome: Outcome, plan: Adaptation, texts: int) -> dict[str, Any]:
     return {
         "command": plan.command,
         "texts": texts,
         "settings": asdict(plan.settings),
-        "losses": asdict(losses),
-        "vectors": plan.vectors,
+        "losses": asdict(plan.losses),
+        "vectors": None if plan.vectors is None else str(plan.vectors),
         "body": plan.body,
         "learn": plan.learn,
         "best_score": outcome.best,

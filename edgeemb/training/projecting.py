@@ -14,23 +14,12 @@ from edgeemb.errors import SpecError
 from edgeemb.models.shrinking.vectors import vectors_of
 from edgeemb.models.torch.model import Model
 from edgeemb.training.settings import Losses
-from edgeemb.training.student import copied
 from edgeemb.vectors.fit import Projection, enough_texts, fit_vectors
 from edgeemb.vectors.spec import VectorSpec
 
 
-def projected_losses(spec: VectorSpec) -> Losses:
-    """The losses that suit projected vectors where none are named: the teacher's ranks, and for the codes ``binary`` what signs give of them.
-
-    Similarities of fewer dimensions are larger than the teacher's from the start, and nothing is gained by making them equal.
-
-    :param spec: the vectors.
-    """
-    return Losses(cosine=0, similarity=0, tokens=0, ranking=1, binary=float(spec.codes == "binary"))
-
-
 def project(student: Model, spec: VectorSpec, texts: Sequence[str], losses: Losses, seed: int) -> Model:
-    """A copy of a model with a projection behind its vectors, a layer without bias whose result gets length 1.
+    """A model with a projection behind its vectors, a layer without bias whose result gets length 1. Its other layers are the model's own.
 
     :param student: a sentence encoder.
     :param spec: which dimensions are kept, and whether they are rotated for their signs.
@@ -47,4 +36,4 @@ def project(student: Model, spec: VectorSpec, texts: Sequence[str], losses: Loss
     vectors = vectors_of(student, [texts[place] for place in drawn])
     found = fit_vectors(spec, vectors, seed).projection
     rows = np.eye(found.dim, vectors.shape[1], dtype=np.float32) if found.matrix is None else found.matrix
-    return copied(student.with_projection(Projection(found.dim, rows)))
+    return student.with_projection(Projection(found.dim, rows))

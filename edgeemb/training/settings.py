@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 from edgeemb.errors import SpecError
 from edgeemb.text import words
+from edgeemb.vectors.spec import VectorSpec
 
 Precision = Literal["auto", "fp32", "bf16"]
 #: Schedules of transformers that need nothing but the number of steps; each begins with a warm-up.
@@ -50,6 +51,18 @@ class Losses:
         weights = asdict(self).values()
         if not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not any(weights):
             raise SpecError("loss weights are 0 or more, and one of them must be larger than 0")
+
+
+def usual_losses(vectors: VectorSpec | None) -> Losses:
+    """The losses of `edgeemb.adapt` where none are named: of projected vectors the teacher's ranks, and for the codes ``binary`` what signs give of them.
+
+    Similarities of fewer dimensions are larger than the teacher's from the start, and nothing is gained by making them equal.
+
+    :param vectors: the vectors that are projected; None for those of the model.
+    """
+    if vectors is None:
+        return Losses()
+    return Losses(cosine=0, similarity=0, tokens=0, ranking=1, binary=float(vectors.codes == "binary"))
 
 
 def parse_losses(texts: Sequence[str]) -> Losses:
