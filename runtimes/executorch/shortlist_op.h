@@ -39,7 +39,6 @@ inline Tensor &shortlist_top_out(
     const Tensor &listed, const Tensor &lengths, const Tensor &codebook, int64_t bits, int64_t dim, int64_t block, int64_t planes,
     int64_t candidates, int64_t top, Tensor &values, Tensor &tokens)
 {
-    const ssize_t last = hidden.dim() - 1;
     eeb_shortlist_job job = {};
     size_t prepared = 0, size = 0;
 
@@ -55,10 +54,9 @@ inline Tensor &shortlist_top_out(
         context, top >= 1 && top <= candidates && candidates <= job.table.rows, InvalidArgument, values,
         "ShortlistTop: top %" PRId64 ", candidates %" PRId64 " and the %" PRId64 " rows of the table do not follow each other", top,
         candidates, job.table.rows);
-    /* The outputs come first: in a hostile program one may be the vectors, which then have another size. */
     ET_KERNEL_CHECK_MSG(
-        context, last >= 0 && resize_output(hidden, last, top, values) && resize_output(hidden, last, top, tokens, ScalarType::Long),
-        InvalidArgument, values, "ShortlistTop: the outputs cannot hold the best of these vectors");
+        context, resize_best(hidden, top, values, tokens), InvalidArgument, values,
+        "ShortlistTop: the outputs cannot hold the best of these vectors");
     ET_KERNEL_CHECK_MSG(
         context, is_vectors(hidden, dim), InvalidArgument, values,
         "ShortlistTop: the vectors must be float32 with %" PRId64 " elements each", dim);

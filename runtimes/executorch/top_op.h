@@ -15,6 +15,15 @@ namespace edgeemb
 /* Vectors that are searched for at a time. */
 constexpr size_t top_vectors = 16;
 
+/* Gives the outputs room for the best of each vector. Ops do this before they look at the vectors: in a hostile program an output may be
+ * the vectors, which then have another size. */
+inline bool resize_best(const Tensor &hidden, int64_t top, Tensor &values, Tensor &tokens)
+{
+    const ssize_t last = hidden.dim() - 1;
+
+    return last >= 0 && resize_output(hidden, last, top, values) && resize_output(hidden, last, top, tokens, ScalarType::Long);
+}
+
 /* What is added to the products: float32[rows], or a single 0 for nothing. */
 inline bool top_bias(const Tensor &bias, int64_t rows, const void **data)
 {
@@ -34,7 +43,6 @@ inline Tensor &quantized_top_out(
     KernelRuntimeContext &context, const Tensor &hidden, const Tensor &codes, const Tensor &scales, const Tensor &bias, int64_t bits,
     int64_t dim, int64_t block, int64_t planes, int64_t top, Tensor &values, Tensor &tokens)
 {
-    const ssize_t last = hidden.dim() - 1;
     eeb_quantized_table table;
     eeb_top_call call = {};
     size_t prepared = 0, size = 0;
@@ -47,10 +55,9 @@ inline Tensor &quantized_top_out(
     ET_KERNEL_CHECK_MSG(
         context, top >= 1 && top <= table.rows, InvalidArgument, values, "QuantizedTop: top %" PRId64 " is not in [1, %" PRId64 "]", top,
         table.rows);
-    /* The outputs come first: in a hostile program one may be the vectors, which then have another size. */
     ET_KERNEL_CHECK_MSG(
-        context, last >= 0 && resize_output(hidden, last, top, values) && resize_output(hidden, last, top, tokens, ScalarType::Long),
-        InvalidArgument, values, "QuantizedTop: the outputs cannot hold the best of these vectors");
+        context, resize_best(hidden, top, values, tokens), InvalidArgument, values,
+        "QuantizedTop: the outputs cannot hold the best of these vectors");
     ET_KERNEL_CHECK_MSG(
         context, is_vectors(hidden, dim), InvalidArgument, values,
         "QuantizedTop: the vectors must be float32 with %" PRId64 " elements each", dim);

@@ -98,6 +98,11 @@ def test_our_op_gives_the_bits_of_the_best_of_a_shortlist(bias: Any, tmp_path: P
     )
     np.testing.assert_array_equal(found[0][0].view(np.uint32), wanted[0].view(np.uint32))
     np.testing.assert_array_equal(found[1][0], wanted[1])
+    tensors = (HIDDEN[0], *packed[:2], np.zeros(1, np.float32) if bias is None else bias)
+    arrays = map(torch.from_numpy, (*tensors, listed.codes, listed.scales, listed.codebook))
+    plain = torch.ops.edgeemb.shortlist_top(*arrays, 4, DIM, 32, 1, CANDIDATES, TOP)
+    np.testing.assert_array_equal(plain[0], wanted[0])
+    np.testing.assert_array_equal(plain[1], wanted[1])
     assert "edgeemb.shortlist_top" in operators and "edgeemb.quantized_top" not in operators
 
 
