@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgeemb.exporters.c.encoder import Encoder
+from edgeemb.exporters.c.source.template import fill_in
 
 _API = """
 /* The same as @lower@_run_batch for texts of which only the first tokens are attended to: attended [texts] is their number, from 1 to that of
@@ -71,7 +72,7 @@ def attended_api(prefix: str, reach: int) -> str:
     :param prefix: prefix of the symbols.
     :param reach: see `reach`.
     """
-    return _filled(_API, prefix, reach)
+    return fill_in(_API, {"lower": prefix, "reach": str(reach)})
 
 
 def attended_code(prefix: str, reach: int, alone: str) -> str:
@@ -81,10 +82,4 @@ def attended_code(prefix: str, reach: int, alone: str) -> str:
     :param reach: see `reach`.
     :param alone: what the packing's `compute` takes first for one thread.
     """
-    return _filled(_CODE, prefix, reach).replace("@alone@", alone + "attended, ")
-
-
-def _filled(text: str, prefix: str, reach: int) -> str:
-    for name, value in {"lower": prefix, "reach": str(reach)}.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return fill_in(_CODE, {"lower": prefix, "reach": str(reach), "alone": alone + "attended, "})

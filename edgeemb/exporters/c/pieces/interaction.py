@@ -8,6 +8,7 @@ from dataclasses import replace
 from edgeemb.bundle.manifest import DOCUMENT, QUERY
 from edgeemb.errors import ExportError
 from edgeemb.exporters.c.arena import Buffer
+from edgeemb.exporters.c.source.template import fill_in
 from edgeemb.models.base import LoadedModel
 from edgeemb.runtimes.token_vectors import Reading, reading_of
 
@@ -129,8 +130,7 @@ def interaction_code(prefix: str, found: dict[str, Reading], tokens: int, blob: 
     :param at_ids: where the ids lie in the arena.
     """
     text = _CODE.replace("@at_ids@", str(at_ids))
-    for name, value in _PIECES[found[QUERY].filled].items():
-        text = text.replace(f"@{name}@", value)
+    text = fill_in(text, _PIECES[found[QUERY].filled])
     for kind, reading in found.items():
         ids = ", ".join(map(str, reading.skipped))
         skipped = f"    static const int32_t skipped[] = {{{ids}}};\n" if ids else ""
@@ -143,10 +143,7 @@ def interaction_code(prefix: str, found: dict[str, Reading], tokens: int, blob: 
             "expansion": str(reading.expansion),
             "filler": str(reading.filler),
         }
-        code = _READ.replace("sizeof_tokenizer", f"{blob}u")
-        for name, value in values.items():
-            code = code.replace(f"@{name}@", value)
-        text += code
+        text += fill_in(_READ.replace("sizeof_tokenizer", f"{blob}u"), values)
     return text.replace("@lower@", prefix).replace("@UPPER@", prefix.upper())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeemb.bundle.manifest import VectorsEntry
 from edgeemb.exporters.c.source.files import float_text
+from edgeemb.exporters.c.source.template import fill_in
 from edgeemb.vectors.registry import parse_vectors
 
 #: Enumerators of `runtimes/micro/vectors.h`, by the name of the codes and the number of their scales.
@@ -79,6 +80,4 @@ def _filled(text: str, entry: VectorsEntry, prefix: str) -> str:
         "DIM": str(entry.dim),
         "SCALES": ", ".join(map(float_text, scales)),
     }
-    for name, value in values.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return fill_in(text, values)

@@ -27,6 +27,7 @@ from edgeemb.exporters.c.source.template import (
     POSITION,
     TEXT,
     TYPED,
+    fill_in,
 )
 from edgeemb.exporters.escape import comment
 
@@ -309,7 +310,4 @@ def model_text(
         "UPPER": prefix.upper(),
         **{f"at_{name}": str(offset) for name, offset in plan.offsets.items()},
     }
-    text = model + "\n" + CHECKED + (result.calls or CALLS)
-    for key, value in every.items():
-        text = text.replace(f"@{key}@", value)
-    return text
+    return fill_in(model + "\n" + CHECKED + (result.calls or CALLS), every)
