@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeemb.devices.arm64.ended import Ended
+from edgeemb.devices.arm64.ended import Ended, failure
 from edgeemb.devices.arm64.marks import MARK
 from edgeemb.devices.arm64.phone import Phone
 from edgeemb.devices.counter import counter
@@ -112,9 +112,7 @@ def run(phone: Phone, program: Path, arguments: Sequence[str], folder: Path) -> 
                 f"the emulated {program.name} did not end within {_LIMIT_S} s: measure shorter lengths"
             ) from None
         if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            death = phone.deaths().get(-done.returncode, lines[-1])
-            raise DeviceError(f"the emulated {program.name} failed: {death}")
+            raise failure(phone, program, done.returncode, done.stderr)
         return Ended(done.stdout, tuple(emulated.marks()))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 from collections.abc import Sequence
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from edgeemb.devices.arm64.ended import Ended
+from edgeemb.devices.arm64.ended import Ended, failure
 from edgeemb.devices.arm64.linux import Linux
 from edgeemb.devices.arm64.pages import PAGE, Pages
 from edgeemb.devices.arm64.phone import Phone
@@ -19,7 +20,6 @@ from edgeemb.errors import DeviceError
 _STACK_TOP, _STACK_BYTES = 0x20_0000_0000, 8 << 20
 _INSTRUCTION_BYTES = 4
 _SYSTEM_CALL, _UNKNOWN_INSTRUCTION = 2, 1
-_ILLEGAL, _SEGMENTATION = 4, 11
 
 #: Bits of AT_HWCAP in their order, by their names in /proc/cpuinfo: linux/arch/arm64/include/uapi/asm/hwcap.h.
 _CAPABILITIES = [
@@ -78,7 +78,7 @@ def run(phone: Phone, program: Path, arguments: Sequence[str], folder: Path) -> 
 
     def interrupt(engine: Any, number: int, data: object) -> None:
         if number != _SYSTEM_CALL:
-            system.status = -(_ILLEGAL if number == _UNKNOWN_INSTRUCTION else _SEGMENTATION)
+            system.status = -(signal.SIGILL if number == _UNKNOWN_INSTRUCTION else signal.SIGSEGV)
             engine.emu_stop()
             return
         values = [engine.reg_read(register) for register in registers]
@@ -89,7 +89,7 @@ def run(phone: Phone, program: Path, arguments: Sequence[str], folder: Path) -> 
         engine.emu_start(entry, 0)
     except unicorn.UcError as error:
         illegal = error.errno in (unicorn.UC_ERR_INSN_INVALID, unicorn.UC_ERR_EXCEPTION)
-        system.status = -(_ILLEGAL if illegal else _SEGMENTATION)
+        system.status = -(signal.SIGILL if illegal else signal.SIGSEGV)
     finally:
         system.close()
     if counted.stopped_at:
@@ -97,9 +97,7 @@ def run(phone: Phone, program: Path, arguments: Sequence[str], folder: Path) -> 
             f"the emulated {program.name} did not end within {LIMIT} instructions: measure shorter lengths"
         )
     if system.status:
-        lines = system.errors.getvalue().decode("utf-8", "replace").strip().splitlines()
-        reason = (lines or [f"exit status {system.status}"])[-1]
-        raise DeviceError(f"the emulated {program.name} failed: {phone.deaths().get(-system.status, reason)}")
+        raise failure(phone, program, system.status, system.errors.getvalue().decode("utf-8", "replace"))
     return Ended(system.output.getvalue().decode("utf-8", "replace"), tuple(system.marks))
 
 
