@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -20,6 +19,7 @@ from edgeemb.errors import NativeError, SpecError
 from edgeemb.exporters.kits import Kit
 from edgeemb.exporters.kits.android.library import API
 from edgeemb.exporters.targets import Target
+from edgeemb.native.compilers import run_compiler
 from edgeemb.runtimes.c.sources import symbol_prefix
 from edgeemb.scratch import Scratch
 
@@ -39,7 +39,6 @@ minAndroidGradlePluginVersion=1.0.0
 coreLibraryDesugaringEnabled=false
 """
 _OLDEST = (1980, 1, 1, 0, 0, 0)
-_COMPILE_SECONDS = 300
 
 
 def check_aar(target: Target) -> None:
@@ -115,14 +114,9 @@ def _classes(kit: Kit) -> bytes:
         ]
         command += ["-sourcepath", str(kit.source("android") / "stubs"), "-d", str(scratch), *map(str, code)]
         try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise NativeError(f"{command[0]} cannot be run ({error}): check the compiler") from None
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise NativeError(f"javac cannot compile the Android kit: {lines[0]}; use Java 9 or newer")
+            run_compiler(command)
+        except NativeError as error:
+            raise NativeError(f"the Android kit cannot be compiled ({error}): use Java 9 or newer") from None
         content: dict[str, bytes | Path] = {
             path.relative_to(scratch).as_posix(): path for path in scratch.rglob("*.class")
         }
